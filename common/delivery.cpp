@@ -1,0 +1,44 @@
+#include "common/delivery.h"
+
+#include "common/enum_names.h"
+
+namespace outboxd {
+namespace {
+constexpr std::array<std::string_view, 4> kStates = {"pending", "delivered", "dead", "discarded"};
+constexpr std::array<std::string_view, 6> kReasons = {"exhausted", "expired",   "gone",
+                                                      "blocked",   "too_large", "skipped"};
+static_assert(kStates.size() == static_cast<std::size_t>(DeliveryState::kDiscarded) + 1);
+static_assert(kReasons.size() == static_cast<std::size_t>(DeadReason::kSkipped) + 1);
+}  // namespace
+
+std::string_view to_string(DeliveryState state) {
+  return name_of(kStates, state);
+}
+std::string_view to_string(DeadReason reason) {
+  return name_of(kReasons, reason);
+}
+std::optional<DeliveryState> parse_delivery_state(std::string_view text) {
+  return enum_of<DeliveryState>(kStates, text);
+}
+std::optional<DeadReason> parse_dead_reason(std::string_view text) {
+  return enum_of<DeadReason>(kReasons, text);
+}
+
+bool loop_may_move(DeliveryState from, DeliveryState to) {
+  return from == DeliveryState::kPending && to != DeliveryState::kDiscarded;
+}
+
+bool operator_may_move(DeliveryState from, DeliveryState to) {
+  switch (to) {
+    case DeliveryState::kPending:
+      return from != DeliveryState::kPending;
+    case DeliveryState::kDiscarded:
+      return from == DeliveryState::kPending || from == DeliveryState::kDead;
+    case DeliveryState::kDelivered:
+    case DeliveryState::kDead:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace outboxd

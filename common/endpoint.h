@@ -1,0 +1,63 @@
+// An endpoint: where a subscriber listens, and how it wants to be sent to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/event.h"
+#include "common/id.h"
+#include "common/time.h"
+
+namespace outboxd {
+
+enum class EndpointState { kActive, kPaused, kDisabled };
+enum class PayloadFormat { kRaw, kStandard, kCloudEvents };
+
+std::string_view to_string(EndpointState);
+std::string_view to_string(PayloadFormat);
+std::optional<EndpointState> parse_endpoint_state(std::string_view);
+std::optional<PayloadFormat> parse_payload_format(std::string_view);
+
+// A signing secret: "whsec_" + base64 of 24 to 64 bytes (HMAC-SHA256, v1), or "whsk_" + base64 of an
+// ed25519 seed and public key, 64 bytes (v1a). Standard Webhooks.
+struct EndpointSecret {
+  std::string text;
+  Time created_at{};
+  std::optional<Time> expires_at;  // after a rotation the old one signs along until then
+  bool operator==(const EndpointSecret&) const = default;
+};
+
+inline constexpr std::size_t kMaxEndpointTypes = 64;
+inline constexpr std::size_t kMaxRetrySchedule = 64;
+inline constexpr std::size_t kMaxEndpointSecrets = 8;
+inline constexpr std::size_t kMaxUrlLength = 2048;
+
+struct Endpoint {
+  EndpointSeq seq = 0;  // 0 until the store has given one
+  EndpointId id;
+  std::string url;
+  std::string name;
+  std::string tenant;
+  std::vector<std::string> types = {"**"};
+  std::vector<EndpointSecret> secrets;  // newest first
+  std::vector<HeaderField> headers;
+  PayloadFormat format = PayloadFormat::kRaw;
+  std::optional<Millis> timeout;                      // absent: [delivery] timeout
+  std::optional<std::vector<Millis>> retry_schedule;  // absent: [delivery] retry_schedule
+  std::optional<int> max_in_flight;                   // absent: [delivery] max_in_flight_per_endpoint
+  EndpointState state = EndpointState::kActive;
+  std::string disabled_reason;  // with kDisabled: "gone", "failing", "operator"
+  std::string metadata = "{}";  // a JSON object, as given
+  Time created_at{};
+  Time updated_at{};
+};
+
+using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads, never changed: replaced
+
+// Does this endpoint want that event (tenant and type)?
+bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type);
+
+}  // namespace outboxd

@@ -1,0 +1,64 @@
+// An event: what happened. Immutable once accepted.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/id.h"
+#include "common/time.h"
+
+namespace outboxd {
+
+struct HeaderField {
+  std::string name;
+  std::string value;
+  bool operator==(const HeaderField&) const = default;
+};
+
+inline constexpr int kDefaultPriority = 5;  // 0 to 9, a higher one goes first within one endpoint
+inline constexpr std::size_t kMaxEventTypeLength = 128;
+inline constexpr std::size_t kMaxTenantLength = 128;
+inline constexpr std::size_t kMaxKeyLength = 256;  // ordering_key, idempotency_key
+inline constexpr std::size_t kMaxHeaderNameLength = 128;
+inline constexpr std::size_t kMaxHeaderValueLength = 4096;
+inline constexpr std::size_t kMaxExtraHeaders = 32;
+inline constexpr std::size_t kMaxExtraHeaderBytes = 8192;  // names and values together
+
+struct Event {
+  EventSeq seq = 0;  // 0 until the store has given one
+  EventId id;
+  std::string tenant;
+  std::string type;
+  std::string payload;  // exact bytes as given
+  std::string content_type = "application/json";
+  std::optional<std::string> ordering_key;
+  int priority = kDefaultPriority;
+  std::vector<HeaderField> headers;  // for the subscriber, validated
+  std::optional<std::string> traceparent;
+  Time created_at{};
+  std::optional<Time> deliver_at;  // not before
+  std::optional<Time> expires_at;  // dead with reason `expired` from then on
+};
+
+// The first moment an attempt may be made, before any retry schedule.
+inline Time not_before(const Event& e) { return e.deliver_at.value_or(e.created_at); }
+
+// Is `tenant` of the form [A-Za-z0-9_.:-]{0,128}?
+bool is_tenant(std::string_view tenant);
+
+// Is `type` of the form [A-Za-z0-9_.-]{1,128}, in non-empty segments separated by dots?
+bool is_event_type(std::string_view type);
+
+// Is this pattern acceptable ("order.paid", "order.*", "order.**", "**"), and does it match?
+// `*` stands for exactly one segment and `**` for one or more, each as the last segment.
+bool is_type_pattern(std::string_view pattern);
+bool type_matches(std::string_view pattern, std::string_view type);
+
+// Why a header may not be sent to a subscriber, or nullopt if it may: RFC 9110 token and field-value syntax
+// (no CR, LF, NUL, obs-text; not empty, which libcurl would drop), not hop-by-hop, not one that outboxd or HTTP itself
+// sets (host, content-type, user-agent, webhook-*, outboxd-*, ...).
+std::optional<std::string> why_header_refused(std::string_view name, std::string_view value);
+
+}  // namespace outboxd

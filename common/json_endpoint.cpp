@@ -1,0 +1,280 @@
+#include <algorithm>
+#include <array>
+
+#include "common/endpoint_url.h"
+#include "common/json.h"
+#include "common/signature.h"
+#include "common/text.h"
+
+namespace outboxd {
+namespace {
+
+constexpr std::size_t kMaxNameLength = 128;  // characters
+constexpr std::size_t kMaxMetadataBytes = 4096;
+constexpr int kMaxMetadataDepth = 32;           // writing JSON out recurses
+constexpr std::size_t kMaxReportedErrors = 64;  // an answer stays small however bad the body is
+constexpr Millis kMinTimeout{100};
+constexpr Millis kMaxTimeout = std::chrono::minutes(5);
+constexpr Millis kMaxWait = std::chrono::days(30);
+constexpr int kMaxInFlight = 1000;
+
+// RFC 6901 section 3.
+std::string pointer_to(std::string_view member) {
+  std::string pointer = "/";
+  for (const char c : member) {
+    if (c == '~') {
+      pointer += "~0";
+    } else if (c == '/') {
+      pointer += "~1";
+    } else {
+      pointer += c;
+    }
+  }
+  return pointer;
+}
+
+// The endpoint being filled in, and what was wrong with the field being read.
+struct Reading {
+  Endpoint endpoint;
+  std::vector<FieldError> errors = {};
+  std::string field = {};  // its pointer
+
+  void refuse(std::string detail, const std::string& below = "") {
+    if (errors.size() < kMaxReportedErrors) errors.push_back({field + below, std::move(detail)});
+  }
+
+  // The text of a JSON string, or nullptr after reporting that it is none.
+  const std::string* text(const Json& value, const std::string& below = "") {
+    if (!value.is_string()) refuse("must be a string", below);
+    return value.get_ptr<const std::string*>();
+  }
+};
+
+void read_url(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto url = parse_endpoint_url(*text);
+  if (!url) return in.refuse(url.error().detail);
+  in.endpoint.url = url->text;
+}
+
+void read_name(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto characters =
+      std::count_if(text->begin(), text->end(), [](char c) { return (c & 0xC0) != 0x80; });
+  if (static_cast<std::size_t>(characters) > kMaxNameLength || escape_control(*text) != *text) {
+    return in.refuse("must be at most 128 printable characters");
+  }
+  in.endpoint.name = *text;
+}
+
+void read_tenant(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  if (!is_tenant(*text)) return in.refuse("must be at most 128 letters, digits or characters of _.:-");
+  in.endpoint.tenant = *text;
+}
+
+void read_types(Reading& in, const Json& value) {
+  if (!value.is_array() || value.empty() || value.size() > kMaxEndpointTypes) {
+    return in.refuse("must be an array of 1 to 64 patterns");
+  }
+  in.endpoint.types.clear();
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string below = "/" + std::to_string(i);
+    const std::string* pattern = in.text(value[i], below);
+    if (pattern == nullptr) continue;
+    if (!is_type_pattern(*pattern)) {
+      in.refuse(
+          "must be an event type, or one that ends in * (one segment) or ** (any depth): order.paid, order.*",
+          below);
+    }
+    in.endpoint.types.push_back(*pattern);
+  }
+}
+
+void read_secret(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto key = SigningKey::parse(*text);
+  if (!key) return in.refuse(key.error().detail);
+  in.endpoint.secrets = {EndpointSecret{.text = *text, .created_at = {}, .expires_at = {}}};
+}
+
+void read_headers(Reading& in, const Json& value) {
+  if (!value.is_object() || value.size() > kMaxExtraHeaders) {
+    return in.refuse("must be an object of at most 32 header names and values");
+  }
+  auto& headers = in.endpoint.headers;
+  headers.clear();
+  std::size_t bytes = 0;
+  for (const auto& item : value.items()) {
+    const std::string& name = item.key();
+    const std::string below = pointer_to(name);
+    const std::string* text = in.text(item.value(), below);
+    if (text == nullptr) continue;
+    if (auto why = why_header_refused(name, *text)) in.refuse(std::move(*why), below);
+    const bool repeated = std::any_of(headers.begin(), headers.end(),
+                                      [&](const HeaderField& h) { return ascii_iequals(h.name, name); });
+    if (repeated) in.refuse("is given twice; header names are the same in upper and lower case", below);
+    headers.push_back({name, *text});
+    bytes += name.size() + text->size();
+  }
+  if (bytes > kMaxExtraHeaderBytes) in.refuse("must have at most 8192 bytes, names and values together");
+}
+
+void read_format(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto format = parse_payload_format(*text);
+  if (!format) return in.refuse("must be raw, standard or cloudevents");
+  in.endpoint.format = *format;
+}
+
+void read_timeout(Reading& in, const Json& value) {
+  if (value.is_null()) return in.endpoint.timeout.reset();
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto timeout = parse_duration(*text);
+  if (!timeout || *timeout < kMinTimeout || *timeout > kMaxTimeout) {
+    return in.refuse("must be a duration from 100ms to 5m, such as \"20s\"");
+  }
+  in.endpoint.timeout = timeout;
+}
+
+void read_schedule(Reading& in, const Json& value) {
+  if (value.is_null()) return in.endpoint.retry_schedule.reset();
+  if (!value.is_array()) return in.refuse("must be an array of durations, such as [\"0s\", \"5s\", \"5m\"]");
+  std::vector<std::string> waits;
+  for (std::size_t i = 0; i < value.size() && i <= kMaxRetrySchedule; ++i) {
+    const std::string* wait = in.text(value[i], "/" + std::to_string(i));
+    waits.push_back(wait == nullptr ? "0s"
+                                    : *wait);  // reported; a stand-in keeps the numbering of the others
+  }
+  auto schedule = parse_retry_schedule(waits);
+  if (schedule) {
+    in.endpoint.retry_schedule = std::move(*schedule);
+    return;
+  }
+  if (schedule.error().errors.empty()) return in.refuse(schedule.error().detail);
+  for (FieldError& error : schedule.error().errors) in.refuse(std::move(error.detail), error.pointer);
+}
+
+void read_max_in_flight(Reading& in, const Json& value) {
+  if (value.is_null()) return in.endpoint.max_in_flight.reset();
+  const std::int64_t number = value.is_number_integer() ? value.get<std::int64_t>() : 0;
+  if (number < 1 || number > kMaxInFlight) return in.refuse("must be an integer from 1 to 1000");
+  in.endpoint.max_in_flight = static_cast<int>(number);
+}
+
+void read_state(Reading& in, const Json& value) {
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto state = parse_endpoint_state(*text);
+  if (!state) return in.refuse("must be active, paused or disabled");
+  if (*state == in.endpoint.state) return;
+  in.endpoint.state = *state;
+  in.endpoint.disabled_reason = *state == EndpointState::kDisabled ? "operator" : "";
+}
+
+bool nests_deeper(const Json& value, int levels) {
+  if (!value.is_structured()) return false;
+  return levels == 0 || std::any_of(value.begin(), value.end(),
+                                    [levels](const Json& below) { return nests_deeper(below, levels - 1); });
+}
+
+void read_metadata(Reading& in, const Json& value) {
+  if (!value.is_object()) return in.refuse("must be a JSON object");
+  if (nests_deeper(value, kMaxMetadataDepth)) return in.refuse("must be nested at most 32 levels deep");
+  std::string text = dump(value);
+  if (text.size() > kMaxMetadataBytes) return in.refuse("must have at most 4096 bytes as JSON");
+  in.endpoint.metadata = std::move(text);
+}
+
+void read_ordering(Reading& in, const Json& value) {
+  if (value != "none") in.refuse("is not supported by this version but as \"none\"");
+}
+
+void refuse_unsupported(Reading& in, const Json&) {
+  in.refuse("is not supported by this version");
+}
+void refuse_read_only(Reading& in, const Json&) {
+  in.refuse("is set by outboxd and cannot be given");
+}
+
+struct Field {
+  std::string_view name;
+  void (*read)(Reading&, const Json&);
+};
+constexpr std::array kFields = {
+    Field{"url", read_url},
+    Field{"name", read_name},
+    Field{"tenant", read_tenant},
+    Field{"types", read_types},
+    Field{"secret", read_secret},
+    Field{"headers", read_headers},
+    Field{"format", read_format},
+    Field{"timeout", read_timeout},
+    Field{"retry_schedule", read_schedule},
+    Field{"max_in_flight", read_max_in_flight},
+    Field{"state", read_state},
+    Field{"metadata", read_metadata},
+    Field{"ordering", read_ordering},
+    Field{"filter", refuse_unsupported},
+    Field{"rate_limit", refuse_unsupported},
+    Field{"on_failure_in_order", refuse_unsupported},
+    Field{"tls", refuse_unsupported},
+    Field{"id", refuse_read_only},
+    Field{"disabled_reason", refuse_read_only},
+    Field{"created_at", refuse_read_only},
+    Field{"updated_at", refuse_read_only},
+};
+
+}  // namespace
+
+Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
+  if (!body.is_object()) {
+    return problem(ProblemCode::kInvalidEndpoint, "the endpoint is not a JSON object",
+                   {{"", "must be a JSON object"}});
+  }
+  Reading in{.endpoint = base};
+  for (const auto& item : body.items()) {
+    in.field = pointer_to(item.key());
+    const auto field =
+        std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == item.key(); });
+    if (field == kFields.end()) {
+      in.refuse("unknown field");
+    } else {
+      field->read(in, item.value());
+    }
+  }
+  if (in.endpoint.url.empty() && !body.contains("url")) {
+    in.field = "/url";
+    in.refuse("is required");
+  }
+  if (in.errors.empty()) return std::move(in.endpoint);
+  std::string detail = in.errors.front().pointer + " " + in.errors.front().detail;
+  if (in.errors.size() > 1) detail += " (and " + std::to_string(in.errors.size() - 1) + " more)";
+  return problem(ProblemCode::kInvalidEndpoint, std::move(detail), std::move(in.errors));
+}
+
+Result<std::vector<Millis>> parse_retry_schedule(std::span<const std::string> waits) {
+  if (waits.empty() || waits.size() > kMaxRetrySchedule) {
+    return problem(ProblemCode::kInvalidParameter, "must have 1 to 64 waits, one for each attempt");
+  }
+  std::vector<Millis> schedule;
+  std::vector<FieldError> errors;
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    const auto wait = parse_duration(waits[i]);
+    if (!wait || *wait > kMaxWait) {
+      errors.push_back({"/" + std::to_string(i), "must be a duration of at most 30d, such as \"5m\""});
+    }
+    schedule.push_back(wait.value_or(Millis(0)));
+  }
+  if (errors.empty()) return schedule;
+  return problem(ProblemCode::kInvalidParameter,
+                 "a wait of the retry schedule is not a duration of at most 30d", std::move(errors));
+}
+
+}  // namespace outboxd

@@ -1,0 +1,44 @@
+// Small functions on text and bytes that several parts need: encodings, hashing, comparison, UTF-8. Pure, no
+// I/O.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace outboxd {
+
+// RFC 4648 section 4: the standard alphabet, written with padding. Reading takes correct padding or none at
+// all, and refuses everything else: foreign characters, line breaks, left-over bits that are not zero.
+std::string base64_encode(std::string_view bytes);
+std::optional<std::string> base64_decode(std::string_view text);
+
+// Written in lower case, read in either.
+std::string hex_encode(std::string_view bytes);
+std::optional<std::string> hex_decode(std::string_view text);
+
+// 32 raw bytes.
+std::string sha256(std::string_view bytes);
+
+// Takes the same time wherever the two differ; only their lengths can be learned from it.
+bool constant_time_equal(std::string_view a, std::string_view b);
+
+std::string ascii_lower(std::string_view text);
+bool ascii_iequals(std::string_view a, std::string_view b);
+
+// The length of the well-formed UTF-8 sequence that `text` begins with (Unicode table 3-7: no overlong forms,
+// no surrogates, nothing over U+10FFFF), or 0 if it begins with none.
+std::size_t utf8_sequence_length(std::string_view text);
+bool is_valid_utf8(std::string_view text);
+
+// For terminals and logs: control characters (C0, DEL, C1), line separators, bidirectional overrides and
+// bytes that are no UTF-8 become \xNN, so that text from outside cannot move the cursor, forge a line or
+// reorder what is read.
+std::string escape_control(std::string_view text);
+
+// The whole text as a decimal number that fits: an optional minus sign and digits, nothing else.
+std::optional<std::int64_t> parse_int(std::string_view text);
+
+}  // namespace outboxd

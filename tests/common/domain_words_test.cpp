@@ -1,0 +1,91 @@
+// The words and rules of deliveries, attempts, endpoints and problems.
+#include <doctest/doctest.h>
+
+#include <set>
+#include <string_view>
+
+#include "common/attempt.h"
+#include "common/delivery.h"
+#include "common/endpoint.h"
+#include "common/problem.h"
+
+using namespace outboxd;
+
+namespace {
+template <class Enum, class Parse>
+void check_words(Enum last, Parse parse) {
+  std::set<std::string_view> seen;
+  for (int i = 0; i <= static_cast<int>(last); ++i) {
+    const auto value = static_cast<Enum>(i);
+    CHECK(parse(to_string(value)) == value);
+    CHECK(seen.insert(to_string(value)).second);
+  }
+  CHECK_FALSE(parse(""));
+  CHECK_FALSE(parse("Pending"));
+}
+}  // namespace
+
+TEST_CASE("every enumerator reads back from its word") {
+  check_words(Outcome::kProtocol, parse_outcome);
+  check_words(DeliveryState::kDiscarded, parse_delivery_state);
+  check_words(DeadReason::kSkipped, parse_dead_reason);
+  check_words(EndpointState::kDisabled, parse_endpoint_state);
+  check_words(PayloadFormat::kCloudEvents, parse_payload_format);
+}
+
+TEST_CASE("the words are those of the contract") {
+  CHECK(to_string(Outcome::kHttp4xx) == "http_4xx");
+  CHECK(to_string(Outcome::kBlocked) == "blocked");
+  CHECK(to_string(DeliveryState::kDead) == "dead");
+  CHECK(to_string(DeadReason::kTooLarge) == "too_large");
+  CHECK(to_string(EndpointState::kPaused) == "paused");
+  CHECK(to_string(PayloadFormat::kCloudEvents) == "cloudevents");
+}
+
+TEST_CASE("the delivery loop only moves what is pending, and never discards") {
+  using enum DeliveryState;
+  for (const auto to : {kPending, kDelivered, kDead}) CHECK(loop_may_move(kPending, to));
+  CHECK_FALSE(loop_may_move(kPending, kDiscarded));
+  for (const auto from : {kDelivered, kDead, kDiscarded}) {
+    for (const auto to : {kPending, kDelivered, kDead, kDiscarded}) CHECK_FALSE(loop_may_move(from, to));
+  }
+}
+
+TEST_CASE("an operator discards what is pending or dead, and replays what is not pending") {
+  using enum DeliveryState;
+  CHECK(operator_may_move(kPending, kDiscarded));
+  CHECK(operator_may_move(kDead, kDiscarded));
+  CHECK_FALSE(operator_may_move(kDelivered, kDiscarded));
+  CHECK_FALSE(operator_may_move(kDiscarded, kDiscarded));
+  for (const auto from : {kDelivered, kDead, kDiscarded}) CHECK(operator_may_move(from, kPending));
+  CHECK_FALSE(operator_may_move(kPending, kPending));
+  for (const auto from : {kPending, kDelivered, kDead, kDiscarded}) {
+    CHECK_FALSE(operator_may_move(from, kDelivered));
+    CHECK_FALSE(operator_may_move(from, kDead));
+  }
+}
+
+TEST_CASE("an endpoint wants the events of its own tenant that one of its patterns matches") {
+  Endpoint endpoint;
+  CHECK(wants(endpoint, "", "order.paid"));
+  CHECK_FALSE(wants(endpoint, "acme", "order.paid"));
+  endpoint.tenant = "acme";
+  endpoint.types = {"order.*", "ticket.created"};
+  CHECK(wants(endpoint, "acme", "order.paid"));
+  CHECK(wants(endpoint, "acme", "ticket.created"));
+  CHECK_FALSE(wants(endpoint, "acme", "ticket.closed"));
+  CHECK_FALSE(wants(endpoint, "", "order.paid"));
+}
+
+TEST_CASE("each problem has its status and a type of its own") {
+  CHECK(kind_of(ProblemCode::kMalformed).status == 400);
+  CHECK(kind_of(ProblemCode::kInvalidEvent).status == 422);
+  CHECK(kind_of(ProblemCode::kInvalidEvent).slug == "invalid-event");
+  CHECK(kind_of(ProblemCode::kHeaderTooLarge).status == 431);
+  CHECK(kind_of(ProblemCode::kTooManyRequests).status == 429);
+  CHECK(kind_of(ProblemCode::kInsufficientStorage).status == 507);
+  std::set<std::string_view> slugs;
+  for (int i = 0; i <= static_cast<int>(ProblemCode::kInsufficientStorage); ++i) {
+    CHECK(slugs.insert(kind_of(static_cast<ProblemCode>(i)).slug).second);
+  }
+}

@@ -1,0 +1,291 @@
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+
+#include "common/json.h"
+#include "common/text.h"
+
+using namespace outboxd;
+using namespace std::chrono_literals;
+
+namespace {
+constexpr const char* kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+Endpoint base() {
+  Endpoint endpoint;
+  endpoint.url = "https://old.example/";
+  return endpoint;
+}
+
+Result<Endpoint> read(const std::string& text, const Endpoint& from = base()) {
+  return endpoint_from_json(Json::parse(text), from);
+}
+
+// What is said about each pointer; empty if the text is accepted.
+std::map<std::string, std::string> errors(const std::string& text, const Endpoint& from = base()) {
+  const auto result = read(text, from);
+  std::map<std::string, std::string> found;
+  if (result) return found;
+  CHECK(result.error().code == ProblemCode::kInvalidEndpoint);
+  CHECK_FALSE(result.error().errors.empty());
+  for (const FieldError& error : result.error().errors) found[error.pointer] = error.detail;
+  return found;
+}
+
+std::string error(const std::string& text, const std::string& pointer) {
+  const auto all = errors(text);
+  CHECK(all.size() == 1);
+  const auto found = all.find(pointer);
+  return found == all.end() ? "nothing about " + pointer : found->second;
+}
+
+std::string member(const std::string& name, const std::string& value) {
+  return "{\"" + name + "\":" + value + "}";
+}
+}  // namespace
+
+TEST_CASE("every field of an endpoint is read") {
+  const auto read_one = read(R"({
+      "url": "HTTPS://Example.com", "name": "Fakturierung \u00fc", "tenant": "acme:eu", "types": ["order.*", "ticket.created"],
+      "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "headers": {"Authorization": "Bearer x", "X-B": "y"},
+      "format": "standard", "timeout": "2s500ms", "retry_schedule": ["0s", "5m", "30d"], "max_in_flight": 1000,
+      "state": "paused", "metadata": {"z": 1, "a": {"b": [true, null]}}, "ordering": "none"})",
+                             Endpoint{});
+  REQUIRE(read_one);
+  CHECK(read_one->url == "https://example.com/");
+  CHECK(read_one->name == "Fakturierung \xC3\xBC");
+  CHECK(read_one->tenant == "acme:eu");
+  CHECK(read_one->types == std::vector<std::string>{"order.*", "ticket.created"});
+  REQUIRE(read_one->secrets.size() == 1);
+  CHECK(read_one->secrets[0].text == kSecret);
+  CHECK_FALSE(read_one->secrets[0].expires_at);
+  CHECK(read_one->headers == std::vector<HeaderField>{{"Authorization", "Bearer x"}, {"X-B", "y"}});
+  CHECK(read_one->format == PayloadFormat::kStandard);
+  CHECK(read_one->timeout == 2500ms);
+  CHECK(read_one->retry_schedule == std::vector<Millis>{0s, 5min, 720h});
+  CHECK(read_one->max_in_flight == 1000);
+  CHECK(read_one->state == EndpointState::kPaused);
+  CHECK(read_one->metadata == R"({"z":1,"a":{"b":[true,null]}})");
+}
+
+TEST_CASE("what is not mentioned stays as it was") {
+  Endpoint before = base();
+  before.name = "n";
+  before.types = {"a.*"};
+  before.secrets = {{kSecret, {}, {}}};
+  before.timeout = 3s;
+  before.max_in_flight = 4;
+  before.metadata = R"({"k":1})";
+  const auto after = read(R"({"tenant": "t"})", before);
+  REQUIRE(after);
+  CHECK(after->tenant == "t");
+  CHECK(after->url == before.url);
+  CHECK(after->name == "n");
+  CHECK(after->types == before.types);
+  CHECK(after->secrets == before.secrets);
+  CHECK(after->timeout == 3s);
+  CHECK(after->max_in_flight == 4);
+  CHECK(after->metadata == before.metadata);
+  CHECK(read("{}", before));
+}
+
+TEST_CASE("null brings the configured default back, where there is one") {
+  Endpoint before = base();
+  before.timeout = 3s;
+  before.max_in_flight = 4;
+  before.retry_schedule = {0s};
+  const auto after = read(R"({"timeout": null, "max_in_flight": null, "retry_schedule": null})", before);
+  REQUIRE(after);
+  CHECK_FALSE(after->timeout);
+  CHECK_FALSE(after->max_in_flight);
+  CHECK_FALSE(after->retry_schedule);
+  for (const char* name :
+       {"url", "name", "tenant", "types", "secret", "headers", "format", "state", "metadata"}) {
+    CAPTURE(name);
+    CHECK(errors(member(name, "null")).size() == 1);
+  }
+}
+
+TEST_CASE("an endpoint needs a URL") {
+  CHECK(errors("{}", Endpoint{}) == std::map<std::string, std::string>{{"/url", "is required"}});
+  CHECK(errors(R"({"url": 5})", Endpoint{}) ==
+        std::map<std::string, std::string>{{"/url", "must be a string"}});
+}
+
+TEST_CASE("a body that is no object is refused") {
+  for (const char* text : {"[]", "null", "1", "\"https://example.com\"", "true"}) {
+    CAPTURE(text);
+    CHECK(errors(text) == std::map<std::string, std::string>{{"", "must be a JSON object"}});
+  }
+}
+
+TEST_CASE("wrong types are named, field by field") {
+  for (const char* name : {"url", "name", "tenant", "secret", "format", "timeout", "state"}) {
+    for (const char* value : {"1", "true", "[]", "{}"}) {
+      CAPTURE(name);
+      CHECK(error(member(name, value), "/" + std::string(name)) == "must be a string");
+    }
+  }
+  CHECK(error(R"({"types": "a"})", "/types") == "must be an array of 1 to 64 patterns");
+  CHECK(error(R"({"types": ["a", 1]})", "/types/1") == "must be a string");
+  CHECK(error(R"({"headers": []})", "/headers") == "must be an object of at most 32 header names and values");
+  CHECK(error(R"({"headers": {"x-a": 1}})", "/headers/x-a") == "must be a string");
+  CHECK(error(R"({"retry_schedule": "5s"})", "/retry_schedule").starts_with("must be an array"));
+  CHECK(error(R"({"retry_schedule": ["5s", 5]})", "/retry_schedule/1") == "must be a string");
+  CHECK(error(R"({"metadata": []})", "/metadata") == "must be a JSON object");
+  for (const char* value : {"0", "-1", "1001", "1.0", "1e1", "\"5\"", "18446744073709551615",
+                            "9223372036854775808", "1e400", "true"}) {
+    CAPTURE(value);
+    if (std::string_view(value) == "1e400") continue;  // refused by the JSON reader itself
+    CHECK(error(member("max_in_flight", value), "/max_in_flight") == "must be an integer from 1 to 1000");
+  }
+}
+
+TEST_CASE("values out of range are named") {
+  CHECK(error(R"({"url": "ftp://x"})", "/url") ==
+        "a URL begins with https:// (or http:// where policy allows it)");
+  CHECK(error(R"({"tenant": "a b"})", "/tenant") ==
+        "must be at most 128 letters, digits or characters of _.:-");
+  CHECK(error(member("tenant", '"' + std::string(129, 'a') + '"'), "/tenant").starts_with("must be"));
+  CHECK(error(R"({"types": []})", "/types") == "must be an array of 1 to 64 patterns");
+  CHECK(error(R"({"types": ["a", "a.*.b"]})", "/types/1").starts_with("must be an event type"));
+  CHECK(error(R"({"secret": "hunter2"})", "/secret") ==
+        "a secret begins with whsec_ (HMAC-SHA256) or whsk_ (ed25519)");
+  CHECK(error(R"({"format": "RAW"})", "/format") == "must be raw, standard or cloudevents");
+  CHECK(error(R"({"state": "dead"})", "/state") == "must be active, paused or disabled");
+  for (const char* timeout : {"99ms", "5m1ms", "20", "", "-5s", "1.5s"}) {
+    CHECK(error(member("timeout", '"' + std::string(timeout) + '"'), "/timeout") ==
+          "must be a duration from 100ms to 5m, such as \"20s\"");
+  }
+  CHECK(errors(R"({"timeout": "100ms"})").empty());
+  CHECK(errors(R"({"timeout": "5m"})").empty());
+  CHECK(error(R"({"retry_schedule": []})", "/retry_schedule") ==
+        "must have 1 to 64 waits, one for each attempt");
+  CHECK(error(R"({"retry_schedule": ["0s", "31d"]})", "/retry_schedule/1").starts_with("must be a duration"));
+}
+
+TEST_CASE("lists have bounds") {
+  const auto list = [](std::size_t n, const std::string& item) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < n; ++i) text += (i == 0 ? "" : ",") + item;
+    return text + "]";
+  };
+  CHECK(errors(member("types", list(64, "\"a\""))).empty());
+  CHECK(errors(member("types", list(65, "\"a\""))).size() == 1);
+  CHECK(errors(member("retry_schedule", list(64, "\"1s\""))).empty());
+  CHECK(errors(member("retry_schedule", list(65, "\"1s\""))).size() == 1);
+  CHECK(errors(member("retry_schedule", list(100'000, "\"1s\""))).size() == 1);
+  CHECK(read(member("types", list(64, "1"))).error().errors.size() == 64);
+}
+
+TEST_CASE("a name is at most 128 printable characters") {
+  const auto named = [](const std::string& name) { return member("name", dump(Json(name))); };
+  std::string wide;
+  for (int i = 0; i < 128; ++i) wide += "\xE2\x82\xAC";
+  CHECK(errors(named(wide)).empty());
+  CHECK(errors(named("")).empty());
+  for (const std::string& name : {wide + "x", std::string("a\nb"), std::string("a\x1b[0m"),
+                                  std::string("a\x7f"), std::string("\xC2\x9B"),
+                                  std::string("a\xE2\x80\xAE"
+                                              "b"),
+                                  std::string("a\0b", 3)}) {
+    CHECK(error(named(name), "/name") == "must be at most 128 printable characters");
+  }
+}
+
+TEST_CASE("headers are refused one by one, by their pointer") {
+  const auto found =
+      errors(R"({"headers": {"Host": "x", "x-ok": "y", "a/b~c": "z", "x-v": "a\r\nb", "X-OK": "y"}})");
+  CHECK(found.size() == 4);
+  CHECK(found.contains("/headers/Host"));
+  CHECK(found.contains("/headers/a~1b~0c"));
+  CHECK(found.contains("/headers/x-v"));
+  CHECK(found.at("/headers/X-OK") == "is given twice; header names are the same in upper and lower case");
+}
+
+TEST_CASE("headers together stay within their number and bytes") {
+  Json headers = Json::object();
+  for (int i = 0; i < 32; ++i) headers["x-" + std::to_string(i)] = "v";
+  CHECK(errors(member("headers", dump(headers))).empty());
+  headers["x-32"] = "v";
+  CHECK(errors(member("headers", dump(headers))).size() == 1);
+  const Json large = {{"x-a", std::string(4093, 'v')}, {"x-b", std::string(4093, 'v')}};
+  CHECK(errors(member("headers", dump(large))).empty());
+  const Json too_large = {{"x-a", std::string(4093, 'v')}, {"x-b", std::string(4094, 'v')}};
+  CHECK(error(member("headers", dump(too_large)), "/headers").find("8192") != std::string::npos);
+}
+
+TEST_CASE("metadata has at most 4 KiB and 32 levels") {
+  const auto sized = [](std::size_t n) { return R"({"metadata":{"k":")" + std::string(n - 8, 'x') + "\"}}"; };
+  CHECK(errors(sized(4096)).empty());
+  CHECK(error(sized(4097), "/metadata") == "must have at most 4096 bytes as JSON");
+  const auto nested = [](std::size_t n) {
+    return R"({"metadata":{"k":)" + std::string(n, '[') + std::string(n, ']') + "}}";
+  };
+  CHECK(errors(nested(31)).empty());
+  CHECK(error(nested(200'000), "/metadata") == "must be nested at most 32 levels deep");
+}
+
+TEST_CASE("an operator's disabling has that reason and keeps an earlier one") {
+  CHECK(read(R"({"state": "disabled"})")->disabled_reason == "operator");
+  Endpoint gone = base();
+  gone.state = EndpointState::kDisabled;
+  gone.disabled_reason = "gone";
+  CHECK(read(R"({"state": "disabled"})", gone)->disabled_reason == "gone");
+  CHECK(read(R"({"state": "active"})", gone)->disabled_reason.empty());
+  CHECK(read(R"({"state": "active"})", gone)->state == EndpointState::kActive);
+  CHECK(read(R"({"name": "x"})", gone)->disabled_reason == "gone");
+}
+
+TEST_CASE("fields of later versions, fields that outboxd sets and unknown fields are told apart") {
+  for (const char* name : {"filter", "rate_limit", "on_failure_in_order", "tls"}) {
+    CHECK(error(member(name, "{}"), "/" + std::string(name)) == "is not supported by this version");
+  }
+  for (const char* value : {"\"key\"", "\"endpoint\"", "1", "null"}) {
+    CHECK(error(member("ordering", value), "/ordering") ==
+          "is not supported by this version but as \"none\"");
+  }
+  for (const char* name : {"id", "disabled_reason", "created_at", "updated_at"}) {
+    CHECK(error(member(name, "\"x\""), "/" + std::string(name)) == "is set by outboxd and cannot be given");
+  }
+  CHECK(error(R"({"Url": "x"})", "/Url") == "unknown field");
+  CHECK(error(R"({"": "x"})", "/") == "unknown field");
+  CHECK(error(R"({"a/b~": "x"})", "/a~1b~0") == "unknown field");
+}
+
+TEST_CASE("all errors are reported at once, up to a bound, and the detail names the first") {
+  const auto result = read(R"({"url": 1, "types": [], "timeout": "x", "color": 1})");
+  REQUIRE_FALSE(result);
+  CHECK(result.error().errors.size() == 4);
+  CHECK(result.error().detail == "/url must be a string (and 3 more)");
+  std::string many = "{";
+  for (int i = 0; i < 1000; ++i) many += (i == 0 ? "\"f" : ",\"f") + std::to_string(i) + "\":1";
+  CHECK(read(many + "}").error().errors.size() == 64);
+}
+
+TEST_CASE("what an endpoint's answer shows can be sent back, but for what outboxd sets") {
+  const auto first =
+      read(R"({"types": ["a.*"], "headers": {"x-a": "1"}, "timeout": "90s", "retry_schedule": ["0s", "90s"],
+                              "max_in_flight": 7, "state": "paused", "metadata": {"k": 1}, "name": "n", "tenant": "t"})");
+  REQUIRE(first);
+  Json shown = to_json(*first);
+  for (const char* name : {"id", "created_at", "updated_at"}) shown.erase(name);
+  const auto second = endpoint_from_json(shown, Endpoint{});
+  REQUIRE(second);
+  Json again = to_json(*second);
+  for (const char* name : {"id", "created_at", "updated_at"}) again.erase(name);
+  CHECK(dump(again) == dump(shown));
+}
+
+TEST_CASE("a retry schedule is told which of its waits is wrong") {
+  const auto parse = [](std::vector<std::string> waits) { return parse_retry_schedule(waits); };
+  CHECK(parse({"0s", "5s", "30d"}) == std::vector<Millis>{0s, 5s, 720h});
+  const auto refused = parse({"0s", "x", "5s", "31d"});
+  REQUIRE_FALSE(refused);
+  REQUIRE(refused.error().errors.size() == 2);
+  CHECK(refused.error().errors[0].pointer == "/1");
+  CHECK(refused.error().errors[1].pointer == "/3");
+  CHECK_FALSE(parse({}));
+  CHECK_FALSE(parse(std::vector<std::string>(65, "1s")));
+}
