@@ -1,0 +1,73 @@
+// One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's front and
+// the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to the time before run()).
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "common/clock.h"
+
+namespace outboxd {
+
+class EventLoop {
+ public:
+  using Task = std::function<void()>;
+  using FdHandler = std::function<void(std::uint32_t epoll_events)>;
+  using TimerId = std::pair<MonotonicTime, std::uint64_t>;
+
+  EventLoop();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+
+  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second call for the same fd
+  // changes both. A handler may watch and unwatch anything, itself included.
+  void watch(int fd, std::uint32_t events, FdHandler handler);
+  void change(int fd, std::uint32_t events);  // of a watched fd
+  void unwatch(int fd);                       // before closing it
+
+  TimerId call_at(MonotonicTime when, Task task);  // once
+  void cancel(TimerId id);                         // no effect if it has run
+
+  void post(Task task);  // any thread: runs in the loop, in order
+  void run();            // until stop()
+  void stop();           // any thread; for good. What was posted before it still runs
+  // Run after each round of handlers, timers and posted work: the place to act once on many events.
+  void after_each_round(Task task) { after_round_ = std::move(task); }
+
+  MonotonicTime now() const { return now_; }  // read once a round
+  // Time since the loop last came round; while it waits with nothing to do it wakes at least once a second.
+  Millis since_progress() const;
+
+ private:
+  struct Watch {
+    std::uint64_t generation;
+    FdHandler handler;
+  };
+  void dispatch(int fd, std::uint64_t generation, std::uint32_t events);
+  int wait_timeout() const;
+  void run_timers();
+  void run_posted();
+
+  int epoll_fd_;
+  int wake_fd_;
+  std::uint64_t next_generation_ = 1;
+  std::unordered_map<int, std::shared_ptr<Watch>> watches_;
+  std::map<TimerId, Task> timers_;
+  std::uint64_t next_timer_ = 1;
+  Task after_round_;
+  MonotonicTime now_;
+  std::atomic<std::int64_t> last_round_ms_;
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::vector<Task> posted_;  // guarded by mutex_
+};
+
+}  // namespace outboxd

@@ -1,0 +1,45 @@
+// The service manager's side of the daemon (sd_notify(3), sd_listen_fds(3)): state, watchdog and sockets
+// handed over. Without a service manager every call does nothing. Only app uses it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/problem.h"
+#include "common/time.h"
+
+namespace outboxd {
+
+class ServiceManager {
+ public:
+  // `status` is one line for `systemctl status`. All thread safe.
+  void ready(std::string_view status) const;
+  void reloading() const;  // followed by ready() when done
+  void stopping(std::string_view status) const;
+  void status(std::string_view status) const;
+  void watchdog() const;  // "still making progress"; the caller decides whether that is true
+  // More time to start, beyond TimeoutStartSec: for long migrations.
+  void extend_start(Millis by) const;
+
+  // How often watchdog() has to be called at least (WATCHDOG_USEC): the caller aims at half of it. nullopt:
+  // never.
+  std::optional<Millis> watchdog_interval() const;
+};
+
+// A listening socket from a socket unit. The receiver closes it.
+struct AdoptedSocket {
+  enum class Use { kIngest, kAdmin, kTcp };
+  Use use;
+  int fd;
+  bool loopback;  // only processes of this machine can reach it; false for TCP on any other address
+};
+
+// Those named ingest, admin and tcp by FileDescriptorName=. Refused as a whole for any other name, for what
+// is not a listening stream socket, and for an ingest or admin socket that is not a Unix one: callers on
+// those are trusted by file mode alone. Call it once, before threads start; the descriptors are non-blocking
+// and not inherited.
+Result<std::vector<AdoptedSocket>> adopt_sockets();
+
+}  // namespace outboxd
