@@ -1,0 +1,60 @@
+// A metric family with a cache from label values to series: prometheus-cpp's Family::Add sorts, copies and
+// locks for every call, this one looks up without allocating. Bounded: values beyond kMaxSeries share one
+// series labelled "other". For metrics.cpp alone.
+#pragma once
+
+#include <prometheus/family.h>
+
+#include <functional>
+#include <initializer_list>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace outboxd::telemetry {
+
+struct TransparentHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+};
+
+inline constexpr std::size_t kMaxSeries = 4096;  // of one family; 200 endpoints with 10 outcomes need 2,010
+
+// `Args` are what a series of this family is constructed with (a histogram's boundaries).
+template <class Metric, class... Args>
+class LabelledMetric {
+ public:
+  LabelledMetric(prometheus::Family<Metric>& family, std::vector<std::string> names, Args... args)
+      : family_(family), names_(std::move(names)), args_(std::move(args)...) {}
+
+  // As many values as there are names. The series lives as long as the family. Thread safe.
+  Metric& with(std::initializer_list<std::string_view> values) {
+    thread_local std::string key;
+    key.clear();
+    for (const auto value : values) key.append(value).push_back('\x1f');
+    const std::lock_guard lock(mutex_);
+    if (const auto it = series_.find(std::string_view(key)); it != series_.end()) return *it->second;
+    if (series_.size() >= kMaxSeries) return add({});
+    return *series_.emplace(key, &add(values)).first->second;
+  }
+
+ private:
+  Metric& add(std::initializer_list<std::string_view> values) {
+    prometheus::Labels labels;
+    auto value = values.begin();
+    for (const auto& name : names_) labels[name] = values.size() == 0 ? "other" : std::string(*value++);
+    return std::apply([&](const Args&... args) -> Metric& { return family_.Add(labels, args...); }, args_);
+  }
+
+  prometheus::Family<Metric>& family_;
+  const std::vector<std::string> names_;
+  const std::tuple<Args...> args_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, Metric*, TransparentHash, std::equal_to<>> series_;  // guarded by mutex_
+};
+
+}  // namespace outboxd::telemetry

@@ -1,0 +1,259 @@
+#include "telemetry/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "telemetry/labelled_metric.h"
+#include "telemetry/process_metrics.h"
+#include "version.h"
+
+namespace outboxd::telemetry {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Buckets = Histogram::BucketBoundaries;
+
+constexpr std::size_t kMaxEndpointLabels = 200;
+constexpr std::string_view kOther = "other";
+constexpr std::array<std::string_view, 3> kEndpointStates = {"active", "paused", "disabled"};
+constexpr std::array<std::string_view, 7> kMethods = {"GET",  "POST", "PATCH",  "DELETE",
+                                                      "HEAD", "PUT",  "OPTIONS"};
+
+// Seconds. Each covers what is normal finely and what is a disaster coarsely.
+const Buckets kRequestSeconds = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+const Buckets kAttemptSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60};
+const Buckets kLatencySeconds = {.001, .0025, .005, .01,  .025, .05,   .1,    .5,    1,
+                                 5,    30,    300,  1800, 7200, 18000, 86400, 604800};
+const Buckets kTransactionSeconds = {.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5};
+const Buckets kBatchSizes = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048};
+
+// Decides which endpoints have a label of their own.
+class EndpointLabels {
+ public:
+  std::string_view of(std::string_view endpoint) {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = seen_.find(endpoint); it != seen_.end()) return *it;
+    if (seen_.size() >= kMaxEndpointLabels) return kOther;
+    return *seen_.emplace(endpoint).first;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::string, TransparentHash, std::equal_to<>>
+      seen_;  // guarded by mutex_; only ever grows
+};
+
+MetricFamily gauge_family(std::string name, std::string help) {
+  MetricFamily family;
+  family.name = std::move(name);
+  family.help = std::move(help);
+  family.type = MetricType::Gauge;
+  return family;
+}
+
+void add_gauge(MetricFamily& family, const std::vector<std::pair<std::string, std::string>>& labels,
+               double value) {
+  auto& metric = family.metric.emplace_back();
+  for (const auto& [name, label] : labels) metric.label.push_back({name, label});
+  metric.gauge.value = value;
+}
+
+// The endpoints beyond the cap share one series: the oldest age among them, and how many are in each state.
+void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
+                            std::vector<MetricFamily>& out) {
+  struct Sum {
+    double oldest = 0;
+    std::array<double, kEndpointStates.size()> states{};
+  };
+  std::map<std::string_view, Sum> sums;
+  for (const auto& endpoint : snapshot.endpoints) {
+    auto& sum = sums[labels.of(endpoint.endpoint)];
+    sum.oldest = std::max(sum.oldest, endpoint.oldest_due_age_seconds);
+    for (std::size_t i = 0; i < kEndpointStates.size(); ++i)
+      sum.states[i] += endpoint.state == kEndpointStates[i];
+  }
+  auto ages =
+      gauge_family("outbox_oldest_due_age_seconds", "How long the oldest due delivery has been waiting.");
+  auto states = gauge_family("outbox_endpoint_state",
+                             "1 for the state the endpoint is in; \"other\" counts endpoints.");
+  for (const auto& [label, sum] : sums) {
+    add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
+    for (std::size_t i = 0; i < kEndpointStates.size(); ++i) {
+      add_gauge(states, {{"endpoint", std::string(label)}, {"state", std::string(kEndpointStates[i])}},
+                sum.states[i]);
+    }
+  }
+  out.push_back(std::move(ages));
+  out.push_back(std::move(states));
+}
+
+void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector<MetricFamily>& out) {
+  auto deliveries = gauge_family("outbox_deliveries", "Deliveries kept, by state.");
+  add_gauge(deliveries, {{"state", "pending"}}, static_cast<double>(snapshot.pending));
+  add_gauge(deliveries, {{"state", "delivered"}}, static_cast<double>(snapshot.delivered));
+  add_gauge(deliveries, {{"state", "dead"}}, static_cast<double>(snapshot.dead));
+  add_gauge(deliveries, {{"state", "discarded"}}, static_cast<double>(snapshot.discarded));
+  out.push_back(std::move(deliveries));
+  out.push_back(single_metric("outbox_in_flight", "Attempts under way.", MetricType::Gauge,
+                              static_cast<double>(snapshot.in_flight)));
+  out.push_back(single_metric("outbox_db_size_bytes", "Size of the database file.", MetricType::Gauge,
+                              static_cast<double>(snapshot.database_bytes)));
+  out.push_back(single_metric("outbox_db_wal_bytes", "Size of the write-ahead log.", MetricType::Gauge,
+                              static_cast<double>(snapshot.wal_bytes)));
+  append_endpoint_gauges(snapshot, labels, out);
+}
+
+double seconds(std::chrono::nanoseconds d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+  EndpointLabels endpoints;
+
+  prometheus::Family<Counter>& counters(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  prometheus::Family<Histogram>& histograms(const char* name, const char* help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+  Histogram& histogram(const char* name, const char* help, const Buckets& buckets) {
+    return histograms(name, help).Add({}, buckets);
+  }
+
+  LabelledMetric<Counter> accepted{
+      counters("outbox_events_accepted_total", "Events committed, by the way they came."), {"source"}};
+  LabelledMetric<Counter> rejected{counters("outbox_events_rejected_total", "Events refused, by reason."),
+                                   {"reason"}};
+  Counter& deduplicated = counters("outbox_events_deduplicated_total",
+                                   "Events answered from an earlier one with the same idempotency key.")
+                              .Add({});
+  LabelledMetric<Counter> requests{counters("outbox_http_requests_total", "Requests to the API."),
+                                   {"route", "method", "code"}};
+  Histogram& request_duration =
+      histogram("outbox_http_request_duration_seconds", "Time from a request to its answer, commit included.",
+                kRequestSeconds);
+  LabelledMetric<Counter> attempts{counters("outbox_attempts_total", "Attempts finished, by outcome."),
+                                   {"endpoint", "outcome"}};
+  Histogram& attempt_duration =
+      histogram("outbox_attempt_duration_seconds", "Time an attempt took.", kAttemptSeconds);
+  Histogram& latency =
+      histogram("outbox_delivery_latency_seconds",
+                "Time from an event's acceptance to the 2xx of its subscriber.", kLatencySeconds);
+  LabelledMetric<Counter> finished{
+      counters("outbox_deliveries_finished_total", "Deliveries that left the state pending, by result."),
+      {"endpoint", "result"}};
+  LabelledMetric<Histogram, Buckets> transactions{
+      histograms("outbox_db_transaction_duration_seconds", "Time a transaction took, fsync included."),
+      {"op"},
+      kTransactionSeconds};
+  Histogram& batch_size =
+      histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
+  LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Transactions that failed."), {"op"}};
+  Gauge& reload = prometheus::BuildGauge()
+                      .Name("outbox_config_last_reload_successful")
+                      .Help("1 if the configuration was last read without an error.")
+                      .Register(registry)
+                      .Add({});
+
+  std::mutex snapshot_mutex;
+  std::function<Snapshot()> snapshot;  // guarded by snapshot_mutex
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+  prometheus::BuildGauge()
+      .Name("outbox_build_info")
+      .Help("Always 1; the labels say which build this is.")
+      .Register(impl_->registry)
+      .Add({{"version", OUTBOXD_VERSION}, {"revision", OUTBOXD_REVISION}})
+      .Set(1);
+  // Present from the start, so that a rate over the first event is not lost.
+  impl_->accepted.with({"http"});
+  impl_->accepted.with({"sql"});
+  impl_->reload.Set(1);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::events_accepted(std::string_view source, std::int64_t n) {
+  impl_->accepted.with({source}).Increment(static_cast<double>(n));
+}
+
+void Metrics::events_rejected(std::string_view reason, std::int64_t n) {
+  impl_->rejected.with({reason}).Increment(static_cast<double>(n));
+}
+
+void Metrics::events_deduplicated(std::int64_t n) {
+  impl_->deduplicated.Increment(static_cast<double>(n));
+}
+
+void Metrics::http_request(std::string_view route, std::string_view method, int code,
+                           std::chrono::nanoseconds duration) {
+  // A client may send any word as its method.
+  const bool known = std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
+  impl_->requests.with({route, known ? method : kOther, std::to_string(code)}).Increment();
+  impl_->request_duration.Observe(seconds(duration));
+}
+
+void Metrics::attempt(std::string_view endpoint, Outcome outcome, Millis duration) {
+  impl_->attempts.with({impl_->endpoints.of(endpoint), to_string(outcome)}).Increment();
+  impl_->attempt_duration.Observe(seconds(duration));
+}
+
+void Metrics::delivery_finished(std::string_view endpoint, std::string_view result) {
+  impl_->finished.with({impl_->endpoints.of(endpoint), result}).Increment();
+}
+
+void Metrics::delivery_latency(Millis accepted_to_success) {
+  impl_->latency.Observe(seconds(accepted_to_success));
+}
+
+void Metrics::db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size) {
+  impl_->transactions.with({op}).Observe(seconds(duration));
+  impl_->batch_size.Observe(static_cast<double>(batch_size));
+}
+
+void Metrics::db_error(std::string_view op) {
+  impl_->db_errors.with({op}).Increment();
+}
+
+void Metrics::config_reload(bool successful) {
+  impl_->reload.Set(successful ? 1 : 0);
+}
+
+void Metrics::set_snapshot(std::function<Snapshot()> snapshot) {
+  const std::lock_guard lock(impl_->snapshot_mutex);
+  impl_->snapshot = std::move(snapshot);
+}
+
+std::string Metrics::render() const {
+  auto families = impl_->registry.Collect();
+  std::function<Snapshot()> snapshot;
+  {
+    const std::lock_guard lock(impl_->snapshot_mutex);
+    snapshot = impl_->snapshot;
+  }
+  if (snapshot) append_gauges(snapshot(), impl_->endpoints, families);
+  for (auto& family : process_metrics()) families.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace outboxd::telemetry

@@ -1,0 +1,60 @@
+// The metrics of CONTRACT.md, section 6, on prometheus-cpp's registry (in Debian, maintained, MIT: chosen
+// over a registry of our own because histograms and the text format are not what outboxd exists for). Thread
+// safe. Hot paths keep references to their counters; label lookups take a lock.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/attempt.h"
+#include "common/time.h"
+
+namespace outboxd::telemetry {
+
+// Gauges that are read when somebody asks, not kept up to date.
+struct Snapshot {
+  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
+  std::int64_t in_flight = 0;
+  std::int64_t database_bytes = 0, wal_bytes = 0;
+  struct EndpointGauge {
+    std::string endpoint, state;
+    double oldest_due_age_seconds = 0;
+  };
+  std::vector<EndpointGauge> endpoints;
+};
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+
+  void events_accepted(std::string_view source, std::int64_t n);  // "http", "sql"
+  void events_rejected(std::string_view reason, std::int64_t n);  // a problem's slug
+  void events_deduplicated(std::int64_t n);
+  void http_request(std::string_view route, std::string_view method, int code,
+                    std::chrono::nanoseconds duration);
+  // The endpoint label is capped: the first 200 endpoints seen keep their own, the rest share "other".
+  void attempt(std::string_view endpoint, Outcome outcome, Millis duration);
+  void delivery_finished(std::string_view endpoint,
+                         std::string_view result);  // "delivered", "dead", "discarded"
+  void delivery_latency(Millis accepted_to_success);
+  void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
+  void db_error(std::string_view op);
+  void config_reload(bool successful);
+
+  // Called by render() for the gauges; set once before serving.
+  void set_snapshot(std::function<Snapshot()> snapshot);
+  std::string render() const;  // Prometheus text format 0.0.4, process_* included
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outboxd::telemetry
