@@ -1,0 +1,287 @@
+#include "store/group_commit.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "telemetry/log.h"
+
+namespace outboxd {
+namespace {
+
+using Monotonic = std::chrono::steady_clock;
+
+constexpr Millis kFirstBackoff{2};
+constexpr Millis kLongestBackoff{100};
+constexpr Millis kIdleRound{1000};  // how often an idle writer comes round, for since_progress()
+
+struct Item {
+  Write write;
+  GroupCommit::Completion completion;
+  Monotonic::time_point submitted{};
+  bool refusable = false;
+  std::size_t bytes = 0;
+};
+
+std::size_t bytes_of(const Command& command) {
+  std::size_t bytes = 0;
+  if (const auto* accept = std::get_if<AcceptEvents>(&command)) {
+    for (const auto& event : accept->events) bytes += event.event->payload.size();
+  } else if (const auto* outcome = std::get_if<RecordOutcome>(&command)) {
+    if (outcome->attempt) bytes = outcome->attempt->response_body.size();
+  }
+  return bytes;
+}
+
+void refuse(Item& item, ProblemCode code, std::string detail) {
+  item.write.refused = Problem{code, std::move(detail)};
+}
+
+}  // namespace
+
+// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into batches.
+struct GroupCommit::Impl {
+  StoreWriter& writer;
+  const Options options;
+  const FatalHandler fatal;
+
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<Item> incoming;        // guarded by mutex
+  std::size_t refusable_count = 0;  // guarded by mutex: in incoming and waiting
+  bool asleep = false;              // guarded by mutex
+  bool draining = false;            // guarded by mutex
+  bool stopped = false;             // guarded by mutex: nobody will come for `incoming` any more
+  bool failed = false;              // guarded by mutex
+
+  std::deque<Item> waiting;
+  Millis backoff{0};
+  std::atomic<Monotonic::rep> progress{0};
+  std::atomic<std::size_t> waiting_count{0};
+  std::thread thread;
+
+  Impl(StoreWriter& w, Options o, FatalHandler f) : writer(w), options(std::move(o)), fatal(std::move(f)) {
+    mark_progress();
+  }
+
+  void mark_progress() { progress = Monotonic::now().time_since_epoch().count(); }
+
+  void run();
+  bool gather();
+  std::size_t next_batch();
+  void commit(std::size_t count);
+  void apply(std::size_t count);
+  void finish(std::size_t count);
+  void complete(std::deque<Item>& items);
+  void refuse_overdue(bool stopping);
+  void postpone(const char* why);
+  bool is_draining() const {
+    const std::lock_guard lock(mutex);
+    return draining;
+  }
+};
+
+bool GroupCommit::refusable(const Command& command) { return !std::holds_alternative<RecordOutcome>(command); }
+
+GroupCommit::GroupCommit(StoreWriter& writer, Options options, FatalHandler fatal)
+    : impl_(std::make_unique<Impl>(writer, std::move(options), std::move(fatal))) {}
+
+GroupCommit::~GroupCommit() { drain(); }
+
+void GroupCommit::start() {
+  impl_->thread = std::thread([this] {
+    pthread_setname_np(pthread_self(), "writer");
+    impl_->run();
+  });
+}
+
+void GroupCommit::submit(Command command, Completion completion) {
+  Impl& i = *impl_;
+  Item item{{std::move(command), std::nullopt}, std::move(completion), Monotonic::now()};
+  item.refusable = refusable(item.write.command);
+  item.bytes = bytes_of(item.write.command);
+  std::unique_lock lock(i.mutex);
+  if (i.failed) return;
+  if (i.stopped) {
+    lock.unlock();
+    refuse(item, ProblemCode::kUnavailable, "outboxd is stopping");
+    item.completion(item.write);
+    return;
+  }
+  // Refused here and not stored, but answered by the writer thread like everything else, in its turn.
+  if (item.refusable && i.refusable_count >= i.options.queue) {
+    refuse(item, ProblemCode::kTooManyRequests, "too many writes are waiting for the store: try again later");
+  }
+  i.refusable_count += item.refusable;
+  i.incoming.push_back(std::move(item));
+  const bool must_wake = std::exchange(i.asleep, false);
+  lock.unlock();
+  if (must_wake) i.wake.notify_one();
+}
+
+void GroupCommit::drain() {
+  Impl& i = *impl_;
+  {
+    const std::lock_guard lock(i.mutex);
+    i.draining = true;
+  }
+  i.wake.notify_one();
+  if (i.thread.joinable()) i.thread.join();
+  std::deque<Item> left;  // only when it was never started
+  {
+    const std::lock_guard lock(i.mutex);
+    i.stopped = true;
+    if (!i.failed) left.swap(i.incoming);
+  }
+  for (auto& item : left) {
+    refuse(item, ProblemCode::kUnavailable, "outboxd is stopping");
+    item.completion(item.write);
+  }
+}
+
+std::size_t GroupCommit::queued() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->incoming.size() + impl_->waiting_count;
+}
+
+Millis GroupCommit::since_progress() const {
+  const Monotonic::time_point last{Monotonic::duration(impl_->progress)};
+  return std::chrono::duration_cast<Millis>(Monotonic::now() - last);
+}
+
+void GroupCommit::Impl::run() {
+  try {
+    while (gather()) {
+      mark_progress();
+      if (waiting.empty()) {
+        writer.tidy();
+        continue;
+      }
+      const std::size_t count = next_batch();
+      commit(count);
+      waiting_count = waiting.size();
+      writer.tidy();
+    }
+    return;
+  } catch (const std::exception& failure) {
+    {
+      const std::lock_guard lock(mutex);
+      failed = true;
+      incoming.clear();
+    }
+    fatal(failure.what());
+  }
+}
+
+// Takes over what has arrived; sleeps while there is nothing to do. False: drained.
+bool GroupCommit::Impl::gather() {
+  std::unique_lock lock(mutex);
+  if (incoming.empty() && waiting.empty() && !draining) {
+    asleep = true;
+    wake.wait_for(lock, kIdleRound, [this] { return !incoming.empty() || draining; });
+    asleep = false;
+  } else if (backoff.count() > 0) {
+    wake.wait_for(lock, backoff, [this] { return draining; });
+  }
+  if (waiting.empty()) {
+    waiting.swap(incoming);
+  } else {
+    std::move(incoming.begin(), incoming.end(), std::back_inserter(waiting));
+    incoming.clear();
+  }
+  waiting_count = waiting.size();
+  if (!waiting.empty() || !draining) return true;
+  stopped = true;
+  return false;
+}
+
+// How many of `waiting` go into the next transaction.
+std::size_t GroupCommit::Impl::next_batch() {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  while (count < waiting.size() && count < options.max_batch) {
+    bytes += waiting[count].bytes;
+    if (count > 0 && bytes > options.max_batch_bytes) break;
+    ++count;
+  }
+  return count;
+}
+
+void GroupCommit::Impl::commit(std::size_t count) {
+  try {
+    apply(count);
+    backoff = Millis{0};
+    finish(count);
+  } catch (const StoreBusy& busy) {
+    refuse_overdue(is_draining());
+    postpone(busy.what());
+  } catch (const StoreFull& full) {
+    for (std::size_t n = 0; n < count; ++n) {
+      if (waiting[n].refusable && !waiting[n].write.refused) {
+        refuse(waiting[n], ProblemCode::kInsufficientStorage, "the disk of the database is full");
+      }
+    }
+    refuse_overdue(is_draining());
+    postpone(full.what());
+  }
+}
+
+void GroupCommit::Impl::apply(std::size_t count) {
+  std::vector<Write*> batch;
+  batch.reserve(count);
+  for (std::size_t n = 0; n < count; ++n) {
+    if (!waiting[n].write.refused) batch.push_back(&waiting[n].write);
+  }
+  if (batch.empty()) return;
+  const auto begin = Monotonic::now();
+  try {
+    writer.apply(batch);
+  } catch (...) {
+    // What the store refused on the way may have rested on commands that were undone with the transaction.
+    for (Write* write : batch) write->refused.reset();
+    throw;
+  }
+  if (options.on_commit) options.on_commit(batch.size(), Monotonic::now() - begin);
+}
+
+void GroupCommit::Impl::finish(std::size_t count) {
+  std::deque<Item> done(std::make_move_iterator(waiting.begin()), std::make_move_iterator(waiting.begin() + count));
+  waiting.erase(waiting.begin(), waiting.begin() + count);
+  complete(done);
+}
+
+void GroupCommit::Impl::complete(std::deque<Item>& items) {
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& item : items) refusable_count -= item.refusable;
+  }
+  for (auto& item : items) item.completion(item.write);
+}
+
+// What waited too long is given up: what can be refused always, an outcome only when outboxd stops.
+void GroupCommit::Impl::refuse_overdue(bool stopping) {
+  const auto limit = Monotonic::now() - options.busy_limit;
+  for (Item& item : waiting) {
+    if (item.write.refused || item.submitted > limit || !(item.refusable || stopping)) continue;
+    refuse(item, ProblemCode::kUnavailable, "the database could not be written in time: another process keeps it locked");
+  }
+}
+
+// The transaction was undone: completes what is refused by now, keeps the rest for the next one.
+void GroupCommit::Impl::postpone(const char* why) {
+  if (backoff.count() == 0) log::warn("a transaction could not be committed, trying again", {{"error", why}});
+  backoff = std::clamp(backoff * 2, kFirstBackoff, kLongestBackoff);
+  const auto refused_from =
+      std::stable_partition(waiting.begin(), waiting.end(), [](const Item& item) { return !item.write.refused; });
+  std::deque<Item> refused(std::make_move_iterator(refused_from), std::make_move_iterator(waiting.end()));
+  waiting.erase(refused_from, waiting.end());
+  complete(refused);
+}
+
+}  // namespace outboxd

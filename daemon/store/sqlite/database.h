@@ -1,0 +1,138 @@
+// A connection and its prepared statements: the one place that calls sqlite3_* for statements, and that turns result codes into
+// the exceptions of store.h. A connection and its statements belong to one thread at a time.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "common/time.h"
+#include "store/store.h"
+
+namespace outboxd::sqlite {
+
+// A CHECK, UNIQUE or NOT NULL constraint refused a row: the command's fault and not the store's.
+struct ConstraintViolation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct SqliteFailure : StoreFailure {
+  SqliteFailure(int c, const std::string& what) : StoreFailure(what), code(c) {}
+  int code;  // primary result code
+};
+// SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull, SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
+[[noreturn]] void throw_error(sqlite3* db, int rc, std::string_view doing);
+
+enum class Mode { kWriter, kReader };
+
+class Database {
+ public:
+  // Opens an existing file and sets everything that a connection of ours needs (README: WAL, FULL, no autocheckpoint, ...).
+  Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib);
+
+  sqlite3* handle() const { return db_.get(); }
+  void execute(const std::string& sql);       // for pragmas and migrations, not for data
+  std::int64_t query_int(const std::string& sql);
+  std::string query_text(const std::string& sql);
+  bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
+
+ private:
+  struct Close {
+    void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+  };
+  std::unique_ptr<sqlite3, Close> db_;
+};
+
+// Bytes as a BLOB; a std::string_view alone binds as TEXT.
+struct Blob {
+  std::string_view bytes;
+};
+// Only the fixed width: SQLite knows one integer.
+inline std::int64_t millis(Time t) { return unix_millis(t); }
+inline std::optional<std::int64_t> millis(const std::optional<Time>& t) {
+  return t ? std::optional(unix_millis(*t)) : std::nullopt;
+}
+
+// A prepared statement. What is bound is not copied: it must live until the statement has been run or its Rows are gone.
+class Statement {
+ public:
+  Statement(Database& db, std::string_view sql);
+
+  // Runs a statement that yields no rows.
+  template <class... Args>
+  void run(const Args&... args) {
+    bind_all(args...);
+    finish();
+  }
+  // Rows that a run changed.
+  int changes() const { return sqlite3_changes(db_); }
+
+ private:
+  friend class Cursor;
+  struct Finalize {
+    void operator()(sqlite3_stmt* s) const { sqlite3_finalize(s); }
+  };
+
+  template <class... Args>
+  void bind_all(const Args&... args) {
+    [[maybe_unused]] int at = 0;
+    (bind(++at, args), ...);
+  }
+  void bind(int at, std::int64_t v) { check(sqlite3_bind_int64(stmt_.get(), at, v)); }
+  void bind(int at, int v) { check(sqlite3_bind_int64(stmt_.get(), at, v)); }
+  void bind(int at, std::nullopt_t) { check(sqlite3_bind_null(stmt_.get(), at)); }
+  void bind(int at, std::string_view v) {
+    // A null pointer would bind NULL.
+    check(sqlite3_bind_text64(stmt_.get(), at, v.data() ? v.data() : "", v.size(), SQLITE_STATIC, SQLITE_UTF8));
+  }
+  void bind(int at, Blob v) {
+    check(sqlite3_bind_blob64(stmt_.get(), at, v.bytes.data() ? v.bytes.data() : "", v.bytes.size(), SQLITE_STATIC));
+  }
+  template <class T>
+  void bind(int at, const std::optional<T>& v) {
+    v ? bind(at, *v) : bind(at, std::nullopt);
+  }
+  void check(int rc) const {
+    if (rc != SQLITE_OK) throw_error(db_, rc, "binding");
+  }
+  void finish();
+  bool step();
+
+  sqlite3* db_;
+  std::unique_ptr<sqlite3_stmt, Finalize> stmt_;
+};
+
+// The rows of a statement that is run; resets it at the end of its life.
+class Cursor {
+ public:
+  template <class... Args>
+  explicit Cursor(Statement& statement, const Args&... args) : statement_(statement) {
+    statement.bind_all(args...);
+  }
+  ~Cursor() { sqlite3_reset(statement_.stmt_.get()); }
+  Cursor(const Cursor&) = delete;
+
+  bool next() { return statement_.step(); }
+
+  // Columns of the current row, from 0. Views live until the next call of next().
+  bool is_null(int c) const { return sqlite3_column_type(stmt(), c) == SQLITE_NULL; }
+  std::int64_t integer(int c) const { return sqlite3_column_int64(stmt(), c); }
+  int number(int c) const { return sqlite3_column_int(stmt(), c); }
+  std::string_view view(int c) const;  // TEXT or BLOB
+  std::string text(int c) const { return std::string(view(c)); }
+  std::optional<std::string> optional_text(int c) const;
+  std::optional<std::int64_t> optional_integer(int c) const;
+  Time time(int c) const { return from_unix_millis(integer(c)); }
+  std::optional<Time> optional_time(int c) const;
+  int type(int c) const { return sqlite3_column_type(stmt(), c); }
+
+ private:
+  sqlite3_stmt* stmt() const { return statement_.stmt_.get(); }
+  Statement& statement_;
+};
+
+}  // namespace outboxd::sqlite

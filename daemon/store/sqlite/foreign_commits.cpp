@@ -1,0 +1,96 @@
+#include "store/sqlite/foreign_commits.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "telemetry/log.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+using Monotonic = std::chrono::steady_clock;
+
+constexpr int kCacheKib = 64;
+constexpr Millis kAskEvery{1};
+constexpr Millis kAskFor{100};       // after inotify fired; measured: the slowest commit became visible after 39 ms
+constexpr Millis kAskAnyway{250};
+constexpr Millis kWithoutInotify{5};  // the pace when the system gives us no inotify instance
+
+}  // namespace
+
+ForeignCommits::ForeignCommits(const std::string& path, Millis busy_timeout)
+    : db_(path, Mode::kReader, busy_timeout, kCacheKib),
+      inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
+      interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (interrupt_ < 0) throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
+  auto folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
+    log::warn("no inotify: commits of other processes are looked for every 5 ms", {{"error", std::strerror(errno)}});
+    if (inotify_ >= 0) close(inotify_);
+    inotify_ = -1;
+  }
+}
+
+ForeignCommits::~ForeignCommits() {
+  if (inotify_ >= 0) close(inotify_);
+  close(interrupt_);
+}
+
+void ForeignCommits::interrupt() {
+  const std::uint64_t one = 1;
+  if (write(interrupt_, &one, sizeof one) < 0) {
+    // Only when the counter is at its limit: then it is readable anyway.
+  }
+}
+
+void ForeignCommits::wait(Millis timeout) {
+  const auto deadline = Monotonic::now() + timeout;
+  auto asking_until = Monotonic::time_point::min();
+  while (true) {
+    if (outbox_changed()) return;
+    const auto now = Monotonic::now();
+    if (now >= deadline) return;
+    Millis pause = inotify_ < 0 ? kWithoutInotify : now < asking_until ? kAskEvery : kAskAnyway;
+    pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
+    bool stirred = false;
+    if (sleep(pause, stirred)) return;
+    if (stirred) asking_until = Monotonic::now() + kAskFor;
+  }
+}
+
+bool ForeignCommits::outbox_changed() {
+  try {
+    Cursor version(data_version_);
+    if (!version.next() || version.integer(0) == seen_version_) return false;
+    const std::int64_t now = version.integer(0);
+    Cursor row(outbox_has_waiting_);
+    const bool waiting = row.next();
+    seen_version_ = now;
+    return waiting;
+  } catch (const StoreBusy&) {
+    return false;  // asked again soon
+  }
+}
+
+bool ForeignCommits::sleep(Millis at_most, bool& stirred) {
+  pollfd fds[2] = {{interrupt_, POLLIN, 0}, {inotify_, POLLIN, 0}};
+  const int ready = poll(fds, inotify_ < 0 ? 1 : 2, static_cast<int>(at_most.count()));
+  if (ready <= 0) return false;  // EINTR too
+  if (fds[0].revents != 0) {
+    std::uint64_t count = 0;
+    return read(interrupt_, &count, sizeof count) == sizeof count;
+  }
+  char events[4096];
+  while (read(inotify_, events, sizeof events) > 0) stirred = true;
+  return false;
+}
+
+}  // namespace outboxd::sqlite

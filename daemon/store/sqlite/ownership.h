@@ -1,0 +1,24 @@
+// Who may touch the database file: one daemon at a time, on a local file system. Held from before the file is looked at until after
+// the last connection is closed.
+#pragma once
+
+#include <string>
+
+namespace outboxd::sqlite {
+
+class Ownership {
+ public:
+  // Locks "<path>.lock" and writes our pid into it. Throws StoreUnusable: kExitStoreLocked when another process (or another store
+  // of this process) has it, kExitStoreCannotOpen for a missing folder, no permission, or a network file system.
+  explicit Ownership(const std::string& path);
+  ~Ownership();
+  Ownership(const Ownership&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+// Does a statfs(2) type belong to a file system whose locks or shared memory other machines do not see? SQLite's WAL cannot work there.
+bool is_network_file_system(long type);
+
+}  // namespace outboxd::sqlite

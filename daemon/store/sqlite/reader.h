@@ -1,0 +1,69 @@
+// A StoreReader: one connection that cannot write. Each call is one short read transaction, and looks at a bounded number of rows.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "store/sqlite/checkpoint.h"
+#include "store/sqlite/database.h"
+#include "store/sqlite/statements.h"
+#include "store/store.h"
+
+namespace outboxd::sqlite {
+
+class Reader final : public StoreReader {
+ public:
+  Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate);
+
+  DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
+
+  std::vector<Endpoint> all_endpoints() override;
+  std::optional<Endpoint> endpoint(const EndpointId& id) override;
+  Rows<Endpoint> endpoints(const std::optional<std::string>& tenant, const Page& page) override;
+
+  std::optional<EventRow> event(const EventId& id, bool with_payload) override;
+  Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override;
+  std::optional<DeliveryRow> delivery(DeliveryKey key) override;
+  Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override;
+  std::vector<Attempt> attempts(DeliveryKey key) override;
+
+  std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
+  Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
+
+  StoreStatus status() override;
+
+ private:
+  class Snapshot;  // one read transaction
+  // Reads what is due of one priority into `window`. False: the window is full.
+  bool read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now, int limit,
+                std::size_t max_bytes);
+
+  // reader_lists.cpp
+  class DeliveryScan;
+  void scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at, EventSeq event);
+  std::optional<EventSeq> seq_of(const EventId& id);
+  std::optional<EndpointSeq> seq_of(const EndpointId& id);
+  EventSeq newest_before(const std::optional<Time>& until);
+
+  std::string path_;
+  std::shared_ptr<ReadGate> gate_;
+  Database db_;
+  Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
+  Statement next_priority_{db_, sql::kNextPriority}, due_of_priority_{db_, sql::kDueOfPriority};
+  Statement first_due_after_{db_, sql::kFirstDueAfter};
+  Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
+  Statement endpoints_after_{db_, sql::kEndpointsAfter}, endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};
+  Statement endpoint_seq_by_id_{db_, sql::kEndpointSeqById}, event_seq_by_id_{db_, sql::kEventSeqById};
+  Statement event_by_id_{db_, sql::kEventById}, events_before_{db_, sql::kEventsBefore};
+  Statement last_event_before_id_{db_, sql::kLastEventBeforeId};
+  Statement delivery_by_key_{db_, sql::kDeliveryByKey}, deliveries_of_event_{db_, sql::kDeliveriesOfEvent};
+  Statement deliveries_before_{db_, sql::kDeliveriesBefore}, dead_before_{db_, sql::kDeadBefore};
+  Statement dead_of_endpoint_before_{db_, sql::kDeadOfEndpointBefore};
+  Statement pending_of_endpoint_from_{db_, sql::kPendingOfEndpointFrom};
+  Statement attempts_{db_, sql::kAttempts};
+  Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
+  Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
+};
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,243 @@
+// The lists that people ask for: keyset pages, each over at most kMostRowsExamined rows. Filters that no index serves are
+// applied here, row by row, so that the statements stay few and fixed.
+#include <algorithm>
+#include <limits>
+
+#include "common/text.h"
+#include "store/sqlite/rows.h"
+#include "store/sqlite/snapshot.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+constexpr int kMostRowsExamined = 20000;
+constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
+constexpr int kMaxPage = 1000;
+// Events are numbered in the order of their commits, which is that of their times but for requests that overlapped and for small steps of the
+// clock: lists bounded in time look this much further.
+constexpr Millis kClockSlack = std::chrono::minutes(1);
+
+// A cursor is the letter of the list it belongs to and the key of the last row: "d17-4".
+using Key = std::vector<std::int64_t>;
+
+std::string write_cursor(char list, const Key& key) {
+  std::string text(1, list);
+  for (const auto part : key) text += (text.size() > 1 ? "-" : "") + std::to_string(part);
+  return text;
+}
+
+// Absent for the first page: then `start`.
+Result<Key> read_cursor(const std::string& text, char list, Key start) {
+  if (text.empty()) return start;
+  Key key;
+  if (text[0] == list) {
+    std::string_view rest = std::string_view(text).substr(1);
+    while (true) {
+      const auto part = parse_int(rest.substr(0, rest.find('-')));
+      if (!part || *part < 0) break;
+      key.push_back(*part);
+      if (rest.find('-') == rest.npos) {
+        if (key.size() == start.size()) return key;
+        break;
+      }
+      rest.remove_prefix(rest.find('-') + 1);
+    }
+  }
+  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list", {{"cursor", "take it from next_cursor of the page before"}});
+}
+
+std::size_t page_size(const Page& page) { return static_cast<std::size_t>(std::clamp(page.limit, 1, kMaxPage)); }
+
+template <class T>
+bool fits(const std::optional<T>& wanted, const T& value) {
+  return !wanted || *wanted == value;
+}
+
+bool in_time(const std::optional<Time>& since, const std::optional<Time>& until, Time t) {
+  return (!since || t >= *since) && (!until || t < *until);
+}
+
+bool is_too_old(const std::optional<Time>& since, Time t) { return since && t < *since - kClockSlack; }
+
+}  // namespace
+
+// Collects the rows of one page of deliveries from whatever range they are read.
+class Reader::DeliveryScan {
+ public:
+  DeliveryScan(const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint, std::size_t limit, char list)
+      : filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
+
+  int rows_left() const { return kMostRowsExamined - examined_; }
+  bool done() const { return done_; }
+  // `key` of the row, for the cursor; `newest_first` allows to stop at the first event that is too old.
+  template <class MakeKey>
+  void read(Cursor& row, bool newest_first, MakeKey make_key) {
+    while (!done_ && row.next()) {
+      if (rows.rows.size() == limit_ || rows_left() <= 0) {
+        rows.next = write_cursor(list_, last_);
+        done_ = true;
+        return;
+      }
+      ++examined_;
+      const Time created_at = row.time(14);
+      if (newest_first && is_too_old(filter_.since, created_at)) {
+        done_ = true;
+        return;
+      }
+      last_ = make_key(row);
+      if (matches(row, created_at)) rows.rows.push_back(read_delivery_row(row));
+    }
+  }
+
+  Rows<DeliveryRow> rows;
+
+ private:
+  bool matches(const Cursor& row, Time created_at) const {
+    if (endpoint_ && row.integer(1) != *endpoint_) return false;
+    if (filter_.state && row.view(2) != to_string(*filter_.state)) return false;
+    if (filter_.error && (row.is_null(7) || (*filter_.error != "any" && row.view(7) != *filter_.error))) return false;
+    if (filter_.type && row.view(12) != *filter_.type) return false;
+    if (filter_.tenant && row.view(13) != *filter_.tenant) return false;
+    return in_time(filter_.since, filter_.until, created_at);
+  }
+
+  const DeliveryFilter& filter_;
+  std::optional<EndpointSeq> endpoint_;
+  std::size_t limit_;
+  char list_;
+  Key last_;
+  int examined_ = 0;
+  bool done_ = false;
+};
+
+std::optional<EventSeq> Reader::seq_of(const EventId& id) {
+  Cursor row(event_seq_by_id_, as_blob(id.uuid));
+  if (!row.next()) return std::nullopt;
+  return row.integer(0);
+}
+
+std::optional<EndpointSeq> Reader::seq_of(const EndpointId& id) {
+  Cursor row(endpoint_seq_by_id_, as_blob(id.uuid));
+  if (!row.next()) return std::nullopt;
+  return row.integer(0);
+}
+
+// A number just above every event created before `until`: ids begin with their time (RFC 9562).
+EventSeq Reader::newest_before(const std::optional<Time>& until) {
+  if (!until) return kEnd;
+  Uuid id;
+  const auto ms = static_cast<std::uint64_t>(unix_millis(*until + kClockSlack));
+  for (int i = 0; i < 6; ++i) id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+  Cursor row(last_event_before_id_, as_blob(id));
+  return row.next() ? row.integer(0) + 1 : 0;
+}
+
+Rows<Endpoint> Reader::endpoints(const std::optional<std::string>& tenant, const Page& page) {
+  const Snapshot snapshot(*this);
+  Rows<Endpoint> answer;
+  const auto key = read_cursor(page.after, 'p', {0});
+  if (!key) return answer;
+  const std::size_t limit = page_size(page);
+  const auto wanted = static_cast<std::int64_t>(limit + 1);
+  const auto collect = [&](Cursor row) {
+    while (row.next()) {
+      if (answer.rows.size() == limit) {
+        answer.next = write_cursor('p', {answer.rows.back().seq});
+        return;
+      }
+      answer.rows.push_back(read_endpoint(row));
+    }
+  };
+  tenant ? collect(Cursor(endpoints_of_tenant_after_, *tenant, key->at(0), wanted))
+         : collect(Cursor(endpoints_after_, key->at(0), wanted));
+  return answer;
+}
+
+Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& page) {
+  const Snapshot snapshot(*this);
+  const auto key = read_cursor(page.after, 'e', {kEnd});
+  if (!key) return tl::unexpected(key.error());
+  const EventSeq before = page.after.empty() ? newest_before(filter.until) : key->at(0);
+  Rows<EventRow> answer;
+  EventSeq last = before;
+  int examined = 0;
+  Cursor row(events_before_, before, kMostRowsExamined + 1);
+  while (row.next()) {
+    if (answer.rows.size() == page_size(page) || examined == kMostRowsExamined) {
+      answer.next = write_cursor('e', {last});
+      break;
+    }
+    ++examined;
+    const Time created_at = row.time(10);
+    if (is_too_old(filter.since, created_at)) break;
+    last = row.integer(0);
+    if ((filter.tenant && row.view(2) != *filter.tenant) || (filter.type && row.view(3) != *filter.type)) continue;
+    if (in_time(filter.since, filter.until, created_at)) answer.rows.push_back(read_event_row(row));
+  }
+  return answer;
+}
+
+void Reader::scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at, EventSeq event) {
+  const auto key = [](const Cursor& r) { return Key{r.integer(6), r.integer(5), r.integer(0)}; };
+  for (; priority >= 0 && !scan.done(); --priority) {
+    Cursor row(pending_of_endpoint_from_, endpoint, priority, due_at, event, scan.rows_left() + 1);
+    scan.read(row, false, key);
+    due_at = event = -1;
+  }
+}
+
+// Which range to read: the narrowest that an index has for this filter.
+Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const Page& page) {
+  const Snapshot snapshot(*this);
+  const bool dead = filter.state == DeliveryState::kDead;
+  const bool waiting_at_endpoint = filter.state == DeliveryState::kPending && filter.endpoint && !filter.event;
+  const char list = waiting_at_endpoint ? 'w' : 'd';
+  const auto key = read_cursor(page.after, list, waiting_at_endpoint ? Key{9, 0, 0} : Key{kEnd, kEnd});
+  if (!key) return tl::unexpected(key.error());
+  std::optional<EndpointSeq> endpoint;
+  if (filter.endpoint && !(endpoint = seq_of(*filter.endpoint))) return Rows<DeliveryRow>{};
+  DeliveryScan scan(filter, endpoint, page_size(page), list);
+  const int limit = scan.rows_left() + 1;
+  const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
+
+  if (waiting_at_endpoint) {
+    const bool first = page.after.empty();
+    scan_pending(scan, *endpoint, static_cast<int>(std::min<std::int64_t>(key->at(0), 9)), first ? -1 : key->at(1), key->at(2));
+    return std::move(scan.rows);
+  }
+  if (filter.event) {
+    const auto event = seq_of(*filter.event);
+    if (!event) return Rows<DeliveryRow>{};
+    Cursor row(deliveries_of_event_, *event, key->at(1), limit);
+    scan.read(row, true, by_key);
+    return std::move(scan.rows);
+  }
+  const EventSeq before = page.after.empty() ? newest_before(filter.until) : key->at(0);
+  if (dead && endpoint) {
+    Cursor row(dead_of_endpoint_before_, *endpoint, before, limit);
+    scan.read(row, true, by_key);
+  } else {
+    Cursor row(dead ? dead_before_ : deliveries_before_, before, page.after.empty() ? kEnd : key->at(1), limit);
+    scan.read(row, true, by_key);
+  }
+  return std::move(scan.rows);
+}
+
+Result<Rows<OutboxRow>> Reader::rejected_outbox(const Page& page) {
+  const Snapshot snapshot(*this);
+  const auto key = read_cursor(page.after, 'r', {kEnd});
+  if (!key) return tl::unexpected(key.error());
+  Rows<OutboxRow> answer;
+  const std::size_t limit = page_size(page);
+  Cursor row(outbox_rejected_, key->at(0), static_cast<std::int64_t>(limit + 1));
+  while (row.next()) {
+    if (answer.rows.size() == limit) {
+      answer.next = write_cursor('r', {answer.rows.back().row});
+      break;
+    }
+    answer.rows.push_back(read_outbox_row(row));
+  }
+  return answer;
+}
+
+}  // namespace outboxd::sqlite

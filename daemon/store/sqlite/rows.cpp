@@ -1,0 +1,197 @@
+#include "store/sqlite/rows.h"
+
+#include <algorithm>
+
+#include "common/json.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+[[noreturn]] void corrupt(std::string_view what) {
+  throw StoreFailure("the database holds a value that outboxd never wrote: " + std::string(what));
+}
+
+// Calls `take` for each element of a stored JSON list.
+template <class Take>
+void for_each(std::string_view text, std::string_view column, Take take) {
+  try {
+    const Json list = Json::parse(text);
+    for (const auto& element : list.get_ref<const Json::array_t&>()) take(element);
+  } catch (const Json::exception&) {
+    corrupt(column);
+  }
+}
+
+std::vector<HeaderField> decode_headers(std::string_view text) {
+  std::vector<HeaderField> headers;
+  if (text.empty()) return headers;
+  for_each(text, "headers", [&headers](const Json& field) {
+    headers.push_back({field.at(0).get<std::string>(), field.at(1).get<std::string>()});
+  });
+  return headers;
+}
+
+std::string encode_secrets(const std::vector<EndpointSecret>& secrets) {
+  Json list = Json::array();
+  for (const auto& secret : secrets) {
+    Json one{{"text", secret.text}, {"created_at", unix_millis(secret.created_at)}};
+    if (secret.expires_at) one["expires_at"] = unix_millis(*secret.expires_at);
+    list.push_back(std::move(one));
+  }
+  return dump(list);
+}
+
+std::vector<EndpointSecret> decode_secrets(std::string_view text) {
+  std::vector<EndpointSecret> secrets;
+  for_each(text, "endpoint.secrets", [&secrets](const Json& one) {
+    EndpointSecret secret{one.at("text").get<std::string>(), from_unix_millis(one.at("created_at").get<std::int64_t>()), {}};
+    if (one.contains("expires_at")) secret.expires_at = from_unix_millis(one.at("expires_at").get<std::int64_t>());
+    secrets.push_back(std::move(secret));
+  });
+  return secrets;
+}
+
+template <class T>
+T word(std::optional<T> parsed, std::string_view column) {
+  if (!parsed) corrupt(column);
+  return *parsed;
+}
+
+std::optional<Millis> read_duration(const Cursor& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  return Millis(row.integer(column));
+}
+
+}  // namespace
+
+std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers) {
+  if (headers.empty()) return std::nullopt;
+  Json list = Json::array();
+  for (const auto& field : headers) list.push_back(Json::array({field.name, field.value}));
+  return dump(list);
+}
+
+Uuid read_uuid(std::string_view bytes) {
+  Uuid uuid;
+  if (bytes.size() != uuid.bytes.size()) corrupt("an id");
+  std::copy(bytes.begin(), bytes.end(), uuid.bytes.begin());
+  return uuid;
+}
+
+EndpointColumns::EndpointColumns(const Endpoint& e)
+    : types(dump(Json(e.types))), secrets(encode_secrets(e.secrets)), headers(encode_headers(e.headers).value_or("[]")) {
+  if (e.retry_schedule) {
+    Json list = Json::array();
+    for (const Millis wait : *e.retry_schedule) list.push_back(wait.count());
+    retry_schedule = dump(list);
+  }
+  if (e.timeout) timeout = e.timeout->count();
+  if (e.max_in_flight) max_in_flight = *e.max_in_flight;
+}
+
+Endpoint read_endpoint(const Cursor& row) {
+  Endpoint e;
+  e.seq = row.integer(0);
+  e.id = EndpointId{read_uuid(row.view(1))};
+  e.url = row.text(2);
+  e.name = row.text(3);
+  e.tenant = row.text(4);
+  e.types.clear();
+  for_each(row.view(5), "endpoint.types", [&e](const Json& type) { e.types.push_back(type.get<std::string>()); });
+  e.secrets = decode_secrets(row.view(6));
+  e.headers = decode_headers(row.view(7));
+  e.format = word(parse_payload_format(row.view(8)), "endpoint.format");
+  e.timeout = read_duration(row, 9);
+  if (!row.is_null(10)) {
+    e.retry_schedule.emplace();
+    for_each(row.view(10), "endpoint.retry_schedule",
+             [&e](const Json& wait) { e.retry_schedule->push_back(Millis(wait.get<std::int64_t>())); });
+  }
+  if (!row.is_null(11)) e.max_in_flight = row.number(11);
+  e.state = word(parse_endpoint_state(row.view(12)), "endpoint.state");
+  e.disabled_reason = row.text(13);
+  e.metadata = row.text(14);
+  e.created_at = row.time(15);
+  e.updated_at = row.time(16);
+  return e;
+}
+
+void read_event(const Cursor& row, int first, Event& event) {
+  event.id = EventId{read_uuid(row.view(first))};
+  event.tenant = row.text(first + 1);
+  event.type = row.text(first + 2);
+  event.payload = row.text(first + 3);
+  event.content_type = row.text(first + 4);
+  event.ordering_key = row.optional_text(first + 5);
+  event.priority = row.number(first + 6);
+  event.headers = decode_headers(row.view(first + 7));
+  event.traceparent = row.optional_text(first + 8);
+  event.created_at = row.time(first + 9);
+  event.deliver_at = row.optional_time(first + 10);
+  event.expires_at = row.optional_time(first + 11);
+}
+
+EventRow read_event_row(const Cursor& row) {
+  EventRow answer;
+  answer.event.seq = row.integer(0);
+  read_event(row, 1, answer.event);
+  answer.deliveries = row.integer(13);
+  answer.payload_bytes = row.integer(14);
+  return answer;
+}
+
+Delivery read_delivery(const Cursor& row) {
+  Delivery d;
+  d.key = {row.integer(0), row.integer(1)};
+  d.state = word(parse_delivery_state(row.view(2)), "delivery.state");
+  if (!row.is_null(3)) d.reason = word(parse_dead_reason(row.view(3)), "delivery.reason");
+  d.attempts = row.number(4);
+  d.due_at = row.time(5);
+  d.priority = row.number(6);
+  d.error = row.optional_text(7);
+  d.created_at = row.time(8);
+  d.finished_at = row.optional_time(9);
+  return d;
+}
+
+DeliveryRow read_delivery_row(const Cursor& row) {
+  return {read_delivery(row), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))}, row.text(12),
+          row.text(13)};
+}
+
+Attempt read_attempt(const Cursor& row) {
+  Attempt a;
+  a.id = AttemptId{read_uuid(row.view(0))};
+  a.number = row.number(1);
+  a.started_at = row.time(2);
+  a.timings = {read_duration(row, 3), read_duration(row, 4), read_duration(row, 5), read_duration(row, 6),
+               Millis(row.integer(7))};
+  a.outcome = word(parse_outcome(row.view(8)), "attempt.outcome");
+  a.status = row.number(9);
+  a.error = row.text(10);
+  a.request_line = row.text(11);
+  a.response_headers = decode_headers(row.view(12));
+  a.response_body = row.text(13);
+  return a;
+}
+
+OutboxRow read_outbox_row(const Cursor& row) {
+  OutboxRow o;
+  o.row = row.integer(0);
+  o.type = row.text(1);
+  o.payload_is_text = row.type(2) == SQLITE_TEXT;
+  o.payload = row.text(2);
+  o.tenant = row.optional_text(3);
+  o.content_type = row.optional_text(4);
+  o.ordering_key = row.optional_text(5);
+  o.idempotency_key = row.optional_text(6);
+  o.headers = row.optional_text(7);
+  o.deliver_at = row.optional_text(8);
+  o.expires_at = row.optional_text(9);
+  o.traceparent = row.optional_text(10);
+  o.priority = row.optional_integer(11);
+  o.rejected = row.optional_text(12);
+  return o;
+}
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,42 @@
+// Domain values to and from the columns of the schema: JSON for lists, words for enumerations. Pure but for the cursors it reads. A stored
+// value that cannot be read is a corrupt database: StoreFailure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/attempt.h"
+#include "common/delivery.h"
+#include "common/endpoint.h"
+#include "common/event.h"
+#include "store/sqlite/database.h"
+#include "store/store.h"
+
+namespace outboxd::sqlite {
+
+// [["name", "value"], ...]; nullopt for none.
+std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers);
+
+// An endpoint's fields as the columns hold them; the views bound to statements point in here.
+struct EndpointColumns {
+  explicit EndpointColumns(const Endpoint& endpoint);
+  std::string types, secrets, headers;
+  std::optional<std::string> retry_schedule;
+  std::optional<std::int64_t> timeout, max_in_flight;
+};
+
+Endpoint read_endpoint(const Cursor& row);                    // sql::kEndpoint*
+void read_event(const Cursor& row, int first, Event& event);  // id, tenant, type, payload, ... expires_at
+EventRow read_event_row(const Cursor& row);                   // sql::kEventById, kEventsBefore
+Delivery read_delivery(const Cursor& row);                    // the first ten columns
+DeliveryRow read_delivery_row(const Cursor& row);
+Attempt read_attempt(const Cursor& row);
+OutboxRow read_outbox_row(const Cursor& row);
+
+Uuid read_uuid(std::string_view bytes);
+inline Blob as_blob(const Uuid& uuid) {
+  return {{reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()}};
+}
+
+}  // namespace outboxd::sqlite

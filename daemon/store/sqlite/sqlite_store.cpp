@@ -1,0 +1,124 @@
+#include "store/sqlite/sqlite_store.h"
+
+#include <filesystem>
+
+#include "store/sqlite/foreign_commits.h"
+#include "store/sqlite/ownership.h"
+#include "store/sqlite/reader.h"
+#include "store/sqlite/schema.h"
+#include "store/sqlite/writer.h"
+
+namespace outboxd {
+namespace {
+
+using namespace sqlite;
+
+constexpr int kSmallCacheKib = 2000;
+
+[[noreturn]] void unusable(const std::string& path, int code, const std::string& what) {
+  switch (code) {
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_FULL:
+    case SQLITE_NOMEM: throw StoreUnusable(kExitStoreCannotOpen, "cannot open " + path + ": " + what);
+    case SQLITE_BUSY: throw StoreUnusable(kExitStoreLocked, path + " is locked by another process: " + what);
+    default:
+      throw StoreUnusable(kExitStoreCorrupt,
+                          path + " is damaged: " + what + "; nothing was repaired: restore a backup, or move it away to start anew");
+  }
+}
+
+// What goes wrong while opening is no failure of a running store: it has an exit status of its own.
+template <class Open>
+auto opening(const std::string& path, Open open) {
+  try {
+    return open();
+  } catch (const SqliteFailure& failure) {
+    unusable(path, failure.code, failure.what());
+  } catch (const StoreBusy& busy) {
+    unusable(path, SQLITE_BUSY, busy.what());
+  } catch (const StoreFull& full) {
+    unusable(path, SQLITE_FULL, full.what());
+  } catch (const std::runtime_error& failure) {
+    if (dynamic_cast<const StoreUnusable*>(&failure)) throw;
+    unusable(path, SQLITE_CORRUPT, failure.what());
+  }
+}
+
+// Brings the file to the newest schema, or makes it. Answers the version it had. The caller owns it.
+int prepare_file(const SqliteOptions& options) {
+  const auto migrations = embedded::sqlite_migrations();
+  if (!inspect_file(options.path)) {
+    create_file(options.path, migrations);
+    return 0;
+  }
+  Database db(options.path, Mode::kWriter, options.busy_timeout, kSmallCacheKib);
+  if (sqlite3_db_readonly(db.handle(), "main") != 0) unusable(options.path, SQLITE_READONLY, "no permission to write to it");
+  const int version = schema_version(db);
+  migrate(db, migrations);
+  if (db.query_text("PRAGMA journal_mode=WAL") != "wal") unusable(options.path, SQLITE_IOERR, "it cannot be put into WAL mode");
+  return version;
+}
+
+class SqliteStore final : public Store {
+ public:
+  explicit SqliteStore(const SqliteOptions& options)
+      : options_(options),
+        ownership_(options.path),
+        version_before_(prepare_file(options)),
+        gate_(std::make_shared<ReadGate>()),
+        writer_(options.path, options.busy_timeout, options.writer_cache_kib, *gate_),
+        foreign_commits_(options.path, options.busy_timeout) {
+    new_reader();  // prepares what no other connection has yet: a damaged schema shows now
+  }
+
+  StoreWriter& writer() override { return writer_; }
+  std::unique_ptr<StoreReader> new_reader() override {
+    return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_);
+  }
+  void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
+  void interrupt() override { foreign_commits_.interrupt(); }
+
+ private:
+  const SqliteOptions options_;
+  const Ownership ownership_;  // given up last
+  const int version_before_;
+  std::shared_ptr<ReadGate> gate_;
+  Writer writer_;
+  ForeignCommits foreign_commits_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
+  return opening(options.path, [&]() -> std::unique_ptr<Store> { return std::make_unique<SqliteStore>(options); });
+}
+
+SqliteSchema migrate_sqlite(const SqliteOptions& options) {
+  return opening(options.path, [&] {
+    const Ownership ownership(options.path);
+    return SqliteSchema{prepare_file(options), newest_version(embedded::sqlite_migrations())};
+  });
+}
+
+SqliteSchema sqlite_schema(const SqliteOptions& options) {
+  SqliteSchema schema{0, newest_version(embedded::sqlite_migrations())};
+  if (!std::filesystem::exists(options.path)) return schema;
+  return opening(options.path, [&] {
+    std::unique_ptr<Ownership> ownership;
+    try {
+      ownership = std::make_unique<Ownership>(options.path);
+      inspect_file(options.path);
+    } catch (const StoreUnusable& unusable) {
+      if (unusable.exit_status != kExitStoreLocked) throw;  // a daemon serves it: it has looked
+    }
+    Database db(options.path, Mode::kReader, options.busy_timeout, kSmallCacheKib);
+    schema.current = schema_version(db);
+    return schema;
+  });
+}
+
+}  // namespace outboxd

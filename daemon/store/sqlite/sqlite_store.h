@@ -1,0 +1,33 @@
+// The embedded store: one SQLite file in WAL mode, one daemon that owns it, producers of other processes that INSERT INTO its table
+// `outbox`. This header is all that the rest of the daemon may include of this folder.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/time.h"
+#include "store/store.h"
+
+namespace outboxd {
+
+struct SqliteOptions {
+  std::string path;              // made when there is none; "<path>-wal", "-shm" and ".lock" beside it
+  Millis busy_timeout{1000};     // how long a transaction waits for another process's before StoreBusy
+  int writer_cache_kib = 16384;  // memory for pages, of the writer's connection
+  int reader_cache_kib = 4096;   // and of each reader's
+};
+
+// Opens, creates or migrates. Throws StoreUnusable; a file that is not a whole database of ours is left untouched.
+std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options);
+
+struct SqliteSchema {
+  int current = 0;  // of the file; 0: there is no file
+  int known = 0;    // to this binary
+};
+// What `outboxd --check` shows. Works beside a running daemon; creates and changes nothing. Throws StoreUnusable.
+SqliteSchema sqlite_schema(const SqliteOptions& options);
+// `outboxd migrate`: creates the file or brings it to the schema of this binary. Answers what it was before. Throws StoreUnusable, also
+// while a daemon serves the file.
+SqliteSchema migrate_sqlite(const SqliteOptions& options);
+
+}  // namespace outboxd

@@ -1,0 +1,117 @@
+#include "store/sqlite/writer.h"
+
+#include <algorithm>
+
+#include "telemetry/log.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+// The WAL file is cut to this when it begins anew; until then it is as long as it once had to be.
+constexpr std::int64_t kWalBytesKept = 32 << 20;
+
+}  // namespace
+
+std::int64_t& Tally::of(DeliveryState state) {
+  switch (state) {
+    case DeliveryState::kPending: return pending;
+    case DeliveryState::kDelivered: return delivered;
+    case DeliveryState::kDead: return dead;
+    case DeliveryState::kDiscarded: break;
+  }
+  return discarded;
+}
+
+Tally read_tally(Statement& read_counter) {
+  Cursor row(read_counter);
+  if (!row.next()) throw StoreFailure("the row of table counter is missing: the database is damaged");
+  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6)};
+}
+
+Writer::Writer(const std::string& path, Millis busy_timeout, int cache_kib, ReadGate& gate)
+    : db_(path, Mode::kWriter, busy_timeout, cache_kib), checkpoint_(db_, path, gate) {
+  db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
+  Statement read_counter(db_, sql::kReadCounter);
+  committed_ = read_tally(read_counter);
+}
+
+void Writer::apply(std::span<Write*> batch) {
+  if (failed_) throw StoreFailure("the store failed before: it takes no more writes");
+  while (!try_apply(batch)) {
+  }
+}
+
+bool Writer::try_apply(std::span<Write*> batch) {
+  Write* current = nullptr;
+  try {
+    begin();
+    for (Write* write : batch) {
+      if (write->refused) continue;
+      current = write;
+      std::visit([this, write](auto& command) { execute(command, *write); }, write->command);
+    }
+    current = nullptr;
+    commit();
+    return true;
+  } catch (const StoreBusy&) {
+    rollback();
+    throw;
+  } catch (const StoreFull&) {
+    rollback();
+    throw;
+  } catch (const ConstraintViolation& violation) {
+    rollback();
+    if (current == nullptr || std::holds_alternative<RecordOutcome>(current->command)) fail(violation.what());
+    // Only this command is at fault. What was refused in this round is judged again without it.
+    for (Write* write : batch) write->refused.reset();
+    log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
+    current->refused = Problem{ProblemCode::kInternal, "the store refused the values: " + std::string(violation.what())};
+    return false;
+  } catch (const std::exception& failure) {
+    rollback();
+    fail(failure.what());
+  }
+  return false;
+}
+
+void Writer::begin() {
+  now_ = committed_;
+  removing_.clear();
+  begin_.run();
+}
+
+void Writer::commit() {
+  add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events, now_.pending - committed_.pending,
+                      now_.delivered - committed_.delivered, now_.dead - committed_.dead,
+                      now_.discarded - committed_.discarded);
+  commit_.run();
+  committed_ = now_;
+}
+
+// After some errors SQLite has rolled back by itself.
+void Writer::rollback() noexcept {
+  for (const EndpointSeq endpoint : removing_) removed_.erase(endpoint);
+  removing_.clear();
+  try {
+    if (db_.in_transaction()) rollback_.run();
+  } catch (const std::exception& failure) {
+    failed_ = true;  // the next apply() says so
+    log::error("a transaction could not be rolled back", {{"error", failure.what()}});
+  }
+}
+
+void Writer::fail(const std::string& what) {
+  failed_ = true;
+  throw StoreFailure(what);
+}
+
+void Writer::tidy() {
+  if (failed_) return;
+  try {
+    checkpoint_.run_if_due();
+  } catch (const std::exception& failure) {
+    fail(failure.what());
+  }
+}
+
+}  // namespace outboxd::sqlite

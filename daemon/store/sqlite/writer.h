@@ -1,0 +1,92 @@
+// The StoreWriter: each kind of command is a few prepared statements. One connection, one thread.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "store/sqlite/checkpoint.h"
+#include "store/sqlite/database.h"
+#include "store/sqlite/statements.h"
+#include "store/store.h"
+
+namespace outboxd::sqlite {
+
+// What the row of `counter` holds.
+struct Tally {
+  EventSeq event_seq = 0;        // the last one given
+  EndpointSeq endpoint_seq = 0;  // the last one given
+  std::int64_t events = 0;
+  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
+
+  std::int64_t& of(DeliveryState state);
+};
+Tally read_tally(Statement& read_counter);
+
+class Writer final : public StoreWriter {
+ public:
+  Writer(const std::string& path, Millis busy_timeout, int cache_kib, ReadGate& gate);
+
+  void apply(std::span<Write*> batch) override;
+  void tidy() override;
+
+ private:
+  // One transaction over the batch without what is refused already. False: `write` broke a constraint; everything was undone and it
+  // alone is refused now.
+  bool try_apply(std::span<Write*> batch);
+  void begin();
+  void commit();
+  void rollback() noexcept;
+  void fail(const std::string& what);
+
+  void execute(AcceptEvents& command, Write& write);
+  void execute(RejectOutboxRow& command, Write& write);
+  void execute(RecordOutcome& command, Write& write);
+  void execute(CreateEndpoint& command, Write& write);
+  void execute(UpdateEndpoint& command, Write& write);
+  void execute(SetEndpointState& command, Write& write);
+  void execute(RemoveEndpoint& command, Write& write);
+  void execute(DiscardRemoved& command, Write& write);
+  void execute(ChangeDelivery& command, Write& write);
+  void execute(ReplayEvent& command, Write& write);
+
+  // writer_events.cpp
+  struct Fate;
+  std::optional<Problem> judge(const AcceptEvents& command, std::vector<Fate>& fates);
+  void insert(NewEvent& accepted, Millis idempotency_window);
+  void insert_attempt(DeliveryKey key, const Attempt& attempt);
+
+  // writer_operator.cpp
+  std::optional<Endpoint> find_endpoint(const EndpointId& id, Write& write);
+  std::optional<Delivery> find_delivery(DeliveryKey key);
+  bool lives(EndpointSeq endpoint);
+  void make_pending(const Delivery& from, Time at);
+  std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at);
+
+  Database db_;
+  Checkpoint checkpoint_;
+  Tally committed_;
+  Tally now_;  // with what the transaction under way has changed
+  // Endpoints removed since the start. A command made before the removal may still name them: they match no more.
+  std::unordered_set<EndpointSeq> removed_;
+  std::vector<EndpointSeq> removing_;  // of them, in the transaction under way
+  bool failed_ = false;
+
+  Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
+  Statement add_to_counter_{db_, sql::kAddToCounter};
+  Statement insert_event_{db_, sql::kInsertEvent}, insert_delivery_{db_, sql::kInsertDelivery};
+  Statement find_idempotency_{db_, sql::kFindIdempotency}, put_idempotency_{db_, sql::kPutIdempotency};
+  Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};
+  Statement reject_outbox_row_{db_, sql::kRejectOutboxRow};
+  Statement insert_attempt_{db_, sql::kInsertAttempt}, last_attempt_{db_, sql::kLastAttempt};
+  Statement move_pending_{db_, sql::kMovePending}, count_attempt_{db_, sql::kCountAttempt};
+  Statement find_delivery_{db_, sql::kFindDelivery}, change_delivery_{db_, sql::kChangeDelivery};
+  Statement find_event_to_replay_{db_, sql::kFindEventToReplay}, add_event_deliveries_{db_, sql::kAddEventDeliveries};
+  Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
+  Statement set_endpoint_state_{db_, sql::kSetEndpointState}, remove_endpoint_{db_, sql::kRemoveEndpoint};
+  Statement endpoint_by_id_{db_, sql::kEndpointById}, endpoint_lives_{db_, sql::kEndpointLives};
+  Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint}, pending_of_endpoint_{db_, sql::kPendingOfEndpoint};
+  Statement discard_pending_{db_, sql::kDiscardPending}, end_discarding_{db_, sql::kEndDiscarding};
+};
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,175 @@
+// Endpoints, and an operator's hand on deliveries.
+#include <algorithm>
+
+#include "store/sqlite/rows.h"
+#include "store/sqlite/writer.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+Problem not_found(std::string_view what) { return {ProblemCode::kNotFound, "there is no such " + std::string(what)}; }
+
+// `updated_at` tells versions apart, so two changes never share one.
+Time next_version(Time wanted, Time last) { return std::max(wanted, last + Millis(1)); }
+
+}  // namespace
+
+void Writer::execute(CreateEndpoint& command, Write&) {
+  Endpoint& e = command.endpoint;
+  e.seq = ++now_.endpoint_seq;
+  const EndpointColumns columns(e);
+  insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
+                       to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight, to_string(e.state),
+                       e.disabled_reason, e.metadata, millis(e.created_at), millis(e.updated_at));
+}
+
+std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id, Write& write) {
+  Cursor row(endpoint_by_id_, as_blob(id.uuid));
+  if (row.next()) return read_endpoint(row);
+  write.refused = not_found("endpoint");
+  return std::nullopt;
+}
+
+void Writer::execute(UpdateEndpoint& command, Write& write) {
+  const auto stored = find_endpoint(command.endpoint.id, write);
+  if (!stored) return;
+  if (stored->updated_at != command.if_updated_at) {
+    write.refused = Problem{ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"};
+    return;
+  }
+  Endpoint e = command.endpoint;
+  e.seq = stored->seq;
+  e.created_at = stored->created_at;
+  e.state = stored->state;
+  e.disabled_reason = stored->disabled_reason;
+  e.updated_at = next_version(e.updated_at, stored->updated_at);
+  const EndpointColumns columns(e);
+  update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers, to_string(e.format),
+                       columns.timeout, columns.retry_schedule, columns.max_in_flight, e.metadata, millis(e.updated_at));
+  command.endpoint = std::move(e);
+}
+
+void Writer::execute(SetEndpointState& command, Write& write) {
+  auto stored = find_endpoint(command.id, write);
+  if (!stored) return;
+  stored->state = command.state;
+  stored->disabled_reason = command.state == EndpointState::kDisabled ? command.disabled_reason : "";
+  stored->updated_at = next_version(command.at, stored->updated_at);
+  set_endpoint_state_.run(stored->seq, to_string(stored->state), stored->disabled_reason, millis(stored->updated_at));
+  command.endpoint = std::move(*stored);
+}
+
+void Writer::execute(RemoveEndpoint& command, Write& write) {
+  const auto stored = find_endpoint(command.id, write);
+  if (!stored) return;
+  remove_endpoint_.run(stored->seq, millis(command.at));
+  removed_.insert(stored->seq);
+  removing_.push_back(stored->seq);
+  command.seq = stored->seq;
+}
+
+void Writer::execute(DiscardRemoved& command, Write&) {
+  command.discarded = 0;
+  while (command.discarded < command.limit) {
+    EndpointSeq endpoint = 0;
+    {
+      Cursor row(discarding_endpoint_);
+      if (!row.next()) return;
+      endpoint = row.integer(0);
+    }
+    const std::int64_t wanted = command.limit - command.discarded;
+    const std::int64_t done = discard_some(endpoint, wanted, command.at);
+    command.discarded += done;
+    if (done < wanted) end_discarding_.run(endpoint);
+  }
+}
+
+std::int64_t Writer::discard_some(EndpointSeq endpoint, std::int64_t limit, Time at) {
+  std::vector<EventSeq> events;  // first read, then written: the updates take rows out of the index that is read
+  {
+    Cursor row(pending_of_endpoint_, endpoint, limit);
+    while (row.next()) events.push_back(row.integer(0));
+  }
+  for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at));
+  const auto count = static_cast<std::int64_t>(events.size());
+  now_.pending -= count;
+  now_.discarded += count;
+  return count;
+}
+
+std::optional<Delivery> Writer::find_delivery(DeliveryKey key) {
+  Cursor row(find_delivery_, key.event, key.endpoint);
+  if (!row.next()) return std::nullopt;
+  return read_delivery(row);
+}
+
+bool Writer::lives(EndpointSeq endpoint) {
+  Cursor row(endpoint_lives_, endpoint);
+  return row.next();
+}
+
+void Writer::make_pending(const Delivery& from, Time at) {
+  change_delivery_.run(from.key.event, from.key.endpoint, to_string(DeliveryState::kPending), millis(at), std::nullopt);
+  --now_.of(from.state);
+  ++now_.pending;
+}
+
+void Writer::execute(ChangeDelivery& command, Write& write) {
+  const auto stored = find_delivery(command.key);
+  if (!stored) {
+    write.refused = not_found("delivery");
+    return;
+  }
+  if (!operator_may_move(stored->state, command.state)) {
+    write.refused = Problem{ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
+                                                        " cannot become " + std::string(to_string(command.state))};
+    return;
+  }
+  if (command.state == DeliveryState::kPending) {
+    if (!lives(command.key.endpoint)) {
+      write.refused = Problem{ProblemCode::kConflict, "its endpoint was removed"};
+      return;
+    }
+    make_pending(*stored, command.at);
+  } else {
+    change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt, millis(command.at));
+    --now_.of(stored->state);
+    ++now_.of(command.state);
+  }
+  command.delivery = *find_delivery(command.key);
+}
+
+void Writer::execute(ReplayEvent& command, Write& write) {
+  EventSeq event = 0;
+  int priority = 0;
+  std::optional<std::string> ordering_key;
+  {
+    Cursor row(find_event_to_replay_, as_blob(command.id.uuid));
+    if (!row.next()) {
+      write.refused = not_found("event");
+      return;
+    }
+    event = row.integer(0);
+    priority = row.number(1);
+    ordering_key = row.optional_text(2);
+  }
+  for (const EndpointSeq endpoint : command.endpoints) {
+    if (lives(endpoint)) continue;
+    write.refused = not_found("endpoint");
+    return;
+  }
+  std::int64_t made = 0;
+  for (const EndpointSeq endpoint : command.endpoints) {
+    if (const auto stored = find_delivery({event, endpoint})) {
+      make_pending(*stored, command.at);
+      continue;
+    }
+    insert_delivery_.run(event, endpoint, millis(command.at), priority, ordering_key, millis(command.at));
+    ++now_.pending;
+    ++made;
+  }
+  if (made > 0) add_event_deliveries_.run(event, made);
+  command.deliveries = static_cast<std::int64_t>(command.endpoints.size());
+}
+
+}  // namespace outboxd::sqlite

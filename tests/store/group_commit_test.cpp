@@ -1,0 +1,249 @@
+#include "store/group_commit.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <future>
+#include <numeric>
+#include <thread>
+
+#include "store/fake_writer.h"
+#include "support/store_values.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(30);
+
+struct Rig {
+  FakeWriter writer;
+  std::promise<std::string> fatal;
+  GroupCommit::Options options;
+  std::unique_ptr<GroupCommit> commits;
+
+  GroupCommit& start(GroupCommit::Options given = {}) {
+    options = std::move(given);
+    commits = std::make_unique<GroupCommit>(writer, options, [this](const std::string& what) { fatal.set_value(what); });
+    commits->start();
+    return *commits;
+  }
+};
+
+AcceptEvents accept_bytes(std::size_t bytes) {
+  NewEvent event = new_event();
+  event.event->payload.assign(bytes, 'x');
+  return {{event}, kDay};
+}
+
+// The answer to one command: nullopt when it was committed.
+using Answer = std::future<std::optional<Problem>>;
+Answer submit(GroupCommit& commits, Command command) {
+  auto promise = std::make_shared<std::promise<std::optional<Problem>>>();
+  commits.submit(std::move(command), [promise](Write& write) { promise->set_value(write.refused); });
+  return promise->get_future();
+}
+std::optional<Problem> wait(Answer& answer) {
+  REQUIRE(answer.wait_for(kPatience) == std::future_status::ready);
+  return answer.get();
+}
+
+const RecordOutcome kOutcome = delivered({1, 1}, 1);
+
+}  // namespace
+
+TEST_CASE("outcomes of attempts are the only commands that cannot be refused") {
+  CHECK(GroupCommit::refusable(AcceptEvents{}));
+  CHECK(GroupCommit::refusable(RemoveEndpoint{}));
+  CHECK(GroupCommit::refusable(RejectOutboxRow{}));
+  CHECK_FALSE(GroupCommit::refusable(kOutcome));
+}
+
+TEST_CASE("commands that arrive while a commit is under way share the next one, completed in order") {
+  Rig rig;
+  auto& commits = rig.start();
+  rig.writer.shut();
+  std::mutex mutex;
+  std::vector<int> order;
+  std::vector<Answer> answers;
+  answers.push_back(submit(commits, DiscardRemoved{}));
+  rig.writer.await_entered();
+  for (int i = 0; i < 10; ++i) {
+    auto promise = std::make_shared<std::promise<std::optional<Problem>>>();
+    answers.push_back(promise->get_future());
+    commits.submit(DiscardRemoved{}, [&, i, promise](Write& write) {
+      const std::lock_guard lock(mutex);
+      order.push_back(i);
+      promise->set_value(write.refused);
+    });
+  }
+  rig.writer.open();
+  for (auto& answer : answers) CHECK_FALSE(wait(answer));
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 10});
+  CHECK(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST_CASE("a transaction is bounded in commands and bytes, but takes one command however large") {
+  Rig rig;
+  auto& commits = rig.start({.max_batch = 3, .max_batch_bytes = 100});
+  rig.writer.shut();
+  std::vector<Answer> answers;
+  answers.push_back(submit(commits, DiscardRemoved{}));
+  rig.writer.await_entered();
+  for (const std::size_t bytes : {60u, 60u, 500u, 1u, 1u, 1u, 1u}) answers.push_back(submit(commits, accept_bytes(bytes)));
+  rig.writer.open();
+  for (auto& answer : answers) CHECK_FALSE(wait(answer));
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 1, 1, 1, 3, 1});
+}
+
+TEST_CASE("a full queue refuses what can be refused and takes outcomes") {
+  Rig rig;
+  auto& commits = rig.start({.queue = 2});
+  rig.writer.shut();
+  auto first = submit(commits, DiscardRemoved{});
+  rig.writer.await_entered();
+  auto second = submit(commits, DiscardRemoved{});
+  auto third = submit(commits, DiscardRemoved{});
+  auto outcome = submit(commits, kOutcome);
+  CHECK(commits.queued() >= 3);
+  rig.writer.open();
+  CHECK_FALSE(wait(first));
+  CHECK_FALSE(wait(second));
+  CHECK(wait(third)->code == ProblemCode::kTooManyRequests);
+  CHECK_FALSE(wait(outcome));
+  auto later = submit(commits, DiscardRemoved{});
+  CHECK_FALSE(wait(later));
+}
+
+TEST_CASE("a busy store is tried again until it is free") {
+  Rig rig;
+  std::atomic<int> left = 3;
+  rig.writer.on_apply = [&](auto) {
+    if (left-- > 0) throw StoreBusy("locked");
+  };
+  auto& commits = rig.start();
+  auto accept = submit(commits, AcceptEvents{});
+  CHECK_FALSE(wait(accept));
+  CHECK(rig.writer.calls() == 4);
+}
+
+TEST_CASE("a store that stays busy refuses what waits too long and keeps outcomes until they are committed") {
+  Rig rig;
+  std::atomic<bool> busy = true;
+  rig.writer.on_apply = [&](auto) {
+    if (busy) throw StoreBusy("locked");
+  };
+  auto& commits = rig.start({.busy_limit = Millis(20)});
+  auto outcome = submit(commits, kOutcome);
+  auto accept = submit(commits, AcceptEvents{});
+  CHECK(wait(accept)->code == ProblemCode::kUnavailable);
+  CHECK(outcome.wait_for(Millis(0)) == std::future_status::timeout);
+  busy = false;
+  CHECK_FALSE(wait(outcome));
+}
+
+TEST_CASE("a full disk refuses at once what can be refused, and outcomes are tried again") {
+  Rig rig;
+  std::atomic<bool> full = true;
+  rig.writer.on_apply = [&](auto) {
+    if (full) throw StoreFull("no space");
+  };
+  auto& commits = rig.start();
+  auto outcome = submit(commits, kOutcome);
+  auto accept = submit(commits, AcceptEvents{});
+  CHECK(wait(accept)->code == ProblemCode::kInsufficientStorage);
+  full = false;
+  CHECK_FALSE(wait(outcome));
+}
+
+TEST_CASE("what the store refused in a transaction that was undone is judged anew") {
+  Rig rig;
+  std::atomic<int> round = 0;
+  rig.writer.on_apply = [&](std::span<Write*> batch) {
+    if (round++ > 0) return;
+    batch[0]->refused = Problem{ProblemCode::kConflict, "for now"};
+    throw StoreBusy("locked");
+  };
+  auto& commits = rig.start();
+  auto accept = submit(commits, AcceptEvents{});
+  CHECK_FALSE(wait(accept));
+}
+
+TEST_CASE("after a failure of the store the handler runs once and nothing is completed any more") {
+  Rig rig;
+  rig.writer.on_apply = [](auto) { throw StoreFailure("I/O error"); };
+  auto& commits = rig.start();
+  auto accept = submit(commits, AcceptEvents{});
+  auto fatal = rig.fatal.get_future();
+  REQUIRE(fatal.wait_for(kPatience) == std::future_status::ready);
+  CHECK(fatal.get() == "I/O error");
+  auto later = submit(commits, AcceptEvents{});
+  commits.drain();
+  // Broken promises would be answers too: the completions are kept or dropped, never called.
+  CHECK(rig.writer.calls() == 1);
+  rig.commits.reset();
+  CHECK_THROWS_AS(accept.get(), std::future_error);
+  CHECK_THROWS_AS(later.get(), std::future_error);
+}
+
+TEST_CASE("draining commits what was submitted; afterwards submitting is refused") {
+  Rig rig;
+  auto& commits = rig.start();
+  std::vector<Answer> answers;
+  for (int i = 0; i < 100; ++i) answers.push_back(submit(commits, kOutcome));
+  commits.drain();
+  for (auto& answer : answers) CHECK_FALSE(wait(answer));
+  auto late = submit(commits, kOutcome);
+  CHECK(wait(late)->code == ProblemCode::kUnavailable);
+  CHECK(commits.queued() == 0);
+}
+
+TEST_CASE("a store that stays busy does not hold up draining for ever") {
+  Rig rig;
+  rig.writer.on_apply = [](auto) { throw StoreBusy("locked"); };
+  auto& commits = rig.start({.busy_limit = Millis(20)});
+  auto outcome = submit(commits, kOutcome);
+  commits.drain();
+  CHECK(wait(outcome)->code == ProblemCode::kUnavailable);
+}
+
+TEST_CASE("a completion may submit") {
+  Rig rig;
+  auto& commits = rig.start();
+  std::promise<void> done;
+  commits.submit(DiscardRemoved{}, [&](Write&) { commits.submit(DiscardRemoved{}, [&](Write&) { done.set_value(); }); });
+  CHECK(done.get_future().wait_for(kPatience) == std::future_status::ready);
+}
+
+TEST_CASE("many threads submit: each command is completed exactly once") {
+  Rig rig;
+  std::atomic<std::size_t> reported = 0;
+  auto& commits = rig.start({.on_commit = [&](std::size_t commands, std::chrono::nanoseconds) { reported += commands; }});
+  std::atomic<std::size_t> completed = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 2000; ++i) commits.submit(kOutcome, [&](Write&) { ++completed; });
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  commits.drain();
+  CHECK(completed == 8000);
+  CHECK(reported == 8000);
+  const auto sizes = rig.writer.committed_sizes();
+  CHECK(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}) == 8000);
+}
+
+TEST_CASE("the writer's progress stands still while it hangs") {
+  Rig rig;
+  auto& commits = rig.start();
+  rig.writer.shut();
+  auto answer = submit(commits, DiscardRemoved{});
+  rig.writer.await_entered();
+  const auto before = commits.since_progress();
+  std::promise<void>().get_future().wait_for(Millis(5));
+  CHECK(commits.since_progress() > before);
+  rig.writer.open();
+  CHECK_FALSE(wait(answer));
+}

@@ -1,0 +1,62 @@
+// Asks SQLite how it would run each statement of the store: an index range or a key, never a scan, never a sort of what it read.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <vector>
+
+#include "store/sqlite/schema.h"
+#include "store/sqlite/statements.h"
+#include "support/temporary_folder.h"
+
+using namespace outboxd;
+using namespace outboxd::sqlite;
+
+namespace {
+
+struct Plans {
+  test::TemporaryFolder folder;
+  std::unique_ptr<Database> db;
+  Plans() {
+    create_file(folder / "outbox.db", embedded::sqlite_migrations());
+    db = std::make_unique<Database>(folder / "outbox.db", Mode::kWriter, Millis(1000), 1000);
+  }
+  std::vector<std::string> of(std::string_view sql) {
+    Statement explain(*db, "EXPLAIN QUERY PLAN " + std::string(sql));
+    Cursor row(explain);
+    std::vector<std::string> steps;
+    while (row.next()) steps.push_back(row.text(3));
+    return steps;
+  }
+};
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Plans, "no statement scans a table or sorts what it read") {
+  for (const auto sql : sql::kAll) {
+    const std::string text(sql);
+    CAPTURE(text);
+    for (const std::string& step : of(sql)) {
+      CAPTURE(step);
+      // These have a LIMIT and an index that holds, in the order wanted, only the rows wanted; the subquery is of such rows.
+      const bool bounded = has(step, "INDEX outbox_waiting") || has(step, "INDEX outbox_rejected") || has(step, "INDEX endpoint_discarding") ||
+                           has(step, "(subquery");
+      CHECK((!has(step, "SCAN") || bounded));
+      CHECK_FALSE(has(step, "TEMP B-TREE"));
+      CHECK_FALSE(has(step, "AUTOMATIC"));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is pending") {
+  // The range each has to be. (Whether an index covers a statement differs between versions of SQLite.)
+  const auto first_step = [this](std::string_view sql) { return of(sql).at(0); };
+  CHECK(has(first_step(sql::kNextPriority), "INDEX delivery_pending (endpoint=? AND priority<?)"));
+  CHECK(has(first_step(sql::kDueOfPriority), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at<?)"));
+  CHECK(of(sql::kDueOfPriority).at(1) == "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)");
+  CHECK(has(first_step(sql::kFirstDueAfter), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at>?)"));
+  CHECK(first_step(sql::kMovePending) == "SEARCH delivery USING PRIMARY KEY (event=? AND endpoint=?)");
+  CHECK(has(first_step(sql::kDeadBefore), "INDEX delivery_dead ((event,endpoint)<(?,?))"));
+  CHECK(has(first_step(sql::kDeadOfEndpointBefore), "INDEX delivery_dead_by_endpoint (endpoint=? AND event<?)"));
+}

@@ -1,0 +1,95 @@
+#include "store_conformance/fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+constexpr std::size_t kPlenty = 1 << 20;
+
+struct OneEndpoint : Fixture {
+  EndpointSeq endpoint = create().seq;
+  EventSeq add(int priority = kDefaultPriority, Millis after = Millis(0), const std::string& payload = "{}") {
+    NewEvent e = new_event({endpoint});
+    e.event->priority = priority;
+    e.event->payload = payload;
+    e.endpoints[0].due_at = kNow + after;
+    return accept_one(std::move(e));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(OneEndpoint, "nothing pending: nothing due, and no time to look again") {
+  const auto window = reader->due(endpoint, kNow, 10, kPlenty);
+  CHECK(window.deliveries.empty());
+  CHECK_FALSE(window.next_due);
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "due deliveries come with their event and what was attempted") {
+  const EventSeq event = add(5, Millis(0), R"({"n":1.10})");
+  apply(failed({event, endpoint}, 1, kNow));
+  const auto window = reader->due(endpoint, kNow, 10, kPlenty);
+  REQUIRE(window.deliveries.size() == 1);
+  const DueDelivery& d = window.deliveries[0];
+  CHECK(d.key == DeliveryKey{event, endpoint});
+  CHECK(d.attempts == 1);
+  CHECK(d.attempts_ever == 1);
+  CHECK(d.due_at == kNow);
+  CHECK(d.created_at == kNow);
+  CHECK(d.event->seq == event);
+  CHECK(d.event->payload == R"({"n":1.10})");
+  CHECK_FALSE(window.next_due);
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "higher priority first, then earlier due, then earlier accepted") {
+  const auto normal = add(5), normal2 = add(5), low = add(0), high = add(9), early = add(5, Millis(-1000));
+  const auto window = reader->due(endpoint, kNow, 10, kPlenty);
+  CHECK(events_of(window) == std::vector<EventSeq>{high, early, normal, normal2, low});
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "what is due later is not returned, and the earliest of it says when to look again") {
+  add(9, Millis(9000));
+  add(5, Millis(4000));
+  const auto now = add(5);
+  add(0, Millis(7000));
+  auto window = reader->due(endpoint, kNow, 10, kPlenty);
+  CHECK(events_of(window) == std::vector<EventSeq>{now});
+  CHECK(window.next_due == kNow + Millis(4000));
+  window = reader->due(endpoint, kNow + Millis(4000), 10, kPlenty);
+  CHECK(window.deliveries.size() == 2);
+  CHECK(window.next_due == kNow + Millis(7000));
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "a full window says to look again at once, an exactly full one does not") {
+  const auto a = add(9), b = add(5);
+  add(1);
+  auto window = reader->due(endpoint, kNow, 2, kPlenty);
+  CHECK(events_of(window) == std::vector<EventSeq>{a, b});
+  CHECK(window.next_due == kNow);
+  window = reader->due(endpoint, kNow, 3, kPlenty);
+  CHECK(window.deliveries.size() == 3);
+  CHECK_FALSE(window.next_due);
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "the bytes of payloads bound a window, but for its first one") {
+  for (int i = 0; i < 3; ++i) add(5, Millis(0), '"' + std::string(100, 'x') + '"');
+  CHECK(reader->due(endpoint, kNow, 10, 210).deliveries.size() == 2);
+  CHECK(reader->due(endpoint, kNow, 10, 210).next_due == kNow);
+  CHECK(reader->due(endpoint, kNow, 10, 5).deliveries.size() == 1);
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "endpoints have windows of their own; finished deliveries are in none") {
+  const auto other = create().seq;
+  const auto event = accept_one(new_event({endpoint, other}));
+  apply(delivered({event, endpoint}, 1));
+  CHECK(reader->due(endpoint, kNow, 10, kPlenty).deliveries.empty());
+  CHECK(reader->due(other, kNow, 10, kPlenty).deliveries.size() == 1);
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "everything unfinished is due again after a restart") {
+  add();
+  add();
+  reopen();
+  CHECK(reader->due(endpoint, kNow, 10, kPlenty).deliveries.size() == 2);
+}

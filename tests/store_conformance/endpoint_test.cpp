@@ -1,0 +1,159 @@
+#include "store_conformance/fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+Endpoint full_endpoint() {
+  Endpoint e = new_endpoint("acme");
+  e.name = "orders";
+  e.types = {"order.*", "invoice.paid"};
+  e.secrets = {{"whsec_new", kNow, std::nullopt}, {"whsec_old", kNow - kDay, kNow + kDay}};
+  e.headers = {{"authorization", "Bearer x"}};
+  e.format = PayloadFormat::kStandard;
+  e.timeout = Millis(3000);
+  e.retry_schedule = std::vector<Millis>{Millis(0), Millis(5000)};
+  e.max_in_flight = 4;
+  e.state = EndpointState::kPaused;
+  e.metadata = R"({"team":"billing"})";
+  return e;
+}
+
+void check_same(const Endpoint& a, const Endpoint& b) {
+  CHECK(a.id == b.id);
+  CHECK(a.url == b.url);
+  CHECK(a.name == b.name);
+  CHECK(a.tenant == b.tenant);
+  CHECK(a.types == b.types);
+  CHECK(a.secrets == b.secrets);
+  CHECK(a.headers == b.headers);
+  CHECK(a.format == b.format);
+  CHECK(a.timeout == b.timeout);
+  CHECK(a.retry_schedule == b.retry_schedule);
+  CHECK(a.max_in_flight == b.max_in_flight);
+  CHECK(a.state == b.state);
+  CHECK(a.disabled_reason == b.disabled_reason);
+  CHECK(a.metadata == b.metadata);
+  CHECK(a.created_at == b.created_at);
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "an endpoint comes back as it was given, after a restart too") {
+  const Endpoint given = full_endpoint();
+  const Endpoint made = create(given);
+  CHECK(made.seq == 1);
+  const Endpoint plain = create();
+  reopen();
+  check_same(*reader->endpoint(given.id), given);
+  check_same(*reader->endpoint(plain.id), plain);
+  CHECK(reader->all_endpoints().size() == 2);
+  CHECK(create().seq == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an update replaces everything but the identity and the state") {
+  const Endpoint made = create(full_endpoint());
+  Endpoint changed = new_endpoint();
+  changed.id = made.id;
+  changed.url = "https://example.org/new";
+  changed.state = EndpointState::kActive;
+  changed.updated_at = kNow + Millis(1000);
+  const auto answer = apply(UpdateEndpoint{changed, made.updated_at});
+  REQUIRE_FALSE(answer.refused);
+  const auto stored = reader->endpoint(made.id);
+  CHECK(stored->seq == made.seq);
+  CHECK(stored->url == changed.url);
+  CHECK(stored->tenant.empty());
+  CHECK_FALSE(stored->timeout);
+  CHECK_FALSE(stored->retry_schedule);
+  CHECK(stored->secrets.empty());
+  CHECK(stored->state == EndpointState::kPaused);
+  CHECK(stored->updated_at == kNow + Millis(1000));
+  check_same(answer.command.endpoint, *stored);
+}
+
+TEST_CASE_FIXTURE(Fixture, "of two updates of the same version the second is refused, within one millisecond too") {
+  const Endpoint made = create();
+  REQUIRE_FALSE(apply(UpdateEndpoint{made, made.updated_at}).refused);
+  const auto second = apply(UpdateEndpoint{made, made.updated_at});
+  REQUIRE(second.refused);
+  CHECK(second.refused->code == ProblemCode::kConflict);
+  CHECK(apply(UpdateEndpoint{new_endpoint(), kNow}).refused->code == ProblemCode::kNotFound);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a state is set and answered with the whole endpoint") {
+  const Endpoint made = create();
+  auto answer = apply(SetEndpointState{made.id, EndpointState::kDisabled, "gone", kNow + Millis(5)});
+  CHECK(answer.command.endpoint.state == EndpointState::kDisabled);
+  CHECK(answer.command.endpoint.seq == made.seq);
+  CHECK(reader->endpoint(made.id)->disabled_reason == "gone");
+  CHECK(reader->endpoint(made.id)->updated_at > made.updated_at);
+  apply(SetEndpointState{made.id, EndpointState::kActive, "", kNow});
+  CHECK(reader->endpoint(made.id)->state == EndpointState::kActive);
+  CHECK(reader->endpoint(made.id)->disabled_reason.empty());
+  CHECK(apply(SetEndpointState{EndpointId{ids().next()}, EndpointState::kActive, "", kNow}).refused->code == ProblemCode::kNotFound);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a removed endpoint is found nowhere, and its deliveries stay readable") {
+  const Endpoint made = create();
+  const EventSeq event = accept_one(new_event({made.seq}));
+  const auto removed = apply(RemoveEndpoint{made.id, kNow});
+  CHECK(removed.command.seq == made.seq);
+  CHECK_FALSE(reader->endpoint(made.id));
+  CHECK(reader->all_endpoints().empty());
+  CHECK(reader->endpoints(std::nullopt, {}).rows.empty());
+  CHECK(reader->due(made.seq, kNow, 10, 1000).deliveries.empty());
+  CHECK(reader->delivery({event, made.seq})->endpoint == made.id);
+  CHECK(apply(RemoveEndpoint{made.id, kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(apply(UpdateEndpoint{made, made.updated_at}).refused->code == ProblemCode::kNotFound);
+}
+
+TEST_CASE_FIXTURE(Fixture, "pending deliveries of removed endpoints are discarded in steps, across restarts") {
+  const Endpoint gone = create(), stays = create();
+  std::vector<EventSeq> events;
+  for (int i = 0; i < 5; ++i) events.push_back(accept_one(new_event({gone.seq, stays.seq})));
+  apply(delivered({events[0], gone.seq}, 1));
+  apply(RemoveEndpoint{gone.id, kNow});
+  CHECK(apply(DiscardRemoved{.limit = 3, .at = kNow}).command.discarded == 3);
+  reopen();
+  CHECK(apply(DiscardRemoved{.limit = 3, .at = kNow}).command.discarded == 1);
+  CHECK(apply(DiscardRemoved{.limit = 3, .at = kNow}).command.discarded == 0);
+  CHECK(delivery({events[0], gone.seq}).state == DeliveryState::kDelivered);
+  CHECK(delivery({events[1], gone.seq}).state == DeliveryState::kDiscarded);
+  CHECK(delivery({events[1], gone.seq}).finished_at == kNow);
+  CHECK(delivery({events[1], stays.seq}).state == DeliveryState::kPending);
+  CHECK(reader->status().discarded == 4);
+  CHECK(reader->status().pending == 5);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an event matched before a removal that was committed first gets no delivery there") {
+  const Endpoint gone = create(), stays = create();
+  apply(RemoveEndpoint{gone.id, kNow});
+  const NewEvent late = new_event({gone.seq, stays.seq});
+  const auto answer = accept({late});
+  CHECK(answer.command.accepted[0].deliveries == 1);
+  CHECK_FALSE(reader->delivery({late.event->seq, gone.seq}));
+  CHECK(reader->status().pending == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "endpoints are listed oldest first, by tenant, page by page") {
+  std::vector<EndpointId> of_acme;
+  for (int i = 0; i < 5; ++i) {
+    of_acme.push_back(create(new_endpoint("acme")).id);
+    create(new_endpoint("other"));
+  }
+  std::vector<EndpointId> seen;
+  Page page{2, ""};
+  int pages = 0;
+  while (true) {
+    const auto rows = reader->endpoints("acme", page);
+    for (const auto& e : rows.rows) seen.push_back(e.id);
+    ++pages;
+    if (!rows.next) break;
+    page.after = *rows.next;
+  }
+  CHECK(seen == of_acme);
+  CHECK(pages == 3);
+  CHECK(reader->endpoints(std::nullopt, {50, ""}).rows.size() == 10);
+}

@@ -1,0 +1,74 @@
+#include "store_conformance/fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+struct OneDelivery : Fixture {
+  Endpoint endpoint = create();
+  NewEvent event = new_event({endpoint.seq});
+  DeliveryKey key{accept_one(event), endpoint.seq};
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(OneDelivery, "a dead delivery that is retried starts its schedule anew and goes on counting attempts") {
+  apply(failed(key, 1, kNow));
+  apply(died(key, 2));
+  const Time later = kNow + Millis(1000);
+  const auto answer = apply(ChangeDelivery{key, DeliveryState::kPending, later});
+  REQUIRE_FALSE(answer.refused);
+  CHECK(answer.command.delivery.state == DeliveryState::kPending);
+  CHECK(answer.command.delivery.attempts == 0);
+  CHECK(answer.command.delivery.due_at == later);
+  CHECK_FALSE(answer.command.delivery.reason);
+  CHECK_FALSE(answer.command.delivery.finished_at);
+  const auto due = reader->due(endpoint.seq, later, 1, 1000);
+  REQUIRE(due.deliveries.size() == 1);
+  CHECK(due.deliveries[0].attempts == 0);
+  CHECK(due.deliveries[0].attempts_ever == 2);
+  apply(delivered(key, 3));
+  CHECK(reader->attempts(key).size() == 3);
+  CHECK(reader->status().dead == 0);
+  CHECK(reader->status().delivered == 1);
+}
+
+TEST_CASE_FIXTURE(OneDelivery, "an operator discards what is pending or dead, and nothing else") {
+  auto answer = apply(ChangeDelivery{key, DeliveryState::kDiscarded, kNow});
+  REQUIRE_FALSE(answer.refused);
+  CHECK(answer.command.delivery.state == DeliveryState::kDiscarded);
+  CHECK(answer.command.delivery.finished_at == kNow);
+  CHECK(reader->due(endpoint.seq, kNow, 1, 1000).deliveries.empty());
+  CHECK(apply(ChangeDelivery{key, DeliveryState::kDiscarded, kNow}).refused->code == ProblemCode::kConflict);
+  CHECK(apply(ChangeDelivery{key, DeliveryState::kDelivered, kNow}).refused->code == ProblemCode::kConflict);
+}
+
+TEST_CASE_FIXTURE(OneDelivery, "what is not there cannot be changed, what lost its endpoint not be retried") {
+  CHECK(apply(ChangeDelivery{{key.event + 1, key.endpoint}, DeliveryState::kPending, kNow}).refused->code == ProblemCode::kNotFound);
+  apply(died(key, 1));
+  apply(RemoveEndpoint{endpoint.id, kNow});
+  CHECK(apply(ChangeDelivery{key, DeliveryState::kPending, kNow}).refused->code == ProblemCode::kConflict);
+}
+
+TEST_CASE_FIXTURE(OneDelivery, "a replay puts finished deliveries back and makes those that were never there") {
+  apply(delivered(key, 1));
+  const auto other = create().seq;
+  const Time later = kNow + Millis(1000);
+  const auto answer = apply(ReplayEvent{event.event->id, {endpoint.seq, other}, later});
+  REQUIRE_FALSE(answer.refused);
+  CHECK(answer.command.deliveries == 2);
+  CHECK(delivery(key).state == DeliveryState::kPending);
+  CHECK(delivery(key).due_at == later);
+  CHECK(delivery({key.event, other}).state == DeliveryState::kPending);
+  CHECK(reader->event(event.event->id, false)->deliveries == 2);
+  CHECK(reader->status().pending == 2);
+  CHECK(reader->status().delivered == 0);
+}
+
+TEST_CASE_FIXTURE(OneDelivery, "a replay of an unknown event, or to an unknown endpoint, changes nothing") {
+  CHECK(apply(ReplayEvent{EventId{ids().next()}, {endpoint.seq}, kNow}).refused->code == ProblemCode::kNotFound);
+  apply(delivered(key, 1));
+  CHECK(apply(ReplayEvent{event.event->id, {endpoint.seq, 77}, kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(delivery(key).state == DeliveryState::kDelivered);
+}
