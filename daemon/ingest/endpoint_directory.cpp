@@ -1,0 +1,118 @@
+#include "ingest/endpoint_directory.h"
+
+#include <algorithm>
+
+namespace outboxd {
+namespace {
+
+constexpr std::size_t kMaxRememberedMatches = 10'000;
+
+}  // namespace
+
+void EndpointDirectory::load(std::vector<Endpoint> endpoints) {
+  for (auto& endpoint : endpoints) put(std::make_shared<const Endpoint>(std::move(endpoint)));
+}
+
+EndpointPtr EndpointDirectory::find(const EndpointId& id) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : by_seq_.at(it->second);
+}
+
+EndpointPtr EndpointDirectory::find(EndpointSeq seq) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = by_seq_.find(seq);
+  return it == by_seq_.end() ? nullptr : it->second;
+}
+
+std::vector<EndpointPtr> EndpointDirectory::all() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<EndpointPtr> endpoints;
+  endpoints.reserve(by_seq_.size());
+  for (const auto& [seq, endpoint] : by_seq_) endpoints.push_back(endpoint);
+  return endpoints;
+}
+
+std::vector<EndpointPtr> EndpointDirectory::match(std::string_view tenant, std::string_view type) const {
+  std::string key;
+  key.reserve(tenant.size() + 1 + type.size());
+  key.append(tenant).append(1, '\0').append(type);
+  {
+    const std::shared_lock lock(mutex_);
+    if (const auto it = matches_.find(key); it != matches_.end()) return it->second;
+  }
+  const std::unique_lock lock(mutex_);
+  std::vector<EndpointPtr> found;
+  if (const auto it = by_tenant_.find(tenant); it != by_tenant_.end()) {
+    for (const EndpointSeq seq : it->second) {
+      const EndpointPtr& endpoint = by_seq_.at(seq);
+      if (wants(*endpoint, tenant, type)) found.push_back(endpoint);
+    }
+  }
+  if (matches_.size() >= kMaxRememberedMatches) matches_.clear();
+  matches_.emplace(std::move(key), found);
+  return found;
+}
+
+void EndpointDirectory::put(const EndpointPtr& endpoint) {
+  const std::unique_lock lock(mutex_);
+  erase(endpoint->seq);  // its tenant may have changed
+  by_seq_[endpoint->seq] = endpoint;
+  by_id_[endpoint->id] = endpoint->seq;
+  auto& seqs = by_tenant_[endpoint->tenant];
+  seqs.insert(std::ranges::lower_bound(seqs, endpoint->seq), endpoint->seq);
+  matches_.clear();
+}
+
+EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
+  const auto it = by_seq_.find(seq);
+  if (it == by_seq_.end()) return nullptr;
+  const EndpointPtr endpoint = it->second;
+  by_seq_.erase(it);
+  by_id_.erase(endpoint->id);
+  const auto tenant = by_tenant_.find(endpoint->tenant);
+  std::erase(tenant->second, seq);
+  if (tenant->second.empty()) by_tenant_.erase(tenant);
+  matches_.clear();
+  return endpoint;
+}
+
+template <class C>
+void EndpointDirectory::change(C command, Done done) {
+  commits_.submit(std::move(command), [this, done = std::move(done)](Write& write) {
+    if (write.refused) return done(tl::unexpected(*write.refused));
+    const auto endpoint = std::make_shared<const Endpoint>(std::move(std::get<C>(write.command).endpoint));
+    put(endpoint);
+    if (subscriber_) subscriber_(endpoint->seq, endpoint);
+    done(endpoint);
+  });
+}
+
+void EndpointDirectory::create(Endpoint endpoint, Done done) {
+  change(CreateEndpoint{std::move(endpoint)}, std::move(done));
+}
+
+void EndpointDirectory::update(Endpoint endpoint, Time if_updated_at, Done done) {
+  change(UpdateEndpoint{std::move(endpoint), if_updated_at}, std::move(done));
+}
+
+void EndpointDirectory::set_state(const EndpointId& id, EndpointState state, std::string disabled_reason, Time at,
+                                  Done done) {
+  change(SetEndpointState{id, state, std::move(disabled_reason), at}, std::move(done));
+}
+
+void EndpointDirectory::remove(const EndpointId& id, Time at, Done done) {
+  commits_.submit(RemoveEndpoint{id, at}, [this, done = std::move(done)](Write& write) {
+    if (write.refused) return done(tl::unexpected(*write.refused));
+    const EndpointSeq seq = std::get<RemoveEndpoint>(write.command).seq;
+    EndpointPtr endpoint;
+    {
+      const std::unique_lock lock(mutex_);
+      endpoint = erase(seq);
+    }
+    if (subscriber_) subscriber_(seq, nullptr);
+    done(endpoint);
+  });
+}
+
+}  // namespace outboxd

@@ -1,0 +1,386 @@
+#include "ingest/event_parser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/text.h"
+#include "ingest/event_rules.h"
+#include "ingest/json_span.h"
+
+namespace outboxd {
+namespace {
+
+constexpr std::size_t kMaxReportedErrors = 100;
+constexpr std::size_t kMaxReportedName = 64;  // bytes of an unknown member's name
+
+using EventIndex = std::optional<std::size_t>;  // the event's place in a batch
+
+// The start of a name that is not ours, short enough to repeat.
+std::string_view excerpt(std::string_view name) {
+  if (name.size() <= kMaxReportedName) return name;
+  std::size_t length = kMaxReportedName;
+  while ((static_cast<unsigned char>(name[length]) & 0xC0) == 0x80) --length;  // not within a character
+  return name.substr(0, length);
+}
+
+// "/3/type", by RFC 6901.
+std::string pointer_to(EventIndex index, std::string_view name) {
+  std::string pointer;
+  if (index) pointer += '/' + std::to_string(*index);
+  if (name.empty()) return pointer;
+  pointer += '/';
+  for (const char c : excerpt(name)) {
+    if (c == '~') {
+      pointer += "~0";
+    } else if (c == '/') {
+      pointer += "~1";
+    } else {
+      pointer += c;
+    }
+  }
+  return pointer;
+}
+
+// Reads one event object, reporting every bad field.
+class EventReader {
+ public:
+  EventReader(EventIndex index, std::vector<FieldError>& errors) : index_(index), errors_(errors) {}
+
+  // The draft means something only if nothing was reported and the scanner met no fault.
+  EventDraft read(JsonScanner& scanner) {
+    scanner.open_object();
+    while (const auto name = scanner.next_member()) {
+      if (const auto value = scanner.value()) take_member(*name, *value);
+    }
+    if (!scanner.fault()) check_together();
+    return std::move(draft_);
+  }
+
+ private:
+  using Take = void (EventReader::*)(const JsonSpan&);
+  struct Field {
+    std::string_view name;
+    Take take;
+  };
+  static constexpr std::size_t kFieldCount = 13;
+  static const std::array<Field, kFieldCount> kFields;
+
+  void report(std::string_view field, std::string detail) {
+    if (errors_.size() < kMaxReportedErrors)
+      errors_.push_back({pointer_to(index_, field), std::move(detail)});
+  }
+
+  void take_member(const JsonSpan& raw_name, const JsonSpan& value) {
+    const auto name = json_string(raw_name);
+    const auto field =
+        std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return name && f.name == *name; });
+    if (field == kFields.end()) return report(name.value_or("?"), "is not a field of an event");
+    field_ = field->name;
+    bool& seen = seen_[static_cast<std::size_t>(field - kFields.begin())];
+    if (seen) return report(field_, "appears more than once");
+    seen = true;
+    (this->*field->take)(value);
+  }
+
+  bool seen(std::string_view name) const {
+    const auto field =
+        std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == name; });
+    return seen_[static_cast<std::size_t>(field - kFields.begin())];
+  }
+
+  std::optional<std::string> string(const JsonSpan& value) {
+    if (value.kind != JsonKind::kString) {
+      report(field_, "must be a string");
+      return std::nullopt;
+    }
+    auto text = json_string(value);
+    if (!text) report(field_, "must be text: it holds a lone surrogate");
+    return text;
+  }
+
+  std::optional<std::string> key(const JsonSpan& value) {
+    auto text = string(value);
+    if (text && !is_key(*text)) {
+      report(field_, "must be 1 to 256 bytes of UTF-8 without control characters");
+      text.reset();
+    }
+    return text;
+  }
+
+  std::optional<Time> time(const JsonSpan& value) {
+    const auto text = string(value);
+    if (!text) return std::nullopt;
+    const auto time = parse_time(*text);
+    if (!time) report(field_, "must be a time such as \"2026-11-23T15:21:00Z\" (RFC 3339)");
+    return time;
+  }
+
+  std::optional<Millis> duration(const JsonSpan& value, Millis min) {
+    const auto text = string(value);
+    if (!text) return std::nullopt;
+    const auto duration = parse_duration(*text);
+    if (duration && *duration >= min && *duration <= kMaxEventDelay) return duration;
+    report(field_,
+           duration ? "must be " + std::string(min == Millis{0} ? "at" : "more than 0s and at") + " most 365d"
+                    : "must be a duration such as \"90s\", \"5m\" or \"2h30m\"");
+    return std::nullopt;
+  }
+
+  void take_type(const JsonSpan& value) {
+    auto text = string(value);
+    if (!text) return;
+    if (!is_event_type(*text)) {
+      return report(field_, "must be 1 to 128 of A-Z a-z 0-9 _ . -, in segments separated by single dots");
+    }
+    draft_.event.type = std::move(*text);
+  }
+  void take_payload(const JsonSpan& value) { draft_.event.payload.assign(value.text); }
+  void take_payload_base64(const JsonSpan& value) {
+    const auto text = string(value);
+    if (!text) return;
+    auto bytes = base64_decode(*text);
+    if (!bytes) return report(field_, "must be base64 (RFC 4648, section 4)");
+    draft_.event.payload = std::move(*bytes);
+  }
+  void take_content_type(const JsonSpan& value) {
+    auto text = string(value);
+    if (!text) return;
+    if (!is_media_type(*text))
+      return report(field_, "must be a media type such as \"application/xml\", at most 255 bytes");
+    draft_.event.content_type = std::move(*text);
+  }
+  void take_tenant(const JsonSpan& value) {
+    auto text = string(value);
+    if (!text) return;
+    if (!is_tenant(*text)) return report(field_, "must be at most 128 of A-Z a-z 0-9 _ . : -");
+    draft_.event.tenant = std::move(*text);
+  }
+  void take_ordering_key(const JsonSpan& value) { draft_.event.ordering_key = key(value); }
+  void take_idempotency_key(const JsonSpan& value) { draft_.idempotency_key = key(value); }
+  void take_deliver_at(const JsonSpan& value) { draft_.event.deliver_at = time(value); }
+  void take_expires_at(const JsonSpan& value) { draft_.event.expires_at = time(value); }
+  void take_delay(const JsonSpan& value) { draft_.delay = duration(value, Millis{0}); }
+  void take_ttl(const JsonSpan& value) { draft_.ttl = duration(value, Millis{1}); }
+  void take_priority(const JsonSpan& value) {
+    if (value.kind != JsonKind::kNumber || value.text.size() != 1)
+      return report(field_, "must be a whole number from 0 to 9");
+    draft_.event.priority = value.text[0] - '0';
+  }
+  void take_headers(const JsonSpan& value);
+  void take_header(const JsonSpan& raw_name, const JsonSpan& value);
+
+  void check_together() {
+    auto both = [&](std::string_view one, std::string_view other) {
+      if (seen(one) && seen(other)) report(other, "cannot be given together with " + std::string(one));
+    };
+    both("payload", "payload_base64");
+    both("deliver_at", "delay");
+    both("expires_at", "ttl");
+    if (!seen("type")) report("type", "is required");
+    if (!seen("payload") && !seen("payload_base64")) report("payload", "is required (or payload_base64)");
+    if (seen("payload_base64") && !seen("content_type"))
+      report("content_type", "is required with payload_base64");
+    const Event& event = draft_.event;
+    if (event.deliver_at && event.expires_at && *event.expires_at <= *event.deliver_at) {
+      report("expires_at", "must be later than deliver_at");
+    }
+    if (draft_.delay && draft_.ttl && *draft_.ttl <= *draft_.delay)
+      report("ttl", "must be longer than delay");
+  }
+
+  EventIndex index_;
+  std::vector<FieldError>& errors_;
+  EventDraft draft_;
+  std::string_view field_;  // the one being read
+  std::array<bool, kFieldCount> seen_{};
+};
+
+const std::array<EventReader::Field, EventReader::kFieldCount> EventReader::kFields = {{
+    {"type", &EventReader::take_type},
+    {"payload", &EventReader::take_payload},
+    {"tenant", &EventReader::take_tenant},
+    {"idempotency_key", &EventReader::take_idempotency_key},
+    {"ordering_key", &EventReader::take_ordering_key},
+    {"priority", &EventReader::take_priority},
+    {"headers", &EventReader::take_headers},
+    {"deliver_at", &EventReader::take_deliver_at},
+    {"delay", &EventReader::take_delay},
+    {"expires_at", &EventReader::take_expires_at},
+    {"ttl", &EventReader::take_ttl},
+    {"content_type", &EventReader::take_content_type},
+    {"payload_base64", &EventReader::take_payload_base64},
+}};
+
+void EventReader::take_headers(const JsonSpan& value) {
+  if (value.kind != JsonKind::kObject) return report(field_, "must be an object of header names and values");
+  JsonScanner scanner(value.text);
+  scanner.open_object();
+  while (const auto name = scanner.next_member()) {
+    const auto header = scanner.value();
+    if (draft_.event.headers.size() == kMaxExtraHeaders) {
+      return report("headers", "holds more than " + std::to_string(kMaxExtraHeaders) + " headers");
+    }
+    take_header(*name, *header);
+  }
+  std::size_t bytes = 0;
+  for (const auto& header : draft_.event.headers) bytes += header.name.size() + header.value.size();
+  if (bytes > kMaxExtraHeaderBytes) {
+    report("headers",
+           "take " + std::to_string(bytes) + " bytes, more than " + std::to_string(kMaxExtraHeaderBytes));
+  }
+}
+
+void EventReader::take_header(const JsonSpan& raw_name, const JsonSpan& raw_value) {
+  auto name = json_string(raw_name);
+  auto value = raw_value.kind == JsonKind::kString ? json_string(raw_value) : std::nullopt;
+  const std::string label = '"' + std::string(excerpt(name.value_or("?"))) + "\": ";
+  if (!name || !value) return report("headers", label + "must be a string");
+  if (auto why = why_header_refused(*name, *value)) return report("headers", label + *why);
+  auto& headers = draft_.event.headers;
+  if (std::ranges::any_of(headers,
+                          [&](const HeaderField& other) { return ascii_iequals(other.name, *name); })) {
+    return report("headers", label + "appears more than once");
+  }
+  headers.push_back({std::move(*name), std::move(*value)});
+}
+
+Problem malformed(const JsonFault& fault, std::string_view where) {
+  return {ProblemCode::kMalformed, "the body is not valid JSON: " + std::string(where) + "at byte " +
+                                       std::to_string(fault.offset) + ", " + std::string(fault.what)};
+}
+
+Problem too_many(const EventLimits& limits) {
+  return {ProblemCode::kTooLarge,
+          "more than " + std::to_string(limits.batch_events) + " events in one request"};
+}
+
+// What one request's events have in common while they are read.
+class BodyReader {
+ public:
+  BodyReader(const std::optional<std::string>& header_key, const EventLimits& limits)
+      : header_key_(header_key), limits_(limits) {}
+
+  Result<std::vector<EventDraft>> json(std::string_view body) {
+    JsonScanner scanner(body);
+    if (scanner.peek() == '[') {
+      refuse_header_key();
+      scanner.open_array();
+      while (scanner.next_element() && !refusal_) event(scanner, drafts_.size());
+    } else {
+      event(scanner, std::nullopt);
+      if (header_key_ && !drafts_.empty()) take_header_key(drafts_.front());
+    }
+    if (!refusal_ && !scanner.finish()) refusal_ = malformed(*scanner.fault(), "");
+    return result();
+  }
+
+  Result<std::vector<EventDraft>> ndjson(std::string_view body) {
+    refuse_header_key();
+    for (std::size_t line = 1; !body.empty() && !refusal_; ++line) {
+      const std::size_t end = std::min(body.find('\n'), body.size());
+      JsonScanner scanner(body.substr(0, end));
+      body.remove_prefix(std::min(end + 1, body.size()));
+      if (scanner.peek() == '\0' && scanner.finish()) continue;  // a blank line
+      event(scanner, drafts_.size());
+      if (!refusal_ && !scanner.finish())
+        refusal_ = malformed(*scanner.fault(), "line " + std::to_string(line) + " ");
+    }
+    return result();
+  }
+
+ private:
+  void event(JsonScanner& scanner, EventIndex index) {
+    if (drafts_.size() == limits_.batch_events) {
+      refusal_ = too_many(limits_);
+      return;
+    }
+    if (scanner.peek() != '{') {
+      if (scanner.value()) errors_.push_back({pointer_to(index, ""), "must be an event: a JSON object"});
+      drafts_.emplace_back();
+      return;
+    }
+    const std::size_t start = scanner.offset();
+    drafts_.push_back(EventReader(index, errors_).read(scanner));
+    const std::size_t bytes = scanner.offset() - start;
+    if (scanner.fault() || bytes <= limits_.event_bytes) return;
+    refusal_ = Problem{ProblemCode::kTooLarge,
+                       "an event takes " + std::to_string(bytes) + " bytes, more than the " +
+                           std::to_string(limits_.event_bytes) + " that [limits] event_bytes allows",
+                       {{pointer_to(index, ""), "is too large"}}};
+  }
+
+  void refuse_header_key() {
+    if (header_key_)
+      errors_.push_back(
+          {"Idempotency-Key", "applies to a single event: give each of a batch its idempotency_key"});
+  }
+
+  void take_header_key(EventDraft& draft) {
+    if (!is_key(*header_key_)) {
+      errors_.push_back({"Idempotency-Key", "must be 1 to 256 bytes of UTF-8 without control characters"});
+    } else if (draft.idempotency_key && *draft.idempotency_key != *header_key_) {
+      errors_.push_back({"/idempotency_key", "differs from the Idempotency-Key header"});
+    } else {
+      draft.idempotency_key = header_key_;
+    }
+  }
+
+  Result<std::vector<EventDraft>> result() {
+    if (refusal_) return tl::unexpected(std::move(*refusal_));
+    if (drafts_.empty()) return problem(ProblemCode::kInvalidEvent, "the body holds no event");
+    if (errors_.empty()) return std::move(drafts_);
+    if (errors_.size() > kMaxReportedErrors) errors_.resize(kMaxReportedErrors);
+    return problem(ProblemCode::kInvalidEvent, "the request's events are not valid: see errors",
+                   std::move(errors_));
+  }
+
+  const std::optional<std::string>& header_key_;
+  const EventLimits& limits_;
+  std::vector<EventDraft> drafts_;
+  std::vector<FieldError> errors_;
+  std::optional<Problem> refusal_;
+};
+
+}  // namespace
+
+Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view body,
+                                             const std::optional<std::string>& header_key,
+                                             const EventLimits& limits) {
+  BodyReader reader(header_key, limits);
+  return kind == EventBody::kJson ? reader.json(body) : reader.ndjson(body);
+}
+
+std::string content_digest(const EventDraft& draft) {
+  const Event& event = draft.event;
+  std::string text;
+  // Each part goes in behind its length, and an absent one differs from an empty one: no two contents give
+  // one text.
+  auto add = [&](std::string_view part) { text += std::to_string(part.size()) + ':' + std::string(part); };
+  auto add_number = [&](const std::optional<std::int64_t>& number) {
+    add(number ? std::to_string(*number) : "");
+  };
+  auto millis = [](const std::optional<Time>& time) {
+    return time ? std::optional(unix_millis(*time)) : std::nullopt;
+  };
+  auto count = [](const std::optional<Millis>& d) {
+    return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
+  };
+  add(event.type);
+  add(event.tenant);
+  add(event.content_type);
+  add(event.ordering_key.value_or(""));  // a key is never empty
+  add_number(event.priority);
+  add_number(millis(event.deliver_at));
+  add_number(millis(event.expires_at));
+  add_number(count(draft.delay));
+  add_number(count(draft.ttl));
+  add_number(static_cast<std::int64_t>(event.headers.size()));
+  for (const auto& header : event.headers) {
+    add(header.name);
+    add(header.value);
+  }
+  add(event.payload);
+  return sha256(text);
+}
+
+}  // namespace outboxd

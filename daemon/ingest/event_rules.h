@@ -1,0 +1,27 @@
+// What the text fields of an event may hold, whichever way the event comes in: HTTP or the SQL outbox. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "common/time.h"
+
+namespace outboxd {
+
+inline constexpr Millis kMaxEventDelay = std::chrono::hours(24 * 365);  // delay and ttl
+inline constexpr std::size_t kMaxContentTypeLength = 255;
+
+// Well-formed UTF-8 without control characters (C0, DEL, C1)?
+bool is_printable(std::string_view text);
+
+// May this be an ordering key or an idempotency key: 1 to kMaxKeyLength printable bytes?
+bool is_key(std::string_view text);
+
+// A media type with its parameters, as RFC 9110 8.3.1 writes it ("application/xml; charset=utf-8"), bounded
+// in length?
+bool is_media_type(std::string_view text);
+
+// A W3C trace context header that may be passed on: version 00, lower-case hex, neither id all zeros.
+bool is_traceparent(std::string_view text);
+
+}  // namespace outboxd

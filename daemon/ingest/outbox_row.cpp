@@ -1,0 +1,62 @@
+#include "ingest/outbox_row.h"
+
+#include "common/json.h"
+#include "common/text.h"
+#include "ingest/event_rules.h"
+
+namespace outboxd {
+namespace {
+
+// `deliver_at` and `expires_at` hold unix milliseconds or RFC 3339 text.
+std::string time_member(const std::string& value) {
+  const auto millis = parse_int(value);
+  return millis ? format_time(from_unix_millis(*millis)) : value;
+}
+
+void add(std::string& body, std::string_view name, std::string_view json) {
+  body.append(",\"").append(name).append("\":").append(json);
+}
+
+void add_text(std::string& body, std::string_view name, const std::optional<std::string>& text) {
+  if (text) add(body, name, dump(Json(*text)));
+}
+
+}  // namespace
+
+Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits) {
+  std::string body = "{\"type\":" + dump(Json(row.type));
+  if (row.content_type) {
+    add_text(body, "content_type", row.content_type);
+    add(body, "payload_base64", '"' + base64_encode(row.payload) + '"');
+  } else {
+    // Spliced in as it is, to keep its bytes; so it has to be one complete JSON value by itself.
+    if (!Json::accept(row.payload)) {
+      return problem(ProblemCode::kInvalidEvent, "the row cannot become an event",
+                     {{"/payload", "is no JSON; give its content_type if it is not meant to be"}});
+    }
+    add(body, "payload", row.payload);
+  }
+  if (row.headers) {
+    if (!Json::accept(*row.headers)) {
+      return problem(ProblemCode::kInvalidEvent, "the row cannot become an event",
+                     {{"/headers", "is no JSON object of names and values"}});
+    }
+    add(body, "headers", *row.headers);
+  }
+  add_text(body, "tenant", row.tenant);
+  add_text(body, "ordering_key", row.ordering_key);
+  add_text(body, "idempotency_key", row.idempotency_key);
+  if (row.deliver_at) add_text(body, "deliver_at", time_member(*row.deliver_at));
+  if (row.expires_at) add_text(body, "expires_at", time_member(*row.expires_at));
+  if (row.priority) add(body, "priority", std::to_string(*row.priority));
+  body += '}';
+
+  auto drafts = parse_events(EventBody::kJson, body, std::nullopt, limits);
+  if (!drafts) return tl::unexpected(drafts.error());
+  EventDraft draft = std::move(drafts->front());
+  // W3C Trace Context: one that does not parse is as good as none.
+  if (row.traceparent && is_traceparent(*row.traceparent)) draft.event.traceparent = std::move(row.traceparent);
+  return draft;
+}
+
+}  // namespace outboxd

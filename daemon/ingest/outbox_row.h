@@ -1,0 +1,14 @@
+// Judging a row of the SQL outbox: by the very parser that judges POST /v1/events, so that both kinds of producer
+// are held to the same rules. Pure.
+#pragma once
+
+#include "common/problem.h"
+#include "ingest/event_parser.h"
+#include "store/store.h"
+
+namespace outboxd {
+
+// The pointers of its field errors are the columns' names ("/headers").
+Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits);
+
+}  // namespace outboxd
