@@ -1,0 +1,70 @@
+// Where requests may go. Default deny: an address is allowed when it is globally reachable by the IANA
+// special-purpose registries, or when the operator allows it; deny_networks always wins. Pure: no I/O, one
+// answer for one question.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/endpoint_url.h"
+#include "common/problem.h"
+
+namespace outboxd {
+
+// An IPv4 address is kept as IPv4; the IPv6 forms that contain one are judged by both.
+struct IpAddress {
+  bool v6 = false;
+  std::array<std::uint8_t, 16> bytes{};  // the first 4 for IPv4
+  bool operator==(const IpAddress&) const = default;
+  static std::optional<IpAddress> parse(
+      std::string_view text);  // dotted quad or RFC 4291, no zone, no brackets
+  static std::optional<IpAddress> from_sockaddr(const sockaddr* address);
+  std::string to_string() const;
+};
+
+struct Network {  // "10.0.0.0/8", "fc00::/7", or one address
+  IpAddress base;
+  int prefix = 0;
+  static std::optional<Network> parse(std::string_view cidr);  // host bits must be zero
+  bool contains(const IpAddress& address) const;
+};
+
+// "localhost" and names under it never leave the host (RFC 6761 6.3): they are these addresses, whatever DNS
+// says.
+bool is_localhost(std::string_view host);
+inline constexpr std::array<IpAddress, 2> kLoopback = {
+    IpAddress{.v6 = true, .bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
+    IpAddress{.v6 = false, .bytes = {127, 0, 0, 1}}};
+
+class AddressPolicy {
+ public:
+  struct Options {
+    bool allow_http = false;
+    std::vector<Network> allow_networks;           // exceptions from the default deny
+    std::vector<Network> deny_networks;            // wins over every allowance
+    std::vector<std::uint16_t> ports = {80, 443};  // empty: any
+    std::vector<std::string>
+        allow_hosts;  // names ("hooks.corp" or "*.corp") whose addresses are exempt from the default deny
+  };
+  explicit AddressPolicy(Options options);
+
+  // What can be judged from the URL alone: scheme, port, a literal address, names that never leave (localhost
+  // and its like). The reason is for logs and operators; subscribers and tenants are only told that the
+  // address is not allowed.
+  std::optional<std::string> why_denied(const EndpointUrl& url) const;
+  // One address that `host` resolved to, or that a socket is about to be used with.
+  std::optional<std::string> why_denied(std::string_view host, const IpAddress& address) const;
+
+ private:
+  Options options_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,124 @@
+#include "outbound/curl_failure.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+
+#include <cstring>
+#include <system_error>
+
+namespace outboxd {
+namespace {
+
+constexpr std::size_t kMaxDetail = 160;
+
+// libcurl's details end in numbers and OpenSSL's in library paths: "OpenSSL/3.0.17: error:0A00010B:SSL
+// routines::wrong version number" is "wrong version number" to people.
+std::string tidy(std::string_view detail) {
+  if (const auto at = detail.rfind("::"); at != std::string_view::npos) detail.remove_prefix(at + 2);
+  return std::string(detail.substr(0, kMaxDetail));
+}
+
+std::string system_error_text(CURL* easy, const char* otherwise) {
+  long error = 0;
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+  switch (error) {
+    case 0:
+      return otherwise;
+    case ECONNREFUSED:
+      return "connection refused";
+    case ECONNRESET:
+      return "connection reset";
+    case EHOSTUNREACH:
+      return "no route to host";
+    case ENETUNREACH:
+      return "network is unreachable";
+    case EPIPE:
+      return "connection closed by the other side";
+    case EMFILE:
+    case ENFILE:
+      return "too many open files on this host";
+    default:
+      return std::generic_category().message(static_cast<int>(error));
+  }
+}
+
+std::string certificate_text(CURL* easy, std::string_view detail) {
+  long result = X509_V_OK;
+  curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+  // Before the chain was looked at, libcurl leaves "unspecified" there.
+  if (result != X509_V_OK && result != X509_V_ERR_UNSPECIFIED) return X509_verify_cert_error_string(result);
+  if (detail.find("subject name") != std::string_view::npos) return "certificate is not for this host";
+  return detail.empty() ? "certificate could not be verified" : tidy(detail);
+}
+
+Failure timed_out(CURL* easy, bool tls_started, Millis connect_timeout) {
+  std::string text = "timed out after " + format_duration(connect_timeout) + " ";
+  text.append(stage_of(easy, tls_started, 0, false));
+  return {Outcome::kTimeout, std::move(text)};
+}
+
+std::string or_code(std::string_view detail, CURLcode code) {
+  return detail.empty() ? curl_easy_strerror(code) : tidy(detail);
+}
+
+}  // namespace
+
+std::string_view stage_of(CURL* easy, bool tls_started, std::size_t body_bytes, bool head_began) {
+  curl_off_t connected = 0, secured = 0, sent = 0;
+  curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+  curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+  curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  long opened = 0;
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &opened);
+  if (tls_started && secured == 0) return "in the TLS handshake";
+  if (opened > 0 && connected == 0) return "connecting";
+  if (head_began) return "reading the response's headers";
+  if (static_cast<std::size_t>(sent) < body_bytes) return "sending the request";
+  return "waiting for the response";
+}
+
+Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, bool tls_started,
+                   Millis connect_timeout) {
+  switch (code) {
+    case CURLE_OK:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+      return {Outcome::kProtocol, "the connection was closed before the response was complete"};
+    case CURLE_OPERATION_TIMEDOUT:
+      return timed_out(easy, tls_started, connect_timeout);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return {Outcome::kDns, "could not resolve host"};
+    case CURLE_COULDNT_CONNECT:
+      return {Outcome::kConnect, system_error_text(easy, "could not connect")};
+    case CURLE_PROXY:
+      return {Outcome::kConnect, "proxy: " + or_code(detail, code)};
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return {Outcome::kTls, certificate_text(easy, detail)};
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+      return {Outcome::kTls, "TLS handshake: " + or_code(detail, code)};
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: {
+      long tunnel = 0;
+      curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+      if (tunnel >= 300)
+        return {Outcome::kConnect, "the proxy refused the tunnel with status " + std::to_string(tunnel)};
+      return {Outcome::kProtocol,
+              system_error_text(easy, "connection failed") + " before the response was complete"};
+    }
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return {Outcome::kProtocol, "the response is not HTTP/1"};
+    case CURLE_OUT_OF_MEMORY:
+      return {Outcome::kProtocol, "a header line of the response is too long"};
+    default:
+      return {Outcome::kProtocol, or_code(detail, code)};
+  }
+}
+
+}  // namespace outboxd

@@ -1,0 +1,186 @@
+#include "outbound/curl_loop.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+namespace outboxd {
+namespace {
+
+void init_curl_once() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+// An idle connection at which something arrived has ended, or holds bytes that nobody asked for. libcurl
+// would read those as the response to the next request: make it see an end, and let no request out.
+void retire(curl_socket_t fd) {
+  std::array<char, 4096> unread;
+  for (int i = 0; i < 64 && recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) continue;
+  shutdown(fd, SHUT_RDWR);
+}
+
+}  // namespace
+
+CurlLoop::CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_done)
+    : loop_(loop), max_idle_connections_(max_idle_connections), on_done_(std::move(on_done)) {
+  init_curl_once();
+  multi_ = curl_multi_init();
+  if (multi_ == nullptr) throw std::runtime_error("curl_multi_init failed: out of memory");
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  limit_connections();
+}
+
+CurlLoop::~CurlLoop() {
+  curl_multi_cleanup(multi_);
+  if (armed_) loop_.cancel(*armed_);
+}
+
+void CurlLoop::adopt(CURL* easy) {
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+}
+
+// libcurl counts the connections in use towards its limit, and over it closes the idle ones first: without
+// this, thousands of hanging requests would cost every healthy endpoint its keep-alive, and a walk over all
+// connections a request.
+void CurlLoop::limit_connections() {
+  const std::size_t others = active_ > 0 ? active_ - 1 : 0;  // than the one whose connection is given back
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
+                    static_cast<long>(std::max<std::size_t>(max_idle_connections_ + others, 1)));
+}
+
+void CurlLoop::add(CURL* easy) {
+  ++active_;
+  limit_connections();
+  curl_multi_add_handle(multi_, easy);
+}
+
+void CurlLoop::remove(CURL* easy) {
+  curl_multi_remove_handle(multi_, easy);
+  --active_;
+  limit_connections();
+  arm();
+}
+
+void CurlLoop::kick() {
+  act(CURL_SOCKET_TIMEOUT, 0);
+}
+
+CurlLoop::Socket& CurlLoop::socket(curl_socket_t fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= sockets_.size()) sockets_.resize(std::max(index + 1, sockets_.size() * 2));
+  return sockets_[index];
+}
+
+int CurlLoop::on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) {
+  std::uint32_t events = 0;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= EPOLLIN;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) events |= EPOLLOUT;
+  static_cast<CurlLoop*>(self)->interest(fd, events);
+  return 0;
+}
+
+void CurlLoop::watch(curl_socket_t fd, std::uint32_t events) {
+  socket(fd).watched = events;
+  loop_.watch(fd, events, [this, fd](std::uint32_t ready_events) { ready(fd, ready_events); });
+}
+
+curl_socket_t CurlLoop::open_socket(const curl_sockaddr& address) {
+  const curl_socket_t fd =
+      ::socket(address.family, address.socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.protocol);
+  if (fd == CURL_SOCKET_BAD) return fd;
+  // The number of a socket that libcurl closed just now, by itself, and for which it still counts on our
+  // watch.
+  const std::uint32_t stale = std::exchange(socket(fd), Socket{}).watched;
+  if (stale != 0) {
+    loop_.unwatch(fd);
+    watch(fd, stale);
+    socket(fd).busy = true;
+  }
+  return fd;
+}
+
+// A connection between two requests stays watched, for input: to leave and enter epoll for each request would
+// be two system calls more, and so an end or stray bytes are noticed.
+void CurlLoop::interest(curl_socket_t fd, std::uint32_t events) {
+  Socket& s = socket(fd);
+  s.busy = events != 0;
+  if (s.watched == events) return;
+  if (s.watched == 0) return watch(fd, events);
+  if (events != 0) {
+    s.watched = events;
+    return loop_.change(fd, events);
+  }
+  if (s.connected && s.watched == EPOLLIN) return;
+  s.watched = 0;
+  loop_.unwatch(fd);  // it may be closed already
+}
+
+void CurlLoop::ready(curl_socket_t fd, std::uint32_t events) {
+  Socket& s = socket(fd);
+  if (!s.busy) {
+    s.watched = 0;
+    loop_.unwatch(fd);
+    retire(fd);
+    return;
+  }
+  int bits = 0;
+  if (events & EPOLLIN) bits |= CURL_CSELECT_IN;
+  if (events & EPOLLOUT) bits |= CURL_CSELECT_OUT;
+  if (events & (EPOLLERR | EPOLLHUP)) bits |= CURL_CSELECT_ERR;
+  act(fd, bits);
+}
+
+int CurlLoop::close_socket(void* self, curl_socket_t fd) {
+  auto& loop = *static_cast<CurlLoop*>(self);
+  Socket& s = loop.socket(fd);
+  if (s.watched != 0) loop.loop_.unwatch(fd);  // before the number can mean another socket
+  s = Socket{};
+  return close(fd);
+}
+
+int CurlLoop::on_timer(CURLM*, long timeout_ms, void* self) {
+  auto& due = static_cast<CurlLoop*>(self)->due_;
+  due.reset();
+  if (timeout_ms >= 0) due = std::chrono::steady_clock::now() + Millis(timeout_ms);
+  return 0;  // arm() follows: libcurl calls this from within our calls only
+}
+
+// The loop's timer may be early, never late: moving it for each of libcurl's changes of mind would cost more
+// than a spurious wake-up now and then.
+void CurlLoop::arm() {
+  if (!due_ || (armed_ && armed_->first <= *due_)) return;
+  if (armed_) loop_.cancel(*armed_);
+  armed_ = loop_.call_at(*due_, [this] {
+    armed_.reset();
+    if (due_ && *due_ <= std::chrono::steady_clock::now()) return kick();
+    arm();
+  });
+}
+
+void CurlLoop::act(curl_socket_t fd, int events) {
+  int running = 0;
+  curl_multi_socket_action(multi_, fd, events, &running);
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURL* const easy = message->easy_handle;
+    const CURLcode code = message->data.result;
+    remove(easy);
+    on_done_(easy, code);
+  }
+  arm();
+}
+
+}  // namespace outboxd

@@ -1,0 +1,63 @@
+// libcurl's multi interface on the event loop: readiness and timers in, finished transfers out. For
+// HttpSender alone; knows nothing of requests.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "runtime/event_loop.h"
+
+namespace outboxd {
+
+class CurlLoop {  // every call on the loop's thread, and none from inside a libcurl callback
+ public:
+  using OnDone = std::function<void(CURL* easy, CURLcode code)>;
+
+  // `on_done` gets each transfer that ended by itself, removed already. It may call anything here.
+  CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_done);
+  ~CurlLoop();  // after all transfers were removed
+  CurlLoop(const CurlLoop&) = delete;
+
+  // An easy handle that runs here must close its sockets through this, open them by open_socket(), and say
+  // which ones carry a connection that is complete (TLS included). libcurl 7.88 closes those that do not by
+  // itself, without a word.
+  void adopt(CURL* easy);
+  curl_socket_t open_socket(const curl_sockaddr& address);
+  void connected(curl_socket_t fd) { socket(fd).connected = true; }
+
+  void add(CURL* easy);  // begins with the next kick()
+  void kick();
+  void remove(CURL* easy);  // ends it; its connection is closed unless the transfer was complete
+
+ private:
+  struct Socket {
+    std::uint32_t watched = 0;  // events that the loop reports, 0: none
+    bool busy = false;          // libcurl wants them
+    bool connected = false;     // from then on libcurl closes it through close_socket()
+  };
+
+  static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
+  static int on_timer(CURLM* multi, long timeout_ms, void* self);
+  static int close_socket(void* self, curl_socket_t fd);
+  Socket& socket(curl_socket_t fd);
+  void interest(curl_socket_t fd, std::uint32_t events);
+  void watch(curl_socket_t fd, std::uint32_t events);
+  void ready(curl_socket_t fd, std::uint32_t events);
+  void act(curl_socket_t fd, int events);
+  void limit_connections();
+  void arm();
+
+  EventLoop& loop_;
+  const std::size_t max_idle_connections_;
+  const OnDone on_done_;
+  CURLM* multi_;
+  std::size_t active_ = 0;
+  std::vector<Socket> sockets_;  // by descriptor
+  std::optional<MonotonicTime> due_;
+  std::optional<EventLoop::TimerId> armed_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,292 @@
+#include "outbound/http_sender.h"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "outbound/curl_loop.h"
+#include "outbound/pinned_addresses.h"
+#include "outbound/resolver.h"
+#include "outbound/transfer.h"
+
+namespace outboxd {
+namespace {
+
+// How long a complete head waits for its body, so that the connection can serve again. The result is known by
+// then.
+constexpr Millis kBodyGrace{5'000};
+constexpr std::size_t kMaxSpareTransfers = 1024;
+
+Resolver::Options resolver_options(const HttpSender::Options& options) {
+  Resolver::Options o;
+  o.timeout = options.dns_timeout;
+  o.max_queries = options.max_dns_queries;
+  o.cache = options.dns_cache;
+  o.servers = options.dns_servers;
+  return o;
+}
+
+SendResult failed(Outcome outcome, std::string error) {
+  SendResult result;
+  result.outcome = outcome;
+  result.error = std::move(error);
+  return result;
+}
+
+}  // namespace
+
+// A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(). All of them are in active_,
+// each has a timer.
+struct HttpSender::Impl {
+  Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options);
+  ~Impl();
+
+  void send(SendRequest request, Done done);
+  void abort_all();
+
+  void schedule_start();
+  void start_all();
+  void start(Transfer& transfer);
+  using Found = void (Impl::*)(Transfer&, const std::vector<IpAddress>& addresses, const std::string& error);
+  void find(Transfer& transfer, const std::string& name, Found then);
+  void on_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses, const std::string& error);
+  void on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
+                          const std::string& error);
+  void judge(Transfer& transfer, const std::vector<IpAddress>& found);
+  void launch(Transfer& transfer, const std::vector<IpAddress>& connect_to);
+  void on_head_complete(Transfer& transfer);
+  void on_ended(CURL* easy, CURLcode code);
+  void on_deadline(Transfer& transfer);
+  void fail(Transfer& transfer, Outcome outcome, std::string error);
+  void finish(Transfer& transfer, SendResult result);
+  void set_timer(Transfer& transfer, MonotonicTime when);
+
+  EventLoop& loop_;
+  const Options options_;
+  Resolver resolver_;
+  PinnedAddresses pinned_;
+  CurlLoop curl_;
+  Transfer::Sender sender_;
+  std::vector<std::unique_ptr<Transfer>> active_;
+  std::vector<std::unique_ptr<Transfer>> spare_;
+  std::deque<Transfer*> starting_;
+  std::unordered_map<std::uint64_t, Transfer*> resolving_;
+  std::uint64_t next_id_ = 1;
+  std::optional<EventLoop::TimerId> start_timer_;
+};
+
+HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
+    : loop_(loop),
+      options_(std::move(options)),
+      resolver_(loop, resolver_options(options_)),
+      curl_(loop, options_.max_idle_connections, [this](CURL* easy, CURLcode code) { on_ended(easy, code); }),
+      sender_{.policy = std::move(policy),
+              .proxy = Proxy::parse(options_.proxy),
+              .options = options_,
+              .connections = curl_,
+              .on_head_complete = [this](Transfer& transfer) { on_head_complete(transfer); }} {}
+
+HttpSender::Impl::~Impl() {
+  if (start_timer_) loop_.cancel(*start_timer_);
+  for (const auto& transfer : active_) {
+    loop_.cancel(transfer->timer);
+    if (transfer->running) curl_.remove(transfer->easy());
+  }
+}
+
+void HttpSender::Impl::send(SendRequest request, Done done) {
+  std::unique_ptr<Transfer> transfer;
+  if (spare_.empty()) {
+    transfer = std::make_unique<Transfer>(sender_);
+  } else {
+    transfer = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  transfer->prepare(std::move(request), std::move(done), std::chrono::steady_clock::now());
+  transfer->id = next_id_++;
+  transfer->position = active_.size();
+  set_timer(*transfer, transfer->deadline);
+  starting_.push_back(transfer.get());
+  active_.push_back(std::move(transfer));
+  schedule_start();
+}
+
+void HttpSender::Impl::set_timer(Transfer& transfer, MonotonicTime when) {
+  transfer.timer = loop_.call_at(when, [this, t = &transfer] { on_deadline(*t); });
+}
+
+// Requests of one round start together: libcurl is entered once for all of them.
+void HttpSender::Impl::schedule_start() {
+  if (start_timer_) return;
+  start_timer_ = loop_.call_at(loop_.now(), [this] {
+    start_timer_.reset();
+    start_all();
+  });
+}
+
+void HttpSender::Impl::start_all() {
+  for (std::size_t n = starting_.size(); n > 0 && !starting_.empty(); --n) {
+    Transfer& transfer = *starting_.front();
+    starting_.pop_front();
+    start(transfer);
+  }
+  curl_.kick();
+}
+
+void HttpSender::Impl::start(Transfer& transfer) {
+  const EndpointUrl& url = transfer.request.url;
+  if (auto why = why_headers_refused(transfer.request.headers))
+    return fail(transfer, Outcome::kProtocol, std::move(*why));
+  if (auto why = sender_.policy->why_denied(url)) return fail(transfer, Outcome::kBlocked, std::move(*why));
+  find(transfer, url.host, &Impl::on_addresses);
+}
+
+void HttpSender::Impl::find(Transfer& transfer, const std::string& name, Found then) {
+  if (const auto literal = IpAddress::parse(name)) return (this->*then)(transfer, {*literal}, "");
+  if (const auto* known = resolver_.cached(name)) return (this->*then)(transfer, *known, "");
+  resolving_.emplace(transfer.id, &transfer);
+  resolver_.resolve(name, [this, id = transfer.id, then](const Resolver::Answer& answer) {
+    const auto node = resolving_.extract(id);
+    if (node.empty()) return;  // it ran out of time, or was aborted
+    (this->*then)(*node.mapped(), answer.addresses, answer.error);
+  });
+}
+
+void HttpSender::Impl::on_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
+                                    const std::string& error) {
+  transfer.resolved = std::chrono::steady_clock::now();
+  if (!error.empty()) return fail(transfer, Outcome::kDns, error);
+  judge(transfer, addresses);
+}
+
+// One denied address denies the name: whoever controls the name's zone chooses which one is used. localhost
+// is ours, so there the allowed ones are used.
+void HttpSender::Impl::judge(Transfer& transfer, const std::vector<IpAddress>& found) {
+  const std::string& host = transfer.request.url.host;
+  const bool built_in = is_localhost(host);
+  for (const IpAddress& address : found) {
+    auto why = sender_.policy->why_denied(host, address);
+    if (!why) {
+      transfer.addresses.push_back(address);
+    } else if (!built_in) {
+      return fail(transfer, Outcome::kBlocked, std::move(*why));
+    }
+  }
+  if (sender_.proxy.url.empty()) return launch(transfer, transfer.addresses);
+  find(transfer, sender_.proxy.host, &Impl::on_proxy_addresses);
+}
+
+void HttpSender::Impl::on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
+                                          const std::string& error) {
+  if (!error.empty()) return fail(transfer, Outcome::kDns, "proxy: " + error);
+  launch(transfer, addresses);
+}
+
+void HttpSender::Impl::launch(Transfer& transfer, const std::vector<IpAddress>& connect_to) {
+  const EndpointUrl& url = transfer.request.url;
+  const bool direct = sender_.proxy.url.empty();
+  const std::string& host = direct ? url.host : sender_.proxy.host;
+  const std::uint16_t port = direct ? url.port : sender_.proxy.port;
+  const auto now = std::chrono::steady_clock::now();
+  PinnedAddresses::Pin pin;
+  if (IpAddress::parse(host)) {
+    pin.prune = pinned_.prune_due(now);
+  } else {
+    pin = pinned_.pin(host, port, connect_to, now);
+  }
+  transfer.launch(std::move(pin), false, now);
+  transfer.running = true;
+  curl_.add(transfer.easy());
+  schedule_start();
+}
+
+void HttpSender::Impl::on_head_complete(Transfer& transfer) {
+  const auto grace_end = std::chrono::steady_clock::now() + kBodyGrace;
+  if (grace_end >= transfer.deadline) return;
+  loop_.cancel(transfer.timer);
+  set_timer(transfer, grace_end);
+}
+
+void HttpSender::Impl::on_ended(CURL* easy, CURLcode code) {
+  Transfer& transfer = Transfer::of(easy);
+  if (!transfer.wants_fresh_connection()) return finish(transfer, transfer.result(code));
+  transfer.launch({}, true,
+                  std::chrono::steady_clock::now());  // libcurl has its addresses from the first launch
+  curl_.add(easy);
+  schedule_start();
+}
+
+void HttpSender::Impl::on_deadline(Transfer& transfer) {
+  if (!transfer.running) {
+    std::string error =
+        "timed out after " + format_duration(transfer.request.timeout) + " resolving the host";
+    return fail(transfer, Outcome::kTimeout, std::move(error));
+  }
+  SendResult result = transfer.result(std::nullopt);
+  curl_.remove(transfer.easy());
+  finish(transfer, std::move(result));
+}
+
+void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string error) {
+  SendResult result = failed(outcome, std::move(error));
+  const auto now = std::chrono::steady_clock::now();
+  result.timings.total = std::chrono::floor<Millis>(now - transfer.started);
+  if (transfer.resolved)
+    result.timings.dns = std::chrono::floor<Millis>(*transfer.resolved - transfer.started);
+  finish(transfer, std::move(result));
+}
+
+void HttpSender::Impl::finish(Transfer& transfer, SendResult result) {
+  loop_.cancel(transfer.timer);
+  resolving_.erase(transfer.id);
+  const std::size_t position = transfer.position;
+  std::swap(active_[position], active_.back());
+  active_[position]->position = position;
+  std::unique_ptr<Transfer> ended = std::move(active_.back());
+  active_.pop_back();
+  const Done done = std::move(ended->done);
+  ended->clear();
+  if (spare_.size() < kMaxSpareTransfers) spare_.push_back(std::move(ended));
+  done(std::move(result));
+}
+
+void HttpSender::Impl::abort_all() {
+  starting_.clear();
+  resolving_.clear();
+  std::vector<Done> dones;
+  while (!active_.empty()) {
+    Transfer& transfer = *active_.back();
+    loop_.cancel(transfer.timer);
+    if (transfer.running) curl_.remove(transfer.easy());
+    dones.push_back(std::move(transfer.done));
+    active_.pop_back();
+  }
+  for (const Done& done : dones) {
+    SendResult result = failed(Outcome::kConnect, "aborted");
+    result.aborted = true;
+    done(std::move(result));
+  }
+}
+
+HttpSender::HttpSender(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
+    : impl_(std::make_unique<Impl>(loop, std::move(policy), std::move(options))) {}
+
+HttpSender::~HttpSender() = default;
+
+void HttpSender::send(SendRequest request, Done done) {
+  impl_->send(std::move(request), std::move(done));
+}
+
+void HttpSender::set_policy(std::shared_ptr<const AddressPolicy> policy) {
+  impl_->sender_.policy = std::move(policy);
+}
+
+std::size_t HttpSender::in_flight() const {
+  return impl_->active_.size();
+}
+
+void HttpSender::abort_all() {
+  impl_->abort_all();
+}
+
+}  // namespace outboxd

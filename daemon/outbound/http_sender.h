@@ -1,0 +1,72 @@
+// Sends HTTP requests: libcurl's multi interface on the event loop it is given, addresses from a resolver of
+// our own, every one judged by the address policy. Knows no store, no delivery and no schedule: one request
+// in, one result out.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/attempt.h"
+#include "common/endpoint_url.h"
+#include "common/event.h"
+#include "outbound/address_policy.h"
+#include "runtime/event_loop.h"
+
+namespace outboxd {
+
+struct SendRequest {
+  EndpointUrl url;
+  std::vector<HeaderField> headers;  // all but Host and Content-Length
+  std::shared_ptr<const std::string> body;
+  Millis timeout{20'000};  // whole request: resolve, connect, send, response headers
+  Millis connect_timeout{5'000};
+};
+
+struct SendResult {
+  Outcome outcome = Outcome::kConnect;
+  int status = 0;
+  std::string error;  // for people; empty on success
+  AttemptTimings timings;
+  std::vector<HeaderField> response_headers;  // bounded (attempt.h)
+  std::string response_body;                  // bounded
+  std::optional<std::string> retry_after;     // that header's value, unparsed
+  bool aborted = false;                       // abort_all() ended it: nothing is known, do not record it
+};
+
+class HttpSender {  // every call on the loop's thread
+ public:
+  struct Options {
+    std::string proxy;  // an operator's egress proxy, "" for none; the environment's is never used
+    std::size_t max_idle_connections = 1024;
+    std::size_t max_response_bytes = 64u << 10;  // read at most this much of a body, then hang up
+    Millis dns_timeout{5'000};
+    std::size_t max_dns_queries = 256;  // under way at once; more wait their turn
+    Millis dns_cache{30'000};           // answers, positive ones, are kept this long at most
+    std::string dns_servers;            // "127.0.0.1:5353": instead of resolv.conf's; for tests and odd hosts
+    std::string ca_file;                // PEM certificates to trust instead of the system's
+  };
+  using Done = std::function<void(SendResult)>;
+
+  // Throws std::invalid_argument for a proxy that is no http:// or https:// URL, std::runtime_error for bad
+  // dns_servers.
+  HttpSender(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options);
+  ~HttpSender();  // drops what is in flight without calling its `done`: abort_all() first. Not from inside a
+                  // `done`
+  HttpSender(const HttpSender&) = delete;
+
+  // `done` is called exactly once, later, on the loop (never from inside send()).
+  void send(SendRequest request, Done done);
+  // From the next request on, also on connections that are open already.
+  void set_policy(std::shared_ptr<const AddressPolicy> policy);
+  std::size_t in_flight() const;
+  void abort_all();  // each done is called, with `aborted`
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,355 @@
+#include "outbound/transfer.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/text.h"
+#include "outbound/curl_failure.h"
+
+namespace outboxd {
+namespace {
+
+constexpr long kReceiveBufferBytes = 4096;    // each request in flight has one
+constexpr long kConnectionLifeSeconds = 300;  // then a new one, so that a change in DNS is followed
+constexpr std::string_view kFramingHeaders[] = {"connection",        "content-length",   "expect", "host",
+                                                "keep-alive",        "proxy-connection", "te",     "trailer",
+                                                "transfer-encoding", "upgrade"};
+
+constexpr auto kTokenBytes = [] {
+  std::array<bool, 256> table{};
+  for (const char c :
+       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
+bool is_token(std::string_view name) {
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return kTokenBytes[c]; });
+}
+
+bool is_field_value(std::string_view value) {
+  return std::none_of(value.begin(), value.end(),
+                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7F; });
+}
+
+std::string url_part(CURLU* url, CURLUPart part, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
+  std::string copy = text;
+  curl_free(text);
+  return copy;
+}
+
+template <class Value>
+void set(CURL* easy, CURLoption option, Value value) {
+  const CURLcode code = curl_easy_setopt(easy, option, value);
+  if (code != CURLE_OK) {
+    throw std::runtime_error("libcurl refuses option " + std::to_string(option) + ": " +
+                             curl_easy_strerror(code));
+  }
+}
+
+Millis since(MonotonicTime start, MonotonicTime end) {
+  return std::chrono::floor<Millis>(end - start);
+}
+
+SendResult from_status(int status) {
+  SendResult result;
+  result.status = status;
+  if (status >= 200 && status < 300) {
+    result.outcome = Outcome::kSuccess;
+    return result;
+  }
+  result.error = "HTTP status " + std::to_string(status);
+  if (status >= 300 && status < 400) {
+    result.outcome = Outcome::kRedirect;
+    result.error += ", redirects are not followed";
+  } else if (status >= 400 && status < 500) {
+    result.outcome = Outcome::kHttp4xx;
+  } else {
+    result.outcome = status < 600 ? Outcome::kHttp5xx : Outcome::kProtocol;
+  }
+  return result;
+}
+
+}  // namespace
+
+Proxy Proxy::parse(const std::string& text) {
+  if (text.empty()) return {};
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url(curl_url(), curl_url_cleanup);
+  const bool read = curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) == CURLUE_OK;
+  const std::string scheme = url_part(url.get(), CURLUPART_SCHEME);
+  Proxy proxy;
+  proxy.host = url_part(url.get(), CURLUPART_HOST);
+  const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  if (!read || (scheme != "http" && scheme != "https") || proxy.host.empty() || port.empty()) {
+    throw std::invalid_argument("the proxy must be a URL like http://proxy.example:3128");
+  }
+  proxy.port = static_cast<std::uint16_t>(*parse_int(port));
+  proxy.url = scheme + "://" + proxy.host + ":" + port;
+  if (proxy.host.starts_with('[')) proxy.host = proxy.host.substr(1, proxy.host.size() - 2);
+  const std::string user = url_part(url.get(), CURLUPART_USER, CURLU_URLDECODE);
+  if (!user.empty())
+    proxy.credentials = user + ":" + url_part(url.get(), CURLUPART_PASSWORD, CURLU_URLDECODE);
+  return proxy;
+}
+
+std::optional<std::string> why_headers_refused(const std::vector<HeaderField>& headers) {
+  for (const HeaderField& header : headers) {
+    if (!is_token(header.name)) return "a request header's name is malformed";
+    if (!is_field_value(header.value)) return "request header " + header.name + " holds control characters";
+    if (std::any_of(std::begin(kFramingHeaders), std::end(kFramingHeaders),
+                    [&](std::string_view name) { return ascii_iequals(name, header.name); })) {
+      return "request header " + header.name + " is set by HTTP itself";
+    }
+  }
+  return std::nullopt;
+}
+
+Transfer::Transfer(const Sender& sender) : sender_(sender), easy_(curl_easy_init(), curl_easy_cleanup) {
+  if (!easy_) throw std::runtime_error("curl_easy_init failed: out of memory");
+  set_fixed_options();
+}
+
+Transfer& Transfer::of(CURL* easy) {
+  char* self = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &self);
+  return *reinterpret_cast<Transfer*>(self);
+}
+
+// Left at their defaults, which are what we want: redirects are not followed, .netrc is not read, no cookie
+// engine, no HSTS, no alt-svc, no Accept-Encoding.
+void Transfer::set_fixed_options() {
+  CURL* const e = easy();
+  sender_.connections.adopt(e);
+  set(e, CURLOPT_PRIVATE, this);
+  set(e, CURLOPT_ERRORBUFFER, detail_.data());
+  set(e, CURLOPT_NOSIGNAL, 1L);
+  set(e, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(e, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(e, CURLOPT_HTTP09_ALLOWED, 0L);
+  set(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  set(e, CURLOPT_PATH_AS_IS, 1L);
+  set(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  set(e, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  set(e, CURLOPT_MAXLIFETIME_CONN, kConnectionLifeSeconds);
+
+  set(e, CURLOPT_SSL_VERIFYPEER, 1L);
+  set(e, CURLOPT_SSL_VERIFYHOST, 2L);
+  set(e, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(e, CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!sender_.options.ca_file.empty()) set(e, CURLOPT_CAINFO, sender_.options.ca_file.c_str());
+
+  set(e, CURLOPT_PROXY, sender_.proxy.url.c_str());  // "" also switches off http_proxy and its like
+  set(e, CURLOPT_NOPROXY, "");
+  set(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (!sender_.proxy.credentials.empty()) set(e, CURLOPT_PROXYUSERPWD, sender_.proxy.credentials.c_str());
+
+  set(e, CURLOPT_HEADERFUNCTION, on_header);
+  set(e, CURLOPT_HEADERDATA, this);
+  set(e, CURLOPT_WRITEFUNCTION, on_body);
+  set(e, CURLOPT_WRITEDATA, this);
+  set(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+  set(e, CURLOPT_OPENSOCKETDATA, this);
+  set(e, CURLOPT_PREREQFUNCTION, on_before_request);
+  set(e, CURLOPT_PREREQDATA, this);
+  set(e, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
+  set(e, CURLOPT_RESOLVER_START_DATA, this);
+  set(e, CURLOPT_SSL_CTX_FUNCTION, on_tls_start);
+  set(e, CURLOPT_SSL_CTX_DATA, this);
+}
+
+void Transfer::prepare(SendRequest new_request, HttpSender::Done new_done, MonotonicTime now) {
+  request = std::move(new_request);
+  done = std::move(new_done);
+  started = now;
+  deadline = now + std::max(request.timeout, Millis(1));
+  resolved.reset();
+  addresses.clear();
+  running = false;
+  denied_.clear();
+}
+
+void Transfer::set_headers() {
+  header_text_.clear();
+  header_offsets_.clear();
+  bool has_type = false;
+  for (const HeaderField& header : request.headers) {
+    has_type = has_type || ascii_iequals(header.name, "content-type");
+    header_offsets_.push_back(header_text_.size());
+    header_text_.append(header.name);
+    // To libcurl "name:" means to leave the header out, "name;" to send it empty.
+    if (header.value.find_first_not_of(" \t") == std::string::npos) {
+      header_text_.append(";");
+    } else {
+      header_text_.append(": ").append(header.value);
+    }
+    header_text_ += '\0';
+  }
+  const auto leave_out = [&](std::string_view name) {
+    header_offsets_.push_back(header_text_.size());
+    header_text_.append(name).append(":").push_back('\0');
+  };
+  leave_out("Expect");  // 100-continue costs large bodies a round trip, or a second where it is not known
+  if (!has_type) leave_out("Content-Type");
+
+  header_list_.resize(header_offsets_.size());
+  for (std::size_t i = 0; i < header_list_.size(); ++i) {
+    header_list_[i].data = header_text_.data() + header_offsets_[i];
+    header_list_[i].next = i + 1 < header_list_.size() ? &header_list_[i + 1] : nullptr;
+  }
+}
+
+void Transfer::launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now) {
+  launched_ = now;
+  fresh_ = fresh;
+  denied_connection_ = false;
+  denied_.clear();
+  tls_started_.reset();
+  opened_.clear();
+  detail_[0] = '\0';
+  reader_ = ResponseReader(sender_.options.max_response_bytes);
+  set_headers();
+
+  CURL* const e = easy();
+  set(e, CURLOPT_URL, request.url.text.c_str());
+  set(e, CURLOPT_HTTPHEADER, header_list_.data());
+  set(e, CURLOPT_POSTFIELDS, request.body ? request.body->data() : "");
+  set(e, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body ? request.body->size() : 0));
+  set(e, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max(request.connect_timeout, Millis(1)).count()));
+  set(e, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+  pin_ = std::move(pin.entry);
+  pin_list_ = {pin_.data(), nullptr};
+  set(e, CURLOPT_RESOLVE, pin_.empty() ? nullptr : &pin_list_);
+  // After each transfer libcurl walks its whole cache of addresses, unless told that they keep for ever.
+  set(e, CURLOPT_DNS_CACHE_TIMEOUT, pin.prune ? static_cast<long>(PinnedAddresses::kForgotten.count()) : -1L);
+}
+
+std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void* self) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  const bool before = transfer.reader_.head_complete();
+  const bool go_on = transfer.reader_.on_header_line({data, size});
+  if (!before && transfer.reader_.head_complete()) transfer.sender_.on_head_complete(transfer);
+  return go_on ? size : 0;
+}
+
+std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* self) {
+  return static_cast<Transfer*>(self)->reader_.on_body({data, size}) ? size : 0;
+}
+
+// The third check of the address: whatever led libcurl to it, no socket goes where the policy does not allow.
+curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  if (transfer.sender_.proxy.url.empty()) {
+    const auto ip = IpAddress::from_sockaddr(&address->addr);
+    auto why = ip ? transfer.sender_.policy->why_denied(transfer.request.url.host, *ip) : "not an IP address";
+    if (why) {
+      transfer.denied_ = std::move(*why);
+      return CURL_SOCKET_BAD;
+    }
+  }
+  const curl_socket_t fd = transfer.sender_.connections.open_socket(*address);
+  if (fd != CURL_SOCKET_BAD) transfer.opened_.push_back(fd);
+  return fd;
+}
+
+// The fourth, and the only one that libcurl makes for a connection that is open already.
+int Transfer::on_before_request(void* self, char* remote_ip, char*, int, int) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  for (const curl_socket_t fd : transfer.opened_) transfer.sender_.connections.connected(fd);
+  auto why = transfer.why_denied_now(remote_ip);
+  if (!why) return CURL_PREREQFUNC_OK;
+  transfer.denied_ = std::move(*why);
+  long opened = 0;
+  curl_easy_getinfo(transfer.easy(), CURLINFO_NUM_CONNECTS, &opened);
+  transfer.denied_connection_ = opened == 0;
+  return CURL_PREREQFUNC_ABORT;
+}
+
+std::optional<std::string> Transfer::why_denied_now(const char* remote_ip) const {
+  const AddressPolicy& policy = *sender_.policy;
+  if (auto why = policy.why_denied(request.url)) return why;
+  if (sender_.proxy.url.empty()) {
+    const auto ip = IpAddress::parse(remote_ip);
+    return ip ? policy.why_denied(request.url.host, *ip) : "not an IP address";
+  }
+  for (const IpAddress& address : addresses) {
+    if (auto why = policy.why_denied(request.url.host, address)) return why;
+  }
+  return std::nullopt;
+}
+
+// Our resolver has found every name before libcurl hears of it: only an address may still be "resolved"
+// there.
+int Transfer::on_resolve(void*, void*, void* self) {
+  const auto& transfer = *static_cast<const Transfer*>(self);
+  const auto& proxy = transfer.sender_.proxy;
+  const bool is_address =
+      proxy.url.empty() ? transfer.request.url.host_is_address : IpAddress::parse(proxy.host).has_value();
+  return is_address ? 0 : 1;
+}
+
+// Until the handshake is over libcurl does not say that, and when, the connection was made.
+CURLcode Transfer::on_tls_start(CURL*, void*, void* self) {
+  static_cast<Transfer*>(self)->tls_started_ = std::chrono::steady_clock::now();
+  return CURLE_OK;
+}
+
+void Transfer::add_timings(AttemptTimings& timings) const {
+  timings.total = since(started, std::chrono::steady_clock::now());
+  if (resolved) timings.dns = since(started, *resolved);
+  if (!running) return;
+  const auto stage = [&](CURLINFO info) -> std::optional<Millis> {
+    curl_off_t micros = 0;
+    curl_easy_getinfo(easy(), info, &micros);
+    if (micros == 0) return std::nullopt;
+    return since(started, launched_ + std::chrono::microseconds(micros));
+  };
+  timings.first_byte = reader_.anything_came() ? stage(CURLINFO_STARTTRANSFER_TIME_T) : std::nullopt;
+  long opened = 0;
+  curl_easy_getinfo(easy(), CURLINFO_NUM_CONNECTS, &opened);
+  const bool reused = opened == 0 && reader_.anything_came();
+  if (reused) timings.dns = timings.connect = Millis(0);
+  if (!reused)
+    timings.connect = tls_started_ ? since(started, *tls_started_) : stage(CURLINFO_CONNECT_TIME_T);
+  if (request.url.https) timings.tls = reused ? Millis(0) : stage(CURLINFO_APPCONNECT_TIME_T);
+}
+
+SendResult Transfer::result(std::optional<CURLcode> code) {
+  SendResult result;
+  if (reader_.head_complete()) {
+    result = from_status(reader_.status());
+  } else if (!denied_.empty()) {
+    result.outcome = Outcome::kBlocked;
+    result.error = std::move(denied_);
+  } else if (!reader_.refusal().empty()) {
+    result.outcome = Outcome::kProtocol;
+    result.error = reader_.refusal();
+  } else if (code) {
+    auto [outcome, text] =
+        failure_of(easy(), *code, detail_.data(), tls_started_.has_value(), request.connect_timeout);
+    result.outcome = outcome;
+    result.error = std::move(text);
+  } else {
+    result.outcome = Outcome::kTimeout;
+    const std::size_t body_bytes = request.body ? request.body->size() : 0;
+    result.error = "timed out after " + format_duration(request.timeout) + " ";
+    result.error.append(stage_of(easy(), request.url.https, body_bytes, reader_.anything_came()));
+  }
+  if (!reader_.head_complete()) result.status = 0;
+  add_timings(result.timings);
+  result.response_headers = std::move(reader_.headers());
+  result.response_body = std::move(reader_.body());
+  result.retry_after = std::move(reader_.retry_after());
+  return result;
+}
+
+void Transfer::clear() {
+  request = {};
+  done = nullptr;
+  running = false;
+}
+
+}  // namespace outboxd

@@ -1,0 +1,105 @@
+// One request on its way through libcurl: the easy handle with every option that safety rests on, and the
+// callbacks by which libcurl asks and reports. For HttpSender alone, which decides when and where to; reused
+// from request to request.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "outbound/address_policy.h"
+#include "outbound/curl_loop.h"
+#include "outbound/http_sender.h"
+#include "outbound/pinned_addresses.h"
+#include "outbound/response_reader.h"
+
+namespace outboxd {
+
+// An operator's egress proxy. libcurl never takes one from the environment.
+struct Proxy {
+  std::string url;          // without credentials, empty: none
+  std::string credentials;  // "user:password"
+  std::string host;
+  std::uint16_t port = 0;
+  static Proxy parse(const std::string& text);  // throws std::invalid_argument
+};
+
+// Why these headers may not go out: what would change the framing or begin a header of its own. libcurl
+// refuses neither.
+std::optional<std::string> why_headers_refused(const std::vector<HeaderField>& headers);
+
+class Transfer {
+ public:
+  // What transfers share; outlives them.
+  struct Sender {
+    std::shared_ptr<const AddressPolicy> policy;
+    Proxy proxy;
+    const HttpSender::Options& options;
+    CurlLoop& connections;
+    std::function<void(Transfer&)> on_head_complete;  // called inside libcurl: touch no handle
+  };
+
+  explicit Transfer(const Sender& sender);
+  Transfer(const Transfer&) = delete;
+
+  void prepare(SendRequest request, HttpSender::Done done, MonotonicTime now);
+  // Ready to be added to the CurlLoop. `fresh`: on a connection of its own, not one that is open already.
+  void launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now);
+  // What came of it. Without a complete head: `code` and why it failed, or a timeout when there is no code.
+  SendResult result(std::optional<CURLcode> code);
+  void clear();  // forgets the request
+
+  CURL* easy() const { return easy_.get(); }
+  static Transfer& of(CURL* easy);
+  // It was about to go out on an open connection to an address that is denied now: nothing was sent, a fresh
+  // one may do.
+  bool wants_fresh_connection() const { return denied_connection_ && !fresh_; }
+
+  SendRequest request;
+  HttpSender::Done done;
+  MonotonicTime started, deadline;
+  std::optional<MonotonicTime> resolved;
+  std::vector<IpAddress> addresses;  // that the policy allowed
+  // HttpSender's bookkeeping.
+  std::uint64_t id = 0;
+  std::size_t position = 0;
+  EventLoop::TimerId timer;
+  bool running = false;  // libcurl has it
+
+ private:
+  static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self);
+  static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self);
+  static curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address);
+  static int on_before_request(void* self, char* remote_ip, char*, int, int);
+  static int on_resolve(void*, void*, void* self);
+  static CURLcode on_tls_start(CURL*, void*, void* self);
+
+  void set_fixed_options();
+  void set_headers();
+  std::optional<std::string> why_denied_now(const char* remote_ip) const;
+  void add_timings(AttemptTimings& timings) const;
+
+  const Sender& sender_;
+  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> easy_;
+  ResponseReader reader_;
+  MonotonicTime launched_;
+  std::optional<MonotonicTime> tls_started_;
+  std::vector<curl_socket_t> opened_;
+  bool fresh_ = false;
+  bool denied_connection_ = false;
+  std::string denied_;  // the policy's reason, when it stepped in after the launch
+  std::array<char, CURL_ERROR_SIZE> detail_{};
+  std::string header_text_;
+  std::vector<std::size_t> header_offsets_;
+  std::vector<curl_slist> header_list_;
+  std::string pin_;
+  curl_slist pin_list_{};
+};
+
+}  // namespace outboxd

@@ -1,0 +1,69 @@
+#include "support/test_certificate.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+namespace outboxd::test {
+namespace {
+
+void add_extension(X509* certificate, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+  if (extension == nullptr) throw std::runtime_error("certificate extension " + value);
+  X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+}
+
+}  // namespace
+
+struct TestCertificate::Files {
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{EVP_EC_gen("P-256"), EVP_PKEY_free};
+  std::unique_ptr<X509, decltype(&X509_free)> certificate{X509_new(), X509_free};
+  std::string path;
+  ~Files() { unlink(path.c_str()); }
+};
+
+TestCertificate::TestCertificate(const Options& options)
+    : options_(options), files_(std::make_shared<Files>()) {
+  X509* const certificate = files_->certificate.get();
+  constexpr long kDay = 24L * 60 * 60;
+  X509_set_version(certificate, X509_VERSION_3);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), options.first_day * kDay);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), options.last_day * kDay);
+  X509_set_pubkey(certificate, files_->key.get());
+  X509_NAME* const name = X509_get_subject_name(certificate);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(options.host.c_str()), -1, -1, 0);
+  X509_set_issuer_name(certificate, name);
+  const bool address = options.host.find_first_not_of("0123456789.") == std::string::npos;
+  add_extension(certificate, NID_subject_alt_name, (address ? "IP:" : "DNS:") + options.host);
+  add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
+  if (X509_sign(certificate, files_->key.get(), EVP_sha256()) == 0) throw std::runtime_error("X509_sign");
+
+  char path[] = "/tmp/outboxd-test-XXXXXX";
+  const int fd = mkstemp(path);
+  std::FILE* const file = fd < 0 ? nullptr : fdopen(fd, "w");
+  if (file == nullptr) throw std::runtime_error("cannot write a temporary file");
+  files_->path = path;
+  PEM_write_X509(file, certificate);
+  std::fclose(file);
+}
+
+void TestCertificate::use_in(SSL_CTX* context) const {
+  SSL_CTX_use_certificate(context, files_->certificate.get());
+  SSL_CTX_use_PrivateKey(context, files_->key.get());
+}
+
+std::string TestCertificate::file() const {
+  return files_->path;
+}
+
+}  // namespace outboxd::test
