@@ -1,0 +1,219 @@
+#include "delivery/delivery_loop.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <span>
+
+#include "telemetry/log.h"
+
+namespace outboxd {
+namespace {
+
+// A wall clock may be set forward at any time: look at it at least this often while something is due later.
+constexpr Millis kLongestTimer{1000};
+
+Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& target, SendResult result) {
+  return {.id = id,
+          .number = number,
+          .started_at = started_at,
+          .timings = result.timings,
+          .outcome = result.outcome,
+          .status = result.status,
+          .error = std::move(result.error),
+          .request_line = "POST " + target.url.text,
+          .response_headers = std::move(result.response_headers),
+          .response_body = std::move(result.response_body)};
+}
+
+}  // namespace
+
+DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
+                           telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
+                           Disable disable)
+    : commits_(commits),
+      clock_(clock),
+      ids_(ids),
+      metrics_(metrics),
+      options_(std::move(options)),
+      disable_(std::move(disable)),
+      scheduler_(options_.scheduler),
+      sender_(loop_, std::move(policy), options_.sender),
+      backlog_(store.new_reader(), clock, [this](EndpointSeq endpoint, DueWindow found) {
+        loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
+          scheduler_.fetched(endpoint, std::move(*found), clock_.wall());
+        });
+      }) {}
+
+DeliveryLoop::~DeliveryLoop() {
+  if (!thread_.joinable()) return;
+  loop_.stop();
+  thread_.join();
+}
+
+void DeliveryLoop::start(const std::vector<EndpointPtr>& endpoints) {
+  for (const auto& endpoint : endpoints) put_endpoint(endpoint);
+  loop_.after_each_round([this] { pump(); });
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "delivery");
+    loop_.run();
+  });
+  loop_.post([] {});  // a first round
+}
+
+void DeliveryLoop::put_endpoint(const EndpointPtr& endpoint) {
+  auto target = make_target(endpoint);
+  if (!target) {
+    log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
+               {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
+    scheduler_.remove_endpoint(endpoint->seq);
+    return;
+  }
+  targets_[endpoint->seq] = std::make_shared<const Target>(std::move(*target));
+  scheduler_.put_endpoint(endpoint);
+}
+
+void DeliveryLoop::endpoint_changed(EndpointSeq seq, EndpointPtr endpoint) {
+  loop_.post([this, seq, endpoint = std::move(endpoint)] {
+    if (endpoint) return put_endpoint(endpoint);
+    scheduler_.remove_endpoint(seq);
+    targets_.erase(seq);
+  });
+}
+
+void DeliveryLoop::offer(std::vector<DueDelivery> fresh) {
+  loop_.post([this, fresh = std::make_shared<std::vector<DueDelivery>>(std::move(fresh))] {
+    const Time now = clock_.wall();
+    for (auto& delivery : *fresh) scheduler_.offer(std::move(delivery), now);
+  });
+}
+
+void DeliveryLoop::wake(EndpointSeq endpoint, Time due) {
+  loop_.post([this, endpoint, due] { scheduler_.wake(endpoint, due); });
+}
+
+void DeliveryLoop::withdraw(DeliveryKey key) {
+  loop_.post([this, key] { scheduler_.withdraw(key); });
+}
+
+void DeliveryLoop::set_policy(std::shared_ptr<const AddressPolicy> policy) {
+  loop_.post([this, policy = std::move(policy)] { sender_.set_policy(policy); });
+}
+
+void DeliveryLoop::pump() {
+  Decisions decisions = scheduler_.next(clock_.wall());
+  for (auto& outcome : decisions.record) record(std::move(outcome));
+  for (auto& next : decisions.send) send(std::move(next));
+  backlog_.ask(std::move(decisions.fetch));
+  set_timer(decisions.wake_at);
+  if (stopping_) finish_if_idle();
+}
+
+void DeliveryLoop::set_timer(std::optional<Time> when) {
+  if (timer_ && when == timer_for_) return;
+  if (timer_) loop_.cancel(*timer_);
+  timer_.reset();
+  timer_for_ = when;
+  if (!when) return;
+  const Millis wait = std::clamp(*when - clock_.wall(), Millis(0), kLongestTimer);
+  timer_ = loop_.call_at(std::chrono::steady_clock::now() + wait, [this] { timer_.reset(); });
+}
+
+std::string DeliveryLoop::new_span_id() { return ids_.next().hex().substr(16); }
+
+void DeliveryLoop::send(Decisions::Send next) {
+  const auto target = targets_.at(next.delivery.key.endpoint);
+  const Time now = clock_.wall();
+  SendRequest request = build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now,
+                                      next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
+  sender_.send(std::move(request), [this, next = std::move(next), now](SendResult result) {
+    ended(next, now, std::move(result));
+  });
+}
+
+void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResult result) {
+  const DueDelivery& delivery = sent.delivery;
+  if (result.aborted) return scheduler_.abandoned(delivery.key);
+  const Time now = clock_.wall();
+  const std::string endpoint = sent.endpoint->id.to_string();
+  metrics_.attempt(endpoint, result.outcome, result.timings.total);
+  if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now - delivery.event->created_at);
+
+  const AttemptReport report{result.outcome, result.status, result.retry_after, result.error};
+  auto verdict = scheduler_.attempt_ended(delivery.key, report, now);
+  if (verdict.record.state == DeliveryState::kDead) {
+    log::warn("dead letter", {{"delivery", delivery_id(delivery.key, delivery.created_at).to_string()},
+                              {"endpoint", endpoint},
+                              {"reason", to_string(*verdict.record.reason)},
+                              {"error", result.error}});
+  }
+  if (verdict.disable_endpoint) disable_(sent.endpoint->id);
+  if (const auto target = targets_.find(delivery.key.endpoint); target != targets_.end()) {
+    verdict.record.attempt =
+        make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, *target->second, std::move(result));
+  }
+  record(std::move(verdict.record));
+}
+
+void DeliveryLoop::record(RecordOutcome outcome) {
+  const DeliveryKey key = outcome.key;
+  if (outcome.state != DeliveryState::kPending) {
+    if (const auto it = targets_.find(key.endpoint); it != targets_.end()) {
+      metrics_.delivery_finished(it->second->endpoint->id.to_string(), to_string(outcome.state));
+    }
+  }
+  commits_.submit(std::move(outcome), [this, key](Write&) {
+    loop_.post([this, key] { scheduler_.recorded(key); });
+  });
+}
+
+void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event,
+                             std::function<void(Attempt)> done) {
+  loop_.post([this, endpoint = std::move(endpoint), event = std::move(event), done = std::move(done)] {
+    const Time now = clock_.wall();
+    auto made = make_target(endpoint);
+    if (!made) {
+      Attempt failed;
+      failed.outcome = Outcome::kBlocked;
+      failed.error = made.error().detail;
+      failed.started_at = now;
+      return done(std::move(failed));
+    }
+    const auto target = std::make_shared<const Target>(std::move(*made));
+    sender_.send(build_request(*target, event, 1, now, {}, options_.request),
+                 [this, target, now, done](SendResult result) {
+                   done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
+                 });
+  });
+}
+
+std::optional<DeliveryStatus> DeliveryLoop::status(std::size_t worst, Millis patience) {
+  const auto answer = std::make_shared<std::promise<DeliveryStatus>>();
+  auto future = answer->get_future();
+  loop_.post([this, worst, answer] {
+    DeliveryStatus status{.in_flight = scheduler_.in_flight(), .oldest_due_age = {}, .worst = scheduler_.worst(worst)};
+    if (const Time oldest = scheduler_.oldest_due(); oldest != kNever) {
+      status.oldest_due_age = std::max(clock_.wall() - oldest, Millis(0));
+    }
+    answer->set_value(std::move(status));
+  });
+  if (future.wait_for(patience) != std::future_status::ready) return std::nullopt;
+  return future.get();
+}
+
+void DeliveryLoop::finish_if_idle() {
+  if (finished_ || scheduler_.in_flight() > 0) return;
+  finished_ = true;
+  idle_.set_value();
+}
+
+void DeliveryLoop::stop(Millis limit) {
+  loop_.post([this, limit] {
+    stopping_ = true;
+    scheduler_.drain();
+    loop_.call_at(std::chrono::steady_clock::now() + limit, [this] { sender_.abort_all(); });
+  });
+  idle_.get_future().wait();
+}
+
+}  // namespace outboxd

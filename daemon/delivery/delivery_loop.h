@@ -1,0 +1,96 @@
+// The delivery loop: one thread that runs the scheduler's decisions. It sends what the scheduler says, has the outcomes committed, and
+// tells the scheduler what came of both. Everything from other threads arrives as a posted task, in order.
+//
+//   offer, wake, endpoint changes ─▶ ┌───────────┐ ─send──▶ HttpSender ─result─┐
+//                                    │ scheduler │                             │
+//   BacklogReader ◀────fetch──────── └───────────┘ ◀───────────────────────────┤
+//        └───────────fetched──────────────▲   ▲                                ▼
+//                                             └────recorded──── GroupCommit ◀─outcome
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "common/clock.h"
+#include "delivery/backlog_reader.h"
+#include "delivery/request_builder.h"
+#include "delivery/scheduler.h"
+#include "outbound/http_sender.h"
+#include "runtime/event_loop.h"
+#include "store/group_commit.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd {
+
+struct DeliveryStatus {
+  int in_flight = 0;
+  std::optional<Millis> oldest_due_age;
+  std::vector<LaneStatus> worst;
+};
+
+class DeliveryLoop {
+ public:
+  struct Options {
+    Scheduler::Options scheduler;
+    RequestDefaults request;
+    HttpSender::Options sender;
+  };
+  // Asked for when an endpoint answered 410: called on the loop's thread.
+  using Disable = std::function<void(const EndpointId&)>;
+
+  DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids, telemetry::Metrics& metrics,
+               std::shared_ptr<const AddressPolicy> policy, Options options, Disable disable);
+  ~DeliveryLoop();
+  DeliveryLoop(const DeliveryLoop&) = delete;
+
+  void start(const std::vector<EndpointPtr>& endpoints);
+
+  // Any thread.
+  void endpoint_changed(EndpointSeq seq, EndpointPtr endpoint);  // null: removed
+  void offer(std::vector<DueDelivery> fresh);
+  void wake(EndpointSeq endpoint, Time due);
+  void withdraw(DeliveryKey key);
+  void set_policy(std::shared_ptr<const AddressPolicy> policy);
+  // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is stored. `done` runs on the loop.
+  void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
+  std::optional<DeliveryStatus> status(std::size_t worst, Millis patience);  // nullopt: the loop did not answer in time
+  Millis since_progress() const { return loop_.since_progress(); }
+
+  // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the next start). On return every
+  // outcome has been submitted to the group commit. Blocks; called once.
+  void stop(Millis limit);
+
+ private:
+  void pump();
+  void send(Decisions::Send next);
+  void ended(const Decisions::Send& sent, Time started_at, SendResult result);
+  void record(RecordOutcome outcome);
+  void put_endpoint(const EndpointPtr& endpoint);
+  void set_timer(std::optional<Time> when);
+  void finish_if_idle();
+  std::string new_span_id();
+
+  GroupCommit& commits_;
+  const Clock& clock_;
+  UuidGenerator& ids_;
+  telemetry::Metrics& metrics_;
+  Options options_;
+  Disable disable_;
+  EventLoop loop_;
+  Scheduler scheduler_;
+  HttpSender sender_;
+  BacklogReader backlog_;
+  std::unordered_map<EndpointSeq, std::shared_ptr<const Target>> targets_;
+  std::optional<EventLoop::TimerId> timer_;
+  std::optional<Time> timer_for_;
+  std::promise<void> idle_;
+  bool stopping_ = false;
+  bool finished_ = false;
+  std::thread thread_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,92 @@
+#include "delivery/retry_policy.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+
+#include "common/text.h"
+
+namespace outboxd {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr double kJitter = 0.1;
+
+bool slows_lane(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+
+Millis slowdown(int slowdowns) {
+  return std::min(kFirstSlowdown * (1 << std::clamp(slowdowns, 0, 10)), kLongestSlowdown);
+}
+
+// IMF-fixdate, RFC 850 and asctime, as RFC 9110 5.6.7 asks of recipients.
+std::optional<Time> parse_http_date(std::string_view value) {
+  constexpr std::array kForms = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"};
+  const std::string text(value);
+  for (const char* form : kForms) {
+    std::tm parts{};
+    const char* end = strptime(text.c_str(), form, &parts);
+    if (end != nullptr && *end == '\0') return Time(seconds(timegm(&parts)));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Millis> default_retry_schedule() {
+  return {seconds(0), seconds(5), minutes(5), minutes(30), hours(2), hours(5), hours(10), hours(14), hours(20), hours(24)};
+}
+
+std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
+  if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
+    // So many digits that they do not fit are simply long.
+    const auto count = parse_int(value);
+    if (!count || *count > std::chrono::duration_cast<seconds>(kLongestRetryAfter).count()) return kLongestRetryAfter;
+    return seconds(*count);
+  }
+  const auto date = parse_http_date(value);
+  if (!date) return std::nullopt;
+  return std::clamp(*date - now, Millis(0), kLongestRetryAfter);
+}
+
+Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter, int slowdowns) {
+  Verdict verdict;
+  const auto dead = [&verdict](DeadReason reason) {
+    verdict.state = DeliveryState::kDead;
+    verdict.reason = reason;
+  };
+  if (facts.outcome == Outcome::kSuccess) {
+    verdict.state = DeliveryState::kDelivered;
+    return verdict;
+  }
+  if (facts.status == 410) {
+    dead(DeadReason::kGone);
+    verdict.disable_endpoint = true;
+    return verdict;
+  }
+  if (facts.outcome == Outcome::kBlocked) {
+    dead(DeadReason::kBlocked);
+    return verdict;
+  }
+
+  Time earliest = now;
+  if (slows_lane(facts.status)) {
+    const auto asked = facts.retry_after ? parse_retry_after(*facts.retry_after, now) : std::nullopt;
+    verdict.hold_lane = now + asked.value_or(slowdown(slowdowns));
+    if (asked) earliest = *verdict.hold_lane;
+  }
+  if (facts.attempts_made >= static_cast<int>(schedule.size())) {
+    dead(DeadReason::kExhausted);
+    return verdict;
+  }
+  const double wait = static_cast<double>(schedule[facts.attempts_made].count()) * (1 + kJitter * jitter);
+  verdict.due_at = std::max(earliest, now + Millis(std::llround(wait)));
+  if (facts.expires_at && verdict.due_at >= *facts.expires_at) dead(DeadReason::kExpired);
+  return verdict;
+}
+
+}  // namespace outboxd

@@ -1,0 +1,85 @@
+#include "delivery/retry_policy.h"
+
+#include <doctest/doctest.h>
+
+using namespace outboxd;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Time kNow = from_unix_millis(1'785'000'000'000);
+const std::vector<Millis> kSchedule = {0s, 10s, 1min};
+
+Verdict judge_status(int status, int attempts_made, std::optional<std::string> retry_after = {}, int slowdowns = 0) {
+  const Outcome outcome = status < 300 ? Outcome::kSuccess : status >= 500 ? Outcome::kHttp5xx : Outcome::kHttp4xx;
+  return judge({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0, slowdowns);
+}
+
+}  // namespace
+
+TEST_CASE("the default schedule makes ten attempts, the last one three days after the first") {
+  const auto schedule = default_retry_schedule();
+  CHECK(schedule.size() == 10);
+  Millis sum{0};
+  for (const Millis wait : schedule) sum += wait;
+  CHECK(sum == 75h + 35min + 5s);
+}
+
+TEST_CASE("a success ends the delivery") { CHECK(judge_status(204, 1).state == DeliveryState::kDelivered); }
+
+TEST_CASE("a failure waits for the schedule's next entry, with jitter of a tenth either way") {
+  CHECK(judge_status(500, 1).due_at == kNow + 10s);
+  CHECK(judge_status(404, 2).due_at == kNow + 1min);
+  const AttemptFacts facts{Outcome::kTimeout, 0, {}, 1, {}};
+  CHECK(judge(facts, kSchedule, kNow, 1, 0).due_at == kNow + 11s);
+  CHECK(judge(facts, kSchedule, kNow, -1, 0).due_at == kNow + 9s);
+}
+
+TEST_CASE("after the last attempt of the schedule the delivery is a dead letter") {
+  const Verdict verdict = judge_status(500, 3);
+  CHECK(verdict.state == DeliveryState::kDead);
+  CHECK(verdict.reason == DeadReason::kExhausted);
+}
+
+TEST_CASE("410 ends the delivery and disables the endpoint") {
+  const Verdict verdict = judge_status(410, 1);
+  CHECK(verdict.reason == DeadReason::kGone);
+  CHECK(verdict.disable_endpoint);
+}
+
+TEST_CASE("an attempt that the address policy refused is not repeated") {
+  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}}, kSchedule, kNow, 0, 0).reason == DeadReason::kBlocked);
+}
+
+TEST_CASE("a retry that would come too late expires the delivery instead") {
+  const AttemptFacts facts{Outcome::kHttp5xx, 500, {}, 1, kNow + 5s};
+  CHECK(judge(facts, kSchedule, kNow, 0, 0).reason == DeadReason::kExpired);
+}
+
+TEST_CASE("429, 502, 503 and 504 hold the whole lane, for Retry-After where it is given") {
+  for (const int status : {429, 502, 503, 504}) {
+    CHECK(judge_status(status, 1, "30").hold_lane == kNow + 30s);
+    CHECK(judge_status(status, 1, "30").due_at == kNow + 30s);
+  }
+  CHECK(judge_status(503, 2, "5").due_at == kNow + 1min);  // the schedule is longer
+  CHECK_FALSE(judge_status(500, 1, "30").hold_lane);
+}
+
+TEST_CASE("without Retry-After the hold doubles with each such answer, up to a minute") {
+  CHECK(judge_status(503, 1, {}, 0).hold_lane == kNow + 1s);
+  CHECK(judge_status(503, 1, {}, 3).hold_lane == kNow + 8s);
+  CHECK(judge_status(503, 1, {}, 60).hold_lane == kNow + 1min);
+}
+
+TEST_CASE("Retry-After is read as seconds or as any HTTP date, never negative, at most a day") {
+  CHECK(parse_retry_after("120", kNow) == 120s);
+  CHECK(parse_retry_after("0", kNow) == 0s);
+  CHECK(parse_retry_after("99999999999999999999999", kNow) == 24h);
+  const Time noon = *parse_time("2026-11-06T08:49:37Z");
+  CHECK(parse_retry_after("Fri, 06 Nov 2026 08:50:37 GMT", noon) == 60s);
+  CHECK(parse_retry_after("Friday, 06-Nov-26 08:50:37 GMT", noon) == 60s);
+  CHECK(parse_retry_after("Fri Nov  6 08:50:37 2026", noon) == 60s);
+  CHECK(parse_retry_after("Fri, 06 Nov 2020 08:50:37 GMT", noon) == 0s);
+  CHECK(parse_retry_after("Fri, 06 Nov 2099 08:50:37 GMT", noon) == 24h);
+  for (const char* bad : {"", "-1", "1.5", "soon", "10 s", "+5", "Fri, 06 Nov 2026"}) CHECK_FALSE(parse_retry_after(bad, noon));
+}
