@@ -1,0 +1,70 @@
+#include "api/browser_guard.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "api/http_head.h"
+
+namespace outboxd::api {
+namespace {
+
+bool is_port(std::string_view text) {
+  return text.size() <= 5 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The host of `host[:port]`, without the brackets of an IPv6 address; "" when it is not of that form.
+std::string_view without_port(std::string_view host) {
+  if (host.starts_with('[')) {
+    const auto end = host.find(']');
+    if (end == std::string_view::npos) return {};
+    const auto rest = host.substr(end + 1);
+    if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return {};
+    return host.substr(1, end - 1);
+  }
+  const auto colon = host.find(':');
+  if (colon == std::string_view::npos) return host;
+  return is_port(host.substr(colon + 1)) ? host.substr(0, colon) : std::string_view{};
+}
+
+bool is_loopback(const std::string& name) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, name.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, name.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return equals_ignoring_case(name, "localhost");
+}
+
+bool is_json_type(std::string_view content_type) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  constexpr std::string_view kApplication = "application/";
+  constexpr std::string_view kSuffix = "+json";
+  if (type.size() < kApplication.size() ||
+      !equals_ignoring_case(type.substr(0, kApplication.size()), kApplication))
+    return false;
+  type.remove_prefix(kApplication.size());
+  if (equals_ignoring_case(type, "json") || equals_ignoring_case(type, "x-ndjson")) return true;
+  return type.size() > kSuffix.size() &&
+         equals_ignoring_case(type.substr(type.size() - kSuffix.size()), kSuffix);
+}
+
+}  // namespace
+
+bool host_allowed(std::string_view host, std::string_view local_address,
+                  std::span<const std::string> allowed) {
+  if (host.empty()) return true;
+  const auto name = without_port(host);
+  if (name.empty()) return false;
+  if (name == local_address || is_loopback(std::string(name))) return true;
+  return std::ranges::any_of(allowed, [name](const std::string& a) { return equals_ignoring_case(a, name); });
+}
+
+bool write_allowed(const Request& request) {
+  const bool reads = request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
+  if (reads || !request.header("origin")) return true;
+  return is_json_type(request.header("content-type").value_or(""));
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,26 @@
+// What a browser could be tricked into, and the rules against it. They apply to TCP only: no browser speaks
+// to a Unix socket. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api/exchange.h"
+
+namespace outboxd::api {
+
+// DNS rebinding: a page of evil.example whose name was made to point to 127.0.0.1 sends its own name as Host.
+// So Host must be a loopback name or address, the address that the client connected to (`local_address`,
+// without brackets or port), or one of `allowed` (names without port, any case). An absent Host (HTTP/1.0)
+// passes: browsers always send one.
+bool host_allowed(std::string_view host, std::string_view local_address,
+                  std::span<const std::string> allowed);
+
+// Cross-site requests: a page may POST anywhere, but only with the content types of forms unless it asks
+// first (CORS), which is never granted here. So a write that carries an Origin must have a JSON content type:
+// application/json, application/x-ndjson or application/…+json. Without an Origin the caller is no browser
+// page, and the handler alone judges the type.
+bool write_allowed(const Request& request);
+
+}  // namespace outboxd::api

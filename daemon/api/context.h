@@ -1,0 +1,62 @@
+// What the API's handlers work with. The app fills one in and keeps it, unchanged, for as long as requests
+// are served. The API knows the delivery loop only by the functions here; all of them may be called from any
+// thread, and none may block.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/reader_pool.h"
+#include "common/clock.h"
+#include "common/endpoint_url.h"
+#include "ingest/endpoint_directory.h"
+#include "ingest/ingest.h"
+#include "store/group_commit.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd::api {
+
+// What the delivery loop knows and the store does not.
+struct DeliveryStatus {
+  struct Lane {
+    EndpointId endpoint;
+    int in_flight = 0;
+    int consecutive_failures = 0;
+    std::string last_error;  // an outcome class; empty: none
+  };
+  std::int64_t in_flight = 0;
+  std::optional<Millis> oldest_due_age;  // absent: nothing is due
+  std::vector<Lane> worst_endpoints;     // at most ten, the worst first
+};
+
+struct Context {
+  Ingest& ingest;
+  EndpointDirectory& directory;
+  GroupCommit& commits;
+  const Clock& clock;
+  UuidGenerator& ids;
+  telemetry::Metrics& metrics;
+  ReaderPool& readers;
+
+  // Shown by GET /v1/status. The URL holds no password.
+  std::string store_url = {};
+  std::vector<std::string> listeners = {};
+  Time started_at = {};
+
+  // Sends one signed attempt of an event that is in no store; the callback may run on any thread.
+  std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};
+  std::function<DeliveryStatus()> delivery_status = {};
+  // A delivery of this endpoint became pending by an operator's hand, due then. Called after the commit.
+  std::function<void(EndpointSeq, Time due)> wake = {};
+  // A delivery is not pending any more by an operator's hand: do not send it if it is waiting in memory.
+  // Called after the commit.
+  std::function<void(DeliveryKey)> forget = {};
+  // Why the address policy denies this URL: for the log, the caller is told only that it does.
+  std::function<std::optional<std::string>(const EndpointUrl&)> why_url_refused = {};
+  // Why the daemon should get no traffic now; nullopt: it is ready.
+  std::function<std::optional<std::string>()> why_not_ready = {};
+};
+
+}  // namespace outboxd::api

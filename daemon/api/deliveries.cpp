@@ -1,0 +1,111 @@
+#include "api/routes.h"
+
+#include "api/handling.h"
+#include "api/query.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+Json json_of_row(const DeliveryRow& row) {
+  return to_json(row.delivery, row.event, row.endpoint, row.event_type);
+}
+
+std::optional<std::string> parse_error_filter(std::string_view text) {
+  if (text != "any" && !parse_outcome(text)) return std::nullopt;
+  return std::string(text);
+}
+
+Result<Answer> list_deliveries(Context& context, const Request& request) {
+  Query query(request, context.clock.wall());
+  const DeliveryFilter filter{
+      .state = query.parsed("state", parse_delivery_state, "pending, delivered, dead or discarded"),
+      .endpoint = query.id<EndpointId>("endpoint"),
+      .event = query.id<EventId>("event"),
+      .tenant = query.text("tenant"),
+      .type = query.text("type"),
+      .error = query.parsed("error", parse_error_filter,
+                            "any, or an outcome such as timeout, connect or http_5xx"),
+      .since = query.time("since"),
+      .until = query.time("until"),
+  };
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto rows = context.readers.lend()->deliveries(filter, page);
+  if (!rows) return tl::unexpected(rows.error());
+  Json data = Json::array();
+  for (const auto& row : rows->rows) data.push_back(json_of_row(row));
+  return list_answer(std::move(data), rows->next);
+}
+
+Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
+  const auto id = path_id<DeliveryId>(request, "delivery");
+  if (!id) return tl::unexpected(id.error());
+  auto row = context.readers.lend()->delivery(delivery_key(*id));
+  // Any well-formed id gives some key; it names this delivery only if all of it does.
+  if (!row || row->delivery.id() != *id) return not_found("delivery", id->to_string());
+  return std::move(*row);
+}
+
+Result<Answer> show_delivery(Context& context, const Request& request) {
+  const auto row = find_delivery(context, request);
+  if (!row) return tl::unexpected(row.error());
+  Json json = json_of_row(*row);
+  json["tenant"] = row->tenant;
+  json["attempt_list"] = Json::array();
+  for (const auto& attempt : context.readers.lend()->attempts(row->delivery.key)) {
+    json["attempt_list"].push_back(to_json(attempt));
+  }
+  return json_answer(200, json);
+}
+
+// Retry moves to pending, discard to discarded.
+void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState state) {
+  const Request& request = exchange->request();
+  if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
+  auto row = find_delivery(context, request);
+  if (!row) return exchange->respond(row.error());
+  const bool retry = state == DeliveryState::kPending;
+  if (retry && !context.directory.find(row->endpoint)) {
+    return exchange->respond(
+        Problem{ProblemCode::kConflict, "the endpoint of this delivery was removed: it cannot be retried"});
+  }
+  ChangeDelivery change{row->delivery.key, state, context.clock.wall()};
+  context.commits.submit(
+      std::move(change), [&context, exchange, retry, row = std::move(*row)](Write& write) mutable {
+        if (write.refused) return exchange->respond(*write.refused);
+        row.delivery = std::get<ChangeDelivery>(write.command).delivery;
+        if (retry) {
+          context.wake(row.delivery.key.endpoint, row.delivery.due_at);
+        } else {
+          context.forget(row.delivery.key);
+        }
+        log::info(retry ? "delivery retried" : "delivery discarded",
+                  {{"delivery", row.delivery.id().to_string()}, {"by", exchange->request().peer}});
+        exchange->respond(json_answer(200, json_of_row(row)));
+      });
+}
+
+void retry_delivery(Context& context, const ExchangePtr& exchange) {
+  move_delivery(context, exchange, DeliveryState::kPending);
+}
+
+void discard_delivery(Context& context, const ExchangePtr& exchange) {
+  move_delivery(context, exchange, DeliveryState::kDiscarded);
+}
+
+}  // namespace
+
+std::vector<Route> delivery_routes(Context& context) {
+  return {
+      {"GET", "/v1/deliveries", Scope::kAdmin,
+       answering(
+           context, list_deliveries,
+           {"state", "endpoint", "tenant", "type", "event", "error", "since", "until", "limit", "cursor"})},
+      {"GET", "/v1/deliveries/{id}", Scope::kAdmin, answering(context, show_delivery)},
+      {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},
+      {"POST", "/v1/deliveries/{id}/discard", Scope::kAdmin, deferring(context, discard_delivery)},
+  };
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,326 @@
+#include "api/routes.h"
+
+#include <algorithm>
+#include <map>
+
+#include "api/endpoint_change.h"
+#include "api/handling.h"
+#include "api/query.h"
+#include "common/signature.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr Millis kDefaultOverlap = std::chrono::hours(24);
+constexpr Millis kMaxOverlap = std::chrono::hours(24 * 30);
+constexpr Millis kDefaultStatsWindow = std::chrono::hours(24);
+constexpr int kStatsPages = 8;  // of kMaxPageLimit deliveries each
+constexpr std::size_t kHintLength = 4;
+
+Answer secret_answer(int status, const Json& json) {
+  Answer answer = json_answer(status, json);
+  answer.headers.push_back({"Cache-Control", "no-store"});
+  return answer;
+}
+
+EndpointDirectory::Done answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
+  return [exchange, deed](const Result<EndpointPtr>& result) {
+    if (!result) return exchange->respond(result.error());
+    log::info(deed, {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
+    exchange->respond(json_answer(200, to_json(**result)));
+  };
+}
+
+// The reason is for the operator's log: told to a tenant it would map the inside of the network.
+Result<void> check_policy(Context& context, const std::string& url) {
+  const auto parsed = parse_endpoint_url(url);
+  if (!parsed)
+    return problem(ProblemCode::kInvalidEndpoint, parsed.error().detail, {{"/url", parsed.error().detail}});
+  const auto why = context.why_url_refused(*parsed);
+  if (!why) return {};
+  log::warn("endpoint refused by the address policy", {{"host", parsed->host}, {"reason", *why}});
+  const std::string detail = "the address policy does not allow this URL";
+  return problem(ProblemCode::kInvalidEndpoint, detail, {{"/url", detail}});
+}
+
+void date_secrets(Endpoint& endpoint, Time now) {
+  for (auto& secret : endpoint.secrets) {
+    if (secret.created_at == Time{}) secret.created_at = now;
+  }
+}
+
+Result<EndpointPtr> find_endpoint(Context& context, const Request& request) {
+  const auto id = path_id<EndpointId>(request, "endpoint");
+  if (!id) return tl::unexpected(id.error());
+  EndpointPtr endpoint = context.directory.find(*id);
+  if (!endpoint) return not_found("endpoint", id->to_string());
+  return endpoint;
+}
+
+void create_endpoint(Context& context, const ExchangePtr& exchange) {
+  const auto body = json_body(exchange->request());
+  if (!body) return exchange->respond(body.error());
+  auto endpoint = endpoint_from_json(*body, Endpoint{});
+  if (!endpoint) return exchange->respond(endpoint.error());
+  if (const auto allowed = check_policy(context, endpoint->url); !allowed)
+    return exchange->respond(allowed.error());
+  const Time now = context.clock.wall();
+  endpoint->id = EndpointId{context.ids.next()};
+  endpoint->created_at = endpoint->updated_at = now;
+  if (endpoint->secrets.empty()) endpoint->secrets.push_back({SigningKey::generate(), now, std::nullopt});
+  date_secrets(*endpoint, now);
+  context.directory.create(std::move(*endpoint), [exchange](const Result<EndpointPtr>& result) {
+    if (!result) return exchange->respond(result.error());
+    const Endpoint& made = **result;
+    log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
+    Json json = to_json(made);
+    json["secret"] = made.secrets.front().text;
+    Answer answer = secret_answer(201, json);
+    answer.headers.push_back({"Location", "/v1/endpoints/" + made.id.to_string()});
+    exchange->respond(std::move(answer));
+  });
+}
+
+Result<Answer> list_endpoints(Context& context, const Request& request) {
+  Query query(request, context.clock.wall());
+  const auto tenant = query.text("tenant");
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto rows = context.readers.lend()->endpoints(tenant, page);
+  Json data = Json::array();
+  for (const auto& endpoint : rows.rows) data.push_back(to_json(endpoint));
+  return list_answer(std::move(data), rows.next);
+}
+
+Result<Answer> show_endpoint(Context& context, const Request& request) {
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  return json_answer(200, to_json(**endpoint));
+}
+
+void patch_endpoint(Context& context, const ExchangePtr& exchange) {
+  const auto body = json_body(exchange->request());
+  if (!body) return exchange->respond(body.error());
+  const auto endpoint = find_endpoint(context, exchange->request());
+  if (!endpoint) return exchange->respond(endpoint.error());
+  const EndpointId id = (*endpoint)->id;
+  const bool new_url = body->contains("url");
+  const auto wanted = endpoint_from_json(*body, **endpoint);
+  if (!wanted) return exchange->respond(wanted.error());
+  if (new_url) {
+    if (const auto allowed = check_policy(context, wanted->url); !allowed)
+      return exchange->respond(allowed.error());
+  }
+  const auto merge = [&context, body = *body](const Endpoint& base) {
+    auto merged = endpoint_from_json(body, base);
+    if (merged) date_secrets(*merged, context.clock.wall());
+    return merged;
+  };
+  // The state has a command of its own, for the delivery loop changes it too.
+  const auto state = body->contains("state")
+                         ? std::optional(std::pair(wanted->state, wanted->disabled_reason))
+                         : std::nullopt;
+  auto done = answer_endpoint(exchange, "endpoint changed");
+  change_endpoint(context, id, merge,
+                  [&context, id, state, done = std::move(done)](Result<EndpointPtr> result) {
+                    if (!result || !state || (*result)->state == state->first) return done(std::move(result));
+                    context.directory.set_state(id, state->first, state->second, (*result)->updated_at, done);
+                  });
+}
+
+void remove_endpoint(Context& context, const ExchangePtr& exchange) {
+  const auto id = path_id<EndpointId>(exchange->request(), "endpoint");
+  if (!id) return exchange->respond(id.error());
+  context.directory.remove(
+      *id, context.clock.wall(), [exchange, id = *id](const Result<EndpointPtr>& result) {
+        if (!result) return exchange->respond(result.error());
+        log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
+        exchange->respond(Answer{204, "", "", {}});
+      });
+}
+
+void set_state(Context& context, const ExchangePtr& exchange, EndpointState state) {
+  const Request& request = exchange->request();
+  if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return exchange->respond(endpoint.error());
+  const bool pause = state == EndpointState::kPaused;
+  if (pause && (*endpoint)->state == EndpointState::kDisabled) {
+    return exchange->respond(Problem{ProblemCode::kConflict,
+                                     "the endpoint is disabled, which holds its deliveries already: "
+                                     "resume it first"});
+  }
+  const Time now = std::max(context.clock.wall(), (*endpoint)->updated_at + Millis{1});
+  context.directory.set_state((*endpoint)->id, state, "", now,
+                              answer_endpoint(exchange, pause ? "endpoint paused" : "endpoint resumed"));
+}
+
+void pause_endpoint(Context& context, const ExchangePtr& exchange) {
+  set_state(context, exchange, EndpointState::kPaused);
+}
+
+void resume_endpoint(Context& context, const ExchangePtr& exchange) {
+  set_state(context, exchange, EndpointState::kActive);
+}
+
+void test_endpoint(Context& context, const ExchangePtr& exchange) {
+  const Request& request = exchange->request();
+  if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return exchange->respond(endpoint.error());
+  Event event;
+  event.id = EventId{context.ids.next()};
+  event.type = "outboxd.test";
+  event.tenant = (*endpoint)->tenant;
+  event.created_at = context.clock.wall();
+  event.payload =
+      dump(Json{{"endpoint", (*endpoint)->id.to_string()}, {"sent_at", format_time(event.created_at)}});
+  context.send_test(*endpoint, std::move(event), [exchange](const Attempt& attempt) {
+    exchange->respond(json_answer(200, Json{{"attempt", to_json(attempt)}}));
+  });
+}
+
+Json json_of_secret(const EndpointSecret& secret, bool reveal) {
+  const std::string_view text = secret.text;
+  const auto key = SigningKey::parse(text);
+  const bool asymmetric = key && key->asymmetric();
+  Json json = Json::object();
+  if (reveal) json["secret"] = text;
+  json["hint"] = std::string(text.substr(0, text.find('_') + 1)) + "…" +
+                 std::string(text.substr(text.size() - kHintLength));
+  json["kind"] = asymmetric ? "v1a" : "v1";
+  json["public_key"] = asymmetric ? Json(key->public_key()) : Json(nullptr);
+  json["created_at"] = format_time(secret.created_at);
+  json["expires_at"] = secret.expires_at ? Json(format_time(*secret.expires_at)) : Json(nullptr);
+  return json;
+}
+
+Result<Answer> list_secrets(Context& context, const Request& request) {
+  const Time now = context.clock.wall();
+  Query query(request, now);
+  const bool reveal = query.flag("reveal");
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  if (reveal)
+    log::info("endpoint secrets revealed", {{"endpoint", (*endpoint)->id.to_string()}, {"by", request.peer}});
+  Json data = Json::array();
+  for (const auto& secret : (*endpoint)->secrets) {
+    if (!secret.expires_at || *secret.expires_at > now) data.push_back(json_of_secret(secret, reveal));
+  }
+  return secret_answer(200, Json{{"data", std::move(data)}});
+}
+
+struct Rotation {
+  std::string secret;
+  Millis overlap = kDefaultOverlap;
+};
+
+Result<Rotation> read_rotation(const Request& request, const Endpoint& endpoint) {
+  const auto body = action_body(request, {"overlap", "secret"});
+  if (!body) return tl::unexpected(body.error());
+  const auto overlap = text_member(*body, "overlap");
+  if (!overlap) return tl::unexpected(overlap.error());
+  const auto secret = text_member(*body, "secret");
+  if (!secret) return tl::unexpected(secret.error());
+  Rotation rotation;
+  if (*overlap) {
+    const auto duration = parse_duration(**overlap);
+    if (!duration || *duration > kMaxOverlap)
+      return invalid_parameter("/overlap", "must be a duration such as \"24h\", at most 30d");
+    rotation.overlap = *duration;
+  }
+  if (*secret) {
+    const auto key = SigningKey::parse(**secret);
+    if (!key) return invalid_parameter("/secret", key.error().detail);
+    rotation.secret = **secret;
+    return rotation;
+  }
+  const auto current =
+      endpoint.secrets.empty() ? std::string_view() : std::string_view(endpoint.secrets.front().text);
+  if (current.starts_with("whsk_"))
+    return invalid_parameter("/secret",
+                             "is required: the endpoint signs with v1a, and only v1 secrets are made here");
+  rotation.secret = SigningKey::generate();
+  return rotation;
+}
+
+void rotate_secret(Context& context, const ExchangePtr& exchange) {
+  const auto endpoint = find_endpoint(context, exchange->request());
+  if (!endpoint) return exchange->respond(endpoint.error());
+  const auto rotation = read_rotation(exchange->request(), **endpoint);
+  if (!rotation) return exchange->respond(rotation.error());
+  const Time now = context.clock.wall();
+  const auto merge = [rotation = *rotation, now](const Endpoint& base) {
+    return with_new_secret(base, rotation.secret, now, rotation.overlap);
+  };
+  const auto done = [exchange, rotation = *rotation, now](const Result<EndpointPtr>& result) {
+    if (!result) return exchange->respond(result.error());
+    log::info("endpoint secret rotated",
+              {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
+    exchange->respond(secret_answer(200, Json{{"secret", rotation.secret},
+                                              {"expires_previous_at", format_time(now + rotation.overlap)}}));
+  };
+  change_endpoint(context, (*endpoint)->id, merge, done);
+}
+
+// What became of the endpoint's latest deliveries: a bounded look, and it says when that was not all.
+Result<Answer> show_stats(Context& context, const Request& request) {
+  const Time now = context.clock.wall();
+  Query query(request, now);
+  const Time since = query.time("since").value_or(now - kDefaultStatsWindow);
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  DeliveryFilter filter;
+  filter.endpoint = (*endpoint)->id;
+  filter.since = since;
+  std::map<DeliveryState, std::int64_t> states;
+  std::map<std::string, std::int64_t> errors;
+  Page page{kMaxPageLimit, ""};
+  bool complete = false;
+  const auto reader = context.readers.lend();
+  for (int i = 0; i < kStatsPages && !complete; ++i) {
+    const auto rows = reader->deliveries(filter, page);
+    if (!rows) return tl::unexpected(rows.error());
+    for (const auto& row : rows->rows) {
+      ++states[row.delivery.state];
+      if (row.delivery.error) ++errors[*row.delivery.error];
+    }
+    complete = !rows->next;
+    page.after = rows->next.value_or("");
+  }
+  Json counts = Json::object();
+  for (const auto state : {DeliveryState::kPending, DeliveryState::kDelivered, DeliveryState::kDead,
+                           DeliveryState::kDiscarded}) {
+    counts[std::string(to_string(state))] = states[state];
+  }
+  return json_answer(200, Json{{"endpoint", (*endpoint)->id.to_string()},
+                               {"state", to_string((*endpoint)->state)},
+                               {"since", format_time(since)},
+                               {"deliveries", std::move(counts)},
+                               {"errors", Json(errors)},
+                               {"complete", complete}});
+}
+
+}  // namespace
+
+std::vector<Route> endpoint_routes(Context& context) {
+  return {
+      {"POST", "/v1/endpoints", Scope::kAdmin, deferring(context, create_endpoint)},
+      {"GET", "/v1/endpoints", Scope::kAdmin,
+       answering(context, list_endpoints, {"tenant", "limit", "cursor"})},
+      {"GET", "/v1/endpoints/{id}", Scope::kAdmin, answering(context, show_endpoint)},
+      {"PATCH", "/v1/endpoints/{id}", Scope::kAdmin, deferring(context, patch_endpoint)},
+      {"DELETE", "/v1/endpoints/{id}", Scope::kAdmin, deferring(context, remove_endpoint)},
+      {"POST", "/v1/endpoints/{id}/pause", Scope::kAdmin, deferring(context, pause_endpoint)},
+      {"POST", "/v1/endpoints/{id}/resume", Scope::kAdmin, deferring(context, resume_endpoint)},
+      {"POST", "/v1/endpoints/{id}/test", Scope::kAdmin, deferring(context, test_endpoint)},
+      {"GET", "/v1/endpoints/{id}/secrets", Scope::kAdmin, answering(context, list_secrets, {"reveal"})},
+      {"POST", "/v1/endpoints/{id}/secrets/rotate", Scope::kAdmin, deferring(context, rotate_secret)},
+      {"GET", "/v1/endpoints/{id}/stats", Scope::kAdmin, answering(context, show_stats, {"since"})},
+  };
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,228 @@
+#include "api/routes.h"
+
+#include <algorithm>
+
+#include "api/handling.h"
+#include "api/query.h"
+#include "common/text.h"
+#include "ingest/event_rules.h"
+#include "ingest/json_span.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr int kShownDeliveries = 250;  // of one event; the rest by GET /v1/deliveries?event=
+
+// Written by hand, not through Json: this is the answer to every event, and none of its values needs an
+// escape.
+void append_accepted(std::string& text, const AcceptedEvent& accepted) {
+  text += R"({"id":")" + accepted.id.to_string() + R"(","created_at":")" + format_time(accepted.created_at) +
+          R"(","deliveries":)" + std::to_string(accepted.deliveries) +
+          (accepted.duplicate ? R"(,"duplicate":true})" : R"(,"duplicate":false})");
+}
+
+Answer accepted_one(const AcceptedEvent& accepted) {
+  std::string text;
+  append_accepted(text, accepted);
+  return json_answer(accepted.duplicate ? 200 : 202, std::move(text));
+}
+
+Answer accepted_batch(const std::vector<AcceptedEvent>& accepted) {
+  std::string text = R"({"data":[)";
+  text.reserve(accepted.size() * 130 + 16);
+  for (const auto& event : accepted) {
+    if (&event != &accepted.front()) text += ',';
+    append_accepted(text, event);
+  }
+  return json_answer(202, text + "]}");
+}
+
+// The store names events by their place in the command; callers know fields of their body.
+Problem in_terms_of_body(Problem refused, bool batch) {
+  if (refused.code != ProblemCode::kIdempotencyConflict) return refused;
+  for (auto& error : refused.errors) error.pointer = (batch ? error.pointer : "") + "/idempotency_key";
+  return refused;
+}
+
+Result<EventBody> body_kind(const Request& request) {
+  const auto is_cloud_event = [](const HeaderField& h) {
+    return h.name.size() > 3 && ascii_iequals(h.name.substr(0, 3), "ce-");
+  };
+  if (std::ranges::any_of(request.headers, is_cloud_event)) {
+    return problem(ProblemCode::kUnsupportedMediaType, "CloudEvents are not read: send an event object");
+  }
+  const auto type = media_type(request);
+  if (!type) return tl::unexpected(type.error());
+  if (*type == "application/json") return EventBody::kJson;
+  if (*type == "application/x-ndjson") return EventBody::kNdjson;
+  return problem(ProblemCode::kUnsupportedMediaType,
+                 "the Content-Type must be application/json or application/x-ndjson");
+}
+
+Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody kind,
+                                            const EventLimits& limits) {
+  if (request.body.empty())
+    return problem(ProblemCode::kMalformed, "the body is empty: an event is expected");
+  std::optional<std::string> key;
+  if (const auto header = request.header("idempotency-key")) key = *header;
+  auto drafts = parse_events(kind, request.body, key, limits);
+  const auto traceparent = request.header("traceparent");
+  if (!drafts || !traceparent || !is_traceparent(*traceparent)) return drafts;
+  for (auto& draft : *drafts) draft.event.traceparent = *traceparent;
+  return drafts;
+}
+
+void accept_events(Context& context, const ExchangePtr& exchange) {
+  const Request& request = exchange->request();
+  const auto refuse = [&](const Problem& refused) {
+    context.metrics.events_rejected(kind_of(refused.code).slug, 1);
+    exchange->respond(refused);
+  };
+  const auto kind = body_kind(request);
+  if (!kind) return refuse(kind.error());
+  auto drafts = read_drafts(request, *kind, context.ingest.options().limits);
+  if (!drafts) return refuse(drafts.error());
+  const bool batch = *kind == EventBody::kNdjson || JsonScanner(request.body).peek() == '[';
+  context.ingest.accept(std::move(*drafts),
+                        [exchange, batch](const Result<std::vector<AcceptedEvent>>& result) {
+                          if (!result) return exchange->respond(in_terms_of_body(result.error(), batch));
+                          exchange->respond(batch ? accepted_batch(*result) : accepted_one(result->front()));
+                        });
+}
+
+Json json_of_row(const EventRow& row) {
+  Json json = to_json(row.event);
+  json["payload_bytes"] = row.payload_bytes;
+  json["deliveries"] = row.deliveries;
+  return json;
+}
+
+Json json_of_rejected(const OutboxRow& row) {
+  const auto text = [](const std::optional<std::string>& value) {
+    return value ? Json(valid_utf8(*value)) : Json(nullptr);
+  };
+  return {{"row", row.row},
+          {"type", valid_utf8(row.type)},
+          {"tenant", text(row.tenant)},
+          {"ordering_key", text(row.ordering_key)},
+          {"idempotency_key", text(row.idempotency_key)},
+          {"payload_bytes", row.payload.size()},
+          {"reason", text(row.rejected)}};
+}
+
+Result<Answer> list_rejected(Context& context, Query& query) {
+  for (const auto* name : {"tenant", "type", "since", "until"}) {
+    if (query.has(name)) query.refuse(name, "does not go with rejected=true");
+  }
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto rows = context.readers.lend()->rejected_outbox(page);
+  if (!rows) return tl::unexpected(rows.error());
+  Json data = Json::array();
+  for (const auto& row : rows->rows) data.push_back(json_of_rejected(row));
+  return list_answer(std::move(data), rows->next);
+}
+
+Result<Answer> list_events(Context& context, const Request& request) {
+  Query query(request, context.clock.wall());
+  if (query.flag("rejected")) return list_rejected(context, query);
+  EventFilter filter{query.text("tenant"), query.text("type"), query.time("since"), query.time("until")};
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto rows = context.readers.lend()->events(filter, page);
+  if (!rows) return tl::unexpected(rows.error());
+  Json data = Json::array();
+  for (const auto& row : rows->rows) data.push_back(json_of_row(row));
+  return list_answer(std::move(data), rows->next);
+}
+
+Result<EventRow> find_event(Context& context, const Request& request, bool with_payload) {
+  const auto id = path_id<EventId>(request, "event");
+  if (!id) return tl::unexpected(id.error());
+  auto row = context.readers.lend()->event(*id, with_payload);
+  if (!row) return not_found("event", id->to_string());
+  return std::move(*row);
+}
+
+Result<Answer> show_event(Context& context, const Request& request) {
+  const auto row = find_event(context, request, false);
+  if (!row) return tl::unexpected(row.error());
+  DeliveryFilter of_event;
+  of_event.event = row->event.id;
+  const auto deliveries = context.readers.lend()->deliveries(of_event, Page{kShownDeliveries, ""});
+  if (!deliveries) return tl::unexpected(deliveries.error());
+  Json json = json_of_row(*row);
+  json["deliveries"] = Json::array();
+  for (const auto& d : deliveries->rows) {
+    json["deliveries"].push_back(to_json(d.delivery, d.event, d.endpoint, d.event_type));
+  }
+  json["deliveries_next_cursor"] = deliveries->next ? Json(*deliveries->next) : Json(nullptr);
+  return json_answer(200, json);
+}
+
+Result<Answer> show_payload(Context& context, const Request& request) {
+  auto row = find_event(context, request, true);
+  if (!row) return tl::unexpected(row.error());
+  // A producer chose type and bytes: a browser must neither guess another type nor show it as a page of ours.
+  return Answer{200,
+                row->event.content_type,
+                std::move(row->event.payload),
+                {{"X-Content-Type-Options", "nosniff"},
+                 {"Content-Security-Policy", "sandbox; default-src 'none'"},
+                 {"Content-Disposition", "attachment; filename=\"" + row->event.id.to_string() + '"'}}};
+}
+
+// The endpoints a replay goes to: the one named in the body, or all that match the event now.
+Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& event, const Json& body) {
+  const auto named = text_member(body, "endpoint");
+  if (!named) return tl::unexpected(named.error());
+  if (!*named) {
+    std::vector<EndpointSeq> matching;
+    for (const auto& endpoint : context.directory.match(event.tenant, event.type)) matching.push_back(endpoint->seq);
+    return matching;
+  }
+  const auto id = EndpointId::parse(**named);
+  const EndpointPtr endpoint = id ? context.directory.find(*id) : nullptr;
+  // Another tenant's endpoint is as good as none: an event never leaves its tenant.
+  if (!endpoint || endpoint->tenant != event.tenant)
+    return invalid_parameter("/endpoint", "names no endpoint of the event's tenant");
+  return std::vector<EndpointSeq>{endpoint->seq};
+}
+
+void replay_event(Context& context, const ExchangePtr& exchange) {
+  const Request& request = exchange->request();
+  const auto body = action_body(request, {"endpoint"});
+  if (!body) return exchange->respond(body.error());
+  const auto row = find_event(context, request, false);
+  if (!row) return exchange->respond(row.error());
+  auto targets = replay_targets(context, row->event, *body);
+  if (!targets) return exchange->respond(targets.error());
+  ReplayEvent replay{row->event.id, std::move(*targets), context.clock.wall()};
+  context.commits.submit(std::move(replay), [&context, exchange](Write& write) {
+    if (write.refused) return exchange->respond(*write.refused);
+    const auto& done = std::get<ReplayEvent>(write.command);
+    for (const EndpointSeq endpoint : done.endpoints) context.wake(endpoint, done.at);
+    log::info(
+        "event replayed",
+        {{"event", done.id.to_string()}, {"deliveries", done.deliveries}, {"by", exchange->request().peer}});
+    exchange->respond(json_answer(202, Json{{"id", done.id.to_string()}, {"deliveries", done.deliveries}}));
+  });
+}
+
+}  // namespace
+
+std::vector<Route> event_routes(Context& context) {
+  // Producers may hand events over and ask after one whose id they hold; whatever shows others' events is for
+  // operators.
+  return {
+      {"POST", "/v1/events", Scope::kIngest, deferring(context, accept_events)},
+      {"GET", "/v1/events", Scope::kAdmin,
+       answering(context, list_events, {"tenant", "type", "since", "until", "rejected", "limit", "cursor"})},
+      {"GET", "/v1/events/{id}", Scope::kIngest, answering(context, show_event)},
+      {"GET", "/v1/events/{id}/payload", Scope::kIngest, answering(context, show_payload)},
+      {"POST", "/v1/events/{id}/replay", Scope::kAdmin, deferring(context, replay_event)},
+  };
+}
+
+}  // namespace outboxd::api

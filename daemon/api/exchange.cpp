@@ -1,0 +1,39 @@
+#include "api/exchange.h"
+
+#include <algorithm>
+
+#include "api/http_head.h"
+#include "common/json.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr std::string_view kRetryAfterSeconds = "1";  // queues drain within a commit or a few
+
+}  // namespace
+
+std::optional<std::string_view> Request::header(std::string_view name) const {
+  const auto found = std::ranges::find_if(
+      headers, [name](const HeaderField& h) { return equals_ignoring_case(h.name, name); });
+  if (found == headers.end()) return std::nullopt;
+  return found->value;
+}
+
+Answer json_answer(int status, std::string body) {
+  Answer answer;
+  answer.status = status;
+  answer.body = std::move(body);
+  return answer;
+}
+
+Answer problem_answer(const Problem& problem) {
+  Answer answer;
+  answer.status = kind_of(problem.code).status;
+  answer.content_type = "application/problem+json";
+  answer.body = dump(to_json(problem));
+  if (answer.status == 429 || answer.status == 503)
+    answer.headers.push_back({"retry-after", std::string(kRetryAfterSeconds)});
+  return answer;
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,59 @@
+// What a handler of the API sees: one request, and the means to answer it once, now or later (after a commit), from any thread.
+// Handlers never see a socket or a parser.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/event.h"
+#include "common/problem.h"
+
+namespace outboxd::api {
+
+enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
+
+struct Request {
+  std::string method;
+  std::string path;                             // decoded, without the query
+  std::vector<std::string> path_parameters;     // in the order of the route's {placeholders}
+  std::multimap<std::string, std::string> query;  // decoded
+  std::vector<HeaderField> headers;             // values exactly as sent, framing headers removed
+  std::string body;                             // exactly as sent, chunking undone
+  std::string peer;                             // for logs: "unix:uid=1000,pid=4711" or "127.0.0.1:50712"
+
+  std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
+};
+
+struct Answer {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<HeaderField> headers;  // extra ones
+};
+Answer json_answer(int status, std::string body);
+Answer problem_answer(const Problem& problem);  // application/problem+json; Retry-After with 429 and 503
+
+// One request under way. Dropping it unanswered answers 500: a request never hangs.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual const Request& request() const = 0;
+  virtual void respond(Answer answer) = 0;  // the first call counts, any thread
+  void respond(const Problem& problem) { respond(problem_answer(problem)); }
+};
+using ExchangePtr = std::shared_ptr<Exchange>;
+
+using Handler = std::function<void(const ExchangePtr&)>;
+struct Route {
+  std::string method;
+  std::string path;  // "/v1/events/{id}"
+  Scope scope = Scope::kAdmin;
+  Handler handler;
+};
+
+}  // namespace outboxd::api

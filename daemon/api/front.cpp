@@ -1,0 +1,243 @@
+#include "api/front.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "api/front_impl.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr int kAcceptBurst = 64;  // then the connections that are there get their turn
+constexpr std::size_t kRefusedAtOnce =
+    64;                              // connections beyond the limit that are told so; more are just closed
+constexpr Millis kAcceptPause{100};  // without file descriptors, accepting again at once would spin
+constexpr std::chrono::minutes kPauseLogInterval{1};
+constexpr Millis kLongestSweep{500};
+constexpr Millis kShortestSweep{10};
+constexpr std::size_t kReadBytes = 64u << 10;
+
+std::string address_text(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size());
+  } else {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
+  }
+  return text.data();
+}
+
+std::string tcp_peer(int fd) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) return "unknown";
+  const bool v6 = peer.ss_family == AF_INET6;
+  const auto port =
+      v6 ? reinterpret_cast<sockaddr_in6&>(peer).sin6_port : reinterpret_cast<sockaddr_in&>(peer).sin_port;
+  const std::string host = address_text(peer);
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(ntohs(port));
+}
+
+std::string tcp_local_address(int fd) {
+  sockaddr_storage local{};
+  socklen_t length = sizeof local;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) != 0) return "";
+  return address_text(local);
+}
+
+std::string unix_peer(int fd) {
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return "unix";
+  return "unix:uid=" + std::to_string(credentials.uid) + ",pid=" + std::to_string(credentials.pid);
+}
+
+std::shared_ptr<const Caller> describe_caller(int fd, const Listener& listener) {
+  if (listener.unix_socket) return std::make_shared<Caller>(Caller{listener.scope, true, unix_peer(fd), ""});
+  return std::make_shared<Caller>(Caller{listener.scope, false, tcp_peer(fd), tcp_local_address(fd)});
+}
+
+}  // namespace
+
+Front::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std::vector<Route> routes,
+                  std::shared_ptr<const Authenticator> auth, telemetry::Metrics& its_metrics,
+                  Options its_options)
+    : loop(its_loop),
+      listeners(std::move(its_listeners)),
+      metrics(its_metrics),
+      options(std::move(its_options)),
+      limits{options.max_head_bytes, options.max_headers, options.max_body_bytes},
+      dispatcher(std::move(routes), std::move(auth), options.allowed_hosts),
+      finished_queue(std::make_shared<FinishedQueue>(loop, [this] { on_finished(); })),
+      pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
+      scratch(kReadBytes, '\0') {}
+
+Front::Impl::~Impl() {
+  *alive = false;
+  finished_queue->detach();
+  loop.cancel(sweep_timer);
+  loop.cancel(resume_timer);
+  loop.cancel(stop_timer);
+  close_listeners();
+  for (auto& [id, connection] : connections) {
+    if (connection->state != Connection::State::kClosed) close(*connection);
+  }
+}
+
+void Front::Impl::start() {
+  pool.start(options.workers);
+  for (const auto& listener : listeners) {
+    fcntl(listener.fd, F_SETFL, fcntl(listener.fd, F_GETFL) | O_NONBLOCK);
+    const int on = 1;
+    // Accepted sockets inherit it: one call a listener instead of one a connection.
+    if (!listener.unix_socket) setsockopt(listener.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    loop.watch(listener.fd, EPOLLIN, [this, &listener](std::uint32_t) { accept_from(listener); });
+  }
+}
+
+void Front::Impl::accept_from(const Listener& listener) {
+  for (int i = 0; i < kAcceptBurst; ++i) {
+    const int fd = accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      adopt(fd, listener);
+    } else if (errno == EAGAIN) {
+      break;
+    } else if (errno != ECONNABORTED && errno != EINTR) {
+      pause_accepting(errno);
+      break;
+    }
+  }
+  end_round();
+}
+
+void Front::Impl::adopt(int fd, const Listener& listener) {
+  const std::size_t open = connections.size() - closed.size();
+  if (open >= options.max_connections + kRefusedAtOnce) {
+    ::close(fd);
+    return;
+  }
+  const auto id = next_connection++;
+  auto& connection =
+      *connections.emplace(id, std::make_unique<Connection>(id, fd, describe_caller(fd, listener), limits))
+           .first->second;
+  connection.deadline = loop.now() + options.idle_timeout;
+  loop.watch(fd, EPOLLIN, [this, &connection](std::uint32_t events) {
+    on_event(connection, events);
+    end_round();
+  });
+  connection.watched = EPOLLIN;
+  if (open >= options.max_connections)
+    refuse(connection, {503, "Too many connections are open; try again in a moment."});
+  arm_sweep();
+}
+
+void Front::Impl::pause_accepting(int error) {
+  if (accepting_paused) return;
+  if (loop.now() - pause_logged > kPauseLogInterval) {
+    pause_logged = loop.now();
+    log::warn(
+        "new connections have to wait: accepting one failed; raise LimitNOFILE if it is the number of open "
+        "files",
+        {{"error", std::strerror(error)}, {"connections", connections.size()}});
+  }
+  accepting_paused = true;
+  for (const auto& listener : listeners) loop.change(listener.fd, 0);
+  resume_timer = loop.call_at(loop.now() + kAcceptPause, [this] {
+    accepting_paused = false;
+    for (const auto& listener : listeners) loop.change(listener.fd, EPOLLIN);
+  });
+}
+
+void Front::Impl::close_listeners() {
+  for (const auto& listener : listeners) {
+    // First the file, while connecting still works: a successor that finds it gone need not ask whether it is
+    // stale.
+    if (!listener.unlink_path.empty()) unlink(listener.unlink_path.c_str());
+    loop.unwatch(listener.fd);
+    ::close(listener.fd);
+  }
+  listeners.clear();
+}
+
+void Front::Impl::begin_stop(Millis limit, std::function<void()> done) {
+  if (stopping) return;
+  stopping = true;
+  stopped = std::move(done);
+  loop.cancel(resume_timer);
+  close_listeners();
+  for (auto& [id, connection] : connections) {
+    const bool idle = connection->state == Connection::State::kReading &&
+                      connection->reader.state() == RequestReader::State::kIdle;
+    if (idle) close(*connection);
+  }
+  stop_timer = loop.call_at(loop.now() + limit, [this] { finish_stop(); });
+  end_round();
+}
+
+void Front::Impl::finish_stop() {
+  loop.cancel(stop_timer);
+  if (stopped) std::exchange(stopped, nullptr)();
+}
+
+bool Front::Impl::work_remains() const {
+  return in_flight > 0 || std::ranges::any_of(connections, [](const auto& entry) {
+           const auto state = entry.second->state;
+           return state != Connection::State::kLingering && state != Connection::State::kClosed;
+         });
+}
+
+void Front::Impl::arm_sweep() {
+  if (sweep_armed) return;
+  sweep_armed = true;
+  const auto shortest = std::min({options.head_timeout, options.body_timeout, options.idle_timeout});
+  sweep_timer =
+      loop.call_at(loop.now() + std::clamp(shortest / 4, kShortestSweep, kLongestSweep), [this] { sweep(); });
+}
+
+void Front::Impl::sweep() {
+  sweep_armed = false;
+  for (auto& [id, connection] : connections) {
+    const bool waits =
+        connection->state != Connection::State::kHandling && connection->state != Connection::State::kClosed;
+    if (waits && connection->deadline <= loop.now()) expire(*connection);
+  }
+  end_round();
+  if (!connections.empty()) arm_sweep();
+}
+
+void Front::Impl::end_round() {
+  for (const auto id : closed) connections.erase(id);
+  closed.clear();
+  if (stopped && !work_remains()) finish_stop();
+}
+
+Front::Front(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
+             std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options)
+    : impl_(std::make_unique<Impl>(loop, std::move(listeners), std::move(routes), std::move(auth), metrics,
+                                   std::move(options))) {}
+
+Front::~Front() = default;
+
+void Front::start() {
+  impl_->start();
+}
+
+void Front::stop_accepting(Millis limit, std::function<void()> done) {
+  impl_->loop.post([impl = impl_.get(), alive = impl_->alive, limit, done = std::move(done)]() mutable {
+    if (*alive) impl->begin_stop(limit, std::move(done));
+  });
+}
+
+}  // namespace outboxd::api

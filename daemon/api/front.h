@@ -1,0 +1,76 @@
+// The API's front: owns every socket. It accepts on TCP and Unix listeners, reads requests without ever
+// blocking, checks head and framing strictly (HAZARDS: cpp-httplib does not), undoes chunking, and only then
+// gives a complete request in memory to a worker, where cpp-httplib parses and routes it. A silent or slow
+// client costs a file descriptor and its bytes, never a thread.
+//
+//   epoll loop (1 thread)                       workers (few)                      any thread
+//   accept → read → strict head → body ──────▶  authorise → httplib → handler ──▶  Exchange::respond
+//        ▲                                                                              │
+//        └──────────────────────── write, keep alive or close ◀──────────────────────────┘
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/exchange.h"
+#include "common/clock.h"
+#include "runtime/event_loop.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd::api {
+
+struct Listener {
+  int fd = -1;  // bound and listening; the front closes it
+  // What a caller on it may do without a token: on a Unix socket the file's mode decides who that is, on TCP
+  // kNone asks for a token.
+  Scope scope = Scope::kNone;
+  bool unix_socket = false;
+  std::string name;  // for logs and /v1/status: "127.0.0.1:8877", "/run/outboxd/admin.sock"
+  // The file that listen_unix made and the front removes; "" for adopted sockets.
+  std::string unlink_path = {};
+};
+// Bind and listen. Errors say what to do. A stale Unix socket file is replaced, one that answers is not.
+// `mode` and `group` ("" keeps it) of the file are set before it can be connected to. No SO_REUSEPORT. Port 0
+// takes a free one; `name` says which.
+Result<Listener> listen_tcp(const std::string& address, Scope scope);
+Result<Listener> listen_unix(const std::string& path, unsigned mode, const std::string& group, Scope scope);
+
+class Authenticator;  // auth.h
+
+// A client that sends a byte now and then makes no progress (slow POST): so much of a body must come within
+// each body_timeout, or its rest.
+inline constexpr std::size_t kMinBodyProgress = 16u << 10;
+
+class Front {
+ public:
+  struct Options {
+    int workers = 4;
+    std::size_t max_connections = 4096;           // beyond: accepted and closed at once with 503
+    std::size_t max_head_bytes = 16u << 10;       // 431
+    std::size_t max_headers = 100;                // 431
+    std::size_t max_body_bytes = 16u << 20;       // 413
+    std::size_t max_buffered_bytes = 256u << 20;  // over all connections; beyond: 503
+    std::size_t max_queue = 4096;                 // complete requests waiting for a worker; beyond: 503
+    Millis head_timeout{10'000};  // from the first byte of a request to the end of its head: 408, close
+    Millis body_timeout{30'000};  // less than kMinBodyProgress of the body in this time: 408, close
+    Millis idle_timeout{60'000};  // keep-alive without a request: close
+    // Host names accepted on TCP besides loopback and the connection's own address; without port.
+    std::vector<std::string> allowed_hosts;
+  };
+  Front(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
+        std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options);
+  ~Front();  // on the loop's thread, or when the loop runs no more; exchanges still unanswered may outlive it
+  Front(const Front&) = delete;
+
+  void start();  // workers; the loop is run by its owner
+  // Any thread. Closes the listeners and idle connections; requests under way are answered, with Connection:
+  // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the front.
+  void stop_accepting(Millis limit, std::function<void()> done);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outboxd::api

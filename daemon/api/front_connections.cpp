@@ -1,0 +1,227 @@
+// What happens on one connection: the half of Front::Impl that reads, answers and closes.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "api/front_impl.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr Millis kLingerTime{2'000};  // for a client to read its answer and close
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kNoRoute = "other";
+
+// A client may invent methods; the metrics' labels must stay few.
+std::string_view method_label(std::string_view method) {
+  static constexpr std::array<std::string_view, 7> kKnown{"GET",   "HEAD",   "POST",   "PUT",
+                                                          "PATCH", "DELETE", "OPTIONS"};
+  return std::ranges::find(kKnown, method) != kKnown.end() ? method : "other";
+}
+
+}  // namespace
+
+void Front::Impl::on_event(Connection& c, std::uint32_t events) {
+  const bool gone = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  switch (c.state) {
+    case Connection::State::kReading:
+      return receive(c);
+    case Connection::State::kHandling:
+      // Sending early or half-closing is fine and is looked at later; a client that is gone cannot be
+      // answered.
+      return gone ? close(c) : watch(c, 0);
+    case Connection::State::kWriting:
+      return gone ? close(c) : flush(c);
+    case Connection::State::kLingering:
+      return discard(c);
+    case Connection::State::kClosed:
+      return;
+  }
+}
+
+void Front::Impl::receive(Connection& c) {
+  const ssize_t n = recv(c.fd, scratch.data(), scratch.size(), 0);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) close(c);
+    return;
+  }
+  if (n == 0) {
+    if (c.reader.state() == RequestReader::State::kIdle) return close(c);
+    return refuse(c, {400, "The connection was closed before the request was complete."});
+  }
+  feed(c, std::string_view(scratch.data(), static_cast<std::size_t>(n)));
+}
+
+void Front::Impl::feed(Connection& c, std::string_view bytes) {
+  const auto before = c.reader.state();
+  const auto taken = c.reader.feed(bytes);
+  c.leftover = bytes.substr(taken);
+  recount(c);
+  after_feed(c, before);
+}
+
+void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
+  const auto state = c.reader.state();
+  if (state == RequestReader::State::kRefused) return refuse(c, c.reader.refusal());
+  if (buffered > options.max_buffered_bytes) {
+    return refuse(
+        c, {503,
+            "The requests and answers under way fill the memory set aside for them; try again in a moment."});
+  }
+  if (state == RequestReader::State::kComplete) return dispatch(c);
+  if (state == RequestReader::State::kHead && before == RequestReader::State::kIdle) {
+    c.deadline = loop.now() + options.head_timeout;
+  }
+  if (state != RequestReader::State::kBody) return;
+  const bool began = before != RequestReader::State::kBody;
+  if (began || c.reader.body().size() - c.body_mark >= kMinBodyProgress) {
+    c.deadline = loop.now() + options.body_timeout;
+    c.body_mark = c.reader.body().size();
+  }
+  if (began && c.reader.head().expect_continue && c.reader.body().empty()) {
+    // Nothing else is on its way to the client, so its socket takes this. If it is gone, the next read says
+    // so.
+    [[maybe_unused]] const auto ignored = ::send(c.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  }
+}
+
+void Front::Impl::dispatch(Connection& c) {
+  auto complete = c.reader.take();
+  const Ticket ticket{
+      .connection = c.id,
+      .weight = complete.body.size(),
+      .http_1_0 = complete.head.http_1_0,
+      .keep_alive = complete.head.keep_alive,
+      .started = std::chrono::steady_clock::now(),
+  };
+  buffered += ticket.weight;  // until it is answered, whatever becomes of the connection
+  recount(c);
+  c.state = Connection::State::kHandling;
+  ++in_flight;
+  const auto exchange =
+      std::make_shared<PendingExchange>(finished_queue, c.caller, ticket, std::move(complete));
+  if (!pool.submit(exchange)) {
+    exchange->respond(
+        Problem{ProblemCode::kUnavailable, "Too many requests are waiting; try again in a moment."});
+  }
+}
+
+void Front::Impl::on_finished() {
+  for (const auto& finished : finished_queue->take()) {
+    --in_flight;
+    buffered -= finished.ticket.weight;
+    const auto found = connections.find(finished.ticket.connection);
+    if (found != connections.end() && found->second->state == Connection::State::kHandling)
+      answer(*found->second, finished);
+    metrics.http_request(finished.route != nullptr ? finished.route->path : kNoRoute,
+                         method_label(finished.method), finished.answer.status,
+                         std::chrono::steady_clock::now() - finished.ticket.started);
+  }
+  end_round();
+}
+
+void Front::Impl::answer(Connection& c, const Finished& finished) {
+  const AnswerFraming framing{
+      .keep_alive = finished.ticket.keep_alive && !stopping,
+      .http_1_0 = finished.ticket.http_1_0,
+      .head_only = finished.method == "HEAD",
+  };
+  send(c, render_answer(finished.answer, framing, date.at(std::chrono::system_clock::now())),
+       !framing.keep_alive);
+}
+
+void Front::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
+  if (log::enabled(log::Level::kDebug)) {
+    log::debug("a request was refused",
+               {{"peer", c.caller->peer}, {"status", refusal.status}, {"detail", refusal.detail}});
+  }
+  metrics.http_request(kNoRoute, method_label(c.reader.head().method), refusal.status,
+                       std::chrono::nanoseconds(0));
+  const AnswerFraming framing{.keep_alive = false};
+  auto bytes = render_answer(refusal_answer(refusal), framing, date.at(std::chrono::system_clock::now()));
+  c.leftover.clear();
+  c.reader.drop();
+  send(c, std::move(bytes), true);
+}
+
+void Front::Impl::send(Connection& c, std::string bytes, bool close_after) {
+  c.out = std::move(bytes);
+  c.sent = 0;
+  c.close_when_sent = close_after;
+  flush(c);
+}
+
+void Front::Impl::flush(Connection& c) {
+  while (c.sent < c.out.size()) {
+    const ssize_t n = ::send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN) return close(c);
+    c.deadline = loop.now() + options.body_timeout;
+    if (n < 0) {
+      c.state = Connection::State::kWriting;
+      recount(c);
+      return watch(c, EPOLLOUT);
+    }
+    c.sent += static_cast<std::size_t>(n);
+  }
+  c.out = {};
+  recount(c);
+  c.close_when_sent ? linger(c) : next_request(c);
+}
+
+void Front::Impl::next_request(Connection& c) {
+  c.state = Connection::State::kReading;
+  c.deadline = loop.now() + options.idle_timeout;
+  watch(c, EPOLLIN);
+  if (c.leftover.empty()) return;
+  const std::string bytes = std::exchange(c.leftover, {});
+  feed(c, bytes);
+}
+
+void Front::Impl::linger(Connection& c) {
+  shutdown(c.fd, SHUT_WR);
+  c.state = Connection::State::kLingering;
+  c.deadline = loop.now() + kLingerTime;
+  watch(c, EPOLLIN);
+}
+
+void Front::Impl::discard(Connection& c) {
+  const ssize_t n = recv(c.fd, scratch.data(), scratch.size(), 0);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) close(c);
+}
+
+void Front::Impl::expire(Connection& c) {
+  if (c.state != Connection::State::kReading || c.reader.state() == RequestReader::State::kIdle)
+    return close(c);
+  const bool in_body = c.reader.state() == RequestReader::State::kBody;
+  refuse(c, {408, in_body ? "The request's body came too slowly." : "The request's head came too slowly."});
+}
+
+void Front::Impl::close(Connection& c) {
+  loop.unwatch(c.fd);
+  ::close(c.fd);
+  buffered -= c.counted;
+  c.counted = 0;
+  c.state = Connection::State::kClosed;
+  closed.push_back(c.id);
+}
+
+void Front::Impl::watch(Connection& c, std::uint32_t events) {
+  if (c.watched == events) return;
+  c.watched = events;
+  loop.change(c.fd, events);
+}
+
+void Front::Impl::recount(Connection& c) {
+  const std::size_t now = c.reader.buffered_bytes() + c.leftover.size() + c.out.size();
+  buffered += now - c.counted;
+  c.counted = now;
+}
+
+}  // namespace outboxd::api

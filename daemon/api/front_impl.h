@@ -1,0 +1,121 @@
+// The inside of the front, shared by front.cpp (listeners, accepting, stopping) and front_connections.cpp
+// (what happens on one connection). Everything here belongs to the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "api/dispatcher.h"
+#include "api/front.h"
+#include "api/http_answer.h"
+#include "api/pending_exchange.h"
+#include "api/request_reader.h"
+#include "api/worker_pool.h"
+
+namespace outboxd::api {
+
+//              ┌───────────── keep-alive ─────────────┐
+//              ▼                                      │
+//   reading ──request──▶ handling ──answer──▶ writing ┴─close──▶ lingering ──▶ closed
+//      └──────refused or too slow: an answer──────▲
+struct Connection {
+  enum class State {
+    kReading,    // a request, or waiting for one
+    kHandling,   // its request is with a worker or a handler; nothing is read meanwhile
+    kWriting,    // the socket takes no more of the answer for now
+    kLingering,  // all is sent; what the client still sends is thrown away, so that no reset overtakes the
+                 // answer
+    kClosed,     // erased at the end of the round
+  };
+
+  Connection(std::uint64_t its_id, int its_fd, std::shared_ptr<const Caller> its_caller,
+             const HeadLimits& limits)
+      : id(its_id), fd(its_fd), caller(std::move(its_caller)), reader(limits) {}
+
+  const std::uint64_t id;
+  const int fd;
+  const std::shared_ptr<const Caller> caller;
+  State state = State::kReading;
+  RequestReader reader;
+  std::string leftover;  // pipelined bytes of the next request
+  std::string out;       // the answer, until it is sent
+  std::size_t sent = 0;  // of it
+  bool close_when_sent = false;
+  std::size_t body_mark = 0;  // the body's size when its deadline was last renewed
+  std::size_t counted = 0;    // its share of Impl::buffered
+  std::uint32_t watched = 0;  // epoll events
+  MonotonicTime deadline{};
+};
+
+struct Front::Impl {
+  Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std::vector<Route> routes,
+       std::shared_ptr<const Authenticator> auth, telemetry::Metrics& its_metrics, Options its_options);
+  ~Impl();
+
+  // front.cpp
+  void start();
+  void accept_from(const Listener& listener);
+  void adopt(int fd, const Listener& listener);
+  void pause_accepting(int error);
+  void close_listeners();
+  void begin_stop(Millis limit, std::function<void()> done);
+  void finish_stop();
+  bool work_remains() const;
+  void arm_sweep();
+  void sweep();
+  void end_round();
+
+  // front_connections.cpp
+  void on_event(Connection& c, std::uint32_t events);
+  void receive(Connection& c);
+  void feed(Connection& c, std::string_view bytes);
+  void after_feed(Connection& c, RequestReader::State before);
+  void dispatch(Connection& c);
+  void on_finished();
+  void answer(Connection& c, const Finished& finished);
+  void refuse(Connection& c, const HttpRefusal& refusal);
+  void send(Connection& c, std::string bytes, bool close);
+  void flush(Connection& c);
+  void next_request(Connection& c);
+  void linger(Connection& c);
+  void discard(Connection& c);
+  void expire(Connection& c);
+  void close(Connection& c);
+  void watch(Connection& c, std::uint32_t events);
+  void recount(Connection& c);
+
+  EventLoop& loop;
+  std::vector<Listener> listeners;
+  telemetry::Metrics& metrics;
+  const Options options;
+  const HeadLimits limits;
+  const Dispatcher dispatcher;
+  const std::shared_ptr<FinishedQueue> finished_queue;
+  WorkerPool pool;
+  DateHeader date;
+
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
+  std::vector<std::uint64_t>
+      closed;  // to be erased at the end of the round: their handlers may still be on the stack
+  std::uint64_t next_connection = 1;
+  std::size_t buffered = 0;
+  std::size_t in_flight = 0;  // requests given to the workers and not answered yet
+  std::string scratch;        // what one read takes
+
+  bool sweep_armed = false;
+  EventLoop::TimerId sweep_timer{};
+  bool accepting_paused = false;
+  MonotonicTime pause_logged{};
+  EventLoop::TimerId resume_timer{};
+  bool stopping = false;
+  EventLoop::TimerId stop_timer{};
+  std::function<void()> stopped;
+  // Tells posted tasks whether this object is still there.
+  const std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+}  // namespace outboxd::api

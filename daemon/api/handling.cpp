@@ -1,0 +1,177 @@
+#include "api/handling.h"
+
+#include <algorithm>
+#include <set>
+
+#include "common/text.h"
+#include "ingest/json_span.h"
+#include "store/store.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr std::size_t kMaxEchoed = 64;  // bytes of a caller's name or id repeated to it
+constexpr std::size_t kMaxReportedErrors = 20;
+
+std::string_view trim(std::string_view text) {
+  const auto start = text.find_first_not_of(" \t");
+  if (start == std::string_view::npos) return {};
+  return text.substr(start, text.find_last_not_of(" \t") - start + 1);
+}
+
+bool is_utf8_charset(std::string_view parameter) {
+  const auto equals = parameter.find('=');
+  if (!ascii_iequals(trim(parameter.substr(0, equals)), "charset")) return true;
+  std::string_view value = equals == std::string_view::npos ? "" : trim(parameter.substr(equals + 1));
+  if (value.size() >= 2 && value.starts_with('"') && value.ends_with('"'))
+    value = value.substr(1, value.size() - 2);
+  return ascii_iequals(value, "utf-8") || ascii_iequals(value, "us-ascii");
+}
+
+// Nlohmann's parser keeps one of two members with the same name; the caller may have meant the other.
+Result<void> check_members(std::string_view body) {
+  JsonScanner scanner(body);
+  std::set<std::string> names;
+  scanner.open_object();
+  while (const auto name = scanner.next_member()) {
+    scanner.value();
+    if (auto text = json_string(*name); text && !names.insert(*text).second) {
+      return problem(ProblemCode::kMalformed,
+                     "the body has the member \"" + valid_utf8(*text) + "\" more than once");
+    }
+  }
+  if (scanner.finish()) return {};
+  return problem(ProblemCode::kMalformed, "the body is not a valid JSON object: at byte " +
+                                              std::to_string(scanner.fault()->offset) + ", " +
+                                              std::string(scanner.fault()->what));
+}
+
+std::optional<Problem> refuse_parameters(const Request& request, const Parameters& known) {
+  std::vector<FieldError> errors;
+  const auto& query = request.query;
+  for (auto it = query.begin(); it != query.end() && errors.size() < kMaxReportedErrors;
+       it = query.upper_bound(it->first)) {
+    const std::string name = valid_utf8(it->first.substr(0, kMaxEchoed));
+    if (std::ranges::find(known, it->first) == known.end()) {
+      errors.push_back({name, "is not a parameter of this request"});
+    } else if (query.count(it->first) > 1) {
+      errors.push_back({name, "is given more than once"});
+    }
+  }
+  if (errors.empty()) return std::nullopt;
+  return Problem{ProblemCode::kInvalidParameter, errors[0].pointer + ' ' + errors[0].detail, errors};
+}
+
+Handler guarded(Parameters parameters, Handler handler) {
+  return [parameters = std::move(parameters), handler = std::move(handler)](const ExchangePtr& exchange) {
+    const Request& request = exchange->request();
+    try {
+      if (const auto refused = refuse_parameters(request, parameters)) return exchange->respond(*refused);
+      handler(exchange);
+    } catch (const StoreBusy&) {
+      exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
+    } catch (const StoreFull&) {
+      exchange->respond(Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
+    } catch (const std::exception& e) {
+      log::error("a request failed",
+                 {{"method", request.method}, {"path", request.path}, {"error", e.what()}});
+      exchange->respond(
+          Problem{ProblemCode::kInternal, "the request failed inside outboxd: its log says why"});
+    }
+  };
+}
+
+}  // namespace
+
+Handler answering(Context& context, Result<Answer> (*function)(Context&, const Request&),
+                  Parameters parameters) {
+  return guarded(std::move(parameters), [&context, function](const ExchangePtr& exchange) {
+    auto answer = function(context, exchange->request());
+    if (!answer) return exchange->respond(answer.error());
+    exchange->respond(std::move(*answer));
+  });
+}
+
+Handler deferring(Context& context, void (*function)(Context&, const ExchangePtr&), Parameters parameters) {
+  return guarded(std::move(parameters),
+                 [&context, function](const ExchangePtr& exchange) { function(context, exchange); });
+}
+
+Result<std::string> media_type(const Request& request) {
+  const auto header = request.header("content-type");
+  if (!header) return problem(ProblemCode::kUnsupportedMediaType, "the request has no Content-Type");
+  std::string_view rest = *header;
+  const auto next = [&rest] {
+    const auto end = std::min(rest.find(';'), rest.size());
+    const auto part = trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    return part;
+  };
+  std::string type = ascii_lower(next());
+  while (!rest.empty()) {
+    if (!is_utf8_charset(next()))
+      return problem(ProblemCode::kUnsupportedMediaType, "the charset must be UTF-8");
+  }
+  return type;
+}
+
+Result<Json> json_body(const Request& request) {
+  const auto type = media_type(request);
+  if (!type) return tl::unexpected(type.error());
+  if (*type != "application/json") {
+    return problem(ProblemCode::kUnsupportedMediaType, "the Content-Type must be application/json");
+  }
+  if (request.body.empty())
+    return problem(ProblemCode::kMalformed, "the body is empty: a JSON object is expected");
+  if (const auto checked = check_members(request.body); !checked) return tl::unexpected(checked.error());
+  Json body = Json::parse(request.body, nullptr, false);
+  if (body.is_discarded()) {
+    return problem(ProblemCode::kMalformed, "the body holds a lone surrogate or a number beyond a double");
+  }
+  return body;
+}
+
+Result<Json> action_body(const Request& request, std::initializer_list<std::string_view> members) {
+  if (request.body.empty()) return Json::object();
+  auto body = json_body(request);
+  if (!body) return body;
+  std::vector<FieldError> errors;
+  for (const auto& [name, value] : body->items()) {
+    if (std::ranges::find(members, name) == members.end()) {
+      errors.push_back({'/' + name.substr(0, kMaxEchoed), "is not a field of this request"});
+    }
+  }
+  if (errors.empty()) return body;
+  return problem(ProblemCode::kInvalidParameter, "the request has unknown fields: see errors",
+                 std::move(errors));
+}
+
+Result<std::optional<std::string>> text_member(const Json& body, std::string_view name) {
+  const auto member = body.find(name);
+  if (member == body.end()) return std::nullopt;
+  if (!member->is_string()) return invalid_parameter('/' + std::string(name), "must be a string");
+  return member->get<std::string>();
+}
+
+Answer json_answer(int status, const Json& json) {
+  return json_answer(status, dump(json));
+}
+
+Answer list_answer(Json data, const std::optional<std::string>& next) {
+  Json list = {{"data", std::move(data)}, {"next_cursor", nullptr}};
+  if (next) list["next_cursor"] = *next;
+  return json_answer(200, list);
+}
+
+tl::unexpected<Problem> not_found(std::string_view what, std::string_view id) {
+  return problem(ProblemCode::kNotFound,
+                 "there is no " + std::string(what) + " \"" + valid_utf8(id.substr(0, kMaxEchoed)) + '"');
+}
+
+tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detail) {
+  std::string text = pointer + ' ' + detail;
+  return problem(ProblemCode::kInvalidParameter, std::move(text), {{std::move(pointer), std::move(detail)}});
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,54 @@
+// What the API's handlers have in common: reading bodies and path parameters, shaping answers, and turning
+// what the store throws into problems.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/context.h"
+#include "api/exchange.h"
+#include "common/id.h"
+#include "common/json.h"
+
+namespace outboxd::api {
+
+// Handlers from functions that answer at once, and from functions that answer later. Query parameters other
+// than `parameters`, and any given twice, are refused. Of what the functions throw, StoreBusy becomes 503,
+// StoreFull 507, and all else is logged and becomes 500.
+using Parameters = std::vector<std::string_view>;
+Handler answering(Context& context, Result<Answer> (*function)(Context&, const Request&),
+                  Parameters parameters = {});
+Handler deferring(Context& context, void (*function)(Context&, const ExchangePtr&),
+                  Parameters parameters = {});
+
+// The Content-Type without its parameters, in lower case. kUnsupportedMediaType when there is none, or its
+// charset is not UTF-8.
+Result<std::string> media_type(const Request& request);
+
+// The body as a JSON object with no member twice. Refused: another Content-Type, an empty body, bad JSON,
+// anything but an object.
+Result<Json> json_body(const Request& request);
+// The same for actions whose body may be left out, restricted to these members.
+Result<Json> action_body(const Request& request, std::initializer_list<std::string_view> members);
+// Member `name` of such a body, nullopt when absent; kInvalidParameter when it is no string.
+Result<std::optional<std::string>> text_member(const Json& body, std::string_view name);
+
+Answer json_answer(int status, const Json& json);
+// {"data": [...], "next_cursor": ...}
+Answer list_answer(Json data, const std::optional<std::string>& next);
+
+tl::unexpected<Problem> not_found(std::string_view what, std::string_view id);
+tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detail);
+
+// The route's first placeholder. An id of another kind, or none at all, names nothing: kNotFound.
+template <class Id>
+Result<Id> path_id(const Request& request, std::string_view what) {
+  const std::string& text = request.path_parameters.at(0);
+  if (const auto id = Id::parse(text)) return *id;
+  return not_found(what, text);
+}
+
+}  // namespace outboxd::api

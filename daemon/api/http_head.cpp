@@ -1,0 +1,281 @@
+#include "api/http_head.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace outboxd::api {
+namespace {
+
+constexpr std::size_t kMaxLengthDigits = 18;  // fits std::uint64_t; any real limit is far below
+
+enum CharClass : std::uint8_t { kToken = 1, kValue = 2, kPath = 4, kQuery = 8 };
+
+constexpr std::array<std::uint8_t, 256> make_char_classes() {
+  std::array<std::uint8_t, 256> table{};
+  const auto add = [&table](std::string_view chars, int classes) {
+    for (const char c : chars) table[static_cast<unsigned char>(c)] |= static_cast<std::uint8_t>(classes);
+  };
+  for (unsigned c = 0x20; c < 256; ++c) table[c] |= c != 0x7F ? kValue : 0;
+  for (unsigned c = 0x21; c < 0x7F; ++c) table[c] |= c != '#' ? kQuery : 0;
+  table['\t'] |= kValue;
+  add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", kToken | kPath);
+  add("!#$%&'*+-.^_`|~", kToken);     // RFC 9110, 5.6.2
+  add("-._~!$&'()*+,;=:@/%", kPath);  // RFC 3986, 3.3, and the percent sign, which is looked at on its own
+  return table;
+}
+constexpr auto kCharClasses = make_char_classes();
+
+bool all_in(std::string_view text, CharClass wanted) {
+  return std::ranges::all_of(
+      text, [wanted](char c) { return kCharClasses[static_cast<unsigned char>(c)] & wanted; });
+}
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char l = lower(c);
+  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+// The byte that the escape at `text[at]` == '%' stands for, or -1.
+int escaped_byte(std::string_view text, std::size_t at) {
+  if (at + 2 >= text.size()) return -1;
+  const int high = hex_digit(text[at + 1]);
+  const int low = hex_digit(text[at + 2]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// An escaped CR, LF or NUL in a value becomes a real one in parsers that decode values, cpp-httplib among
+// them.
+bool hides_line_break(std::string_view value) {
+  for (auto at = value.find('%'); at != std::string_view::npos; at = value.find('%', at + 1)) {
+    const int byte = escaped_byte(value, at);
+    if (byte == '\r' || byte == '\n' || byte == 0) return true;
+  }
+  return false;
+}
+
+// A decoded slash or control would make the routed path differ from the one that was sent.
+bool is_clear_path(std::string_view path) {
+  for (auto at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1)) {
+    const int byte = escaped_byte(path, at);
+    if (byte < 0x20 || byte == 0x7F || byte == '/') return false;
+  }
+  return true;
+}
+
+bool has_clear_escapes(std::string_view query) {
+  for (auto at = query.find('%'); at != std::string_view::npos; at = query.find('%', at + 1)) {
+    if (escaped_byte(query, at) < 0) return false;
+  }
+  return true;
+}
+
+tl::expected<void, HttpRefusal> check_target(std::string_view target) {
+  if (!target.starts_with('/')) return refuse(400, "The request target must be a path that begins with '/'.");
+  const auto path = target.substr(0, target.find('?'));
+  if (target.size() > kMaxTargetBytes || path.size() > kMaxPathBytes) {
+    return refuse(414, "The request target is too long: the path may have " + std::to_string(kMaxPathBytes) +
+                           " bytes, path and query together " + std::to_string(kMaxTargetBytes) + ".");
+  }
+  if (!all_in(path, kPath) || !is_clear_path(path)) {
+    return refuse(400,
+                  "The request's path contains a character or percent-escape that is not allowed in a path.");
+  }
+  const auto query = target.substr(path.size());
+  if (!all_in(query, kQuery) || !has_clear_escapes(query)) {
+    return refuse(
+        400,
+        "The request's query contains a character that must be percent-encoded, or a broken percent-escape.");
+  }
+  return {};
+}
+
+tl::expected<void, HttpRefusal> read_request_line(std::string_view line, Head& head) {
+  const auto first = line.find(' ');
+  const auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+  if (second == std::string_view::npos) {
+    return refuse(400,
+                  "The request line must be a method, a target and a version with one space between them.");
+  }
+  const auto method = line.substr(0, first);
+  const auto target = line.substr(first + 1, second - first - 1);
+  const auto version = line.substr(second + 1);
+  if (method.empty() || !all_in(method, kToken)) return refuse(400, "The request's method is not a token.");
+  if (version != "HTTP/1.1" && version != "HTTP/1.0")
+    return refuse(400, "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
+  head.http_1_0 = version == "HTTP/1.0";
+  head.method = method;
+  head.target = target;
+  return check_target(target);
+}
+
+// What the fields that concern framing said, before they are judged together.
+struct Framing {
+  int hosts = 0;
+  int lengths = 0;
+  int encodings = 0;
+  int expectations = 0;
+  bool close = false;
+  bool keep_alive = false;
+};
+
+void read_connection(std::string_view value, Framing& framing) {
+  while (true) {
+    const auto comma = value.find(',');
+    const auto option = trim(value.substr(0, comma));
+    framing.close |= equals_ignoring_case(option, "close");
+    framing.keep_alive |= equals_ignoring_case(option, "keep-alive");
+    if (comma == std::string_view::npos) return;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+tl::expected<void, HttpRefusal> read_content_length(std::string_view value, std::size_t limit, Head& head,
+                                                    Framing& framing) {
+  if (++framing.lengths > 1) return refuse(400, "There is more than one Content-Length.");
+  if (value.empty() || !std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
+    return refuse(400, "Content-Length must consist of digits only.");
+  }
+  const auto too_large = [limit] {
+    return refuse(413, "The body is larger than the limit of " + std::to_string(limit) + " bytes a request.");
+  };
+  if (value.size() > kMaxLengthDigits) return too_large();
+  std::from_chars(value.data(), value.data() + value.size(), head.content_length);
+  if (head.content_length > limit) return too_large();
+  return {};
+}
+
+// Takes the field if it concerns framing; true when it did and need not be kept.
+tl::expected<bool, HttpRefusal> read_framing_field(const FieldLine& field, const HeadLimits& limits,
+                                                   Head& head, Framing& framing) {
+  switch (field.name.size()) {
+    case 4:
+      if (!equals_ignoring_case(field.name, "host")) return false;
+      ++framing.hosts;
+      head.host = field.value;
+      return false;
+    case 6:
+      if (!equals_ignoring_case(field.name, "expect")) return false;
+      ++framing.expectations;
+      if (!equals_ignoring_case(field.value, "100-continue")) {
+        return refuse(417, "The only expectation that can be met is 100-continue.");
+      }
+      head.expect_continue = true;
+      return true;
+    case 10:
+      if (!equals_ignoring_case(field.name, "connection")) return false;
+      read_connection(field.value, framing);
+      return true;
+    case 14: {
+      if (!equals_ignoring_case(field.name, "content-length")) return false;
+      const auto read = read_content_length(field.value, limits.max_body_bytes, head, framing);
+      if (!read) return tl::unexpected(read.error());
+      return true;
+    }
+    case 17:
+      if (!equals_ignoring_case(field.name, "transfer-encoding")) return false;
+      ++framing.encodings;
+      if (!equals_ignoring_case(field.value, "chunked")) {
+        return refuse(400, "The only transfer coding that is understood is chunked, alone and once.");
+      }
+      head.chunked = true;
+      return true;
+    default:
+      return false;
+  }
+}
+
+tl::expected<void, HttpRefusal> judge_framing(const Framing& framing, Head& head) {
+  if (framing.hosts > 1) return refuse(400, "There is more than one Host.");
+  if (framing.hosts == 0 && !head.http_1_0) return refuse(400, "An HTTP/1.1 request must have a Host.");
+  if (framing.encodings > 1) return refuse(400, "There is more than one Transfer-Encoding.");
+  if (framing.encodings > 0 && framing.lengths > 0) {
+    return refuse(400, "Transfer-Encoding and Content-Length exclude each other.");
+  }
+  if (framing.encodings > 0 && head.http_1_0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding.");
+  if (head.has_body() && (head.method == "GET" || head.method == "HEAD" || head.method == "DELETE")) {
+    return refuse(400, "A " + head.method + " request must not have a body.");
+  }
+  if (head.http_1_0) head.expect_continue = false;  // RFC 9110, 10.1.1
+  head.keep_alive = !framing.close && (!head.http_1_0 || framing.keep_alive);
+  return {};
+}
+
+}  // namespace
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+tl::expected<HeadEnd, HttpRefusal> find_head_end(std::string_view buffer, std::size_t from) {
+  if (!buffer.empty() && !all_in(buffer.substr(0, 1), kToken)) {
+    return refuse(400, "The connection did not begin with an HTTP request line.");
+  }
+  for (auto at = buffer.find('\n', from); at != std::string_view::npos; at = buffer.find('\n', at + 1)) {
+    if (at == 0 || buffer[at - 1] != '\r')
+      return refuse(400, "A line must end with CR LF; a bare LF was found.");
+    if (at >= 3 && buffer[at - 2] == '\n') return HeadEnd{at + 1};
+  }
+  return HeadEnd{};
+}
+
+tl::expected<FieldLine, HttpRefusal> parse_field_line(std::string_view line) {
+  if (line.starts_with(' ') || line.starts_with('\t'))
+    return refuse(400, "A header line must not begin with a space (folding).");
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos) return refuse(400, "A header line has no colon.");
+  const FieldLine field{line.substr(0, colon), trim(line.substr(colon + 1))};
+  if (field.name.empty() || !all_in(field.name, kToken)) {
+    return refuse(400, "A header's name must be a token, with no space before the colon.");
+  }
+  if (!all_in(field.value, kValue))
+    return refuse(400,
+                  "The value of the header " + std::string(field.name) + " contains a control character.");
+  if (hides_line_break(field.value)) {
+    return refuse(400, "The value of the header " + std::string(field.name) +
+                           " contains a percent-encoded CR, LF or NUL.");
+  }
+  return field;
+}
+
+tl::expected<Head, HttpRefusal> parse_head(std::string_view text, const HeadLimits& limits) {
+  if (text.size() > limits.max_bytes) {
+    return refuse(431, "The request's head is larger than " + std::to_string(limits.max_bytes) + " bytes.");
+  }
+  Head head;
+  Framing framing;
+  auto line_end = text.find("\r\n");
+  if (line_end == std::string_view::npos) return refuse(400, "The request's head has no end.");
+  if (auto read = read_request_line(text.substr(0, line_end), head); !read)
+    return tl::unexpected(read.error());
+  text.remove_prefix(line_end + 2);
+  std::size_t count = 0;
+  while (!text.starts_with("\r\n")) {
+    line_end = text.find("\r\n");
+    if (line_end == std::string_view::npos) return refuse(400, "The request's head has no end.");
+    if (++count > limits.max_headers) {
+      return refuse(431, "The request has more than " + std::to_string(limits.max_headers) + " headers.");
+    }
+    const auto field = parse_field_line(text.substr(0, line_end));
+    if (!field) return tl::unexpected(field.error());
+    const auto taken = read_framing_field(*field, limits, head, framing);
+    if (!taken) return tl::unexpected(taken.error());
+    if (!*taken) head.headers.push_back({std::string(field->name), std::string(field->value)});
+    text.remove_prefix(line_end + 2);
+  }
+  if (auto judged = judge_framing(framing, head); !judged) return tl::unexpected(judged.error());
+  return head;
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,82 @@
+#include "api/routes.h"
+
+#include "api/handling.h"
+#include "version.h"
+
+namespace outboxd::api {
+namespace {
+
+Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
+  const EndpointPtr endpoint = context.directory.find(lane.endpoint);
+  return {{"endpoint", lane.endpoint.to_string()},
+          {"name", endpoint ? endpoint->name : ""},
+          {"in_flight", lane.in_flight},
+          {"consecutive_failures", lane.consecutive_failures},
+          {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};
+}
+
+Json count_endpoints(const EndpointDirectory& directory) {
+  std::int64_t active = 0, paused = 0, disabled = 0;
+  for (const auto& endpoint : directory.all()) {
+    active += endpoint->state == EndpointState::kActive;
+    paused += endpoint->state == EndpointState::kPaused;
+    disabled += endpoint->state == EndpointState::kDisabled;
+  }
+  return {{"active", active}, {"paused", paused}, {"disabled", disabled}};
+}
+
+Result<Answer> show_status(Context& context, const Request&) {
+  const StoreStatus store = context.readers.lend()->status();
+  const DeliveryStatus delivery = context.delivery_status();
+  Json worst = Json::array();
+  for (const auto& lane : delivery.worst_endpoints) worst.push_back(json_of_lane(context, lane));
+  const Json age = delivery.oldest_due_age
+                       ? Json(std::chrono::duration<double>(*delivery.oldest_due_age).count())
+                       : Json(nullptr);
+  return json_answer(200, Json{{"version", OUTBOXD_VERSION},
+                               {"started_at", format_time(context.started_at)},
+                               {"store",
+                                {{"url", context.store_url},
+                                 {"database_bytes", store.database_bytes},
+                                 {"wal_bytes", store.wal_bytes},
+                                 {"schema_version", store.schema_version}}},
+                               {"deliveries",
+                                {{"pending", store.pending},
+                                 {"delivered", store.delivered},
+                                 {"dead", store.dead},
+                                 {"discarded", store.discarded}}},
+                               {"in_flight", delivery.in_flight},
+                               {"events", store.events},
+                               {"outbox_rejected", store.outbox_rejected},
+                               {"oldest_due_age_seconds", age},
+                               {"endpoints", count_endpoints(context.directory)},
+                               {"worst_endpoints", std::move(worst)},
+                               {"listeners", context.listeners}});
+}
+
+Result<Answer> show_health(Context&, const Request&) {
+  return json_answer(200, Json{{"status", "ok"}});
+}
+
+Result<Answer> show_readiness(Context& context, const Request&) {
+  if (const auto why = context.why_not_ready()) return problem(ProblemCode::kUnavailable, *why);
+  return json_answer(200, Json{{"status", "ready"}});
+}
+
+Result<Answer> show_metrics(Context& context, const Request&) {
+  return Answer{200, "text/plain; version=0.0.4; charset=utf-8", context.metrics.render(), {}};
+}
+
+}  // namespace
+
+std::vector<Route> operation_routes(Context& context) {
+  // What a load balancer asks says nothing about anybody's events. Metrics name endpoints.
+  return {
+      {"GET", "/v1/status", Scope::kAdmin, answering(context, show_status)},
+      {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
+      {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
+      {"GET", "/metrics", Scope::kAdmin, answering(context, show_metrics)},
+  };
+}
+
+}  // namespace outboxd::api

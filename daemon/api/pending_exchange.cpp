@@ -1,0 +1,58 @@
+#include "api/pending_exchange.h"
+
+#include <utility>
+
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+
+void FinishedQueue::push(Finished finished) {
+  const std::lock_guard lock(mutex_);
+  if (loop_ == nullptr) return;
+  finished_.push_back(std::move(finished));
+  if (finished_.size() == 1) loop_->post([self = shared_from_this()] { self->notify(); });
+}
+
+void FinishedQueue::notify() {
+  if (on_finished_) on_finished_();
+}
+
+std::vector<Finished> FinishedQueue::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(finished_, {});
+}
+
+void FinishedQueue::detach() {
+  const std::lock_guard lock(mutex_);
+  loop_ = nullptr;
+  on_finished_ = nullptr;
+  finished_.clear();
+}
+
+PendingExchange::PendingExchange(std::shared_ptr<FinishedQueue> queue, std::shared_ptr<const Caller> caller,
+                                 Ticket ticket, RequestReader::Complete complete)
+    : queue_(std::move(queue)),
+      caller_(std::move(caller)),
+      ticket_(ticket),
+      target_(std::move(complete.head.target)),
+      host_(std::move(complete.head.host)) {
+  request_.method = std::move(complete.head.method);
+  request_.headers = std::move(complete.head.headers);
+  request_.body = std::move(complete.body);
+  request_.peer = caller_->peer;
+}
+
+PendingExchange::~PendingExchange() {
+  if (answered_) return;
+  log::error("a request was dropped without an answer",
+             {{"method", request_.method}, {"path", request_.path}, {"peer", request_.peer}});
+  respond(Problem{ProblemCode::kInternal,
+                  "The request was given up; nothing is known about its effect. See the daemon's log."});
+}
+
+void PendingExchange::respond(Answer answer) {
+  if (answered_.exchange(true)) return;
+  queue_->push({ticket_, request_.method, route_, std::move(answer)});
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,89 @@
+// The front's side of an Exchange: a request under way, and where its answer goes. Handlers see only
+// exchange.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api/exchange.h"
+#include "api/request_reader.h"
+#include "runtime/event_loop.h"
+
+namespace outboxd::api {
+
+// Who is at the other end of a connection: fixed when it is accepted.
+struct Caller {
+  Scope scope = Scope::kNone;  // without a token
+  bool unix_socket = false;
+  std::string peer;
+  std::string local_address;  // TCP: without port
+};
+
+// What the loop needs to know to send an answer and to account for it.
+struct Ticket {
+  std::uint64_t connection = 0;
+  std::size_t weight = 0;  // bytes counted against max_buffered_bytes
+  bool http_1_0 = false;
+  bool keep_alive = true;
+  MonotonicTime started{};
+};
+
+struct Finished {
+  Ticket ticket;
+  std::string method;
+  const Route* route = nullptr;  // null: none was found
+  Answer answer;
+};
+
+// Answers on their way from any thread to the loop. A burst of them posts to the loop once. Exchanges may
+// outlive the front: after detach() their answers are dropped.
+class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
+ public:
+  FinishedQueue(EventLoop& loop, EventLoop::Task on_finished)
+      : loop_(&loop), on_finished_(std::move(on_finished)) {}
+  void push(Finished finished);
+  std::vector<Finished> take();
+  void detach();  // by the loop's thread, or when the loop runs no more
+
+ private:
+  void notify();
+
+  std::mutex mutex_;
+  EventLoop* loop_;  // null once detached
+  std::vector<Finished> finished_;
+  EventLoop::Task on_finished_;  // of the loop's thread
+};
+
+class PendingExchange final : public Exchange {
+ public:
+  PendingExchange(std::shared_ptr<FinishedQueue> queue, std::shared_ptr<const Caller> caller, Ticket ticket,
+                  RequestReader::Complete complete);
+  ~PendingExchange() override;
+
+  const Request& request() const override { return request_; }
+  using Exchange::respond;
+  void respond(Answer answer) override;
+
+  // For the worker, before the handler has it.
+  Request& mutable_request() { return request_; }
+  void set_route(const Route* route) { route_ = route; }
+  const Caller& caller() const { return *caller_; }
+  const std::string& target() const { return target_; }
+  const std::string& host() const { return host_; }
+
+ private:
+  std::shared_ptr<FinishedQueue> queue_;
+  std::shared_ptr<const Caller> caller_;
+  Ticket ticket_;
+  Request request_;
+  std::string target_;
+  std::string host_;
+  const Route* route_ = nullptr;
+  std::atomic<bool> answered_{false};
+};
+
+}  // namespace outboxd::api

@@ -1,0 +1,56 @@
+// The query parameters of one request, read strictly: an unknown one, one given twice, or one that cannot be
+// read is refused, and all of them are named at once.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/exchange.h"
+#include "common/time.h"
+#include "store/store.h"
+
+namespace outboxd::api {
+
+inline constexpr int kDefaultPageLimit = 50;
+inline constexpr int kMaxPageLimit = 250;
+inline constexpr std::size_t kMaxParameterLength = 512;
+
+class Query {
+ public:
+  // `now` is what "1h" (ago) counts from.
+  Query(const Request& request, Time now) : request_(request), now_(now) {}
+
+  std::optional<std::string> text(std::string_view name);
+  std::optional<Time> time(std::string_view name);  // RFC 3339, or a duration: that long ago
+  bool flag(std::string_view name);                 // "true" or "false", the default
+  Page page();                                      // limit and cursor
+
+  // One that `parse` (text to optional) understands; `expected` finishes the sentence "must be …".
+  template <class Parse>
+  auto parsed(std::string_view name, Parse parse, std::string_view expected)
+      -> decltype(parse(std::string_view())) {
+    const auto value = text(name);
+    if (!value) return std::nullopt;
+    auto result = parse(std::string_view(*value));
+    if (!result) refuse(name, "must be " + std::string(expected));
+    return result;
+  }
+  template <class Id>
+  std::optional<Id> id(std::string_view name) {
+    return parsed(name, &Id::parse, "an id of the right kind");
+  }
+
+  void refuse(std::string_view name, std::string detail);
+  bool has(std::string_view name) const { return request_.query.contains(std::string(name)); }
+  // What was refused so far, once everything has been read.
+  std::optional<Problem> refusal() const;
+
+ private:
+  const Request& request_;
+  Time now_;
+  std::vector<FieldError> errors_;
+};
+
+}  // namespace outboxd::api

@@ -1,0 +1,22 @@
+#include "api/reader_pool.h"
+
+namespace outboxd::api {
+
+ReaderPool::Lease ReaderPool::lend() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      auto reader = std::move(idle_.back());
+      idle_.pop_back();
+      return {*this, std::move(reader)};
+    }
+  }
+  return {*this, make_()};
+}
+
+void ReaderPool::take_back(std::unique_ptr<StoreReader> reader) {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(reader));
+}
+
+}  // namespace outboxd::api

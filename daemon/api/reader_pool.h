@@ -1,0 +1,42 @@
+// Lends StoreReaders to the API's worker threads: one for each caller at a time, made when first needed and
+// kept. As many exist as handlers ever read at once, so the number of workers bounds them. Thread safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "store/store.h"
+
+namespace outboxd::api {
+
+class ReaderPool {
+ public:
+  using Make = std::function<std::unique_ptr<StoreReader>()>;
+  explicit ReaderPool(Make make) : make_(std::move(make)) {}
+  ReaderPool(const ReaderPool&) = delete;
+
+  // Gives the reader back when it goes. Keep it no longer than one handler's run: never until a commit.
+  class Lease {
+   public:
+    Lease(ReaderPool& pool, std::unique_ptr<StoreReader> reader) : pool_(pool), reader_(std::move(reader)) {}
+    Lease(const Lease&) = delete;
+    ~Lease() { pool_.take_back(std::move(reader_)); }
+    StoreReader* operator->() const { return reader_.get(); }
+
+   private:
+    ReaderPool& pool_;
+    std::unique_ptr<StoreReader> reader_;
+  };
+  Lease lend();
+
+ private:
+  void take_back(std::unique_ptr<StoreReader> reader);
+
+  Make make_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<StoreReader>> idle_;  // guarded by mutex_
+};
+
+}  // namespace outboxd::api

@@ -1,0 +1,17 @@
+#include "api/routes.h"
+
+#include <iterator>
+
+namespace outboxd::api {
+
+std::vector<Route> all_routes(Context& context) {
+  std::vector<Route> all;
+  for (const auto routes :
+       {event_routes, endpoint_routes, delivery_routes, operation_routes, openapi_routes}) {
+    auto some = routes(context);
+    std::move(some.begin(), some.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace outboxd::api

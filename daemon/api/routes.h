@@ -1,0 +1,22 @@
+// Everything the API serves, one function and one file for each resource. openapi.json beside this file
+// describes all of it; a test compares the two.
+#pragma once
+
+#include <vector>
+
+#include "api/context.h"
+#include "api/exchange.h"
+
+namespace outboxd::api {
+
+std::vector<Route> event_routes(
+    Context& context);  // producers hand events over; operators list, read and replay them
+std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen, and their secrets
+std::vector<Route> delivery_routes(
+    Context& context);  // what became of each event, with every attempt; retry and discard
+std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
+std::vector<Route> openapi_routes(Context& context);    // the description
+
+std::vector<Route> all_routes(Context& context);
+
+}  // namespace outboxd::api

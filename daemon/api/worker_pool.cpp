@@ -1,0 +1,48 @@
+#include "api/worker_pool.h"
+
+namespace outboxd::api {
+
+WorkerPool::~WorkerPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void WorkerPool::start(int workers) {
+  for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { run(); });
+}
+
+bool WorkerPool::submit(const Item& item) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() >= max_queue_) return false;
+    queue_.push_back(item);
+    wake = sleeping_ > 0;  // a busy worker comes back by itself: no system call then
+  }
+  if (wake) wake_.notify_one();
+  return true;
+}
+
+void WorkerPool::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (queue_.empty() && !stopping_) {
+      ++sleeping_;
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      --sleeping_;
+    }
+    if (stopping_) return;
+    Item item = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    work_(item);
+    item.reset();  // outside the lock: the last reference may be this one
+    lock.lock();
+  }
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,42 @@
+// A few threads that run handlers, fed by a bounded queue. Handlers must not block for long: a request that
+// waits (for a commit) is answered later, and its worker is free meanwhile.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "api/pending_exchange.h"
+
+namespace outboxd::api {
+
+class WorkerPool {
+ public:
+  using Item = std::shared_ptr<PendingExchange>;
+  using Work = std::function<void(const Item&)>;  // must not throw
+
+  WorkerPool(std::size_t max_queue, Work work) : max_queue_(max_queue), work_(std::move(work)) {}
+  ~WorkerPool();  // ends when each worker has finished what it is at; what still waits is dropped
+  WorkerPool(const WorkerPool&) = delete;
+
+  void start(int workers);
+  bool submit(const Item& item);  // false: the queue is full
+
+ private:
+  void run();
+
+  const std::size_t max_queue_;
+  const Work work_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Item> queue_;
+  int sleeping_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace outboxd::api

@@ -1,0 +1,167 @@
+#include "api/auth.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "api/browser_guard.h"
+#include "front_fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::api;
+
+namespace {
+
+// sha256 of "producer-token" and "operator-token"
+constexpr const char* kIngestHash = "765221e4754f2968efae220b7185addd7b4a9dbaed428d78c7736b8ae14f4e72";
+constexpr const char* kAdminHash = "0850123315d21ab90f4f7236408a52ef6dbd6a02a6550e5c10dc73f4d993680e";
+
+class TokensFile {
+ public:
+  explicit TokensFile(const std::string& text) : path_(test::temporary_directory() + "/tokens") {
+    std::ofstream(path_) << text;
+  }
+  ~TokensFile() { std::filesystem::remove_all(std::filesystem::path(path_).parent_path()); }
+  TokensFile(const TokensFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::string error_for(const std::string& text) {
+  const TokensFile file(text);
+  const auto read = Authenticator::from_file(file.path());
+  REQUIRE_FALSE(read);
+  REQUIRE(read.error().detail.starts_with(file.path()));
+  return read.error().detail.substr(file.path().size());
+}
+
+bool allows_write(const std::string& method, const std::string& origin, const std::string& type) {
+  Request request;
+  request.method = method;
+  if (!origin.empty()) request.headers.push_back({"Origin", origin});
+  if (!type.empty()) request.headers.push_back({"Content-Type", type});
+  return write_allowed(request);
+}
+
+}  // namespace
+
+TEST_CASE("a token has the scope of its line, and anything else has none") {
+  const TokensFile file("# who\n\ningest " + std::string(kIngestHash) + " shop\n  admin\t" + kAdminHash +
+                        "  # the operators\n");
+  const auto auth = Authenticator::from_file(file.path());
+  REQUIRE(auth);
+  CHECK((*auth)->has_tokens());
+  CHECK(*(*auth)->authorise("Bearer producer-token") == Scope::kIngest);
+  CHECK(*(*auth)->authorise("bearer operator-token") == Scope::kAdmin);
+  for (const char* header : {"", "Bearer", "Bearer ", "Bearer wrong", "Bearer producer-token ",
+                             "Basic producer-token", "producer-token", "Bearer producer-toke"}) {
+    CAPTURE(header);
+    const auto scope = (*auth)->authorise(header);
+    REQUIRE_FALSE(scope);
+    CHECK(scope.error().code == ProblemCode::kUnauthorized);
+  }
+}
+
+TEST_CASE("without a tokens file every caller is an operator") {
+  CHECK_FALSE(Authenticator::open()->has_tokens());
+  CHECK(*Authenticator::open()->authorise("") == Scope::kAdmin);
+}
+
+TEST_CASE("a bad tokens file is refused with the line, and never quotes it") {
+  const std::string hash = kIngestHash;
+  CHECK(error_for("ingest " + hash + "\nroot " + hash + "\n").starts_with(":2: the scope must be"));
+  const std::string detail = error_for("ingest my-plain-token\n");
+  CHECK(detail.starts_with(":1: "));
+  CHECK(detail.find("my-plain-token") == std::string::npos);
+  CHECK(error_for("ingest " + hash.substr(1) + "g\n").starts_with(":1: "));
+  CHECK(error_for("ingest\n").starts_with(":1: "));
+  CHECK(error_for("ingest " + hash + " a b\n").starts_with(":1: there are more than three words"));
+  CHECK(error_for("ingest " + hash + "\nadmin " + hash + "\n").starts_with(":2: the token is listed twice"));
+  CHECK(error_for("ingest " + std::string(600, 'a') + "\n").starts_with(":1: the line is too long"));
+  CHECK(error_for("# nobody\n").starts_with(": the tokens file lists no token"));
+  CHECK(Authenticator::from_file("/nowhere/tokens").error().detail.find("/nowhere/tokens: cannot read") == 0);
+}
+
+TEST_CASE("Host must be loopback, the connection's own address, or allowed") {
+  const std::vector<std::string> allowed{"outboxd.internal"};
+  for (const char* host : {"localhost", "LOCALHOST:8877", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8877",
+                           "10.0.0.5:80", "outboxd.INTERNAL:1", ""}) {
+    CAPTURE(host);
+    CHECK(host_allowed(host, "10.0.0.5", allowed));
+  }
+  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.6",
+                           "0.0.0.0", "[::2]", "localhost:x", "localhost:", ":80", "[::1", "127.1", "::1",
+                           "localhost@evil", "localhost,evil", "[::1]x", "localhost:123456"}) {
+    CAPTURE(host);
+    const bool empty_port = std::string_view(host) == "localhost:";
+    CHECK(host_allowed(host, "10.0.0.5", allowed) == empty_port);
+  }
+}
+
+TEST_CASE("a write with an Origin must have a JSON content type") {
+  CHECK(allows_write("POST", "", ""));
+  CHECK(allows_write("POST", "", "text/plain"));
+  CHECK(allows_write("GET", "http://evil.example", ""));
+  for (const char* type : {"application/json", "Application/JSON; charset=utf-8", "application/x-ndjson",
+                           "application/cloudevents+json"}) {
+    CAPTURE(type);
+    CHECK(allows_write("POST", "http://here", type));
+  }
+  for (const char* type :
+       {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json",
+        "application/+json", "application/jsonp", "text/plain; application/json"}) {
+    CAPTURE(type);
+    CHECK_FALSE(allows_write("POST", "null", type));
+    CHECK_FALSE(allows_write("DELETE", "http://evil.example", type));
+  }
+}
+
+TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
+  const TokensFile file("ingest " + std::string(kIngestHash) + "\nadmin " + kAdminHash + "\n");
+  test::TestFront front({}, *Authenticator::from_file(file.path()));
+  const auto status = [](const std::string& where, const std::string& request) {
+    test::RawClient client(where);
+    client.send(request);
+    return client.read_answer()->status;
+  };
+  const std::string ingest = "Authorization: Bearer producer-token\r\n";
+  const std::string admin = "Authorization: Bearer operator-token\r\n";
+  CHECK(status(front.tcp, test::get("/open")) == 200);
+  CHECK(status(front.tcp, test::post("{}")) == 401);
+  CHECK(status(front.tcp, test::post("{}", "Authorization: Bearer x\r\n")) == 401);
+  CHECK(status(front.tcp, test::post("{}", ingest)) == 200);
+  CHECK(status(front.tcp, test::post("{}", admin)) == 200);
+  CHECK(status(front.tcp, test::get("/v1/events", ingest)) == 403);
+  CHECK(status(front.tcp, test::get("/v1/events", admin)) == 200);
+  CHECK(status(front.ingest, test::post("{}")) == 200);
+  CHECK(status(front.ingest, test::get("/v1/events")) == 403);
+  CHECK(status(front.ingest, test::get("/v1/events", admin)) == 403);
+  CHECK(status(front.admin, test::get("/v1/events")) == 200);
+
+  test::RawClient client(front.tcp);
+  client.send(test::get("/v1/events"));
+  const auto answer = client.read_answer();
+  CHECK(answer->header("www-authenticate") == "Bearer");
+  CHECK(answer->header("content-type") == "application/problem+json");
+}
+
+TEST_CASE(
+    "a browser's foreign Host or cross-site form is refused on TCP and does not matter on a Unix socket") {
+  test::TestFront front;
+  const auto status = [](const std::string& where, const std::string& request) {
+    test::RawClient client(where);
+    client.send(request);
+    return client.read_answer()->status;
+  };
+  const std::string rebound = "GET /open HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+  CHECK(status(front.tcp, rebound) == 403);
+  CHECK(status(front.admin, rebound) == 200);
+  const std::string form = test::post("{}", "Origin: http://evil.example\r\nContent-Type: text/plain\r\n");
+  CHECK(status(front.tcp, form) == 415);
+  CHECK(status(front.admin, form) == 200);
+  CHECK(front.handled == 2);
+}

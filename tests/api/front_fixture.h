@@ -1,0 +1,138 @@
+// A front with a TCP and two Unix listeners on a loop of its own thread, and a few routes that say what they
+// saw.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/auth.h"
+#include "api/front.h"
+#include "raw_client.h"
+
+namespace outboxd::api::test {
+
+inline std::string temporary_directory() {
+  std::string path = (std::filesystem::temp_directory_path() / "outboxd-api-XXXXXX").string();
+  REQUIRE(mkdtemp(path.data()) != nullptr);
+  return path;
+}
+
+class TestFront {
+ public:
+  explicit TestFront(Front::Options options = {},
+                     std::shared_ptr<const Authenticator> auth = Authenticator::open())
+      : directory_(temporary_directory()) {
+    auto listener = listen_tcp("127.0.0.1:0", Scope::kNone);
+    REQUIRE(listener);
+    tcp = listener->name;
+    ingest = directory_ + "/ingest.sock";
+    admin = directory_ + "/admin.sock";
+    std::vector<Listener> listeners{*listener, listen_unix(ingest, 0660, "", Scope::kIngest).value(),
+                                    listen_unix(admin, 0600, "", Scope::kAdmin).value()};
+    options.workers = 2;
+    front_ = std::make_unique<Front>(loop_, std::move(listeners), routes(), std::move(auth), metrics,
+                                     std::move(options));
+    front_->start();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~TestFront() {
+    loop_.stop();
+    thread_.join();
+    release_all();
+    front_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  TestFront(const TestFront&) = delete;
+
+  std::vector<std::string> everywhere() const { return {tcp, ingest, admin}; }
+  void stop_accepting(Millis limit) {
+    front_->stop_accepting(limit, [this] { stopped = true; });
+  }
+  // Waits until `n` exchanges are held by the route /hold.
+  void wait_for_held(std::size_t n) {
+    std::unique_lock lock(mutex_);
+    REQUIRE(held_changed_.wait_for(lock, kDeadline, [&] { return held_.size() >= n; }));
+  }
+  // Answers them from this thread.
+  void release_all() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& exchange : held_) exchange->respond(json_answer(200, "held"));
+    held_.clear();
+  }
+  void drop_all() {
+    const std::lock_guard lock(mutex_);
+    held_.clear();
+  }
+
+  std::string tcp, ingest, admin;
+  std::atomic<int> handled{0};
+  std::atomic<bool> stopped{false};
+  telemetry::Metrics metrics;
+
+ private:
+  std::vector<Route> routes() {
+    const auto echo = [this](const ExchangePtr& exchange) {
+      ++handled;
+      const auto& r = exchange->request();
+      std::string seen = r.method + " " + r.path;
+      for (const auto& p : r.path_parameters) seen += " {" + p + "}";
+      for (const auto& [name, value] : r.query) seen += " " + name + "=" + value;
+      if (const auto probe = r.header("x-probe")) seen += " probe=" + std::string(*probe);
+      exchange->respond(json_answer(200, seen + "\n" + r.body));
+    };
+    const auto hold = [this](const ExchangePtr& exchange) {
+      ++handled;
+      const std::lock_guard lock(mutex_);
+      held_.push_back(exchange);
+      held_changed_.notify_all();
+    };
+    return {
+        {"GET", "/open", Scope::kNone, echo},
+        {"POST", "/v1/events", Scope::kIngest, echo},
+        {"GET", "/v1/events", Scope::kAdmin, echo},
+        {"DELETE", "/v1/events", Scope::kAdmin, echo},
+        {"GET", "/v1/events/{id}", Scope::kAdmin, echo},
+        {"POST", "/v1/events/{id}/replay", Scope::kAdmin, echo},
+        {"GET", "/hold", Scope::kNone, hold},
+        {"POST", "/hold", Scope::kNone, hold},
+        {"GET", "/peer", Scope::kNone,
+         [](const ExchangePtr& e) { e->respond(json_answer(200, e->request().peer)); }},
+        {"GET", "/throw", Scope::kNone, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},
+        {"GET", "/forget", Scope::kNone, [](const ExchangePtr&) {}},
+        {"GET", "/large", Scope::kNone,
+         [](const ExchangePtr& e) { e->respond(json_answer(200, std::string(8u << 20, 'x'))); }},
+        {"GET", "/thread", Scope::kNone,
+         [](const ExchangePtr& e) {
+           std::thread([e] { e->respond(json_answer(200, "from a thread")); }).detach();
+         }},
+    };
+  }
+
+  std::string directory_;
+  EventLoop loop_;
+  std::mutex mutex_;
+  std::condition_variable held_changed_;
+  std::vector<ExchangePtr> held_;  // guarded by mutex_
+  std::unique_ptr<Front> front_;
+  std::thread thread_;
+};
+
+inline std::string post(std::string_view body, std::string_view more_headers = "") {
+  return "POST /v1/events HTTP/1.1\r\nHost: localhost\r\n" + std::string(more_headers) +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+inline std::string get(std::string_view target, std::string_view more_headers = "") {
+  return "GET " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(more_headers) +
+         "\r\n";
+}
+
+}  // namespace outboxd::api::test

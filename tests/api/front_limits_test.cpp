@@ -1,0 +1,171 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "front_fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::api;
+using namespace outboxd::api::test;
+
+namespace {
+
+constexpr Millis kShort{60};
+
+void await(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(Millis(1));
+  REQUIRE(condition());
+}
+
+}  // namespace
+
+TEST_CASE("a head that does not end in time is answered 408 and closed") {
+  Front::Options options;
+  options.head_timeout = kShort;
+  TestFront front(options);
+  RawClient client(front.tcp);
+  client.send("GET /open HTTP/1.1\r\nHost: local");
+  const auto answer = client.read_answer();
+  REQUIRE(answer);
+  CHECK(answer->status == 408);
+  CHECK(answer->header("content-type") == "application/problem+json");
+  CHECK(client.is_closed());
+}
+
+TEST_CASE("a body that stands still or trickles is answered 408 and closed") {
+  Front::Options options;
+  options.body_timeout = kShort;
+  TestFront front(options);
+  RawClient still(front.tcp);
+  still.send("POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+  CHECK(still.read_answer()->status == 408);
+  CHECK(still.is_closed());
+
+  RawClient trickle(front.ingest);
+  trickle.send("POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
+  // Each byte comes well within the timeout; together they are no progress.
+  int sent = 0;
+  while (sent < 5000 && trickle.send("x") && !trickle.has_answer()) {
+    ++sent;
+    std::this_thread::sleep_for(Millis(5));
+  }
+  CHECK(sent < 5000);
+  CHECK(trickle.read_answer()->status == 408);
+  CHECK(front.handled == 0);
+}
+
+TEST_CASE(
+    "a connection without a request is closed when its idle time is over, one whose request is being handled "
+    "is not") {
+  Front::Options options;
+  options.idle_timeout = kShort;
+  TestFront front(options);
+  RawClient busy(front.tcp);
+  busy.send(get("/hold"));
+  front.wait_for_held(1);
+  RawClient fresh(front.admin);
+  CHECK(fresh.is_closed());
+  RawClient used(front.tcp);
+  used.send(get("/open"));
+  CHECK(used.read_answer()->status == 200);
+  CHECK(used.is_closed());
+  front.release_all();
+  CHECK(busy.read_answer()->body == "held");
+}
+
+TEST_CASE("a client that does not read its answer is dropped") {
+  Front::Options options;
+  options.body_timeout = kShort;
+  TestFront front(options);
+  RawClient client(front.admin);
+  client.send(get("/large"));
+  await([&] { return client.was_hung_up(); });
+}
+
+TEST_CASE("connections over the limit are told so and closed, and there is room again when one leaves") {
+  Front::Options options;
+  options.max_connections = 3;
+  TestFront front(options);
+  std::vector<RawClient> inside;
+  for (int i = 0; i < 3; ++i) {
+    inside.emplace_back(front.tcp).send(get("/open"));
+    CHECK(inside.back().read_answer()->status == 200);
+  }
+  for (const auto& where : front.everywhere()) {
+    RawClient outside(where);
+    outside.send(get("/open"));
+    const auto answer = outside.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->status == 503);
+    CHECK(answer->header("retry-after") == "1");
+    CHECK(outside.is_closed());
+  }
+  CHECK(front.handled == 3);
+  inside.clear();
+  await([&] {
+    RawClient again(front.tcp);
+    again.send(get("/open"));
+    return again.read_answer()->status == 200;
+  });
+}
+
+TEST_CASE(
+    "when bodies and answers under way fill the memory, requests are refused with 503 until it is free "
+    "again") {
+  Front::Options options;
+  options.max_buffered_bytes = 100'000;
+  TestFront front(options);
+  const std::string body(60'000, 'x');
+  const auto hold = "POST /hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n" + body;
+  RawClient first(front.tcp);
+  first.send(hold);
+  front.wait_for_held(1);
+  RawClient second(front.admin);
+  second.send(hold);
+  const auto answer = second.read_answer();
+  REQUIRE(answer);
+  CHECK(answer->status == 503);
+  CHECK(answer->header("retry-after") == "1");
+  CHECK(second.is_closed());
+  front.release_all();
+  CHECK(first.read_answer()->status == 200);
+  RawClient third(front.tcp);
+  third.send(post(body));
+  CHECK(third.read_answer()->status == 200);
+}
+
+TEST_CASE("when the workers' queue is full a request is refused with 503 and its connection stays") {
+  Front::Options options;
+  options.max_queue = 0;
+  TestFront front(options);
+  RawClient client(front.tcp);
+  for (int i = 0; i < 2; ++i) {
+    client.send(get("/open"));
+    const auto answer = client.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->status == 503);
+    CHECK(answer->header("retry-after") == "1");
+  }
+  CHECK(front.handled == 0);
+}
+
+TEST_CASE("without file descriptors the front waits and accepts again when there are some") {
+  TestFront front;
+  RawClient before(front.tcp);
+  before.send(get("/open"));
+  CHECK(before.read_answer()->status == 200);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const int next = dup(0);
+  close(next);
+  // Room for the client's own end of the connection, not for the server's.
+  const rlimit tight{static_cast<rlim_t>(next) + 1, limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  RawClient waiting(front.tcp);
+  waiting.send(get("/open"));
+  before.send(get("/open"));
+  CHECK(before.read_answer()->status == 200);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(waiting.read_answer()->status == 200);
+}

@@ -1,0 +1,271 @@
+#include "api/front.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "front_fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::api;
+using namespace outboxd::api::test;
+
+TEST_CASE(
+    "a request is answered on every listener, with its headers, and the connection stays for the next") {
+  TestFront front;
+  for (const auto& where : front.everywhere()) {
+    CAPTURE(where);
+    RawClient client(where);
+    for (int i = 0; i < 3; ++i) {
+      client.send(post("{\"n\":1}", "X-Probe: 100%25 %41\r\nREMOTE_ADDR: 1.2.3.4\r\n"));
+      const auto answer = client.read_answer();
+      REQUIRE(answer);
+      CHECK(answer->status == 200);
+      CHECK(answer->body == "POST /v1/events probe=100%25 %41\n{\"n\":1}");
+      CHECK(answer->header("content-type") == "application/json");
+      CHECK(answer->header("x-content-type-options") == "nosniff");
+      CHECK(answer->header("date").ends_with(" GMT"));
+      CHECK(answer->header("connection") == "");
+    }
+  }
+  CHECK(front.handled == 9);
+  CHECK(front.metrics.render().find("route=\"/v1/events\"") != std::string::npos);
+}
+
+TEST_CASE("100 silent connections on each listener do not keep a request from being answered") {
+  TestFront front;
+  std::vector<RawClient> silent;
+  for (const auto& where : front.everywhere()) {
+    for (int i = 0; i < 100; ++i) {
+      silent.emplace_back(where);
+      if (i % 2 == 1) silent.back().send("POST /v1/events HTTP/1.1\r\nHo");
+    }
+  }
+  for (const auto& where : front.everywhere()) {
+    RawClient client(where);
+    client.send(post("{}"));
+    CHECK(client.read_answer()->status == 200);
+  }
+}
+
+TEST_CASE("pipelined requests are answered one after the other, in order") {
+  TestFront front;
+  RawClient client(front.tcp);
+  std::string all;
+  for (int i = 0; i < 50; ++i)
+    all += i % 2 == 0 ? post(std::to_string(i)) : get("/v1/events/" + std::to_string(i));
+  client.send(all);
+  client.end_of_sending();
+  for (int i = 0; i < 50; ++i) {
+    const auto answer = client.read_answer();
+    REQUIRE(answer);
+    const auto n = std::to_string(i);
+    CHECK(answer->body == (i % 2 == 0 ? "POST /v1/events\n" + n : "GET /v1/events/" + n + " {" + n + "}\n"));
+  }
+  CHECK(client.is_closed());
+}
+
+TEST_CASE("a chunked body reaches the handler without its chunks") {
+  TestFront front;
+  RawClient client(front.ingest);
+  client.send(
+      "POST /v1/events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: t\r\n\r\n" +
+      post("next"));
+  CHECK(client.read_answer()->body == "POST /v1/events\nabcde");
+  CHECK(client.read_answer()->body == "POST /v1/events\nnext");
+}
+
+TEST_CASE("the client that expects 100-continue gets it before its body is read") {
+  TestFront front;
+  RawClient client(front.tcp);
+  client.send(
+      "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  CHECK(client.read_answer()->status == 100);
+  client.send("{}");
+  CHECK(client.read_answer()->body == "POST /v1/events\n{}");
+}
+
+TEST_CASE("a request is answered the same wherever its bytes are cut") {
+  TestFront front;
+  const std::string request =
+      "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nX-Probe: p\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+  RawClient client(front.tcp);
+  for (std::size_t cut = 1; cut < request.size(); ++cut) {
+    client.send(request.substr(0, cut));
+    client.send(request.substr(cut));
+    const auto answer = client.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->body == "POST /v1/events probe=p\n{}");
+  }
+}
+
+TEST_CASE("Connection: close and HTTP/1.0 end the connection after the answer") {
+  TestFront front;
+  for (const std::string& request :
+       {get("/open", "Connection: close\r\n"), std::string("GET /open HTTP/1.0\r\n\r\n")}) {
+    RawClient client(front.tcp);
+    client.send(request);
+    const auto answer = client.read_answer();
+    CHECK(answer->status == 200);
+    CHECK(answer->header("connection") == "close");
+    CHECK(client.is_closed());
+  }
+  RawClient client(front.tcp);
+  client.send("GET /open HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  CHECK(client.read_answer()->header("connection") == "keep-alive");
+  client.send(get("/open"));
+  CHECK(client.read_answer()->status == 200);
+}
+
+TEST_CASE("HEAD answers as GET would, without the content") {
+  TestFront front;
+  RawClient client(front.tcp);
+  client.send("HEAD /open HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto answer = client.read_answer(true);
+  CHECK(answer->status == 200);
+  CHECK(answer->header("content-length") == "11");
+  client.send(get("/open"));
+  CHECK(client.read_answer()->body == "GET /open\n");
+}
+
+TEST_CASE("unknown paths and methods are told apart, and Allow says what would work") {
+  TestFront front;
+  RawClient client(front.tcp);
+  client.send(get("/nothing"));
+  const auto unknown = client.read_answer();
+  CHECK(unknown->status == 404);
+  CHECK(unknown->header("content-type") == "application/problem+json");
+  CHECK(unknown->body.find("/problems/not-found") != std::string::npos);
+  client.send("PUT /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}");
+  const auto method = client.read_answer();
+  CHECK(method->status == 405);
+  CHECK(method->header("allow") == "GET, HEAD, POST, DELETE");
+  client.send("BREW /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(client.read_answer()->status == 405);
+  CHECK(front.metrics.render().find("BREW") == std::string::npos);
+}
+
+TEST_CASE("a handler that throws answers 500 without its text, and one that forgets answers 500") {
+  TestFront front;
+  RawClient client(front.tcp);
+  for (const char* target : {"/throw", "/forget"}) {
+    CAPTURE(target);
+    client.send(get(target));
+    const auto answer = client.read_answer();
+    CHECK(answer->status == 500);
+    CHECK(answer->body.find("/problems/internal") != std::string::npos);
+    CHECK(answer->body.find("secret") == std::string::npos);
+  }
+}
+
+TEST_CASE("answers from other threads arrive, and one exchange takes only its first answer") {
+  TestFront front;
+  RawClient client(front.tcp);
+  for (int i = 0; i < 20; ++i) {
+    client.send(get("/thread"));
+    CHECK(client.read_answer()->body == "from a thread");
+  }
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 20; ++i)
+    clients.emplace_back(front.everywhere()[static_cast<std::size_t>(i) % 3]).send(get("/hold"));
+  front.wait_for_held(20);
+  front.release_all();
+  for (auto& c : clients) CHECK(c.read_answer()->body == "held");
+  clients.front().send(get("/hold"));
+  front.wait_for_held(1);
+  front.drop_all();
+  CHECK(clients.front().read_answer()->status == 500);
+}
+
+TEST_CASE("a client that half-closes after its request is answered, one that is gone is forgotten") {
+  TestFront front;
+  for (const auto& where : front.everywhere()) {
+    CAPTURE(where);
+    RawClient client(where);
+    client.send(get("/hold"));
+    client.end_of_sending();
+    { RawClient(where).send(get("/hold")); }
+    front.wait_for_held(2);
+    front.release_all();
+    CHECK(client.read_answer()->body == "held");
+    CHECK(client.is_closed());
+  }
+}
+
+TEST_CASE("an answer larger than the socket's buffer arrives whole") {
+  TestFront front;
+  for (const auto& where : front.everywhere()) {
+    RawClient client(where);
+    client.send(get("/large") + get("/open"));
+    CHECK(client.read_answer()->body.size() == 8u << 20);
+    CHECK(client.read_answer()->status == 200);
+  }
+}
+
+TEST_CASE("the peer is the kernel's word: credentials on a Unix socket, address and port on TCP") {
+  TestFront front;
+  RawClient local(front.admin);
+  local.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\nX-Forwarded-For: 1.2.3.4\r\n"));
+  CHECK(local.read_answer()->body ==
+        "unix:uid=" + std::to_string(getuid()) + ",pid=" + std::to_string(getpid()));
+  RawClient remote(front.tcp);
+  remote.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\n"));
+  CHECK(remote.read_answer()->body.starts_with("127.0.0.1:"));
+}
+
+TEST_CASE("stopping closes the listeners and idle connections, and answers what is under way") {
+  TestFront front;
+  RawClient idle(front.tcp);
+  idle.send(get("/open"));
+  CHECK(idle.read_answer()->status == 200);
+  RawClient busy(front.admin);
+  busy.send(get("/hold"));
+  front.wait_for_held(1);
+  front.stop_accepting(std::chrono::duration_cast<Millis>(kDeadline));
+  CHECK(idle.is_closed());
+  CHECK_FALSE(std::filesystem::exists(front.admin));
+  CHECK_FALSE(std::filesystem::exists(front.ingest));
+  CHECK_FALSE(front.stopped);
+  front.release_all();
+  const auto answer = busy.read_answer();
+  CHECK(answer->body == "held");
+  CHECK(answer->header("connection") == "close");
+  CHECK(busy.is_closed());
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!front.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(front.stopped);
+}
+
+TEST_CASE("stopping ends at its limit although a request is never answered") {
+  TestFront front;
+  RawClient busy(front.tcp);
+  busy.send(get("/hold"));
+  front.wait_for_held(1);
+  front.stop_accepting(Millis(20));
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!front.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(front.stopped);
+}
+
+TEST_CASE("random bytes and mutated requests never harm the front") {
+  TestFront front;
+  const std::string valid = post("{\"a\":1}", "X-Probe: p\r\n") + get("/v1/events/1?x=y");
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    std::minstd_rand random(seed);
+    std::string text = valid;
+    for (auto n = random() % 5; n > 0; --n) text[random() % text.size()] = static_cast<char>(random() % 256);
+    RawClient client(front.everywhere()[seed % 3]);
+    const auto cut = random() % text.size();
+    client.send(text.substr(0, cut));
+    client.send(text.substr(cut));
+    client.end_of_sending();
+    while (client.read_answer()) {
+    }
+    CHECK(client.is_closed());
+  }
+  RawClient client(front.tcp);
+  client.send(post("{}"));
+  CHECK(client.read_answer()->status == 200);
+}

@@ -1,0 +1,146 @@
+#include <doctest/doctest.h>
+
+#include "api_resources/api.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+using Pointers = std::vector<std::string>;
+
+namespace {
+
+Attempt failure(Api& api, Outcome outcome, int status) {
+  Attempt attempt;
+  attempt.id = AttemptId{api.ids.next()};
+  attempt.number = 1;
+  attempt.started_at = api.clock.wall();
+  attempt.timings.dns = Millis(1);
+  attempt.timings.total = Millis(12);
+  attempt.outcome = outcome;
+  attempt.status = status;
+  attempt.error = "it failed";
+  attempt.request_line = "POST https://example.com/hook";
+  attempt.response_headers = {{"content-type", "text/plain"}};
+  attempt.response_body = "no \xff";
+  return attempt;
+}
+
+std::string path(const std::string& id, const std::string& action = "") {
+  return "/v1/deliveries/" + id + action;
+}
+
+}  // namespace
+
+TEST_CASE("a delivery is shown with every attempt") {
+  Api api;
+  const auto endpoint = api.add_endpoint();
+  const auto event = api.add_event();
+  const auto id = api.only_delivery(event);
+  api.record(id, DeliveryState::kPending, failure(api, Outcome::kHttp5xx, 503));
+  const auto shown = api.call("GET", path(id));
+  CHECK(shown.status == 200);
+  CHECK(shown.json["id"] == id);
+  CHECK(shown.json["event"] == event);
+  CHECK(shown.json["endpoint"] == endpoint);
+  CHECK(shown.json["attempts"] == 1);
+  CHECK(shown.json["error"] == "http_5xx");
+  REQUIRE(shown.json["attempt_list"].size() == 1);
+  const auto& attempt = shown.json["attempt_list"][0];
+  CHECK(attempt["status"] == 503);
+  CHECK(attempt["timings"]["total_ms"] == 12);
+  CHECK(attempt["response_body"] == "no \xEF\xBF\xBD");
+}
+
+TEST_CASE("deliveries are filtered by state, endpoint, tenant, type, event, error and time") {
+  Api api;
+  const auto endpoint = api.add_endpoint(R"(,"tenant":"one")");
+  api.add_endpoint(R"(,"tenant":"two")");
+  const auto event = api.add_event(R"(,"tenant":"one")");
+  api.clock.advance(std::chrono::hours(1));
+  api.add_event(R"(,"tenant":"two")");
+  const auto id = api.only_delivery(event);
+  api.record(id, DeliveryState::kDead, failure(api, Outcome::kTimeout, 0));
+  const auto only = [&](const std::string& query) {
+    CAPTURE(query);
+    const auto list = api.call("GET", "/v1/deliveries?" + query);
+    REQUIRE(list.status == 200);
+    CHECK(list.json["data"].size() == 1);
+    return list.json["data"].size() == 1 && list.json["data"][0]["id"] == id;
+  };
+  for (const std::string& query :
+       {std::string("state=dead"), "endpoint=" + endpoint, std::string("tenant=one"), "event=" + event,
+        std::string("error=timeout"), std::string("error=any"), std::string("until=30m"),
+        "type=order.paid&state=dead&tenant=one&endpoint=" + endpoint}) {
+    CHECK(only(query));
+  }
+  CHECK_FALSE(only("state=pending"));
+  CHECK_FALSE(only("since=30m"));
+  CHECK(api.call("GET", "/v1/deliveries?error=dns").json["data"].empty());
+  CHECK(api.call("GET", "/v1/deliveries").json["data"].size() == 2);
+}
+
+TEST_CASE("filters that cannot be read are refused together") {
+  Api api;
+  const auto bad =
+      api.call("GET", "/v1/deliveries?state=lost&endpoint=evt_1&event=x&error=bad&since=x&until=y&limit=-1");
+  CHECK(bad.status == 422);
+  CHECK(bad.pointers() == Pointers{"state", "endpoint", "event", "error", "since", "until", "limit"});
+  CHECK(api.call("GET", "/v1/deliveries?cursor=%%%").status == 422);
+}
+
+TEST_CASE("a dead delivery is retried: pending again, due now, and its endpoint is woken") {
+  Api api;
+  const auto endpoint = api.add_endpoint();
+  const auto id = api.only_delivery(api.add_event());
+  api.record(id, DeliveryState::kDead, failure(api, Outcome::kHttp4xx, 404));
+  api.clock.advance(Millis(7000));
+  const auto retried = api.call("POST", path(id, "/retry"));
+  CHECK(retried.status == 200);
+  CHECK(retried.json["id"] == id);
+  CHECK(retried.json["state"] == "pending");
+  CHECK(retried.json["attempts"] == 0);
+  CHECK(retried.json["due_at"] == format_time(api.clock.wall()));
+  REQUIRE(api.woken.size() == 1);
+  CHECK(api.directory.find(api.woken[0].first)->id.to_string() == endpoint);
+  CHECK(api.call("GET", path(id)).json["state"] == "pending");
+}
+
+TEST_CASE("a pending delivery is discarded, and the delivery loop is told to forget it") {
+  Api api;
+  api.add_endpoint();
+  const auto id = api.only_delivery(api.add_event());
+  const auto discarded = api.call("POST", path(id, "/discard"));
+  CHECK(discarded.status == 200);
+  CHECK(discarded.json["state"] == "discarded");
+  REQUIRE(api.forgotten.size() == 1);
+  CHECK(api.forgotten[0] == delivery_key(DeliveryId::parse(id).value()));
+  CHECK(api.woken.empty());
+}
+
+TEST_CASE("moves that make no sense are conflicts, and change nothing") {
+  Api api;
+  const auto endpoint = api.add_endpoint();
+  const auto id = api.only_delivery(api.add_event());
+  CHECK(api.call("POST", path(id, "/retry")).status == 409);
+  api.record(id, DeliveryState::kDelivered);
+  CHECK(api.call("POST", path(id, "/discard")).status == 409);
+  CHECK(api.call("POST", path(id, "/retry"), R"({"x":1})").status == 422);
+  CHECK(api.call("DELETE", "/v1/endpoints/" + endpoint).status == 204);
+  CHECK(api.call("POST", path(id, "/retry")).status == 409);
+  CHECK(api.call("GET", path(id)).json["state"] == "delivered");
+  CHECK(api.woken.empty());
+}
+
+TEST_CASE("ids that name no delivery are not found, also one with the right key and another time") {
+  Api api;
+  api.add_endpoint();
+  const auto id = api.only_delivery(api.add_event());
+  const auto forged =
+      delivery_id(delivery_key(DeliveryId::parse(id).value()), api.clock.wall() + Millis(1)).to_string();
+  for (const std::string& other :
+       {forged, std::string("dlv_x"), std::string("evt_019bd3c2f1c07a2e8f4d5b6a7c8d9e0f")}) {
+    CAPTURE(other);
+    CHECK(api.call("GET", path(other)).status == 404);
+    CHECK(api.call("POST", path(other, "/retry")).status == 404);
+    CHECK(api.call("POST", path(other, "/discard")).status == 404);
+  }
+}

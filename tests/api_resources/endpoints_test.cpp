@@ -1,0 +1,265 @@
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "api/endpoint_change.h"
+#include "api_resources/api.h"
+#include "common/signature.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+using Pointers = std::vector<std::string>;
+
+namespace {
+
+constexpr const char* kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+std::string path(const std::string& id, const std::string& action = "") {
+  return "/v1/endpoints/" + id + action;
+}
+
+}  // namespace
+
+TEST_CASE("a new endpoint is answered with its place and a secret that no other answer shows") {
+  Api api;
+  const auto made = api.call(
+      "POST", "/v1/endpoints",
+      R"({"url":"https://example.com/hook","name":"shop","types":["order.*"],"metadata":{"b":1,"a":2}})");
+  REQUIRE(made.status == 201);
+  const std::string id = made.json["id"];
+  CHECK(made.header("Location") == path(id));
+  CHECK(made.header("Cache-Control") == "no-store");
+  CHECK(SigningKey::parse(made.json["secret"].get<std::string>()));
+  CHECK(made.json["created_at"] == format_time(api.clock.wall()));
+  auto shown = api.call("GET", path(id));
+  CHECK(shown.status == 200);
+  CHECK_FALSE(shown.json.contains("secret"));
+  auto expected = made.json;
+  expected.erase("secret");
+  CHECK(shown.json == expected);
+  CHECK(api.call("GET", "/v1/endpoints").body.find("whsec_") == std::string::npos);
+}
+
+TEST_CASE("an endpoint may bring its own secret") {
+  Api api;
+  const auto made = api.call("POST", "/v1/endpoints",
+                             R"({"url":"https://example.com/","secret":")" + std::string(kSecret) + "\"}");
+  CHECK(made.status == 201);
+  CHECK(made.json["secret"] == kSecret);
+  const auto secrets = api.call("GET", path(made.json["id"], "/secrets"));
+  REQUIRE(secrets.json["data"].size() == 1);
+  CHECK(secrets.json["data"][0]["created_at"] == format_time(api.clock.wall()));
+}
+
+TEST_CASE("a bad endpoint is refused with all its bad fields, and none is made") {
+  Api api;
+  const auto bad = api.call("POST", "/v1/endpoints", R"({"url":"ftp://x","types":[],"colour":"red"})");
+  CHECK(bad.status == 422);
+  CHECK(bad.problem() == "invalid-endpoint");
+  CHECK(bad.pointers() == Pointers{"/url", "/types", "/colour"});
+  CHECK(api.call("POST", "/v1/endpoints", "{}").pointers() == Pointers{"/url"});
+  CHECK(api.call("POST", "/v1/endpoints", "[]").status == 400);
+  CHECK(api.call("POST", "/v1/endpoints", R"({"url":"https://a.example/","url":"https://b.example/"})")
+            .status == 400);
+  CHECK(api.call("POST", "/v1/endpoints", R"({"url":"https://a.example/"})", {{"Content-Type", "text/plain"}})
+            .status == 415);
+  CHECK(api.call("POST", "/v1/endpoints").status == 415);
+  CHECK(api.call("GET", "/v1/endpoints").json["data"].empty());
+}
+
+TEST_CASE("a URL that the address policy denies is refused, without telling why") {
+  Api api;
+  const auto check = [](const Sent& answer) {
+    CHECK(answer.status == 422);
+    CHECK(answer.pointers() == Pointers{"/url"});
+    CHECK(answer.json["errors"][0]["detail"] == "the address policy does not allow this URL");
+    CHECK(answer.body.find("loopback") == std::string::npos);
+  };
+  check(api.call("POST", "/v1/endpoints", R"({"url":"https://127.0.0.1/"})"));
+  const auto id = api.add_endpoint();
+  check(api.call("PATCH", path(id), R"({"url":"https://127.0.0.1/"})"));
+  CHECK(api.call("GET", path(id)).json["url"] == "https://example.com/hook");
+}
+
+TEST_CASE("a PATCH changes what it names and nothing else, and each change has a later time") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"name":"shop","headers":{"X-A":"1"})");
+  const auto before = api.call("GET", path(id)).json;
+  const auto changed = api.call("PATCH", path(id), R"({"max_in_flight":8})");
+  CHECK(changed.status == 200);
+  CHECK(changed.json["max_in_flight"] == 8);
+  CHECK(changed.json["name"] == "shop");
+  CHECK(changed.json["headers"] == before["headers"]);
+  CHECK(changed.json["updated_at"].get<std::string>() > before["updated_at"].get<std::string>());
+  const auto again = api.call("PATCH", path(id), R"({"max_in_flight":null,"name":"store"})");
+  CHECK(again.json["max_in_flight"].is_null());
+  CHECK(again.json["updated_at"].get<std::string>() > changed.json["updated_at"].get<std::string>());
+  CHECK(api.call("GET", path(id)).json == again.json);
+  CHECK(api.call("PATCH", path(id), R"({"id":"ep_1"})").pointers() == Pointers{"/id"});
+  CHECK(api.call("PATCH", path(id), "").status == 415);
+}
+
+TEST_CASE("a PATCH may set the state, together with other fields") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto disabled = api.call("PATCH", path(id), R"({"state":"disabled","name":"old"})");
+  CHECK(disabled.json["state"] == "disabled");
+  CHECK(disabled.json["disabled_reason"] == "operator");
+  CHECK(disabled.json["name"] == "old");
+  const auto active = api.call("PATCH", path(id), R"({"state":"active"})");
+  CHECK(active.json["state"] == "active");
+  CHECK_FALSE(active.json.contains("disabled_reason"));
+}
+
+TEST_CASE("changes made at the same time all take effect") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto change = [&](const std::string& field, const std::string& value) {
+    for (int i = 0; i < 20; ++i) {
+      const auto answer =
+          api.call("PATCH", path(id), "{\"" + field + "\":\"" + value + std::to_string(i) + "\"}");
+      if (answer.status != 200) CHECK(answer.status == 409);  // outrun three times: said, not swallowed
+    }
+    while (api.call("PATCH", path(id), "{\"" + field + "\":\"" + value + "\"}").status == 409) {
+    }
+  };
+  std::thread one([&] { change("name", "shop"); }), two([&] { change("tenant", "acme"); });
+  one.join();
+  two.join();
+  const auto shown = api.call("GET", path(id)).json;
+  CHECK(shown["name"] == "shop");
+  CHECK(shown["tenant"] == "acme");
+}
+
+TEST_CASE("pause and resume move the state, and a disabled endpoint cannot be paused") {
+  Api api;
+  const auto id = api.add_endpoint();
+  CHECK(api.call("POST", path(id, "/pause")).json["state"] == "paused");
+  CHECK(api.call("POST", path(id, "/pause"), "{}").json["state"] == "paused");
+  CHECK(api.call("POST", path(id, "/resume")).json["state"] == "active");
+  CHECK(api.call("PATCH", path(id), R"({"state":"disabled"})").status == 200);
+  CHECK(api.call("POST", path(id, "/pause")).status == 409);
+  CHECK(api.call("GET", path(id)).json["disabled_reason"] == "operator");
+  CHECK(api.call("POST", path(id, "/resume")).json["state"] == "active");
+  CHECK(api.call("POST", path(id, "/pause"), R"({"for":"1h"})").pointers() == Pointers{"/for"});
+}
+
+TEST_CASE("a removed endpoint is gone, and events do not match it any more") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto removed = api.call("DELETE", path(id));
+  CHECK(removed.status == 204);
+  CHECK(removed.body.empty());
+  CHECK(api.call("GET", path(id)).status == 404);
+  CHECK(api.call("DELETE", path(id)).status == 404);
+  CHECK(api.call("PATCH", path(id), R"({"name":"x"})").status == 404);
+  CHECK(api.call("GET", "/v1/endpoints").json["data"].empty());
+  CHECK(api.call("POST", "/v1/events", R"({"type":"a","payload":1})").json["deliveries"] == 0);
+}
+
+TEST_CASE("endpoints are listed oldest first, by page and by tenant") {
+  Api api;
+  std::vector<std::string> ids;
+  for (const char* tenant : {"one", "two", "one"})
+    ids.push_back(api.add_endpoint(R"(,"tenant":")" + std::string(tenant) + '"'));
+  const auto first = api.call("GET", "/v1/endpoints?limit=2");
+  REQUIRE(first.json["data"].size() == 2);
+  CHECK(first.json["data"][0]["id"] == ids[0]);
+  const auto rest =
+      api.call("GET", "/v1/endpoints?limit=2&cursor=" + first.json["next_cursor"].get<std::string>());
+  REQUIRE(rest.json["data"].size() == 1);
+  CHECK(rest.json["data"][0]["id"] == ids[2]);
+  CHECK(api.call("GET", "/v1/endpoints?tenant=one").json["data"].size() == 2);
+  CHECK(api.call("GET", "/v1/endpoints?state=active").pointers() == Pointers{"state"});
+}
+
+TEST_CASE("a test sends one event that is stored nowhere, and answers the attempt") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"tenant":"acme")");
+  const auto tested = api.call("POST", path(id, "/test"));
+  CHECK(tested.status == 200);
+  CHECK(tested.json["attempt"]["outcome"] == "success");
+  REQUIRE(api.tests_sent.size() == 1);
+  CHECK(api.tests_sent[0].first->id.to_string() == id);
+  CHECK(api.tests_sent[0].second.type == "outboxd.test");
+  CHECK(api.tests_sent[0].second.tenant == "acme");
+  CHECK(Json::accept(api.tests_sent[0].second.payload));
+  CHECK(api.call("GET", "/v1/events").json["data"].empty());
+}
+
+TEST_CASE("secrets are listed by a hint, and in full only when asked") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"secret":")" + std::string(kSecret) + '"');
+  const auto hints = api.call("GET", path(id, "/secrets"));
+  CHECK(hints.json["data"][0]["hint"] == "whsec_…LaSw");
+  CHECK(hints.json["data"][0]["kind"] == "v1");
+  CHECK(hints.json["data"][0]["public_key"].is_null());
+  CHECK(hints.json["data"][0]["expires_at"].is_null());
+  CHECK(hints.body.find(kSecret) == std::string::npos);
+  const auto full = api.call("GET", path(id, "/secrets?reveal=true"));
+  CHECK(full.json["data"][0]["secret"] == kSecret);
+  CHECK(full.header("Cache-Control") == "no-store");
+  CHECK(api.call("GET", path(id, "/secrets?reveal=yes")).pointers() == Pointers{"reveal"});
+}
+
+TEST_CASE("after a rotation the previous secret signs along until it expires") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"secret":")" + std::string(kSecret) + '"');
+  const auto rotated = api.call("POST", path(id, "/secrets/rotate"), R"({"overlap":"2h"})");
+  CHECK(rotated.status == 200);
+  CHECK(rotated.json["expires_previous_at"] == format_time(api.clock.wall() + std::chrono::hours(2)));
+  const auto secrets = [&] { return api.call("GET", path(id, "/secrets?reveal=true")).json["data"]; };
+  REQUIRE(secrets().size() == 2);
+  CHECK(secrets()[0]["secret"] == rotated.json["secret"]);
+  CHECK(secrets()[1]["secret"] == kSecret);
+  CHECK(secrets()[1]["expires_at"] == rotated.json["expires_previous_at"]);
+  api.clock.advance(std::chrono::hours(2));
+  CHECK(secrets().size() == 1);
+}
+
+TEST_CASE("a rotation without overlap drops what was before, and one too many is refused") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto rotate = [&](const std::string& body) {
+    return api.call("POST", path(id, "/secrets/rotate"), body);
+  };
+  for (int i = 0; i < 7; ++i) CHECK(rotate("").status == 200);
+  CHECK(rotate("").status == 409);
+  CHECK(api.call("GET", path(id, "/secrets")).json["data"].size() == 8);
+  CHECK(rotate(R"({"overlap":"0s"})").status == 200);
+  CHECK(api.call("GET", path(id, "/secrets")).json["data"].size() == 1);
+  CHECK(rotate(R"({"overlap":"31d"})").pointers() == Pointers{"/overlap"});
+  CHECK(rotate(R"({"overlap":24})").pointers() == Pointers{"/overlap"});
+  const auto bad = rotate(R"({"secret":"whsec_tooshort"})");
+  CHECK(bad.pointers() == Pointers{"/secret"});
+  CHECK(bad.body.find("tooshort") == std::string::npos);
+  CHECK(rotate(R"({"secret":")" + std::string(kSecret) + "\"}").json["secret"] == kSecret);
+}
+
+TEST_CASE("a rotation never shortens a secret's life by a longer one, nor lengthens it") {
+  const Time now = from_unix_millis(1'790'000'000'000);
+  Endpoint endpoint;
+  endpoint.secrets = {{"c", now, std::nullopt}, {"b", now, now + Millis(1000)}, {"a", now, now - Millis(1)}};
+  const auto rotated = api::with_new_secret(endpoint, "d", now, std::chrono::hours(1));
+  REQUIRE(rotated);
+  REQUIRE(rotated->secrets.size() == 3);
+  CHECK(rotated->secrets[0].text == "d");
+  CHECK(rotated->secrets[1].expires_at == now + std::chrono::hours(1));
+  CHECK(rotated->secrets[2].expires_at == now + Millis(1000));
+}
+
+TEST_CASE("stats count an endpoint's deliveries by state") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto other = api.add_endpoint(R"(,"types":["none"])");
+  for (int i = 0; i < 3; ++i) api.add_event();
+  const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0]["id"].get<std::string>();
+  api.record(delivery, DeliveryState::kDelivered);
+  const auto stats = api.call("GET", path(id, "/stats"));
+  CHECK(stats.status == 200);
+  CHECK(stats.json["deliveries"] == Json{{"pending", 2}, {"delivered", 1}, {"dead", 0}, {"discarded", 0}});
+  CHECK(stats.json["complete"] == true);
+  CHECK(api.call("GET", path(other, "/stats")).json["deliveries"]["pending"] == 0);
+  api.clock.advance(std::chrono::hours(2));
+  CHECK(api.call("GET", path(id, "/stats?since=1h")).json["deliveries"]["pending"] == 0);
+}

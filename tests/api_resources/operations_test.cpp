@@ -1,0 +1,78 @@
+#include <doctest/doctest.h>
+
+#include "api_resources/api.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+TEST_CASE("the status counts deliveries, events and endpoints, and names the worst") {
+  Api api;
+  const auto endpoint = api.add_endpoint(R"(,"name":"shop")");
+  api.call("POST", "/v1/endpoints/" + api.add_endpoint() + "/pause");
+  api.add_event();
+  api.record(api.call("GET", "/v1/deliveries").json["data"][0]["id"], DeliveryState::kDelivered);
+  api.context.delivery_status = [&] {
+    api::DeliveryStatus status;
+    status.in_flight = 3;
+    status.oldest_due_age = Millis(1500);
+    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), 2, 7, "timeout"}};
+    return status;
+  };
+  const auto status = api.call("GET", "/v1/status");
+  CHECK(status.status == 200);
+  CHECK(status.json["deliveries"] == Json{{"pending", 1}, {"delivered", 1}, {"dead", 0}, {"discarded", 0}});
+  CHECK(status.json["events"] == 1);
+  CHECK(status.json["outbox_rejected"] == 0);
+  CHECK(status.json["in_flight"] == 3);
+  CHECK(status.json["oldest_due_age_seconds"] == 1.5);
+  CHECK(status.json["endpoints"] == Json{{"active", 1}, {"paused", 1}, {"disabled", 0}});
+  CHECK(status.json["worst_endpoints"] == Json::array({{{"endpoint", endpoint},
+                                                        {"name", "shop"},
+                                                        {"in_flight", 2},
+                                                        {"consecutive_failures", 7},
+                                                        {"last_error", "timeout"}}}));
+  CHECK(status.json["store"]["url"] == "sqlite:///somewhere/outbox.db");
+  CHECK(status.json["store"]["database_bytes"].get<std::int64_t>() > 0);
+  CHECK(status.json["store"]["schema_version"].get<int>() >= 1);
+  CHECK(status.json["listeners"] == Json::array({"127.0.0.1:8877"}));
+  CHECK(status.json["started_at"] == format_time(api.context.started_at));
+}
+
+TEST_CASE("a status with nothing due has no age") {
+  Api api;
+  CHECK(api.call("GET", "/v1/status").json["oldest_due_age_seconds"].is_null());
+}
+
+TEST_CASE("healthz answers while the process lives, readyz says why it is not ready") {
+  Api api;
+  CHECK(api.call("GET", "/healthz").body == R"({"status":"ok"})");
+  CHECK(api.call("GET", "/readyz").body == R"({"status":"ready"})");
+  api.context.why_not_ready = [] { return std::optional<std::string>("stopping"); };
+  const auto answer = api.call("GET", "/readyz");
+  CHECK(answer.status == 503);
+  CHECK(answer.json["detail"] == "stopping");
+  CHECK(api.call("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("metrics are text in Prometheus' format") {
+  Api api;
+  api.add_event();
+  const auto metrics = api.call("GET", "/metrics");
+  CHECK(metrics.status == 200);
+  CHECK(metrics.content_type == "text/plain; version=0.0.4; charset=utf-8");
+  CHECK(metrics.body.find("outbox_events_accepted_total{source=\"http\"} 1") != std::string::npos);
+}
+
+TEST_CASE("what the store throws becomes a problem that says nothing of its inside") {
+  Api api;
+  const auto answer_to = [&](std::function<std::optional<std::string>()> broken) {
+    api.context.why_not_ready = std::move(broken);
+    return api.call("GET", "/readyz");
+  };
+  CHECK(answer_to([]() -> std::optional<std::string> { throw StoreBusy("locked by pid 7"); }).status == 503);
+  CHECK(answer_to([]() -> std::optional<std::string> { throw StoreFull("disk"); }).status == 507);
+  const auto broken =
+      answer_to([]() -> std::optional<std::string> { throw StoreFailure("disk I/O error in /secret/path"); });
+  CHECK(broken.status == 500);
+  CHECK(broken.body.find("secret") == std::string::npos);
+}

@@ -1,0 +1,47 @@
+// One request to a handler of the API, without a front: the answer can be waited for, whichever thread gives
+// it.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+
+#include "api/exchange.h"
+
+namespace outboxd::test {
+
+class FakeExchange final : public api::Exchange {
+ public:
+  explicit FakeExchange(api::Request request) : request_(std::move(request)) {}
+
+  const api::Request& request() const override { return request_; }
+  using api::Exchange::respond;
+  void respond(api::Answer answer) override {
+    const std::lock_guard lock(mutex_);
+    if (answer_) return;
+    answer_ = std::move(answer);
+    answered_.notify_all();
+  }
+
+  bool answered() {
+    const std::lock_guard lock(mutex_);
+    return answer_.has_value();
+  }
+  api::Answer wait() {
+    std::unique_lock lock(mutex_);
+    if (!answered_.wait_for(lock, std::chrono::seconds(20), [this] { return answer_.has_value(); })) {
+      throw std::runtime_error(request_.method + ' ' + request_.path + " was not answered within 20 s");
+    }
+    return *answer_;
+  }
+
+ private:
+  const api::Request request_;
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  std::optional<api::Answer> answer_;  // guarded by mutex_
+};
+
+}  // namespace outboxd::test
