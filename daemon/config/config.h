@@ -1,0 +1,120 @@
+// outboxd's configuration: what it holds, and how it is put together from files, environment and flags. Only
+// app, main and `outboxctl config` see it; every module takes its own Options. Holds no secret: those come
+// from files named here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "common/time.h"
+#include "telemetry/log.h"
+
+namespace outboxd::config {
+
+inline constexpr const char* kDefaultFile = "/etc/outboxd/outboxd.toml";
+
+// The defaults are these initialisers; bounds and documentation of each key are in keys.cpp.
+struct Config {
+  struct Store {
+    std::string url = "sqlite:///var/lib/outboxd/outbox.db";
+    std::string path() const;  // of a sqlite:// URL
+  } store;
+  struct Listen {
+    std::string ingest_socket = "/run/outboxd/ingest.sock";
+    std::string ingest_group = "outboxd-ingest";
+    std::string admin_socket = "/run/outboxd/admin.sock";
+    std::string admin_group = "outboxd-admin";
+    std::string tcp = "127.0.0.1:8877";
+    std::string tokens_file;
+    std::vector<std::string> allowed_hosts;
+  } listen;
+  struct Delivery {
+    Millis timeout{20'000};
+    Millis connect_timeout{5'000};
+    std::vector<Millis> retry_schedule = {Millis(0),
+                                          std::chrono::seconds(5),
+                                          std::chrono::minutes(5),
+                                          std::chrono::minutes(30),
+                                          std::chrono::hours(2),
+                                          std::chrono::hours(5),
+                                          std::chrono::hours(10),
+                                          std::chrono::hours(14),
+                                          std::chrono::hours(20),
+                                          std::chrono::hours(24)};
+    std::int64_t max_in_flight = 4096;
+    std::int64_t max_in_flight_per_endpoint = 32;
+    std::int64_t threads = 1;
+    std::string proxy;
+    std::string user_agent;  // "": outboxd/<version>
+    std::string dns_servers;
+    Millis stop_timeout{20'000};
+  } delivery;
+  struct Policy {
+    bool allow_http = false;
+    std::vector<std::string> allow_networks;  // CIDR, checked
+    std::vector<std::string> deny_networks;
+    std::vector<std::uint16_t> ports = {80, 443};
+    std::vector<std::string> allow_hosts;
+  } policy;
+  struct Limits {
+    std::int64_t event_bytes = 1 << 20;
+    std::int64_t request_bytes = 16 << 20;
+    std::int64_t queue = 8192;
+    std::int64_t connections = 4096;
+    Millis idempotency_window = std::chrono::hours(24);
+  } limits;
+  struct Retention {
+    Millis delivered = std::chrono::days(7);
+    Millis dead = std::chrono::days(30);
+    std::int64_t free_disk = 256 << 20;
+  } retention;
+  struct Log {
+    log::Level level = log::Level::kInfo;
+    log::Format format = log::Format::kAuto;
+  } log;
+};
+
+struct Sources {
+  std::string file = kDefaultFile;
+  bool file_required = false;  // named by the user: then it must exist
+  // Each {name, value}. Environment: OUTBOXD_<SECTION>__<KEY>; overrides: "section.key". Lists are separated
+  // by commas.
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> overrides;
+};
+
+// Those variables of the process's environment that are meant for the configuration.
+std::vector<std::pair<std::string, std::string>> environment_of_process();
+
+// Where a value came from.
+struct Origin {
+  std::string source = "default";  // a file's path, "environment OUTBOXD_…", "--set section.key"
+  int line = 0, column = 0;        // in a file
+  std::string text() const;        // "default", "/etc/outboxd/outboxd.toml:12:9"
+};
+
+struct Loaded {
+  Config config;
+  std::map<std::string, Origin> origins;  // "section.key", those that are not the default
+};
+
+// The file, then conf.d/*.toml beside it by name, then the environment, then the overrides; later wins. On
+// failure all errors, each "origin: section.key: what is wrong; what is expected", in the order of the
+// sources.
+tl::expected<Loaded, std::vector<std::string>> load(const Sources& sources);
+
+// Every key with its value as TOML writes it, in the order of the documentation.
+struct Setting {
+  std::string section, key, value, origin;
+};
+std::vector<Setting> settings(const Loaded& loaded);
+
+std::string example_file();     // systemd/outboxd.toml
+std::string reference_table();  // the table of README.md in this folder
+
+}  // namespace outboxd::config

@@ -1,0 +1,257 @@
+#include "config/keys.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/endpoint.h"
+#include "config/values.h"
+
+namespace outboxd::config {
+namespace {
+
+using C = Config;
+
+template <auto Section, auto Member>
+auto& at(Config& config) {
+  return config.*Section.*Member;
+}
+
+constexpr std::int64_t ms(std::chrono::milliseconds d) {
+  return d.count();
+}
+using std::chrono::days, std::chrono::hours, std::chrono::minutes, std::chrono::seconds;
+constexpr std::int64_t kMaxPath = 4096;
+constexpr std::int64_t kMaxSocketPath = 107;  // sockaddr_un, unix(7)
+constexpr std::int64_t kKiB = 1 << 10, kMiB = 1 << 20, kTiB = std::int64_t{1} << 40;
+
+const Key kKeys[] = {
+    {"store", "url", Kind::kStoreUrl, at<&C::store, &C::Store::url>, 1, kMaxPath,
+     "Where events are kept. The folder must be on a local disk."},
+
+    {"listen", "ingest_socket", Kind::kPath, at<&C::listen, &C::Listen::ingest_socket>, 0, kMaxSocketPath,
+     "Unix socket for producers: events only. Empty: none."},
+    {"listen", "ingest_group", Kind::kText, at<&C::listen, &C::Listen::ingest_group>, 0, 32,
+     "Group that may connect to ingest_socket. Empty: the daemon's own."},
+    {"listen", "admin_socket", Kind::kPath, at<&C::listen, &C::Listen::admin_socket>, 0, kMaxSocketPath,
+     "Unix socket for operators: everything. Empty: none."},
+    {"listen", "admin_group", Kind::kText, at<&C::listen, &C::Listen::admin_group>, 0, 32,
+     "Group that may connect to admin_socket. Empty: the daemon's own."},
+    {"listen", "tcp", Kind::kAddress, at<&C::listen, &C::Listen::tcp>, 0, 64,
+     "Address and port of the API over TCP. Empty: none. An address that is not loopback needs tokens_file."},
+    {"listen", "tokens_file", Kind::kPath, at<&C::listen, &C::Listen::tokens_file>, 0, kMaxPath,
+     "File of the bearer tokens for TCP, a line each: scope (ingest or admin), SHA-256 of the token in hex, "
+     "name."},
+    {"listen", "allowed_hosts", Kind::kHosts, at<&C::listen, &C::Listen::allowed_hosts>, 0, 0,
+     "Values of the Host header that TCP accepts besides loopback names and addresses."},
+
+    {"delivery", "timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::timeout>, 100, ms(minutes(10)),
+     "Longest time of one attempt, from resolving the name to the end of the response headers."},
+    {"delivery", "connect_timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::connect_timeout>, 10,
+     ms(minutes(10)), "Longest time to connect, TLS included. At most timeout."},
+    {"delivery", "retry_schedule", Kind::kDurations, at<&C::delivery, &C::Delivery::retry_schedule>, 0,
+     ms(days(30)),
+     "Waits before each attempt, the first one before the first: as many attempts as waits, then dead."},
+    {"delivery", "max_in_flight", Kind::kInteger, at<&C::delivery, &C::Delivery::max_in_flight>, 1, 100'000,
+     "Attempts under way at once. Each takes a file descriptor and about 14 KB."},
+    {"delivery", "max_in_flight_per_endpoint", Kind::kInteger,
+     at<&C::delivery, &C::Delivery::max_in_flight_per_endpoint>, 1, 100'000,
+     "The same for one endpoint that sets no limit of its own."},
+    {"delivery", "threads", Kind::kInteger, at<&C::delivery, &C::Delivery::threads>, 1, 1,
+     "Threads that send: one, which is enough for max_in_flight."},
+    {"delivery", "proxy", Kind::kProxy, at<&C::delivery, &C::Delivery::proxy>, 0, 512,
+     "HTTP proxy for all attempts, such as http://proxy.corp:3128. The environment's http_proxy is never "
+     "used."},
+    {"delivery", "user_agent", Kind::kText, at<&C::delivery, &C::Delivery::user_agent>, 0, 256,
+     "User-Agent of attempts. Empty: outboxd/ and the version."},
+    {"delivery", "dns_servers", Kind::kText, at<&C::delivery, &C::Delivery::dns_servers>, 0, 512,
+     "Name servers to ask instead of those of resolv.conf, address:port, separated by commas."},
+    {"delivery", "stop_timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::stop_timeout>, 0,
+     ms(minutes(10)),
+     "How long a stop waits for attempts under way. Those cut off are due again at the next start."},
+
+    {"policy", "allow_http", Kind::kBoolean, at<&C::policy, &C::Policy::allow_http>, 0, 0,
+     "Allow http:// endpoints, whose events and signatures travel in the clear."},
+    {"policy", "allow_networks", Kind::kNetworks, at<&C::policy, &C::Policy::allow_networks>, 0, 0,
+     "Networks that attempts may reach although they are not global, such as 10.20.0.0/16."},
+    {"policy", "deny_networks", Kind::kNetworks, at<&C::policy, &C::Policy::deny_networks>, 0, 0,
+     "Networks that no attempt may reach, whatever else is allowed."},
+    {"policy", "ports", Kind::kPorts, at<&C::policy, &C::Policy::ports>, 1, 65535,
+     "Ports that attempts may use. Empty: any."},
+    {"policy", "allow_hosts", Kind::kHosts, at<&C::policy, &C::Policy::allow_hosts>, 0, 0,
+     "Names (hooks.corp, or *.corp for those below) that may resolve to addresses that are not global."},
+
+    {"limits", "event_bytes", Kind::kSize, at<&C::limits, &C::Limits::event_bytes>, kKiB, 64 * kMiB,
+     "Largest event. At most request_bytes."},
+    {"limits", "request_bytes", Kind::kSize, at<&C::limits, &C::Limits::request_bytes>, kKiB, 256 * kMiB,
+     "Largest body of a request to the API."},
+    {"limits", "queue", Kind::kInteger, at<&C::limits, &C::Limits::queue>, 1, 1'000'000,
+     "Requests that may wait for a commit; beyond it producers are answered 429."},
+    {"limits", "connections", Kind::kInteger, at<&C::limits, &C::Limits::connections>, 1, 100'000,
+     "Connections to the API at once."},
+    {"limits", "idempotency_window", Kind::kDuration, at<&C::limits, &C::Limits::idempotency_window>,
+     ms(minutes(1)), ms(days(30)), "How long an idempotency key is remembered."},
+
+    {"retention", "delivered", Kind::kDuration, at<&C::retention, &C::Retention::delivered>, 0,
+     ms(days(3650)), "How long events whose deliveries are all delivered or discarded are kept."},
+    {"retention", "dead", Kind::kDuration, at<&C::retention, &C::Retention::dead>, 0, ms(days(3650)),
+     "How long dead letters are kept."},
+    {"retention", "free_disk", Kind::kSize, at<&C::retention, &C::Retention::free_disk>, 0, kTiB,
+     "Refuse new events when the disk has less room than this, so that outcomes can still be recorded."},
+
+    {"log", "level", Kind::kLogLevel, at<&C::log, &C::Log::level>, 0, 0, "debug, info, warn or error."},
+    {"log", "format", Kind::kLogFormat, at<&C::log, &C::Log::format>, 0, 0,
+     "logfmt, json, journald, or auto: journald when standard error is the journal, else logfmt."},
+};
+
+constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 4> kFormatNames = {"auto", "json", "logfmt", "journald"};
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+constexpr std::size_t kLongestWord = 64;  // beyond it nothing is similar, and the distance costs too much
+
+bool similar(std::string_view wrong, std::string_view right) {
+  if (wrong.size() > kLongestWord) return false;
+  return edit_distance(wrong, right) <= std::max<std::size_t>(1, (right.size() + 1) / 3);
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out + "\"";
+}
+
+template <class List, class Format>
+std::string list_text(const List& list, Format format) {
+  std::string out = "[";
+  for (const auto& element : list) {
+    if (out.size() > 1) out += ", ";
+    out += format(element);
+  }
+  return out + "]";
+}
+
+struct ValueText {
+  Kind kind;
+  std::string operator()(const std::string& value) const { return quoted(value); }
+  std::string operator()(bool value) const { return value ? "true" : "false"; }
+  std::string operator()(std::int64_t value) const {
+    return kind == Kind::kSize ? quoted(format_size(value)) : std::to_string(value);
+  }
+  std::string operator()(Millis value) const { return quoted(format_duration(value)); }
+  std::string operator()(const std::vector<std::string>& value) const { return list_text(value, quoted); }
+  std::string operator()(const std::vector<std::uint16_t>& value) const {
+    return list_text(value, [](int port) { return std::to_string(port); });
+  }
+  std::string operator()(const std::vector<Millis>& value) const {
+    return list_text(value, [](Millis d) { return quoted(format_duration(d)); });
+  }
+  std::string operator()(log::Level value) const {
+    return quoted(kLevelNames[static_cast<std::size_t>(value)]);
+  }
+  std::string operator()(log::Format value) const {
+    return quoted(kFormatNames[static_cast<std::size_t>(value)]);
+  }
+};
+
+}  // namespace
+
+std::span<const Key> keys() {
+  return kKeys;
+}
+
+const Key* find_key(std::string_view section, std::string_view name) {
+  const auto it = std::find_if(std::begin(kKeys), std::end(kKeys),
+                               [&](const Key& key) { return key.section == section && key.name == name; });
+  return it == std::end(kKeys) ? nullptr : it;
+}
+
+bool is_section(std::string_view name) {
+  return std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key& key) { return key.section == name; });
+}
+
+std::string suggest_section(std::string_view wrong) {
+  for (const auto& key : kKeys) {
+    if (similar(wrong, key.section)) return ", did you mean [" + std::string(key.section) + "]?";
+  }
+  return "";
+}
+
+std::string suggest_key(std::string_view section, std::string_view wrong) {
+  for (const auto& key : kKeys) {
+    if (key.name == wrong) return ", did you mean " + key.id() + "?";
+  }
+  const Key* best = nullptr;
+  for (const auto& key : kKeys) {
+    if (key.section != section || !similar(wrong, key.name)) continue;
+    if (best == nullptr || edit_distance(wrong, key.name) < edit_distance(wrong, best->name)) best = &key;
+  }
+  return best == nullptr ? "" : ", did you mean " + std::string(best->name) + "?";
+}
+
+std::string value_text(const Key& key, const Config& config) {
+  // The fields give write access; reading does not use it.
+  auto& readable = const_cast<Config&>(config);
+  return std::visit([&](auto field) { return ValueText{key.kind}(field(readable)); }, key.field);
+}
+
+std::string expectation(const Key& key) {
+  const auto durations = [&] {
+    return "from " + format_duration(Millis(key.min)) + " to " + format_duration(Millis(key.max));
+  };
+  const std::string or_empty = key.min == 0 ? ", or \"\"" : "";
+  switch (key.kind) {
+    case Kind::kText:
+      return "printable ASCII of at most " + std::to_string(key.max) + " characters";
+    case Kind::kPath:
+      return "an absolute path of at most " + std::to_string(key.max) + " bytes" + or_empty;
+    case Kind::kStoreUrl:
+      return "a URL such as \"sqlite:///var/lib/outboxd/outbox.db\"";
+    case Kind::kAddress:
+      return "an address with a port, such as \"127.0.0.1:8877\" or \"[::1]:8877\"" + or_empty;
+    case Kind::kProxy:
+      return "a URL such as \"http://proxy.corp:3128\", without user name or password" + or_empty;
+    case Kind::kBoolean:
+      return "true or false";
+    case Kind::kInteger:
+      if (key.min == key.max) return std::to_string(key.min);
+      return "a number from " + std::to_string(key.min) + " to " + std::to_string(key.max);
+    case Kind::kSize:
+      return "a size from " + format_size(key.min) + " to " + format_size(key.max) + ", such as \"16MiB\"";
+    case Kind::kDuration:
+      return "a duration " + durations() + ", such as \"90s\" or \"2h30m\"";
+    case Kind::kDurations:
+      return "1 to " + std::to_string(kMaxRetrySchedule) + " durations " + durations() +
+             ", such as [\"0s\", \"5s\", \"5m\"]";
+    case Kind::kNetworks:
+      return "networks such as [\"10.20.0.0/16\", \"fd00:1::/32\"], the bits after the prefix zero";
+    case Kind::kPorts:
+      return "ports from 1 to 65535, such as [80, 443]";
+    case Kind::kHosts:
+      return key.section == "listen" ? "names or addresses in lower case, such as [\"outbox.corp\"]"
+                                     : "names in lower case, such as [\"hooks.corp\", \"*.internal\"]";
+    case Kind::kLogLevel:
+      return "debug, info, warn or error";
+    case Kind::kLogFormat:
+      break;
+  }
+  return "auto, json, logfmt or journald";
+}
+
+}  // namespace outboxd::config
