@@ -1,0 +1,124 @@
+#include "ctl/api_client.h"
+
+#include "common/text.h"
+
+namespace outboxd::ctl {
+namespace {
+
+constexpr std::size_t kShownBodyBytes = 200;
+
+std::string member(const Json& object, const char* name) {
+  const auto it = object.find(name);
+  return it != object.end() && it->is_string() ? escape_control(it->get_ref<const std::string&>())
+                                               : std::string();
+}
+
+}  // namespace
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kUnreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";  // RFC 3986 2.3
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const unsigned char c : text) {
+    if (kUnreserved.find(static_cast<char>(c)) != std::string_view::npos) {
+      encoded += static_cast<char>(c);
+    } else {
+      encoded += '%';
+      encoded += kDigits[c >> 4];
+      encoded += kDigits[c & 15];
+    }
+  }
+  return encoded;
+}
+
+Path& Path::with(std::string_view name, std::string_view value) {
+  text_ += has_query_ ? '&' : '?';
+  text_ += percent_encode(name) + '=' + percent_encode(value);
+  has_query_ = true;
+  return *this;
+}
+
+std::string ApiClient::where() const {
+  return options_.socket.empty() ? options_.url : "unix:" + options_.socket;
+}
+
+HttpResponse ApiClient::send(std::string_view method, const std::string& path, std::string_view body,
+                             std::string_view content_type, Millis timeout) {
+  HttpRequest request;
+  request.method = method;
+  request.url = (options_.socket.empty() ? options_.url : "http://localhost") + path;
+  request.unix_socket = options_.socket;
+  request.body = body;
+  request.timeout = timeout;
+  request.headers.push_back({"Accept", "application/json, application/problem+json, */*"});
+  request.headers.push_back({"User-Agent", "outboxctl"});
+  if (!body.empty()) request.headers.push_back({"Content-Type", std::string(content_type)});
+  if (!options_.token.empty()) request.headers.push_back({"Authorization", "Bearer " + options_.token});
+  auto response = http_.send(request);
+  if (!response) {
+    throw Failure(kExitUnreachable, "cannot reach outboxd at " + escape_control(where()) + ": " +
+                                        response.error() +
+                                        "; is it running, and is this the right --socket or --url?");
+  }
+  return std::move(*response);
+}
+
+Json json_of(const HttpResponse& response) {
+  Json json = Json::parse(response.body, nullptr, false);
+  if (json.is_discarded())
+    throw Failure(kExitFailed, "the answer is not JSON; is it outboxd that listens there?");
+  return json;
+}
+
+Failure failure_of(const HttpResponse& response) {
+  const int code =
+      exit_code_of_status(response.status) == kExitOk ? kExitFailed : exit_code_of_status(response.status);
+  const Json body = Json::parse(response.body, nullptr, false);
+  const std::string title = body.is_object() ? member(body, "title") : "";
+  if (title.empty()) {
+    std::string shown = escape_control(std::string_view(response.body).substr(0, kShownBodyBytes));
+    return Failure(code, "outboxd answered HTTP " + std::to_string(response.status) +
+                             (shown.empty() ? "" : ": " + shown));
+  }
+  std::string text = title;
+  if (const std::string detail = member(body, "detail"); !detail.empty()) text += ": " + detail;
+  const auto errors = body.find("errors");
+  if (errors != body.end() && errors->is_array()) {
+    for (const Json& error : *errors) {
+      if (error.is_object()) text += "\n  " + member(error, "pointer") + ": " + member(error, "detail");
+    }
+  }
+  return Failure(code, text);
+}
+
+std::string ApiClient::get_bytes(const std::string& path) {
+  HttpResponse response = send("GET", path, {}, {});
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return std::move(response.body);
+}
+
+Json ApiClient::get(const std::string& path) {
+  const HttpResponse response = send("GET", path, {}, {});
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return json_of(response);
+}
+
+Json ApiClient::post(const std::string& path, std::string_view body, Millis timeout) {
+  const HttpResponse response = send("POST", path, body, "application/json", timeout);
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return response.body.empty() ? Json::object() : json_of(response);
+}
+
+Json ApiClient::patch(const std::string& path, std::string_view body) {
+  const HttpResponse response = send("PATCH", path, body, "application/json");
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return json_of(response);
+}
+
+void ApiClient::remove(const std::string& path) {
+  const HttpResponse response = send("DELETE", path, {}, {});
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,61 @@
+// The HTTP API as commands see it: paths in, JSON out. Everything but a 2xx is thrown as a Failure with the
+// exit status of CONTRACT.md section 4 and the daemon's own explanation; no answer at all is exit status 5.
+// Used by one thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/json.h"
+#include "ctl/failure.h"
+#include "ctl/http_client.h"
+
+namespace outboxd::ctl {
+
+// A path with its query; values are percent-encoded here and nowhere else.
+class Path {
+ public:
+  explicit Path(std::string path) : text_(std::move(path)) {}
+  Path& with(std::string_view name, std::string_view value);
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  bool has_query_ = false;
+};
+std::string percent_encode(std::string_view text);
+
+class ApiClient {
+ public:
+  struct Options {
+    std::string socket;  // either this
+    std::string url;     // or this, without a trailing slash
+    std::string token;
+  };
+  explicit ApiClient(Options options) : options_(std::move(options)) {}
+
+  // Any status is an answer; throws only when none came.
+  HttpResponse send(std::string_view method, const std::string& path, std::string_view body,
+                    std::string_view content_type, Millis timeout = kRequestTimeout);
+
+  std::string get_bytes(const std::string& path);
+  Json get(const std::string& path);
+  // `body` is JSON text, sent as it is.
+  Json post(const std::string& path, std::string_view body, Millis timeout = kRequestTimeout);
+  Json patch(const std::string& path, std::string_view body);
+  void remove(const std::string& path);
+
+ private:
+  std::string where() const;
+
+  Options options_;
+  HttpClient http_;
+};
+
+// What a refusal means to the user: `<title>: <detail>`, then a line for each field error. Reads
+// problem+json, and makes do with less.
+Failure failure_of(const HttpResponse& response);
+// The body of a 2xx as JSON.
+Json json_of(const HttpResponse& response);
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,81 @@
+// `config`: the daemon's configuration as it would read it, on this machine, without the daemon.
+#include <memory>
+
+#include "common/text.h"
+#include "config/config.h"
+#include "ctl/commands.h"
+
+namespace outboxd::ctl {
+namespace {
+
+struct Options {
+  std::optional<std::string> file;
+  bool origin = false;
+};
+
+config::Loaded load(Session& session, const Options& options) {
+  config::Sources sources;
+  if (options.file) sources.file = *options.file;
+  sources.file_required = options.file.has_value();
+  sources.environment = config::environment_of_process();
+  auto loaded = config::load(sources);
+  if (loaded) return std::move(*loaded);
+  for (const std::string& error : loaded.error()) session.warn(escape_control(error));
+  const std::size_t count = loaded.error().size();
+  throw Failure(kExitConfiguration,
+                std::to_string(count) + (count == 1 ? " error" : " errors") + " in the configuration");
+}
+
+int check(Session& session, const Options& options) {
+  (void)load(session, options);
+  session.note("the configuration is fine");
+  return kExitOk;
+}
+
+std::string as_toml(const std::vector<config::Setting>& settings, bool origin) {
+  std::string text, section;
+  for (const config::Setting& setting : settings) {
+    if (setting.section != section) {
+      text += (section.empty() ? "[" : "\n[") + setting.section + "]\n";
+      section = setting.section;
+    }
+    text += setting.key + " = " + setting.value + (origin ? "  # " + setting.origin : "") + "\n";
+  }
+  return text;
+}
+
+int show(Session& session, const Options& options) {
+  const std::vector<config::Setting> settings = config::settings(load(session, options));
+  if (session.format() == Format::kTable) {
+    session.print(as_toml(settings, options.origin));
+    return kExitOk;
+  }
+  std::vector<Json> rows;
+  for (const config::Setting& s : settings) {
+    rows.push_back({{"key", s.section + "." + s.key}, {"value", s.value}, {"origin", s.origin}});
+  }
+  session.print_rows({column("KEY", "key"), column("VALUE", "value"), column("ORIGIN", "origin")}, rows,
+                     nullptr, "key");
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_config(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "config", "check, show");
+  group->group(kRun);
+  auto o = std::make_shared<Options>();
+  CLI::App* check_command =
+      add_command(*group, "check", "Every error in the configuration; exit status 78 if there is one");
+  CLI::App* show_command = add_command(*group, "show", "The configuration in effect, defaults included",
+                                       "outboxctl config show --origin");
+  for (CLI::App* command : {check_command, show_command}) {
+    command->add_option("--config", o->file, "The file (default " + std::string(config::kDefaultFile) + ")")
+        ->type_name("FILE");
+  }
+  show_command->add_flag("--origin", o->origin, "Where each value comes from");
+  check_command->callback([&session, o] { session.action = [&session, o] { return check(session, *o); }; });
+  show_command->callback([&session, o] { session.action = [&session, o] { return show(session, *o); }; });
+}
+
+}  // namespace outboxd::ctl

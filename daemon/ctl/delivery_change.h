@@ -1,0 +1,26 @@
+// Retrying and discarding, one delivery or many. Many are counted first, asked about, then changed one by
+// one; which ones is settled by the count.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctl/listing.h"
+
+namespace outboxd::ctl {
+
+inline constexpr std::size_t kMaxChanged = 100'000;  // by one command; said when reached
+
+struct ChangeOptions {
+  std::string action;  // "retry" or "discard"
+  std::vector<std::string> ids;
+  Filters filters;
+  bool yes = false;
+  bool dry_run = false;
+};
+int change_deliveries(Session& session, const ChangeOptions& options);
+
+// Deliveries by id, and for an event's id its dead deliveries.
+int retry_ids(Session& session, const std::vector<std::string>& ids);
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,207 @@
+// `endpoint`: where subscribers listen.
+#include <memory>
+
+#include "common/endpoint.h"
+#include "ctl/commands.h"
+#include "ctl/endpoint_secret.h"
+#include "ctl/input.h"
+#include "ctl/json_text.h"
+#include "ctl/listing.h"
+#include "ctl/validators.h"
+
+namespace outboxd::ctl {
+namespace {
+
+// A test goes out for real and waits for the subscriber, whose endpoint may allow minutes.
+constexpr Millis kTestTimeout = std::chrono::minutes(6);
+
+std::vector<Column> endpoint_columns() {
+  return {column("ID", "id"),
+          column("NAME", "name"),
+          column("URL", "url"),
+          column("TYPES", "types"),
+          state_column(),
+          column("TENANT", "tenant", true),
+          column("FORMAT", "format", true),
+          column("TIMEOUT", "timeout", true),
+          number_column("MAX IN FLIGHT", "max_in_flight", true),
+          time_column("CREATED", "created_at", true)};
+}
+
+// What `add` and `set` may say about an endpoint.
+struct EndpointFields {
+  std::optional<std::string> url, name, types, tenant, secret_file, format, timeout, retry_schedule, metadata;
+  std::optional<int> max_in_flight;
+  std::vector<std::string> headers;
+};
+
+void add_field_options(CLI::App* command, EndpointFields& f) {
+  command->add_option("--name", f.name, "A name for people")->check(has_length(0, 255));
+  command
+      ->add_option("--types", f.types,
+                   "Patterns of the event types it wants: order.paid,order.*,invoice.** (default **)")
+      ->check(is_patterns());
+  command->add_option("--secret-file", f.secret_file,
+                      "A file with its signing secret, whsec_… or whsk_… (default: a new one is made)");
+  command->add_option("--format", f.format, "raw, standard or cloudevents")
+      ->check(CLI::IsMember({"raw", "standard", "cloudevents"}));
+  command->add_option("--timeout", f.timeout, "For one attempt")->check(is_duration());
+  command->add_option("--retry-schedule", f.retry_schedule, "The waits before each attempt: 0s,5s,5m")
+      ->check(is_retry_schedule());
+  command->add_option("--max-in-flight", f.max_in_flight, "Requests to it at a time")
+      ->check(CLI::Range(1, 100'000));
+  command->add_option("--header", f.headers, "A header for each request, name:value; may be repeated")
+      ->check(is_header())
+      ->allow_extra_args(false);
+  command->add_option("--metadata", f.metadata, "A JSON object of your own")->check(is_json_object());
+}
+
+std::string endpoint_body(const EndpointFields& f) {
+  ObjectText body;
+  body.add_if("url", f.url).add_if("name", f.name).add_if("tenant", f.tenant);
+  if (f.types) body.add("types", split_list(*f.types));
+  if (f.secret_file) body.add("secret", read_secret(*f.secret_file, "--secret-file"));
+  if (!f.headers.empty()) {
+    Json headers = Json::object();
+    for (const std::string& text : f.headers) {
+      const HeaderField field = split_header(text);
+      headers[field.name] = field.value;
+    }
+    body.add("headers", headers);
+  }
+  body.add_if("format", f.format).add_if("timeout", f.timeout);
+  if (f.retry_schedule) body.add("retry_schedule", split_list(*f.retry_schedule));
+  body.add_if("max_in_flight", f.max_in_flight);
+  if (f.metadata) body.add_raw("metadata", *f.metadata);
+  return body.empty() ? std::string() : body.text();
+}
+
+int print_endpoint(Session& session, const Json& endpoint) {
+  session.print_object(endpoint, fields_of(endpoint, {}));
+  return kExitOk;
+}
+
+void add_add(CLI::App& group, Session& session) {
+  CLI::App* command =
+      add_command(group, "add", "Add an endpoint; prints it with its signing secret, shown this once",
+                  "outboxctl endpoint add https://example.com/hook --types 'order.*'");
+  auto f = std::make_shared<EndpointFields>();
+  command->add_option("url", f->url, "Where to POST")->required()->check(is_endpoint_url());
+  command->add_option("--tenant", f->tenant, "Whose events it gets")->check(has_length(0, kMaxTenantLength));
+  add_field_options(command, *f);
+  command->callback([&session, f] {
+    session.action = [&session, f] {
+      const Json endpoint = session.api().post("/v1/endpoints", endpoint_body(*f));
+      print_endpoint(session, endpoint);
+      if (endpoint.is_object() && endpoint.contains("secret") && session.format() != Format::kId) {
+        session.note(
+            "the secret is shown this once; give it to the subscriber, who verifies signatures with it");
+      }
+      return kExitOk;
+    };
+  });
+}
+
+void add_set(CLI::App& group, Session& session) {
+  struct Options {
+    std::string id;
+    EndpointFields fields;
+  };
+  CLI::App* command = add_command(group, "set", "Change an endpoint; what is not named stays",
+                                  "outboxctl endpoint set ep_… --timeout 10s");
+  auto o = std::make_shared<Options>();
+  command->add_option("id", o->id, "The endpoint")->required()->check(is_endpoint_id());
+  command->add_option("--url", o->fields.url, "Where to POST")->check(is_endpoint_url());
+  add_field_options(command, o->fields);
+  command->callback([&session, o] {
+    session.action = [&session, o] {
+      const std::string body = endpoint_body(o->fields);
+      if (body.empty()) throw Failure(kExitUsage, "nothing to set: name a field, like --timeout 10s");
+      return print_endpoint(session, session.api().patch("/v1/endpoints/" + o->id, body));
+    };
+  });
+}
+
+void add_list(CLI::App& group, Session& session) {
+  struct Options {
+    std::optional<std::string> tenant;
+    ListOptions list;
+  };
+  CLI::App* command = add_command(group, "list", "Endpoints, oldest first");
+  auto o = std::make_shared<Options>();
+  command->add_option("--tenant", o->tenant, "Only this tenant's")->check(has_length(0, kMaxTenantLength));
+  add_list_options(command, o->list);
+  command->callback([&session, o] {
+    session.action = [&session, o] {
+      Path path("/v1/endpoints");
+      if (o->tenant) path.with("tenant", *o->tenant);
+      return print_list(session, path, o->list, endpoint_columns());
+    };
+  });
+}
+
+using OnEndpoint = int (*)(Session&, const std::string& id);
+void add_by_id(CLI::App& group, Session& session, const std::string& name, const std::string& help,
+               OnEndpoint run) {
+  CLI::App* command = add_command(group, name, help);
+  auto id = std::make_shared<std::string>();
+  command->add_option("id", *id, "The endpoint")->required()->check(is_endpoint_id());
+  command->callback(
+      [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
+}
+
+int show(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().get("/v1/endpoints/" + id));
+}
+
+int remove(Session& session, const std::string& id) {
+  session.api().remove("/v1/endpoints/" + id);
+  session.note("removed " + id + "; what was pending for it is discarded");
+  return kExitOk;
+}
+
+int pause(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().post("/v1/endpoints/" + id + "/pause", "{}"));
+}
+
+int resume(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().post("/v1/endpoints/" + id + "/resume", "{}"));
+}
+
+int enable(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().patch("/v1/endpoints/" + id, R"({"state":"active"})"));
+}
+
+int disable(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().patch("/v1/endpoints/" + id, R"({"state":"disabled"})"));
+}
+
+// Exit status 1 when the subscriber did not accept.
+int test(Session& session, const std::string& id) {
+  const Json answer = session.api().post("/v1/endpoints/" + id + "/test", "{}", kTestTimeout);
+  const Json attempt = answer.is_object() ? answer.value("attempt", answer) : answer;
+  session.print_object(attempt, fields_of(attempt, {}));
+  return member_text(attempt, "outcome") == "success" ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+void add_endpoint(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "endpoint",
+                              "add, list, show, set, remove, pause, resume, enable, disable, test, secret");
+  group->group(kAct);
+  add_add(*group, session);
+  add_list(*group, session);
+  add_by_id(*group, session, "show", "One endpoint", show);
+  add_set(*group, session);
+  add_by_id(*group, session, "remove", "Remove an endpoint; its pending deliveries are discarded", remove);
+  add_by_id(*group, session, "pause", "Hold its deliveries back for a while", pause);
+  add_by_id(*group, session, "resume", "Go on after a pause", resume);
+  add_by_id(*group, session, "enable", "Take a disabled endpoint back into service", enable);
+  add_by_id(*group, session, "disable", "Take an endpoint out of service; its deliveries wait", disable);
+  add_by_id(*group, session, "test", "Send it a real signed outboxd.test event and show what came back",
+            test);
+  add_endpoint_secret(*group, session);
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,119 @@
+#include "ctl/event_batch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "common/text.h"
+#include "ctl/input.h"
+
+namespace outboxd::ctl {
+namespace {
+
+constexpr int kMaxBusyTries = 10;
+constexpr std::int64_t kMaxBusyWaitSeconds = 30;
+
+// A busy daemon refuses a request whole (nothing of it is kept), so sending it again is safe.
+HttpResponse post_chunk(Session& session, const BatchChunk& chunk, std::size_t accepted) try {
+  for (int tries = 1;; ++tries) {
+    HttpResponse response = session.api().send("POST", "/v1/events", chunk.body, "application/x-ndjson");
+    const bool busy = response.status == 429 || response.status == 503;
+    if (!busy || tries == kMaxBusyTries) return response;
+    const std::int64_t wait = std::clamp<std::int64_t>(response.retry_after, 1, kMaxBusyWaitSeconds);
+    session.note("the daemon is busy, going on in " + std::to_string(wait) + "s");
+    std::this_thread::sleep_for(std::chrono::seconds(wait));
+  }
+} catch (const Failure& failure) {
+  throw Failure(failure.exit_code, std::to_string(accepted) + " events accepted; what became of lines " +
+                                       std::to_string(chunk.lines.front()) + " to " +
+                                       std::to_string(chunk.lines.back()) + " is unknown: " + failure.what());
+}
+
+Failure chunk_failure(HttpResponse response, const BatchChunk& chunk, std::size_t accepted) {
+  Json problem = Json::parse(response.body, nullptr, false);
+  if (problem.is_object() && problem.contains("errors") && problem["errors"].is_array()) {
+    for (Json& error : problem["errors"]) {
+      if (error.is_object() && error.contains("pointer") && error["pointer"].is_string()) {
+        error["pointer"] = at_line(error["pointer"].get<std::string>(), chunk);
+      }
+    }
+    response.body = dump(problem);
+  }
+  const Failure failure = failure_of(response);
+  const std::string lines =
+      "lines " + std::to_string(chunk.lines.front()) + " to " + std::to_string(chunk.lines.back());
+  return Failure(accepted == 0 ? failure.exit_code : kExitFailed,
+                 std::to_string(accepted) + " events accepted, then " + lines +
+                     " refused as a whole: " + failure.what());
+}
+
+void print_accepted(Session& session, const std::vector<Json>& rows) {
+  const Format format = session.format();
+  if (format == Format::kJsonl || format == Format::kId) session.print_rows({}, rows);
+}
+
+}  // namespace
+
+BatchChunk BatchReader::next() {
+  BatchChunk chunk;
+  while (chunk.lines.size() < kMaxBatchEvents) {
+    std::string line = std::move(held_);
+    held_.clear();
+    if (line.empty()) {
+      if (!std::getline(in_, line)) break;
+      ++line_number_;
+    }
+    if (line.size() > kMaxBatchLineBytes) {
+      throw Failure(kExitUsage, "--batch: line " + std::to_string(line_number_) + " is too long");
+    }
+    if (trimmed(line).empty()) continue;
+    if (!chunk.lines.empty() && chunk.body.size() + line.size() >= kMaxBatchBytes) {
+      held_ = std::move(line);
+      break;
+    }
+    chunk.body.append(line).append("\n");
+    chunk.lines.push_back(line_number_);
+  }
+  return chunk;
+}
+
+std::string at_line(const std::string& pointer, const BatchChunk& chunk) {
+  if (!pointer.starts_with('/')) return pointer;
+  const std::size_t end = std::min(pointer.find('/', 1), pointer.size());
+  const auto index = parse_int(std::string_view(pointer).substr(1, end - 1));
+  if (!index || *index < 0 || static_cast<std::size_t>(*index) >= chunk.lines.size()) return pointer;
+  const std::string rest = pointer.substr(end);
+  return "line " + std::to_string(chunk.lines[static_cast<std::size_t>(*index)]) +
+         (rest.empty() ? "" : ": " + rest);
+}
+
+int send_batch(Session& session, const std::string& path) {
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  if (path != "-" && !file)
+    throw Failure(kExitUsage, "--batch: " + escape_control(path) + ": " + std::strerror(errno));
+  BatchReader reader(path == "-" ? std::cin : file);
+  std::size_t accepted = 0;
+  for (BatchChunk chunk = reader.next(); !chunk.lines.empty(); chunk = reader.next()) {
+    HttpResponse response = post_chunk(session, chunk, accepted);
+    if (exit_code_of_status(response.status) != kExitOk)
+      throw chunk_failure(std::move(response), chunk, accepted);
+    const Json answer = json_of(response);
+    const Json data = answer.is_object() ? answer.value("data", Json::array()) : Json::array();
+    const std::vector<Json> fresh(data.begin(), data.end());
+    print_accepted(session, fresh);
+    accepted += chunk.lines.size();
+    if (session.shows_progress()) std::cerr << '\r' << accepted << " events accepted" << std::flush;
+  }
+  if (session.shows_progress()) std::cerr << '\n';
+  if (session.format() == Format::kJson) session.print(render_json({{"accepted", accepted}}, true));
+  if (session.format() == Format::kTable || session.format() == Format::kWide) {
+    session.print(std::to_string(accepted) + " events accepted\n");
+  }
+  return kExitOk;
+}
+
+}  // namespace outboxd::ctl

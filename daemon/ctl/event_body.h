@@ -1,0 +1,28 @@
+// The body of POST /v1/events from what `event send` was given. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/event.h"
+
+namespace outboxd::ctl {
+
+struct EventFields {
+  std::string type;
+  std::string data;  // the payload's bytes
+  std::optional<std::string> tenant, ordering_key, idempotency_key, delay, ttl, content_type;
+  std::optional<int> priority;
+  std::vector<HeaderField> headers;
+};
+
+// Without a content type, or with a JSON one, `data` must be JSON and is spliced in as it is (white space
+// around it does not belong to the value and is dropped); with another one its bytes go as base64. Throws
+// Failure (usage) for data that is no JSON.
+std::string event_body(const EventFields& fields);
+
+// "application/json", "application/vnd.api+json; charset=utf-8"
+bool is_json_type(std::string_view content_type);
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,200 @@
+// `event`: what producers handed over, and handing it over by hand.
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "common/text.h"
+#include "ctl/commands.h"
+#include "ctl/event_batch.h"
+#include "ctl/event_body.h"
+#include "ctl/input.h"
+#include "ctl/json_text.h"
+#include "ctl/listing.h"
+#include "ctl/validators.h"
+
+namespace outboxd::ctl {
+namespace {
+
+std::vector<Column> event_columns() {
+  return {column("ID", "id"),
+          column("TYPE", "type"),
+          number_column("DELIVERIES", "deliveries"),
+          time_column("CREATED", "created_at"),
+          column("TENANT", "tenant", true),
+          column("ORDERING KEY", "ordering_key", true),
+          number_column("PRIORITY", "priority", true),
+          column("CONTENT TYPE", "content_type", true)};
+}
+
+struct SendOptions {
+  EventFields fields;
+  std::optional<std::string> type, source, data, data_file, batch;
+  std::vector<std::string> headers;
+};
+
+std::string payload_of(const SendOptions& options) {
+  if (options.source && *options.source != "-") {
+    throw Failure(kExitUsage, "source: only - (read the payload from stdin) may follow the type");
+  }
+  const int given = options.source.has_value() + options.data.has_value() + options.data_file.has_value();
+  if (given != 1)
+    throw Failure(kExitUsage, "give the payload once: --data JSON, --data-file FILE, or - for stdin");
+  if (options.data) return *options.data;
+  return read_file(options.source ? "-" : *options.data_file, kMaxInputBytes,
+                   options.source ? "-" : "--data-file");
+}
+
+int send(Session& session, SendOptions& options) {
+  if (options.batch) {
+    if (options.type) throw Failure(kExitUsage, "--batch: the events' types are in the file, give no TYPE");
+    return send_batch(session, *options.batch);
+  }
+  if (!options.type) throw Failure(kExitUsage, "TYPE is required (or --batch FILE)");
+  options.fields.type = *options.type;
+  options.fields.data = payload_of(options);
+  for (const std::string& header : options.headers) options.fields.headers.push_back(split_header(header));
+  const Json answer = session.api().post("/v1/events", event_body(options.fields));
+  const std::vector<Column> columns{column("ID", "id"), number_column("DELIVERIES", "deliveries"),
+                                    column("DUPLICATE", "duplicate"), time_column("CREATED", "created_at")};
+  if (session.format() == Format::kJson) {
+    session.print(render_json(answer, true));
+  } else {
+    session.print_rows(columns, {answer});
+  }
+  return kExitOk;
+}
+
+void add_send(CLI::App& group, Session& session) {
+  CLI::App* command = add_command(group, "send", "Hand over an event; answers once it is durable",
+                                  "outboxctl event send order.paid --data '{\"id\":42}'");
+  auto o = std::make_shared<SendOptions>();
+  command->add_option("type", o->type, "The event's type")->check(is_event_type_());
+  command->add_option("source", o->source, "- reads the payload from stdin");
+  auto* data = command->add_option("--data", o->data, "The payload: any JSON value, delivered byte for byte");
+  auto* file = command->add_option("--data-file", o->data_file, "The payload from a file (- is stdin)");
+  auto* batch = command->add_option("--batch", o->batch,
+                                    "Many events: a file with one event object a line (- is stdin)");
+  data->excludes(file)->excludes(batch);
+  file->excludes(batch);
+  command
+      ->add_option("--content-type", o->fields.content_type, "Of a payload that is not JSON: sent as bytes")
+      ->check(has_length(1, 255));
+  command->add_option("--tenant", o->fields.tenant, "Whose event it is")
+      ->check(has_length(0, kMaxTenantLength));
+  command->add_option("--ordering-key", o->fields.ordering_key, "Deliver in order with others of this key")
+      ->check(has_length(1, kMaxKeyLength));
+  command->add_option("--idempotency-key", o->fields.idempotency_key, "Accept the event once for this key")
+      ->check(has_length(1, kMaxKeyLength));
+  command->add_option("--delay", o->fields.delay, "Deliver no earlier than this from now")
+      ->check(is_duration());
+  command->add_option("--ttl", o->fields.ttl, "Give up after this")->check(is_duration());
+  command->add_option("--priority", o->fields.priority, "0 to 9, a higher one goes first")
+      ->check(CLI::Range(0, 9));
+  command->add_option("--header", o->headers, "A header for the subscriber, name:value; may be repeated")
+      ->check(is_header())
+      ->allow_extra_args(false);
+  command->callback([&session, o] { session.action = [&session, o] { return send(session, *o); }; });
+}
+
+void add_list(CLI::App& group, Session& session) {
+  struct Options {
+    Filters filters;
+    ListOptions list;
+    bool rejected = false;
+  };
+  CLI::App* command =
+      add_command(group, "list", "Events, newest first", "outboxctl event list --type order.paid --since 1h");
+  auto o = std::make_shared<Options>();
+  add_common_filters(command, o->filters);
+  add_list_options(command, o->list);
+  command->add_flag("--rejected", o->rejected,
+                    "Rows of the SQL outbox that could not become events, with the reason");
+  command->callback([&session, o] {
+    session.action = [&session, o] {
+      Path path = o->filters.applied_to(Path("/v1/events"), session.style().now);
+      if (!o->rejected) return print_list(session, path, o->list, event_columns());
+      path.with("rejected", "true");
+      return print_list(session, path, o->list,
+                        {number_column("ROW", "row"), column("TYPE", "type"), column("TENANT", "tenant"),
+                         column("REASON", "reason")});
+    };
+  });
+}
+
+int show(Session& session, const std::string& id) {
+  const Json event = session.api().get("/v1/events/" + id);
+  constexpr std::string_view kSkip[] = {"deliveries", "deliveries_next_cursor"};
+  session.print_object(event, fields_of(event, kSkip));
+  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const Json deliveries = event.value("deliveries", Json::array());
+  if (!table || !deliveries.is_array() || deliveries.empty()) return kExitOk;
+  session.print("\n");
+  session.print_rows(
+      {column("DELIVERY", "id"), column("ENDPOINT", "endpoint"), state_column(),
+       number_column("ATTEMPTS", "attempts"), column("ERROR", "error"), time_column("DUE", "due_at")},
+      {deliveries.begin(), deliveries.end()});
+  if (event.value("deliveries_next_cursor", Json()).is_string())
+    session.note("there are more: outboxctl delivery list --event " + id);
+  return kExitOk;
+}
+
+void add_show(CLI::App& group, Session& session) {
+  CLI::App* command = add_command(group, "show", "One event and its deliveries");
+  auto id = std::make_shared<std::string>();
+  command->add_option("id", *id, "The event")->required()->check(is_event_id());
+  command->callback([&session, id] { session.action = [&session, id] { return show(session, *id); }; });
+}
+
+// The exact bytes; only a terminal is spared what could control it.
+int print_payload(Session& session, const std::string& id) {
+  const std::string payload = session.api().get_bytes("/v1/events/" + id + "/payload");
+  session.print(::isatty(STDOUT_FILENO) ? escape_control(payload) + "\n" : payload);
+  return kExitOk;
+}
+
+void add_payload(CLI::App& group, Session& session) {
+  CLI::App* command = add_command(group, "payload", "The payload's exact bytes",
+                                  "outboxctl event payload evt_… > payload.json");
+  auto id = std::make_shared<std::string>();
+  command->add_option("id", *id, "The event")->required()->check(is_event_id());
+  command->callback(
+      [&session, id] { session.action = [&session, id] { return print_payload(session, *id); }; });
+}
+
+void add_replay(CLI::App& group, Session& session) {
+  struct Options {
+    std::string id;
+    std::optional<std::string> endpoint;
+  };
+  CLI::App* command =
+      add_command(group, "replay", "Deliver an event once more, to the endpoints that match now or to one");
+  auto o = std::make_shared<Options>();
+  command->add_option("id", o->id, "The event")->required()->check(is_event_id());
+  command->add_option("--endpoint", o->endpoint, "Only to this endpoint")->check(is_endpoint_id());
+  command->callback([&session, o] {
+    session.action = [&session, o] {
+      ObjectText body;
+      body.add_if("endpoint", o->endpoint);
+      Json answer = session.api().post("/v1/events/" + o->id + "/replay", body.text());
+      if (answer.is_object() && !answer.contains("id")) answer["id"] = o->id;
+      session.print_object(answer, fields_of(answer, {}));
+      return kExitOk;
+    };
+  });
+}
+
+}  // namespace
+
+void add_event(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "event", "send, list, show, payload, replay");
+  group->group(kAct);
+  add_send(*group, session);
+  add_list(*group, session);
+  add_show(*group, session);
+  add_payload(*group, session);
+  add_replay(*group, session);
+}
+
+}  // namespace outboxd::ctl

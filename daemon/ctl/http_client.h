@@ -1,0 +1,57 @@
+// One HTTP exchange at a time over TCP or a Unix socket, on a kept-alive connection. What outboxctl's API
+// client and `listen --forward-to` stand on. Takes no proxy from the environment and follows no redirect.
+// Each used by one thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "common/event.h"
+#include "common/time.h"
+
+namespace outboxd::ctl {
+
+inline constexpr Millis kConnectTimeout = std::chrono::seconds(5);
+inline constexpr Millis kRequestTimeout = std::chrono::seconds(30);
+inline constexpr std::size_t kMaxAnswerBytes = 64u << 20;
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  std::string unix_socket;  // empty: TCP
+  std::vector<HeaderField> headers;
+  std::string_view body;
+  Millis timeout = kRequestTimeout;
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::string content_type;
+  std::int64_t retry_after = 0;  // seconds; 0: the server named none
+  std::string body;
+};
+
+class HttpClient {
+ public:
+  HttpClient();
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+
+  // Any status is an answer. The error says why none came: refused, timed out, cut off, too large.
+  tl::expected<HttpResponse, std::string> send(const HttpRequest& request);
+
+ private:
+  struct Handle;
+  std::unique_ptr<Handle> handle_;
+};
+
+// Why `url` cannot be sent to, or nullopt: it must be http or https with a host, without user info, query and
+// fragment.
+std::optional<std::string> why_base_url_refused(const std::string& url);
+
+}  // namespace outboxd::ctl

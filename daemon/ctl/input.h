@@ -1,0 +1,18 @@
+// Reading what the user named: files and stdin, bounded. Failures (usage) name the option.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace outboxd::ctl {
+
+inline constexpr std::size_t kMaxInputBytes = 16u << 20;  // the daemon's default limit of a request
+
+// "-" is stdin.
+std::string read_file(const std::string& path, std::size_t max_bytes, std::string_view option);
+std::string trimmed(std::string_view text);  // without white space at its ends
+// A secret from a file, checked; never quoted in a message.
+std::string read_secret(const std::string& path, std::string_view option, bool public_key_too = false);
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,95 @@
+#include "ctl/listing.h"
+
+#include <algorithm>
+
+#include "common/attempt.h"
+#include "ctl/validators.h"
+
+namespace outboxd::ctl {
+namespace {
+
+constexpr std::size_t kMaxCursorLength = 512;
+
+}  // namespace
+
+void add_list_options(CLI::App* command, ListOptions& options) {
+  command->add_option("--limit", options.limit, "How many rows at most")
+      ->check(CLI::Range(1, kMaxListed))
+      ->capture_default_str();
+  command->add_option("--cursor", options.cursor, "Go on after an earlier list")
+      ->check(has_length(1, kMaxCursorLength));
+}
+
+Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options) {
+  Listed listed;
+  listed.next_cursor = options.cursor ? Json(*options.cursor) : Json();
+  do {
+    Path page = path;
+    page.with("limit",
+              std::to_string(std::min(kMaxPage, options.limit - static_cast<int>(listed.rows.size()))));
+    if (listed.next_cursor.is_string()) page.with("cursor", listed.next_cursor.get<std::string>());
+    Json answer = api.get(page.text());
+    if (!answer.is_object() || !answer.contains("data") || !answer["data"].is_array()) {
+      throw Failure(kExitFailed, "the answer is no list; is it outboxd that listens there?");
+    }
+    for (Json& row : answer["data"]) listed.rows.push_back(std::move(row));
+    Json next = answer.value("next_cursor", Json());
+    // A cursor that stays where it is would make this endless.
+    if (next == listed.next_cursor) next = nullptr;
+    listed.next_cursor = std::move(next);
+  } while (listed.next_cursor.is_string() && listed.rows.size() < static_cast<std::size_t>(options.limit));
+  return listed;
+}
+
+int print_list(Session& session, const Path& path, const ListOptions& options,
+               const std::vector<Column>& columns) {
+  const Listed listed = fetch_list(session.api(), path, options);
+  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  if (!table || !listed.rows.empty()) session.print_rows(columns, listed.rows, listed.next_cursor);
+  if (table && listed.rows.empty()) session.note("none found");
+  if (listed.next_cursor.is_string()) {
+    session.note("there is more: raise --limit, or --cursor " + listed.next_cursor.get<std::string>());
+  }
+  return kExitOk;
+}
+
+Path Filters::applied_to(Path path, Time now) const {
+  const auto add = [&path](const char* name, const std::optional<std::string>& value) {
+    if (value) path.with(name, *value);
+  };
+  add("state", state);
+  add("endpoint", endpoint);
+  add("tenant", tenant);
+  add("type", type);
+  add("event", event);
+  add("error", error);
+  if (since) path.with("since", to_rfc3339(*since, now));
+  if (until) path.with("until", to_rfc3339(*until, now));
+  return path;
+}
+
+void add_common_filters(CLI::App* command, Filters& filters) {
+  command->add_option("--tenant", filters.tenant, "Only this tenant's")
+      ->check(has_length(0, kMaxTenantLength));
+  command->add_option("--type", filters.type, "Only events of this type")->check(is_event_type_());
+  command->add_option("--since", filters.since, "Only events accepted since: a time, or an age like 1h")
+      ->check(is_time_or_age());
+  command->add_option("--until", filters.until, "Only events accepted before")->check(is_time_or_age());
+}
+
+void add_delivery_filters(CLI::App* command, Filters& filters) {
+  add_common_filters(command, filters);
+  command->add_option("--state", filters.state, "Only those in this state")
+      ->check(CLI::IsMember({"pending", "delivered", "dead", "discarded"}));
+  command->add_option("--endpoint", filters.endpoint, "Only to this endpoint")->check(is_endpoint_id());
+  command->add_option("--event", filters.event, "Only of this event")->check(is_event_id());
+  command
+      ->add_option("--error", filters.error,
+                   "Only where the last attempt failed so (timeout, http_5xx, …), or any")
+      ->check([](const std::string& value) -> std::string {
+        if (value == "any" || (parse_outcome(value) && value != "success")) return {};
+        return "must be any, http_4xx, http_5xx, redirect, timeout, connect, dns, tls, blocked or protocol";
+      });
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,41 @@
+// Lists of the API, page after page, up to a bound.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctl/session.h"
+
+namespace outboxd::ctl {
+
+inline constexpr int kMaxPage = 250;
+inline constexpr int kMaxListed = 10'000;
+
+struct ListOptions {
+  int limit = 50;
+  std::optional<std::string> cursor;
+};
+void add_list_options(CLI::App* command, ListOptions& options);
+
+struct Listed {
+  std::vector<Json> rows;
+  Json next_cursor;  // null: that was all
+};
+Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options);
+
+// Fetches, prints, and says on stderr when there is more.
+int print_list(Session& session, const Path& path, const ListOptions& options,
+               const std::vector<Column>& columns);
+
+// The filters that lists of events and of deliveries share, and those of deliveries alone.
+struct Filters {
+  std::optional<std::string> state, endpoint, tenant, type, event, error, since, until;
+  bool any() const { return state || endpoint || tenant || type || event || error || since || until; }
+  Path applied_to(Path path, Time now) const;
+};
+void add_common_filters(CLI::App* command, Filters& filters);    // tenant, type, since, until
+void add_delivery_filters(CLI::App* command, Filters& filters);  // and state, endpoint, event, error
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,248 @@
+#include "ctl/output.h"
+
+#include <libsmartcols.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "common/text.h"
+
+namespace outboxd::ctl {
+namespace {
+
+struct TableDeleter {
+  void operator()(libscols_table* table) const { scols_unref_table(table); }
+};
+struct FreeDeleter {
+  void operator()(char* text) const { std::free(text); }
+};
+
+void require(bool ok) {
+  if (!ok) throw std::bad_alloc();  // the only way libsmartcols fails on valid calls
+}
+
+std::string_view escape_sequence(Tint tint) {
+  switch (tint) {
+    case Tint::kGood:
+      return "\033[32m";
+    case Tint::kWarn:
+      return "\033[33m";
+    case Tint::kBad:
+      return "\033[31m";
+    case Tint::kDim:
+      return "\033[2m";
+    case Tint::kPlain:
+      break;
+  }
+  return {};
+}
+
+// Does a terminal act on this code point? DEL, C1, line separators, bidirectional controls.
+bool acts_on_terminal(std::uint32_t c) {
+  return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0x061c || c == 0x200e ||
+         c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+std::uint32_t code_point(std::string_view sequence) {
+  if (sequence.size() == 1) return static_cast<unsigned char>(sequence[0]);
+  std::uint32_t c = static_cast<unsigned char>(sequence[0]) & (0xffu >> (sequence.size() + 1));
+  for (const unsigned char byte : sequence.substr(1)) c = (c << 6) | (byte & 0x3fu);
+  return c;
+}
+
+std::string harmless(const std::string& json) {
+  std::string out;
+  out.reserve(json.size());
+  for (std::string_view rest = json; !rest.empty();) {
+    const std::size_t length = std::max<std::size_t>(1, utf8_sequence_length(rest));
+    const std::string_view sequence = rest.substr(0, length);
+    if (const std::uint32_t c = code_point(sequence); acts_on_terminal(c)) {
+      std::array<char, 8> escaped;
+      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", c & 0xffffu);
+      out += escaped.data();
+    } else {
+      out += sequence;
+    }
+    rest.remove_prefix(length);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Format> parse_format(std::string_view text) {
+  if (text == "table") return Format::kTable;
+  if (text == "wide") return Format::kWide;
+  if (text == "json") return Format::kJson;
+  if (text == "jsonl") return Format::kJsonl;
+  if (text == "id") return Format::kId;
+  return std::nullopt;
+}
+
+std::string tinted(std::string_view text, Tint tint, bool color) {
+  if (!color || tint == Tint::kPlain || text.empty()) return std::string(text);
+  return std::string(escape_sequence(tint)).append(text).append("\033[0m");
+}
+
+std::string member_text(const Json& object, std::string_view name) {
+  const auto it = object.is_object() ? object.find(std::string(name)) : object.end();
+  if (it == object.end() || it->is_null()) return "-";
+  if (it->is_string()) return it->get<std::string>().empty() ? "-" : it->get<std::string>();
+  const bool plain_list =
+      it->is_array() && std::all_of(it->begin(), it->end(), [](const Json& j) { return j.is_string(); });
+  if (!plain_list) return dump(*it);
+  std::string joined;
+  for (const Json& item : *it) joined += (joined.empty() ? "" : ",") + item.get<std::string>();
+  return joined.empty() ? "-" : joined;
+}
+
+Column column(std::string title, std::string member, bool wide_only) {
+  return {std::move(title),
+          [member](const Json& row, const Style&) { return Cell{member_text(row, member)}; }, wide_only};
+}
+
+Column number_column(std::string title, std::string member, bool wide_only) {
+  Column made = column(std::move(title), std::move(member), wide_only);
+  made.right = true;
+  return made;
+}
+
+Column time_column(std::string title, std::string member, bool wide_only) {
+  return {std::move(title),
+          [member](const Json& row, const Style& style) {
+            const std::string text = member_text(row, member);
+            const auto time = parse_time(text);
+            return Cell{!time || style.format == Format::kWide ? text : age_text(*time, style.now)};
+          },
+          wide_only};
+}
+
+Column state_column() {
+  return {"STATE", [](const Json& row, const Style&) {
+            const std::string state = member_text(row, "state");
+            std::string reason = member_text(row, "reason");
+            if (reason == "-") reason = member_text(row, "disabled_reason");
+            return Cell{reason == "-" ? state : state + " (" + reason + ")", state_tint(state)};
+          }};
+}
+
+Tint state_tint(std::string_view state) {
+  if (state == "delivered" || state == "active") return Tint::kGood;
+  if (state == "dead" || state == "disabled") return Tint::kBad;
+  if (state == "pending" || state == "paused") return Tint::kWarn;
+  return Tint::kDim;
+}
+
+std::string coarse_duration(Millis d) {
+  const auto seconds = d.count() / 1000;
+  if (seconds < 60) return std::to_string(seconds) + "s";
+  if (seconds < 3600) return std::to_string(seconds / 60) + "m";
+  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + "h";
+  return std::to_string(seconds / 86400) + "d";
+}
+
+std::string age_text(Time then, Time now) {
+  return then > now ? "in " + coarse_duration(then - now) : coarse_duration(now - then) + " ago";
+}
+
+std::string bytes_text(std::int64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return text.data();
+}
+
+std::string render_table(std::span<const Column> columns, std::span<const Json> rows, const Style& style) {
+  std::vector<const Column*> shown;
+  for (const Column& c : columns) {
+    if (!c.wide_only || style.format == Format::kWide) shown.push_back(&c);
+  }
+  const std::unique_ptr<libscols_table, TableDeleter> table(scols_new_table());
+  require(table != nullptr);
+  // Never cut to the terminal's width: an id must be fit to copy. Never encoded by libsmartcols: it is
+  // escaped already.
+  scols_table_set_termforce(table.get(), SCOLS_TERMFORCE_NEVER);
+  scols_table_enable_noencoding(table.get(), 1);
+  scols_table_enable_colors(table.get(), style.color);
+  for (const Column* c : shown) {
+    require(scols_table_new_column(table.get(), c->title.c_str(), 0, c->right ? SCOLS_FL_RIGHT : 0) !=
+            nullptr);
+  }
+  for (const Json& row : rows) {
+    libscols_line* line = scols_table_new_line(table.get(), nullptr);
+    require(line != nullptr);
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+      const Cell cell = shown[i]->cell(row, style);
+      require(scols_line_set_data(line, i, escape_control(cell.text).c_str()) == 0);
+      if (cell.tint == Tint::kPlain) continue;
+      require(scols_cell_set_color(scols_line_get_cell(line, i),
+                                   std::string(escape_sequence(cell.tint)).c_str()) == 0);
+    }
+  }
+  char* text = nullptr;
+  require(scols_print_table_to_string(table.get(), &text) == 0);
+  const std::unique_ptr<char, FreeDeleter> owned(text);
+  std::string out = text ? text : "";
+  if (!out.empty() && out.back() != '\n') out += '\n';
+  return out;
+}
+
+std::string render_fields(const Fields& fields, const Style& style) {
+  std::size_t width = 0;
+  for (const auto& [name, value] : fields) width = std::max(width, name.size());
+  std::string out;
+  for (const auto& [name, value] : fields) {
+    out += tinted(name, Tint::kDim, style.color) + std::string(width + 2 - name.size(), ' ') +
+           tinted(escape_control(value.text), value.tint, style.color) + '\n';
+  }
+  return out;
+}
+
+Fields fields_of(const Json& object, std::span<const std::string_view> skip) {
+  Fields fields;
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(skip.begin(), skip.end(), name) != skip.end() || value.is_null()) continue;
+    const std::string text = member_text(object, name);
+    fields.emplace_back(escape_control(name), Cell{text, name == "state" ? state_tint(text) : Tint::kPlain});
+  }
+  return fields;
+}
+
+std::string render_json(const Json& json, bool indented) {
+  return harmless(json.dump(indented ? 2 : -1, ' ', false, Json::error_handler_t::replace)) + '\n';
+}
+
+std::string render_rows(std::span<const Column> columns, const std::vector<Json>& rows,
+                        const Json& next_cursor, const Style& style, const std::string& id_member) {
+  switch (style.format) {
+    case Format::kJson: {
+      Json page = {{"data", rows}, {"next_cursor", next_cursor}};
+      return render_json(page, true);
+    }
+    case Format::kJsonl:
+    case Format::kId: {
+      std::string out;
+      for (const Json& row : rows) {
+        out += style.format == Format::kJsonl ? render_json(row, false)
+                                              : escape_control(member_text(row, id_member)) + '\n';
+      }
+      return out;
+    }
+    case Format::kTable:
+    case Format::kWide:
+      break;
+  }
+  return render_table(columns, rows, style);
+}
+
+}  // namespace outboxd::ctl

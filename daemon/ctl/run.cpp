@@ -1,0 +1,143 @@
+#include "ctl/run.h"
+
+#include <curl/curl.h>
+
+#include <clocale>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+
+#include "common/text.h"
+#include "ctl/commands.h"
+#include "ctl/validators.h"
+#include "version.h"
+
+namespace outboxd::ctl {
+namespace {
+
+// CLI11 writes "--delay TEXT:DURATION Excludes: …"; the last word of the type is enough to know what to
+// write.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string type = option->get_type_name();
+    if (type.starts_with("TEXT:")) type.erase(0, 5);
+    if (type.starts_with("INT:INT")) type.erase(0, 4);
+    if (!type.empty()) type.insert(0, " ");
+    if (!option->get_default_str().empty()) type += " = " + option->get_default_str();
+    return type + (option->get_required() ? " (required)" : "");
+  }
+};
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--socket", options.socket,
+                 "The daemon's admin or ingest socket [$OUTBOXD_SOCKET, /run/outboxd/admin.sock]")
+      ->check(has_length(1, 107));
+  app.add_option("--url", options.url, "The daemon over TCP instead: http://127.0.0.1:8877 [$OUTBOXD_URL]");
+  app.add_option("--token-file", options.token_file,
+                 "A file with the bearer token for TCP [$OUTBOXD_TOKEN_FILE]")
+      ->check(has_length(1, 4096));
+  app.add_option("-o,--output", options.format, "table, wide, json, jsonl or id")
+      ->check(CLI::IsMember({"table", "wide", "json", "jsonl", "id"}))
+      ->capture_default_str();
+  app.add_option("--color", options.color, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  app.add_flag("-q,--quiet", options.quiet, "No messages on stderr but errors");
+}
+
+void add_version(CLI::App& app, Session& session) {
+  CLI::App* command = add_command(app, "version", "The version of outboxctl");
+  command->group(kRun)->callback([&session] {
+    session.action = [&session] {
+      const Json version = {{"version", OUTBOXD_VERSION}};
+      session.print_object(version, {{"outboxctl", {OUTBOXD_VERSION}}}, "version");
+      return kExitOk;
+    };
+  });
+}
+
+// The command that the line got as far as: "outboxctl event send".
+CLI::App* deepest(CLI::App* app, std::string& name) {
+  name = app->get_name();
+  for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands()) {
+    app = chosen.front();
+    name += " " + app->get_name();
+  }
+  return app;
+}
+
+int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
+  std::string name;
+  CLI::App* command = deepest(&app, name);
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    const std::size_t parent_end = name.rfind(' ');
+    std::fputs(command->help(parent_end == std::string::npos ? "" : name.substr(0, parent_end)).c_str(),
+               stdout);
+    return std::fflush(stdout) == 0 ? kExitOk : kExitFailed;
+  }
+  std::string what = error.what();
+  const bool no_command = error.get_name() == "RequiredError" && command->get_require_subcommand_min() > 0;
+  if (const auto rest = app.remaining(true); no_command && !rest.empty()) {
+    what = (rest.front().starts_with('-') ? "unknown option: " : "unknown command: ") + rest.front();
+  }
+  std::fprintf(stderr, "outboxctl: %s\nSee: %s --help\n", escape_control(what).c_str(),
+               escape_control(name).c_str());
+  return kExitUsage;
+}
+
+// Box drawing is not used, but names and payloads may be any language: libsmartcols counts columns by the
+// locale.
+void use_utf8() {
+  std::setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report_parse_error(app, error);
+  }
+  try {
+    return session.action();
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "outboxctl: %s\n", failure.what());
+    return failure.exit_code;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "outboxctl: %s\n", escape_control(error.what()).c_str());
+    return kExitFailed;
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  use_utf8();
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  CLI::App app("Look at and steer outboxd, the event delivery daemon.", "outboxctl");
+  app.formatter(std::make_shared<HelpFormatter>());  // inherited by the commands
+  app.require_subcommand(1);
+  app.footer(
+      "Exit status: 0 ok, 1 failed or partly done, 2 usage, 3 not found, 4 refused, 5 daemon unreachable, 78 "
+      "configuration.\n"
+      "Start with: outboxctl status");
+  GlobalOptions options;
+  Session session(options);
+  add_global_options(app, options);
+  add_status(app, session);
+  add_failures(app, session);
+  add_tail(app, session);
+  add_event(app, session);
+  add_endpoint(app, session);
+  add_delivery(app, session);
+  add_db(app, session);
+  add_config(app, session);
+  add_version(app, session);
+  add_listen(app, session);
+  add_signature(app, session);
+  return run_parsed(app, session, argc, argv);
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,54 @@
+// What every command is given: the global options as parsed, the API, and where its words go. Data goes to
+// stdout, messages to stderr.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctl/api_client.h"
+#include "ctl/output.h"
+
+namespace outboxd::ctl {
+
+struct GlobalOptions {
+  std::optional<std::string> socket, url, token_file;
+  std::string format = "table";
+  std::string color = "auto";
+  bool quiet = false;
+};
+
+class Session {
+ public:
+  explicit Session(const GlobalOptions& options) : options_(options) {}
+
+  // What the chosen command does, set while parsing and run after it. The answer is the exit status.
+  std::function<int()> action;
+
+  // Connects at its first call. Throws Failure (usage) for options that contradict each other or name nothing
+  // usable.
+  ApiClient& api();
+  Style style() const;
+  Format format() const;
+  bool quiet() const { return options_.quiet; }
+
+  void print(const std::string& text) const;    // data
+  void note(const std::string& message) const;  // a line on stderr, unless --quiet
+  void warn(const std::string& message) const;  // a line on stderr in any case
+  // One JSON object: as JSON, as its id, or as `fields`.
+  void print_object(const Json& object, const Fields& fields, const std::string& id_member = "id") const;
+  void print_rows(const std::vector<Column>& columns, const std::vector<Json>& rows,
+                  const Json& next_cursor = nullptr, const std::string& id_member = "id") const;
+  // Asks on the terminal. Without one, throws Failure (usage) that asks for --yes.
+  bool confirm(const std::string& question) const;
+  static bool can_ask();
+  bool shows_progress() const;
+
+ private:
+  const GlobalOptions& options_;
+  std::unique_ptr<ApiClient> api_;
+};
+
+}  // namespace outboxd::ctl

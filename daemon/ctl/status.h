@@ -1,0 +1,17 @@
+// `status` and `db info`: what GET /v1/status tells, judged and laid out. Pure.
+#pragma once
+
+#include "ctl/output.h"
+
+namespace outboxd::ctl {
+
+// Due deliveries go out at once while all is well: this much behind is trouble.
+inline constexpr std::int64_t kOverdueSeconds = 60;
+
+// Why an operator should look, or nullopt when all is well: overdue deliveries, disabled endpoints. Dead
+// letters alone are history.
+std::optional<std::string> why_unhealthy(const Json& status);
+std::string render_status(const Json& status, const Style& style);
+Fields database_fields(const Json& status);
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,140 @@
+// `status`, and `db info` from the same answer.
+#include <unistd.h>
+
+#include <memory>
+
+#include "ctl/commands.h"
+#include "ctl/interrupt.h"
+#include "ctl/status.h"
+
+namespace outboxd::ctl {
+
+namespace {
+
+constexpr Millis kWatchInterval = std::chrono::seconds(2);
+
+std::int64_t number(const Json& object, const char* name) {
+  const auto it = object.is_object() ? object.find(name) : object.end();
+  return it != object.end() && it->is_number() ? it->get<std::int64_t>() : 0;
+}
+
+Json part(const Json& object, const char* name) {
+  return object.is_object() ? object.value(name, Json::object()) : Json::object();
+}
+
+// "pending 12, dead 0": each member of an object of counts.
+std::string counts(const Json& object) {
+  std::string text;
+  for (const auto& [name, value] : object.items())
+    text += (text.empty() ? "" : ", ") + name + " " + dump(value);
+  return text.empty() ? "-" : text;
+}
+
+struct Options {
+  bool watch = false;
+  bool exit_code = false;
+};
+
+int judge(Session& session, const Json& status, bool exit_code) {
+  const auto why = exit_code ? why_unhealthy(status) : std::nullopt;
+  if (why) session.note(*why);
+  return why ? kExitFailed : kExitOk;
+}
+
+int run_status(Session& session, const Options& options) {
+  if (session.format() == Format::kId) {
+    throw Failure(kExitUsage, "--output: a status has no id; use table, json or jsonl");
+  }
+  if (options.watch) hold_interrupts();
+  for (;;) {
+    const Json status = session.api().get("/v1/status");
+    const Style style = session.style();
+    std::string text;
+    if (style.format == Format::kTable || style.format == Format::kWide) {
+      text = render_status(status, style);
+      if (options.watch && ::isatty(STDOUT_FILENO)) text.insert(0, "\033[H\033[2J");
+    } else {
+      text = render_json(status, style.format == Format::kJson);
+    }
+    session.print(text);
+    if (!options.watch || wait_for_interrupt(kWatchInterval))
+      return judge(session, status, options.exit_code);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> why_unhealthy(const Json& status) {
+  if (const auto age = number(status, "oldest_due_age_seconds"); age > kOverdueSeconds) {
+    return "the oldest due delivery waits since " + coarse_duration(std::chrono::seconds(age));
+  }
+  if (const auto disabled = number(part(status, "endpoints"), "disabled"); disabled > 0) {
+    return std::to_string(disabled) + (disabled == 1 ? " endpoint is disabled" : " endpoints are disabled");
+  }
+  return std::nullopt;
+}
+
+Fields database_fields(const Json& status) {
+  const Json store = part(status, "store");
+  return {{"url", {member_text(store, "url")}},
+          {"database", {bytes_text(number(store, "database_bytes"))}},
+          {"wal", {bytes_text(number(store, "wal_bytes"))}},
+          {"schema version", {member_text(store, "schema_version")}}};
+}
+
+std::string render_status(const Json& status, const Style& style) {
+  const Json deliveries = part(status, "deliveries");
+  const Json store = part(status, "store");
+  const auto why = why_unhealthy(status);
+  const auto started = parse_time(member_text(status, "started_at"));
+  Fields fields{
+      {"outboxd",
+       {member_text(status, "version") + (started ? ", up " + coarse_duration(style.now - *started) : "")}},
+      {"health", {why.value_or("ok"), why ? Tint::kBad : Tint::kGood}},
+      {"deliveries", {counts(deliveries)}},
+      {"in flight", {member_text(status, "in_flight")}},
+      {"oldest due", {coarse_duration(std::chrono::seconds(number(status, "oldest_due_age_seconds")))}},
+      {"events", {member_text(status, "events")}},
+      {"endpoints", {counts(part(status, "endpoints"))}},
+      {"store",
+       {member_text(store, "url") + ", " + bytes_text(number(store, "database_bytes")) + " and " +
+        bytes_text(number(store, "wal_bytes")) + " WAL"}},
+      {"listening", {member_text(status, "listeners")}}};
+  if (const auto rejected = number(status, "outbox_rejected"); rejected > 0) {
+    fields.push_back({"rejected rows",
+                      {std::to_string(rejected) + ", see: outboxctl event list --rejected", Tint::kWarn}});
+  }
+  std::string text = render_fields(fields, style);
+  const Json worst = status.is_object() ? status.value("worst_endpoints", Json::array()) : Json::array();
+  if (!worst.is_array() || worst.empty()) return text;
+  const std::vector<Json> rows(worst.begin(), worst.end());
+  const std::vector<Column> columns{
+      column("WORST ENDPOINTS", "endpoint"), column("NAME", "name"), number_column("IN FLIGHT", "in_flight"),
+      number_column("FAILURES IN A ROW", "consecutive_failures"), column("LAST ERROR", "last_error")};
+  return text + "\n" + render_table(columns, rows, style);
+}
+
+void add_status(CLI::App& app, Session& session) {
+  CLI::App* command = add_command(app, "status", "How the daemon is doing", "outboxctl status --watch");
+  command->group(kLook);
+  auto o = std::make_shared<Options>();
+  command->add_flag("--watch", o->watch, "Again every 2 seconds until Ctrl-C");
+  command->add_flag("--exit-code", o->exit_code,
+                    "Exit status 1 when deliveries are over 60s late or an endpoint is disabled");
+  command->callback([&session, o] { session.action = [&session, o] { return run_status(session, *o); }; });
+}
+
+void add_db(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "db", "info");
+  group->group(kRun);
+  CLI::App* command = add_command(*group, "info", "The database: where, how large, which schema");
+  command->callback([&session] {
+    session.action = [&session] {
+      const Json status = session.api().get("/v1/status");
+      session.print_object(part(status, "store"), database_fields(status), "url");
+      return kExitOk;
+    };
+  });
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,466 @@
+// outboxctl as its users run it, against an API that the test prepared.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "ctl/fake_api.h"
+#include "ctl/program.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+const std::string kEvt = kEvent;
+const std::string kEp = kEndpoint;
+
+Ended run(const FakeApi& api, Arguments arguments, const std::string& input = "") {
+  arguments.insert(arguments.begin(), {"--url", api.url()});
+  return outboxctl(arguments, input);
+}
+
+Json page(const std::vector<Json>& rows, const Json& next = nullptr) {
+  return {{"data", rows}, {"next_cursor", next}};
+}
+
+Json accepted() {
+  return {{"id", kEvt}, {"created_at", "2026-11-23T15:00:00.000Z"}, {"deliveries", 2}, {"duplicate", false}};
+}
+
+Json status_body() {
+  return {{"version", "0.1.0"},
+          {"started_at", "2026-11-23T15:00:00.000Z"},
+          {"store",
+           {{"url", "sqlite:///x.db"}, {"database_bytes", 2048}, {"wal_bytes", 0}, {"schema_version", 1}}},
+          {"deliveries", {{"pending", 3}, {"delivered", 1}, {"dead", 2}, {"discarded", 0}}},
+          {"in_flight", 1},
+          {"events", 4},
+          {"outbox_rejected", 1},
+          {"oldest_due_age_seconds", 0.5},
+          {"endpoints", {{"active", 1}, {"paused", 0}, {"disabled", 0}}},
+          {"worst_endpoints",
+           {{{"endpoint", kEp},
+             {"name", "shop\x1b[2J"},
+             {"in_flight", 1},
+             {"consecutive_failures", 9},
+             {"last_error", "timeout"}}}},
+          {"listeners", {"unix:/run/x"}}};
+}
+
+}  // namespace
+
+TEST_CASE("the exit status follows the answer") {
+  FakeApi api;
+  const std::string path = "GET /v1/events/" + kEvt;
+  CHECK(run(api, {"event", "show", kEvt}).exit_code == 3);
+  for (const auto& [status, code] : {std::pair{403, 4}, {409, 4}, {422, 4}, {500, 1}, {503, 1}}) {
+    FakeApi fresh;
+    fresh.answer(path, status, refusal(status, "Title", "detail"));
+    const Ended outcome = run(fresh, {"event", "show", kEvt});
+    CAPTURE(status);
+    CHECK(outcome.exit_code == code);
+    CHECK(outcome.err == "outboxctl: Title: detail\n");
+    CHECK(outcome.out.empty());
+  }
+}
+
+TEST_CASE("an unreachable daemon is exit status 5 and says where it was looked for") {
+  const Ended socket = outboxctl({"--socket", "/nonexistent/admin.sock", "status"});
+  CHECK(socket.exit_code == 5);
+  CHECK(socket.err.find("unix:/nonexistent/admin.sock: No such file or directory") != std::string::npos);
+  CHECK(outboxctl({"status"}, "", {"OUTBOXD_SOCKET=/nonexistent/s"}).err.find("/nonexistent/s") !=
+        std::string::npos);
+  CHECK(outboxctl({"--url", "http://127.0.0.1:1", "status"}).exit_code == 5);
+}
+
+TEST_CASE("an answer that is not JSON, or no list, is a failure and not a crash") {
+  FakeApi api;
+  api.answer_bytes("GET /v1/status", 200, "text/html", "<html>");
+  CHECK(run(api, {"status"}).exit_code == 1);
+  api.answer("GET /v1/events?limit=50", 200, Json::array());
+  CHECK(run(api, {"event", "list"}).exit_code == 1);
+}
+
+TEST_CASE("answers of the wrong shape are shown as far as they go") {
+  FakeApi api;
+  for (const Json& body :
+       {Json(nullptr), Json(7), Json("x"), Json::array({1, Json::object()}), Json::object(),
+        Json{{"deliveries", "x"},
+             {"store", 3},
+             {"worst_endpoints", {1}},
+             {"id", {1}},
+             {"attempt_list", {1, nullptr}}}}) {
+    FakeApi fresh;
+    CAPTURE(dump(body));
+    fresh.answer("GET /v1/status", 200, body);
+    fresh.answer("GET /v1/events/" + kEvt, 200, body);
+    fresh.answer("GET /v1/deliveries/" + delivery_id_text(1), 200, body);
+    fresh.answer("GET /v1/endpoints/" + kEp + "/secrets", 200, body);
+    for (const Arguments& line : {Arguments{"status"}, Arguments{"event", "show", kEvt},
+                                  Arguments{"delivery", "show", delivery_id_text(1)},
+                                  Arguments{"delivery", "attempts", delivery_id_text(1)},
+                                  Arguments{"endpoint", "secret", "list", kEp}}) {
+      const Ended outcome = run(fresh, line);
+      CHECK(outcome.exit_code <= 1);
+    }
+  }
+}
+
+TEST_CASE("the token file goes along as a bearer token") {
+  FakeApi api;
+  api.answer("GET /v1/status", 200, status_body());
+  const TemporaryFile token("secret-token\n");
+  CHECK(run(api, {"--token-file", token.path(), "status"}).exit_code == 0);
+  CHECK(api.last().authorization == "Bearer secret-token");
+  CHECK(outboxctl({"status"}, "", {"OUTBOXD_URL=" + api.url(), "OUTBOXD_TOKEN_FILE=" + token.path()})
+            .exit_code == 0);
+  CHECK(api.last().authorization == "Bearer secret-token");
+  const TemporaryFile forged("a\r\nX-Other: b");
+  CHECK(run(api, {"--token-file", forged.path(), "status"}).exit_code == 2);
+}
+
+TEST_CASE("the daemon is spoken to over a Unix socket, whatever proxy the environment names") {
+  const std::string socket = "/tmp/outboxctl-test-" + std::to_string(::getpid()) + ".sock";
+  ::unlink(socket.c_str());
+  {
+    FakeApi api(socket);
+    api.answer("GET /v1/status", 200, status_body());
+    const Ended outcome = outboxctl(
+        {"status"}, "",
+        {"OUTBOXD_SOCKET=" + socket, "http_proxy=http://127.0.0.1:1", "ALL_PROXY=http://127.0.0.1:1"});
+    CHECK(outcome.exit_code == 0);
+    CHECK(outcome.out.find("pending 3") != std::string::npos);
+  }
+  ::unlink(socket.c_str());
+}
+
+TEST_CASE("status tells the state in words, escapes names, and judges with --exit-code") {
+  FakeApi api;
+  api.answer("GET /v1/status", 200, status_body());
+  const Ended outcome = run(api, {"status", "--exit-code"});
+  CHECK(outcome.exit_code == 0);
+  for (const char* word : {"pending 3", "dead 2", "sqlite:///x.db", "2.0 KiB", "shop\\x1b[2J",
+                           "event list --rejected", "unix:/run/x"}) {
+    CAPTURE(word);
+    CHECK(outcome.out.find(word) != std::string::npos);
+  }
+  Json late = status_body();
+  late["oldest_due_age_seconds"] = 7200;
+  FakeApi other;
+  other.answer("GET /v1/status", 200, late);
+  CHECK(run(other, {"status"}).exit_code == 0);
+  CHECK(run(other, {"status", "--exit-code"}).exit_code == 1);
+  CHECK(Json::parse(run(other, {"status", "-o", "json"}).out) == late);
+  CHECK(run(other, {"db", "info"}).out.find("schema version  1") != std::string::npos);
+}
+
+TEST_CASE("an event is sent with exactly the bytes given") {
+  FakeApi api;
+  api.answer("POST /v1/events", 202, accepted());
+  const std::string payload = "{\"b\":1.10,\"a\":12345678901234567890,\"ü\":\"\\u00e9\"}";
+  const Ended outcome = run(api, {"event", "send", "order.paid", "--data", payload, "--idempotency-key", "k",
+                                  "--delay", "5m", "--header", "X-A: 1", "--header", "X-B:2", "-o", "id"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.out == kEvt + "\n");
+  CHECK(api.last().content_type == "application/json");
+  CHECK(api.last().body ==
+        "{\"type\":\"order.paid\",\"payload\":" + payload +
+            ",\"idempotency_key\":\"k\",\"delay\":\"5m\",\"headers\":{\"X-A\":\"1\",\"X-B\":\"2\"}}");
+}
+
+TEST_CASE("a payload comes from stdin or a file as well, and a value may begin with a dash") {
+  FakeApi api;
+  api.answer("POST /v1/events", 202, accepted());
+  CHECK(run(api, {"event", "send", "a", "-"}, "[1.0]\n").exit_code == 0);
+  CHECK(api.last().body == "{\"type\":\"a\",\"payload\":[1.0]}");
+  const TemporaryFile file("{\"x\": 1}");
+  CHECK(run(api, {"event", "send", "a", "--data-file", file.path()}).exit_code == 0);
+  CHECK(api.last().body == "{\"type\":\"a\",\"payload\":{\"x\": 1}}");
+  CHECK(run(api, {"event", "send", "a", "--data", "-1.50"}).exit_code == 0);
+  CHECK(api.last().body == "{\"type\":\"a\",\"payload\":-1.50}");
+  CHECK(run(api, {"event", "send", "a", "-", "--content-type", "text/plain"}, "hi\n").exit_code == 0);
+  CHECK(api.last().body == "{\"type\":\"a\",\"payload_base64\":\"aGkK\",\"content_type\":\"text/plain\"}");
+}
+
+TEST_CASE("a refused event names its fields") {
+  FakeApi api;
+  api.answer("POST /v1/events", 422,
+             refusal(422, "Invalid event", "1 field is wrong",
+                     Json::array({{{"pointer", "/ttl"}, {"detail", "is before\x1b deliver_at"}}})));
+  const Ended outcome = run(api, {"event", "send", "a", "--data", "1"});
+  CHECK(outcome.exit_code == 4);
+  CHECK(outcome.err == "outboxctl: Invalid event: 1 field is wrong\n  /ttl: is before\\x1b deliver_at\n");
+}
+
+TEST_CASE(
+    "a batch goes in requests of 1,000 lines, and a refused one names the lines and what was accepted "
+    "before") {
+  FakeApi api;
+  Json data = Json::array();
+  for (int i = 0; i < 1000; ++i) data.push_back(accepted());
+  api.answer("POST /v1/events", 202, {{"data", data}});
+  api.answer("POST /v1/events", 422,
+             refusal(422, "Invalid event", "wrong",
+                     Json::array({{{"pointer", "/1/type"}, {"detail", "is missing"}}})));
+  std::string lines;
+  for (int i = 0; i < 1002; ++i) lines += "{\"type\":\"a\",\"payload\":1.0}\n";
+  const Ended outcome = run(api, {"event", "send", "--batch", "-", "-o", "id"}, lines);
+  CHECK(outcome.exit_code == 1);  // partly done
+  CHECK(std::count(outcome.out.begin(), outcome.out.end(), '\n') == 1000);
+  CHECK(outcome.err.find("1000 events accepted, then lines 1001 to 1002") != std::string::npos);
+  CHECK(outcome.err.find("line 1002: /type: is missing") != std::string::npos);
+  REQUIRE(api.asked().size() == 2);
+  CHECK(api.asked()[0].content_type == "application/x-ndjson");
+  CHECK(api.asked()[0].body + api.asked()[1].body == lines);
+}
+
+TEST_CASE("a busy daemon is asked again for the same batch") {
+  FakeApi api;
+  api.answer("POST /v1/events", 503, refusal(503, "Unavailable", "busy"));
+  api.answer("POST /v1/events", 202, {{"data", Json::array({accepted()})}});
+  const Ended outcome = run(api, {"event", "send", "--batch", "-"}, "{\"type\":\"a\",\"payload\":1}\n");
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.out == "1 events accepted\n");
+  CHECK(api.asked().size() == 2);
+}
+
+TEST_CASE("lists follow cursors up to the limit and say when there is more") {
+  FakeApi api;
+  api.answer("GET /v1/deliveries?state=dead&limit=3", 200, page({delivery_row(1, "dead", "timeout")}, "c 1"));
+  api.answer("GET /v1/deliveries?state=dead&limit=2&cursor=c%201", 200,
+             page({delivery_row(2, "dead"), delivery_row(3, "dead")}, "c2"));
+  const Ended outcome = run(api, {"delivery", "list", "--state", "dead", "--limit", "3"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(std::count(outcome.out.begin(), outcome.out.end(), '\n') == 4);
+  CHECK(outcome.out.find("dead (exhausted)") != std::string::npos);
+  CHECK(outcome.err.find("--cursor c2") != std::string::npos);
+  CHECK(run(api, {"delivery", "list", "--state", "dead", "--limit", "3", "-o", "id"}).out ==
+        delivery_id_text(1) + "\n" + delivery_id_text(2) + "\n" + delivery_id_text(3) + "\n");
+  CHECK(Json::parse(run(api, {"-q", "delivery", "list", "--state", "dead", "--limit", "3", "-o", "json"})
+                        .out)["next_cursor"] == "c2");
+}
+
+TEST_CASE("a cursor that does not move ends the list") {
+  FakeApi api;
+  api.answer("GET /v1/events?limit=50", 200, page({}, "same"));
+  api.answer("GET /v1/events?limit=50&cursor=same", 200, page({}, "same"));
+  CHECK(run(api, {"event", "list"}).exit_code == 0);
+  CHECK(api.asked().size() == 2);
+}
+
+TEST_CASE("an event is shown with its deliveries, its payload byte for byte") {
+  FakeApi api;
+  Json event = {{"id", kEvt},
+                {"type", "order.paid"},
+                {"tenant", ""},
+                {"deliveries", {delivery_row(1, "dead", "http_5xx", 10)}}};
+  api.answer("GET /v1/events/" + kEvt, 200, event);
+  const Ended outcome = run(api, {"event", "show", kEvt});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.out.find("order.paid") != std::string::npos);
+  CHECK(outcome.out.find("dead (exhausted)") != std::string::npos);
+  const std::string bytes("\x00\x1b\xff{\"a\":1.10}\r\n", 14);
+  api.answer_bytes("GET /v1/events/" + kEvt + "/payload", 200, "application/octet-stream", bytes);
+  CHECK(run(api, {"event", "payload", kEvt}).out == bytes);
+}
+
+TEST_CASE("an endpoint is added with what was asked for, and its secret shown") {
+  FakeApi api;
+  api.answer("POST /v1/endpoints", 201,
+             {{"id", kEp}, {"url", "https://e.example/h"}, {"state", "active"}, {"secret", "whsec_abc"}});
+  const TemporaryFile secret("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n");
+  const Ended outcome =
+      run(api, {"endpoint", "add", "https://e.example/h", "--name", "shop", "--types", "order.*,invoice.**",
+                "--retry-schedule", "0s,5s", "--metadata", "{\"n\":1.10}", "--secret-file", secret.path(),
+                "--header", "X-A:1", "--max-in-flight", "4", "--timeout", "10s"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.out.find("whsec_abc") != std::string::npos);
+  CHECK(outcome.err.find("this once") != std::string::npos);
+  CHECK(api.last().body ==
+        "{\"url\":\"https://e.example/h\",\"name\":\"shop\",\"types\":[\"order.*\",\"invoice.**\"],"
+        "\"secret\":\"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\",\"headers\":{\"X-A\":\"1\"},"
+        "\"timeout\":\"10s\","
+        "\"retry_schedule\":[\"0s\",\"5s\"],\"max_in_flight\":4,\"metadata\":{\"n\":1.10}}");
+}
+
+TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed") {
+  FakeApi api;
+  const std::string path = "/v1/endpoints/" + kEp;
+  const Json endpoint = {{"id", kEp}, {"state", "active"}};
+  api.answer("PATCH " + path, 200, endpoint);
+  api.answer("POST " + path + "/pause", 200, endpoint);
+  api.answer("POST " + path + "/resume", 200, endpoint);
+  api.answer_bytes("DELETE " + path, 204, "", "");
+  CHECK(run(api, {"endpoint", "set", kEp, "--url", "https://x.example/"}).exit_code == 0);
+  CHECK(api.last().body == "{\"url\":\"https://x.example/\"}");
+  CHECK(run(api, {"endpoint", "disable", kEp}).exit_code == 0);
+  CHECK(api.last().body == "{\"state\":\"disabled\"}");
+  CHECK(run(api, {"endpoint", "enable", kEp}).exit_code == 0);
+  CHECK(api.last().body == "{\"state\":\"active\"}");
+  for (const char* action : {"pause", "resume", "remove"})
+    CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+  CHECK(api.last().method == "DELETE");
+}
+
+TEST_CASE("a test of an endpoint succeeds when the subscriber accepts") {
+  for (const auto& [outcome_word, code] : {std::pair{"success", 0}, {"http_5xx", 1}}) {
+    FakeApi api;
+    api.answer(
+        "POST /v1/endpoints/" + kEp + "/test", 200,
+        {{"attempt",
+          {{"id", "att_1"}, {"outcome", outcome_word}, {"status", 200}, {"response_body", "a\x1b[0m"}}}});
+    const Ended outcome = run(api, {"endpoint", "test", kEp});
+    CHECK(outcome.exit_code == code);
+    CHECK(outcome.out.find("a\\x1b[0m") != std::string::npos);
+  }
+}
+
+TEST_CASE("secrets are listed cut, revealed on request and rotated with an overlap") {
+  FakeApi api;
+  const std::string path = "/v1/endpoints/" + kEp + "/secrets";
+  api.answer("GET " + path, 200, {{"data", {{{"hint", "whsec_…abcd"}, {"kind", "v1"}}}}});
+  api.answer("GET " + path + "?reveal=true", 200,
+             {{"data", {{{"secret", "whsec_full"}, {"hint", "x"}, {"kind", "v1"}}}}});
+  api.answer("POST " + path + "/rotate", 200,
+             {{"secret", "whsec_new"}, {"expires_previous_at", "2026-11-24T15:00:00.000Z"}});
+  CHECK(run(api, {"endpoint", "secret", "list", kEp}).out.find("whsec_…abcd") != std::string::npos);
+  CHECK(run(api, {"endpoint", "secret", "reveal", kEp, "-o", "id"}).out == "whsec_full\n");
+  CHECK(run(api, {"endpoint", "secret", "rotate", kEp, "--overlap", "1h"}).out.find("whsec_new") !=
+        std::string::npos);
+  CHECK(api.last().body == "{\"overlap\":\"1h\"}");
+}
+
+TEST_CASE("a delivery is shown with its attempts and the last answer, escaped") {
+  FakeApi api;
+  Json delivery = delivery_row(1, "dead", "http_5xx", 1);
+  delivery["attempt_list"] = {
+      {{"id", "att_1"},
+       {"number", 1},
+       {"started_at", "2026-11-23T15:00:00.000Z"},
+       {"timings",
+        {{"dns_ms", 0}, {"connect_ms", 1}, {"tls_ms", nullptr}, {"first_byte_ms", 7}, {"total_ms", 9}}},
+       {"outcome", "http_5xx"},
+       {"status", 503},
+       {"error", "HTTP 503"},
+       {"response_body", "sorry\x1b]0;x\x07"}}};
+  api.answer("GET /v1/deliveries/" + delivery_id_text(1), 200, delivery);
+  const Ended outcome = run(api, {"delivery", "show", delivery_id_text(1)});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.out.find("9 ms") != std::string::npos);
+  CHECK(outcome.out.find("sorry\\x1b]0;x\\x07") != std::string::npos);
+  CHECK(outcome.out.find('\x1b') == std::string::npos);
+  CHECK(run(api, {"delivery", "attempts", delivery_id_text(1), "-o", "id"}).out == "att_1\n");
+}
+
+TEST_CASE("retrying ids goes on after a refusal and is then a partial failure") {
+  FakeApi api;
+  api.answer("POST /v1/deliveries/" + delivery_id_text(1) + "/retry", 200, delivery_row(1, "pending"));
+  api.answer("POST /v1/deliveries/" + delivery_id_text(2) + "/retry", 409,
+             refusal(409, "Conflict", "it is pending"));
+  api.answer("POST /v1/deliveries/" + delivery_id_text(3) + "/retry", 200, delivery_row(3, "pending"));
+  const Ended outcome = run(api, {"retry", delivery_id_text(1), delivery_id_text(2), delivery_id_text(3)});
+  CHECK(outcome.exit_code == 1);
+  CHECK(outcome.out == "2 retried\n");
+  CHECK(outcome.err.find(delivery_id_text(2) + ": Conflict: it is pending") != std::string::npos);
+  CHECK(run(api, {"retry", delivery_id_text(2)}).exit_code == 4);
+  CHECK(run(api, {"delivery", "retry", delivery_id_text(9)}).exit_code == 3);
+  CHECK(run(api, {"delivery", "retry", delivery_id_text(1)}).exit_code == 0);
+}
+
+TEST_CASE("retrying an event retries its dead deliveries") {
+  FakeApi api;
+  CHECK(run(api, {"retry", kEvt}).exit_code == 3);
+  api.answer("GET /v1/events/" + kEvt, 200, {{"id", kEvt}});
+  api.answer("GET /v1/deliveries?event=" + kEvt + "&state=dead&limit=250", 200,
+             page({delivery_row(4, "dead")}));
+  api.answer("POST /v1/deliveries/" + delivery_id_text(4) + "/retry", 200, delivery_row(4, "pending"));
+  CHECK(run(api, {"retry", kEvt}).out == "1 retried\n");
+}
+
+TEST_CASE(
+    "retrying by filter counts first, changes what was counted, the oldest first, and --dry-run changes "
+    "nothing") {
+  FakeApi api;
+  const std::string path = "GET /v1/deliveries?state=dead&type=order.paid&limit=250";
+  api.answer(path, 200, page({delivery_row(3, "dead"), delivery_row(2, "dead")}, "c"));
+  api.answer("GET /v1/deliveries?state=dead&type=order.paid&limit=248&cursor=c", 200,
+             page({delivery_row(1, "dead")}));
+  for (int i = 1; i <= 3; ++i)
+    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
+  const Ended counted = run(api, {"delivery", "retry", "--type", "order.paid", "--dry-run"});
+  CHECK(counted.exit_code == 0);
+  CHECK(counted.out == "3 deliveries (dead) match\n");
+  CHECK(api.asked().size() == 2);
+  const Ended done = run(api, {"delivery", "retry", "--type", "order.paid", "--yes"});
+  CHECK(done.exit_code == 0);
+  CHECK(done.out == "3 retried\n");
+  REQUIRE(api.asked().size() == 7);
+  CHECK(api.asked()[4].target == "/v1/deliveries/" + delivery_id_text(1) + "/retry");
+}
+
+TEST_CASE("failures are gathered from dead and retrying deliveries") {
+  FakeApi api;
+  api.answer("GET /v1/deliveries?state=dead&limit=250", 200,
+             page({delivery_row(1, "dead", "http_5xx"), delivery_row(2, "dead", "timeout")}));
+  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200,
+             page({delivery_row(3, "pending", "timeout")}));
+  const Ended outcome = run(api, {"failures", "-o", "jsonl"});
+  CHECK(outcome.exit_code == 0);
+  const Json first = Json::parse(outcome.out.substr(0, outcome.out.find('\n')));
+  CHECK(first["group"] == "timeout");
+  CHECK(first["dead"] == 1);
+  CHECK(first["retrying"] == 1);
+  CHECK(run(api, {"failures", "--by", "endpoint"}).out.find(kEp) != std::string::npos);
+}
+
+TEST_CASE("tail shows a change once and ends well on Ctrl-C") {
+  FakeApi api;
+  const std::string all = "GET /v1/deliveries?limit=250";
+  api.answer(all, 200, page({delivery_row(1, "pending", nullptr, 0)}));
+  api.answer(all, 200, page({delivery_row(1, "pending", "timeout", 1)}));
+  api.answer(all, 200, page({delivery_row(1, "delivered", nullptr, 2)}));
+  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200, page({}));
+  RunningOutboxctl tail({"--url", api.url(), "tail"});
+  CHECK(tail.read_line().find("failed (timeout)") != std::string::npos);
+  CHECK(tail.read_line().find("delivered") != std::string::npos);
+  CHECK(tail.interrupt() == 0);
+}
+
+TEST_CASE("signatures are made and verified without the daemon, and any change is noticed") {
+  const TemporaryFile secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+  const TemporaryFile body("{\"test\": 2432232314}");
+  // The example of the Standard Webhooks libraries' own tests.
+  const Ended made =
+      outboxctl({"signature", "sign", "--secret-file", secret.path(), "--id", "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                 "--timestamp", "1614265330", "--data-file", body.path()});
+  CHECK(made.exit_code == 0);
+  CHECK(made.out == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\n");
+  const auto verify = [&](const std::string& signature, const std::string& data,
+                          const std::string& tolerance) {
+    return outboxctl(
+        {"signature", "verify", "--secret-file", secret.path(), "--id", "msg_p5jXN8AQM9LWM0D4loKWxJek",
+         "--timestamp", "1614265330", "--signature", signature, "--tolerance", tolerance},
+        data);
+  };
+  const std::string data = "{\"test\": 2432232314}";
+  const std::string signature = made.out.substr(0, made.out.size() - 1);
+  CHECK(verify(signature, data, "3650d").exit_code == 0);
+  CHECK(verify(signature, data, "5m").exit_code == 1);  // signed years ago
+  CHECK(verify(signature, data + " ", "3650d").exit_code == 1);
+}
+
+TEST_CASE("the configuration is checked with status 78 for errors, and shown with its origins") {
+  const TemporaryFile good("[policy]\nallow_http = true\n");
+  const TemporaryFile bad("[policy]\nallow_htp = true\n[log]\nlevel = 3\n");
+  CHECK(outboxctl({"config", "check", "--config", good.path()}).exit_code == 0);
+  const Ended outcome = outboxctl({"config", "check", "--config", bad.path()});
+  CHECK(outcome.exit_code == 78);
+  CHECK(outcome.err.find(bad.path() + ":2:") != std::string::npos);
+  CHECK(outcome.err.find("2 errors") != std::string::npos);
+  CHECK(outboxctl({"config", "check", "--config", "/nonexistent"}).exit_code == 78);
+  const Ended shown = outboxctl({"config", "show", "--origin", "--config", good.path()});
+  CHECK(shown.exit_code == 0);
+  CHECK(shown.out.find("allow_http = true  # " + good.path() + ":2") != std::string::npos);
+  CHECK(outboxctl({"config", "show", "--config", good.path(), "-o", "jsonl"})
+            .out.find("\"key\":\"policy.allow_http\"") != std::string::npos);
+}
