@@ -1,0 +1,265 @@
+#include "app/app.h"
+
+#include <pthread.h>
+#include <sys/signalfd.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <future>
+
+#include "api/auth.h"
+#include "api/routes.h"
+#include "app/listeners.h"
+#include "app/options.h"
+#include "ingest/outbox_watcher.h"
+#include "maintenance/removed_endpoints.h"
+#include "runtime/service_manager.h"
+#include "store/fail_stop.h"
+#include "store/sqlite/sqlite_store.h"
+#include "version.h"
+
+namespace outboxd {
+namespace {
+
+constexpr Millis kStatusPatience{250};
+constexpr std::size_t kWorstEndpoints = 10;
+constexpr Millis kStuck = std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
+constexpr Millis kHouseInterval = std::chrono::seconds(1);
+
+class App {
+ public:
+  App(const config::Config& config, const config::Sources& sources);
+  int run();
+
+ private:
+  void start();
+  void stop();
+  void reload();
+  void keep_house();
+  api::Context make_context();
+  telemetry::Snapshot snapshot();
+  std::optional<std::string> why_not_healthy() const;
+
+  config::Config config_;
+  const config::Sources& sources_;
+  SystemClock clock_;
+  UuidGenerator ids_{clock_};
+  telemetry::Metrics metrics_;
+  ServiceManager manager_;
+  std::unique_ptr<Store> store_;
+  GroupCommit commits_;
+  EndpointDirectory directory_{commits_};
+  RemovedEndpoints removed_{commits_, clock_};
+  std::shared_ptr<const AddressPolicy> policy_;  // swapped on reload; read through std::atomic_load
+  DeliveryLoop delivery_;
+  Ingest ingest_;
+  OutboxWatcher outbox_;
+  api::ReaderPool readers_;
+  std::shared_ptr<const api::Authenticator> auth_;
+  std::vector<api::Listener> listeners_;
+  api::Context context_;
+  EventLoop api_loop_;
+  api::Front front_;
+  std::thread api_thread_;
+  EventLoop main_loop_;
+  std::atomic<bool> stopping_{false};
+};
+
+GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metrics& metrics) {
+  options.on_commit = [&metrics](std::size_t commands, std::chrono::nanoseconds duration) {
+    metrics.db_transaction("commit", duration, commands);
+  };
+  return options;
+}
+
+std::unique_ptr<Store> open_store(const config::Config& config) {
+  SqliteOptions options;
+  options.path = config.store.path();
+  return open_sqlite_store(options);
+}
+
+App::App(const config::Config& config, const config::Sources& sources)
+    : config_(config),
+      sources_(sources),
+      store_(open_store(config)),
+      commits_(store_->writer(), with_metrics(commit_options(config), metrics_), [](const std::string& what) { fail_stop(what); }),
+      policy_(address_policy(config)),
+      delivery_(*store_, commits_, clock_, ids_, metrics_, policy_, delivery_options(config),
+                [this](const EndpointId& id) {
+                  directory_.set_state(id, EndpointState::kDisabled, "gone", clock_.wall(), [id](const Result<EndpointPtr>&) {
+                    log::warn("endpoint disabled: it answered 410", {{"endpoint", id.to_string()}});
+                  });
+                }),
+      ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config),
+              [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
+      outbox_(*store_, ingest_),
+      readers_([this] { return store_->new_reader(); }),
+      auth_(make_authenticator(config)),
+      listeners_(open_listeners(config)),
+      context_(make_context()),
+      front_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_, front_options(config)) {}
+
+api::Context App::make_context() {
+  api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_};
+  context.store_url = config_.store.url;
+  for (const auto& listener : listeners_) context.listeners.push_back(listener.name);
+  context.started_at = clock_.wall();
+  context.send_test = [this](EndpointPtr endpoint, Event event, std::function<void(Attempt)> done) {
+    delivery_.send_test(std::move(endpoint), std::make_shared<const Event>(std::move(event)), std::move(done));
+  };
+  context.delivery_status = [this] {
+    api::DeliveryStatus answer;
+    const auto status = delivery_.status(kWorstEndpoints, kStatusPatience);
+    if (!status) return answer;
+    answer.in_flight = status->in_flight;
+    answer.oldest_due_age = status->oldest_due_age;
+    for (const auto& lane : status->worst) {
+      answer.worst_endpoints.push_back({lane.endpoint->id, lane.sending, lane.failures, lane.last_error});
+    }
+    return answer;
+  };
+  context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
+  context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
+  context.why_url_refused = [this](const EndpointUrl& url) { return std::atomic_load(&policy_)->why_denied(url); };
+  context.why_not_ready = [this]() -> std::optional<std::string> {
+    if (stopping_) return "stopping";
+    return why_not_healthy();
+  };
+  return context;
+}
+
+std::optional<std::string> App::why_not_healthy() const {
+  if (commits_.since_progress() > kStuck) return "the store's writer makes no progress";
+  if (delivery_.since_progress() > kStuck) return "the delivery loop makes no progress";
+  return std::nullopt;
+}
+
+telemetry::Snapshot App::snapshot() {
+  telemetry::Snapshot snapshot;
+  const StoreStatus store = readers_.lend()->status();
+  snapshot.pending = store.pending;
+  snapshot.delivered = store.delivered;
+  snapshot.dead = store.dead;
+  snapshot.discarded = store.discarded;
+  snapshot.database_bytes = store.database_bytes;
+  snapshot.wal_bytes = store.wal_bytes;
+  if (const auto status = delivery_.status(0, kStatusPatience)) snapshot.in_flight = status->in_flight;
+  for (const auto& endpoint : directory_.all()) {
+    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)), 0});
+  }
+  return snapshot;
+}
+
+void App::start() {
+  directory_.load(store_->new_reader()->all_endpoints());
+  directory_.subscribe([this](EndpointSeq seq, const EndpointPtr& endpoint) {
+    delivery_.endpoint_changed(seq, endpoint);
+    if (!endpoint) removed_.sweep();
+  });
+  metrics_.set_snapshot([this] { return snapshot(); });
+  commits_.start();
+  delivery_.start(directory_.all());
+  outbox_.start();
+  removed_.sweep();
+  front_.start();
+  api_thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "api");
+    api_loop_.run();
+  });
+}
+
+// Nothing new comes in, then nothing new goes out, then everything that happened is committed.
+void App::stop() {
+  stopping_ = true;
+  manager_.stopping("finishing what is under way");
+  log::info("stopping", {{"in_flight_limit", format_duration(config_.delivery.stop_timeout)}});
+  std::promise<void> front_done;
+  api_loop_.post([this, &front_done] {
+    front_.stop_accepting(config_.delivery.stop_timeout, [&front_done] { front_done.set_value(); });
+  });
+  outbox_.stop();
+  delivery_.stop(config_.delivery.stop_timeout);
+  front_done.get_future().wait();
+  commits_.drain();
+  api_loop_.stop();
+  api_thread_.join();
+  log::info("stopped");
+}
+
+void App::reload() {
+  manager_.reloading();
+  const auto loaded = config::load(sources_);
+  metrics_.config_reload(loaded.has_value());
+  if (!loaded) {
+    for (const auto& error : loaded.error()) log::error("reload refused, the old configuration stays", {{"error", error}});
+  } else {
+    config_.policy = loaded->config.policy;
+    config_.retention = loaded->config.retention;
+    config_.log = loaded->config.log;
+    log::configure(config_.log.level, config_.log.format);
+    std::atomic_store(&policy_, address_policy(config_));
+    delivery_.set_policy(std::atomic_load(&policy_));
+    log::info("reloaded: [policy], [retention] and [log]; other sections need a restart");
+  }
+  manager_.ready("serving");
+}
+
+void App::keep_house() {
+  const auto why = why_not_healthy();
+  if (why) log::error("not healthy", {{"error", *why}});
+  if (!why) manager_.watchdog();
+  struct statvfs disk {};
+  const std::string folder = std::filesystem::path(config_.store.path()).parent_path();
+  if (statvfs(folder.c_str(), &disk) == 0) {
+    const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+    ingest_.hold_back(free < config_.retention.free_disk);
+  }
+  main_loop_.call_at(main_loop_.now() + kHouseInterval, [this] { keep_house(); });
+}
+
+sigset_t handled_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+int App::run() {
+  const sigset_t signals = handled_signals();
+  const int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  main_loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) {
+    signalfd_siginfo info{};
+    while (read(fd, &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGHUP) {
+        reload();
+      } else {
+        log::info("signal received", {{"signal", strsignal(static_cast<int>(info.ssi_signo))}});
+        main_loop_.stop();
+      }
+    }
+  });
+  start();
+  keep_house();
+  for (const auto& listener : listeners_) log::info("listening", {{"on", listener.name}});
+  log::info("serving", {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
+  manager_.ready("serving");
+  main_loop_.run();
+  stop();
+  close(fd);
+  return 0;
+}
+
+}  // namespace
+
+int serve(const config::Config& config, const config::Sources& sources) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
+  App app(config, sources);
+  return app.run();
+}
+
+}  // namespace outboxd

@@ -1,0 +1,70 @@
+#include "app/options.h"
+
+#include <algorithm>
+#include <random>
+
+#include "version.h"
+
+namespace outboxd {
+namespace {
+
+std::vector<Network> networks(const std::vector<std::string>& texts) {
+  std::vector<Network> parsed;
+  for (const auto& text : texts) {
+    if (const auto network = Network::parse(text)) parsed.push_back(*network);  // the configuration checked them
+  }
+  return parsed;
+}
+
+}  // namespace
+
+api::Front::Options front_options(const config::Config& config) {
+  api::Front::Options options;
+  options.max_connections = static_cast<std::size_t>(config.limits.connections);
+  options.max_body_bytes = static_cast<std::size_t>(config.limits.request_bytes);
+  options.max_buffered_bytes = std::max(options.max_buffered_bytes, 4 * options.max_body_bytes);
+  options.allowed_hosts = config.listen.allowed_hosts;
+  return options;
+}
+
+DeliveryLoop::Options delivery_options(const config::Config& config) {
+  const auto& delivery = config.delivery;
+  DeliveryLoop::Options options;
+  options.scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
+  options.scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
+  options.scheduler.window = std::max(options.scheduler.window, 2 * options.scheduler.max_in_flight_per_endpoint);
+  options.scheduler.retry_schedule = delivery.retry_schedule;
+  options.scheduler.seed = std::random_device{}();
+  options.request.timeout = delivery.timeout;
+  options.request.connect_timeout = delivery.connect_timeout;
+  options.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
+  options.sender.proxy = delivery.proxy;
+  options.sender.dns_servers = delivery.dns_servers;
+  return options;
+}
+
+Ingest::Options ingest_options(const config::Config& config) {
+  Ingest::Options options;
+  options.limits.event_bytes = static_cast<std::size_t>(config.limits.event_bytes);
+  options.idempotency_window = config.limits.idempotency_window;
+  options.first_wait = config.delivery.retry_schedule.front();
+  return options;
+}
+
+GroupCommit::Options commit_options(const config::Config& config) {
+  GroupCommit::Options options;
+  options.queue = static_cast<std::size_t>(config.limits.queue);
+  return options;
+}
+
+std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config) {
+  return std::make_shared<const AddressPolicy>(AddressPolicy::Options{
+      .allow_http = config.policy.allow_http,
+      .allow_networks = networks(config.policy.allow_networks),
+      .deny_networks = networks(config.policy.deny_networks),
+      .ports = config.policy.ports,
+      .allow_hosts = config.policy.allow_hosts,
+  });
+}
+
+}  // namespace outboxd

@@ -1,0 +1,21 @@
+// From the configuration to each module's Options.
+#pragma once
+
+#include <memory>
+
+#include "api/front.h"
+#include "config/config.h"
+#include "delivery/delivery_loop.h"
+#include "ingest/ingest.h"
+#include "outbound/address_policy.h"
+#include "store/group_commit.h"
+
+namespace outboxd {
+
+api::Front::Options front_options(const config::Config& config);
+DeliveryLoop::Options delivery_options(const config::Config& config);
+Ingest::Options ingest_options(const config::Config& config);
+GroupCommit::Options commit_options(const config::Config& config);
+std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config);
+
+}  // namespace outboxd
