@@ -128,7 +128,7 @@ bool similar(std::string_view wrong, std::string_view right) {
   return edit_distance(wrong, right) <= std::max<std::size_t>(1, (right.size() + 1) / 3);
 }
 
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out.push_back('\\');
@@ -149,24 +149,24 @@ std::string list_text(const List& list, Format format) {
 
 struct ValueText {
   Kind kind;
-  std::string operator()(const std::string& value) const { return quoted(value); }
+  std::string operator()(const std::string& value) const { return toml_string(value); }
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(std::int64_t value) const {
-    return kind == Kind::kSize ? quoted(format_size(value)) : std::to_string(value);
+    return kind == Kind::kSize ? toml_string(format_size(value)) : std::to_string(value);
   }
-  std::string operator()(Millis value) const { return quoted(format_duration(value)); }
-  std::string operator()(const std::vector<std::string>& value) const { return list_text(value, quoted); }
+  std::string operator()(Millis value) const { return toml_string(format_duration(value)); }
+  std::string operator()(const std::vector<std::string>& value) const { return list_text(value, toml_string); }
   std::string operator()(const std::vector<std::uint16_t>& value) const {
     return list_text(value, [](int port) { return std::to_string(port); });
   }
   std::string operator()(const std::vector<Millis>& value) const {
-    return list_text(value, [](Millis d) { return quoted(format_duration(d)); });
+    return list_text(value, [](Millis d) { return toml_string(format_duration(d)); });
   }
   std::string operator()(log::Level value) const {
-    return quoted(kLevelNames[static_cast<std::size_t>(value)]);
+    return toml_string(kLevelNames[static_cast<std::size_t>(value)]);
   }
   std::string operator()(log::Format value) const {
-    return quoted(kFormatNames[static_cast<std::size_t>(value)]);
+    return toml_string(kFormatNames[static_cast<std::size_t>(value)]);
   }
 };
 

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
+#include "store/sqlite/ownership.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
@@ -30,8 +30,7 @@ ForeignCommits::ForeignCommits(const std::string& path, Millis busy_timeout)
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (interrupt_ < 0) throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
-  auto folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const std::string folder = folder_of(path);
   if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
     log::warn("no inotify: commits of other processes are looked for every 5 ms", {{"error", std::strerror(errno)}});
     if (inotify_ >= 0) close(inotify_);

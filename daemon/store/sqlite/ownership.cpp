@@ -39,13 +39,17 @@ std::string owner_of(int fd) {
 
 }  // namespace
 
+std::string folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? std::string(1, '.') : folder.string();
+}
+
 bool is_network_file_system(long type) {
   return std::find(kNetworkTypes.begin(), kNetworkTypes.end(), static_cast<unsigned>(type)) != kNetworkTypes.end();
 }
 
 Ownership::Ownership(const std::string& path) {
-  auto folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const std::string folder = folder_of(path);
   struct statfs fs {};
   if (statfs(folder.c_str(), &fs) != 0) cannot("use the folder", folder);
   if (is_network_file_system(fs.f_type)) {

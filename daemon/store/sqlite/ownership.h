@@ -18,6 +18,9 @@ class Ownership {
   int fd_ = -1;
 };
 
+// The folder that a database is in: where its companions are, and what is watched and synced.
+std::string folder_of(const std::string& path);
+
 // Does a statfs(2) type belong to a file system whose locks or shared memory other machines do not see? SQLite's WAL cannot work there.
 bool is_network_file_system(long type);
 

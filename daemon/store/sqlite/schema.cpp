@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "store/sqlite/ownership.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
@@ -81,8 +82,7 @@ void apply_one(Database& db, const embedded::File& file) {
 }
 
 void sync_folder(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  const File file(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  const File file(folder_of(path), O_RDONLY | O_DIRECTORY);
   if (file.fd() < 0 || fsync(file.fd()) != 0) cannot("sync the folder of", path);
 }
 
