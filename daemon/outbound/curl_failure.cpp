@@ -51,9 +51,9 @@ std::string certificate_text(CURL* easy, std::string_view detail) {
   return detail.empty() ? "certificate could not be verified" : tidy(detail);
 }
 
-Failure timed_out(CURL* easy, bool tls_started, Millis connect_timeout) {
+Failure timed_out(CURL* easy, const Progress& progress, Millis connect_timeout) {
   std::string text = "timed out after " + format_duration(connect_timeout) + " ";
-  text.append(stage_of(easy, tls_started, 0, false));
+  text.append(stage_of(easy, progress));
   return {Outcome::kTimeout, std::move(text)};
 }
 
@@ -63,21 +63,16 @@ std::string or_code(std::string_view detail, CURLcode code) {
 
 }  // namespace
 
-std::string_view stage_of(CURL* easy, bool tls_started, std::size_t body_bytes, bool head_began) {
-  curl_off_t connected = 0, secured = 0, sent = 0;
-  curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
-  curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+std::string_view stage_of(CURL* easy, const Progress& progress) {
+  if (!progress.connected) return progress.tls_started ? "in the TLS handshake" : "connecting";
+  if (progress.head_began) return "reading the response's headers";
+  curl_off_t sent = 0;
   curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-  long opened = 0;
-  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &opened);
-  if (tls_started && secured == 0) return "in the TLS handshake";
-  if (opened > 0 && connected == 0) return "connecting";
-  if (head_began) return "reading the response's headers";
-  if (static_cast<std::size_t>(sent) < body_bytes) return "sending the request";
+  if (static_cast<std::size_t>(sent) < progress.body_bytes) return "sending the request";
   return "waiting for the response";
 }
 
-Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, bool tls_started,
+Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, const Progress& progress,
                    Millis connect_timeout) {
   switch (code) {
     case CURLE_OK:
@@ -85,7 +80,7 @@ Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, bool tls_
     case CURLE_GOT_NOTHING:
       return {Outcome::kProtocol, "the connection was closed before the response was complete"};
     case CURLE_OPERATION_TIMEDOUT:
-      return timed_out(easy, tls_started, connect_timeout);
+      return timed_out(easy, progress, connect_timeout);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
       return {Outcome::kDns, "could not resolve host"};

@@ -16,11 +16,19 @@ struct Failure {
   std::string text;
 };
 
+// How far a transfer came before it ended.
+struct Progress {
+  bool tls_started = false;
+  bool connected = false;  // TLS included
+  bool head_began = false;
+  std::size_t body_bytes = 0;  // to send
+};
+
 // Of a transfer that ended with `code`; `detail` is what libcurl wrote to its error buffer.
-Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, bool tls_started,
+Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, const Progress& progress,
                    Millis connect_timeout);
 
 // What a transfer that ran out of time was doing: "connecting", "waiting for the response".
-std::string_view stage_of(CURL* easy, bool tls_started, std::size_t body_bytes, bool head_began);
+std::string_view stage_of(CURL* easy, const Progress& progress);
 
 }  // namespace outboxd

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <random>
 #include <stdexcept>
 
 namespace outboxd {
@@ -141,6 +142,10 @@ class Resolver::Channel {
         ttl = std::min(ttl, Millis(std::chrono::seconds(n->ai_ttl)));
         if (const auto address = IpAddress::from_sockaddr(n->ai_addr)) answer.addresses.push_back(*address);
       }
+      // libcurl 7.88 does not leave an address that swallows connections for the next of its family within
+      // one request: let another one be the first next time.
+      thread_local std::minstd_rand random{std::random_device{}()};
+      std::shuffle(answer.addresses.begin(), answer.addresses.end(), random);
       std::stable_partition(answer.addresses.begin(), answer.addresses.end(),
                             [](const auto& a) { return a.v6; });
     }

@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "common/text.h"
-#include "outbound/curl_failure.h"
 
 namespace outboxd {
 namespace {
@@ -209,6 +208,7 @@ void Transfer::launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now) {
   denied_.clear();
   tls_started_.reset();
   opened_.clear();
+  connected_ = false;
   detail_[0] = '\0';
   reader_ = ResponseReader(sender_.options.max_response_bytes);
   set_headers();
@@ -259,6 +259,7 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* 
 int Transfer::on_before_request(void* self, char* remote_ip, char*, int, int) {
   auto& transfer = *static_cast<Transfer*>(self);
   for (const curl_socket_t fd : transfer.opened_) transfer.sender_.connections.connected(fd);
+  transfer.connected_ = true;
   auto why = transfer.why_denied_now(remote_ip);
   if (!why) return CURL_PREREQFUNC_OK;
   transfer.denied_ = std::move(*why);
@@ -317,6 +318,13 @@ void Transfer::add_timings(AttemptTimings& timings) const {
   if (request.url.https) timings.tls = reused ? Millis(0) : stage(CURLINFO_APPCONNECT_TIME_T);
 }
 
+Progress Transfer::progress() const {
+  return {.tls_started = tls_started_.has_value(),
+          .connected = connected_,
+          .head_began = reader_.anything_came(),
+          .body_bytes = request.body ? request.body->size() : 0};
+}
+
 SendResult Transfer::result(std::optional<CURLcode> code) {
   SendResult result;
   if (reader_.head_complete()) {
@@ -328,15 +336,13 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
     result.outcome = Outcome::kProtocol;
     result.error = reader_.refusal();
   } else if (code) {
-    auto [outcome, text] =
-        failure_of(easy(), *code, detail_.data(), tls_started_.has_value(), request.connect_timeout);
+    auto [outcome, text] = failure_of(easy(), *code, detail_.data(), progress(), request.connect_timeout);
     result.outcome = outcome;
     result.error = std::move(text);
   } else {
     result.outcome = Outcome::kTimeout;
-    const std::size_t body_bytes = request.body ? request.body->size() : 0;
     result.error = "timed out after " + format_duration(request.timeout) + " ";
-    result.error.append(stage_of(easy(), request.url.https, body_bytes, reader_.anything_came()));
+    result.error.append(stage_of(easy(), progress()));
   }
   if (!reader_.head_complete()) result.status = 0;
   add_timings(result.timings);

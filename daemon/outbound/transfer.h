@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "outbound/address_policy.h"
+#include "outbound/curl_failure.h"
 #include "outbound/curl_loop.h"
 #include "outbound/http_sender.h"
 #include "outbound/pinned_addresses.h"
@@ -83,6 +84,7 @@ class Transfer {
   void set_fixed_options();
   void set_headers();
   std::optional<std::string> why_denied_now(const char* remote_ip) const;
+  Progress progress() const;
   void add_timings(AttemptTimings& timings) const;
 
   const Sender& sender_;
@@ -91,6 +93,7 @@ class Transfer {
   MonotonicTime launched_;
   std::optional<MonotonicTime> tls_started_;
   std::vector<curl_socket_t> opened_;
+  bool connected_ = false;
   bool fresh_ = false;
   bool denied_connection_ = false;
   std::string denied_;  // the policy's reason, when it stepped in after the launch

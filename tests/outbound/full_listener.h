@@ -16,20 +16,23 @@ namespace outboxd::test {
 class FullListener {
  public:
   explicit FullListener(const char* host = "127.0.0.1", std::uint16_t port = 0) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    inet_pton(AF_INET, host, &address.sin_addr);
-    socklen_t length = sizeof address;
-    auto* const name = reinterpret_cast<sockaddr*>(&address);
-    fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in v4{};
+    sockaddr_in6 v6{};
+    v4.sin_family = AF_INET;
+    v6.sin6_family = AF_INET6;
+    v4.sin_port = v6.sin6_port = htons(port);
+    const bool is_v4 = inet_pton(AF_INET, host, &v4.sin_addr) == 1;
+    inet_pton(AF_INET6, host, &v6.sin6_addr);
+    auto* const name = is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6);
+    socklen_t length = is_v4 ? sizeof v4 : sizeof v6;
+    fds_.push_back(socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (bind(fds_[0], name, length) != 0 || listen(fds_[0], 0) != 0 ||
         getsockname(fds_[0], name, &length) != 0) {
       throw std::system_error(errno, std::generic_category(), "listener");
     }
-    port_ = ntohs(address.sin_port);
+    port_ = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
     for (int i = 0; i < 3; ++i) {
-      fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      fds_.push_back(socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
       connect(fds_.back(), name, length);
     }
   }

@@ -84,6 +84,20 @@ TEST_CASE("all addresses of both families are found, IPv6 first") {
   CHECK(found == std::vector<std::string>{"192.0.2.1", "192.0.2.2", "2001:db8::1"});
 }
 
+TEST_CASE("each address of a family is the first one now and then") {
+  TestDns dns;
+  ResolverRig rig(options_for(dns));
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = "n" + std::to_string(i) + ".test";
+    dns.set(name, {"192.0.2.1", "192.0.2.2"});
+    rig.resolve(name);
+  }
+  rig.run_until_answered(40);
+  std::map<std::string, int> first;
+  for (const auto& [name, answer] : rig.answers) ++first[answer.addresses.at(0).to_string()];
+  CHECK(first.size() == 2);
+}
+
 TEST_CASE("questions for one name share one query, and the answer is kept") {
   TestDns dns;
   dns.set("one.test", {"192.0.2.1"});
