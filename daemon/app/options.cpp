@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 
 #include "version.h"
 
@@ -20,6 +21,8 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 
 api::Front::Options front_options(const config::Config& config) {
   api::Front::Options options;
+  // They wait for no commit, so more of them than cores only cost wake-ups.
+  options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);
   options.max_body_bytes = static_cast<std::size_t>(config.limits.request_bytes);
   options.max_buffered_bytes = std::max(options.max_buffered_bytes, 4 * options.max_body_bytes);

@@ -63,7 +63,7 @@ TEST_CASE("the description's scopes are those of the routes") {
   for (const auto& route : api.routes) {
     CAPTURE(route.path);
     CAPTURE(route.method);
-    CHECK(description["paths"][route.path][ascii_lower(route.method)]["security"] ==
+    CHECK(description.at("paths").at(route.path).at(ascii_lower(route.method))["security"] ==
           expected.at(route.scope));
   }
 }
@@ -85,7 +85,7 @@ TEST_CASE("the query parameters described are those that the handlers take") {
   const Json description = api.call("GET", "/openapi.json").json;
   for (const auto& route : api.routes) {
     CAPTURE(route.path);
-    const Json& operation = description["paths"][route.path][ascii_lower(route.method)];
+    const Json& operation = description.at("paths").at(route.path).at(ascii_lower(route.method));
     for (Json parameter : operation.value("parameters", Json::array())) {
       if (parameter.contains("$ref"))
         parameter = description[Json::json_pointer(parameter["$ref"].get<std::string>().substr(1))];

@@ -20,10 +20,10 @@ inline constexpr std::string_view kAddToCounter =
 
 // ---- accepting events
 inline constexpr std::string_view kInsertEvent =
-    "INSERT INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent,"
+    "INSERT OR FAIL INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent,"
     " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 inline constexpr std::string_view kInsertDelivery =
-    "INSERT INTO delivery (event, endpoint, state, due_at, priority, ordering_key, created_at)"
+    "INSERT OR FAIL INTO delivery (event, endpoint, state, due_at, priority, ordering_key, created_at)"
     " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6)";
 inline constexpr std::string_view kFindIdempotency =
     "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = i.event"
@@ -37,14 +37,14 @@ inline constexpr std::string_view kRejectOutboxRow =
 
 // ---- outcomes
 inline constexpr std::string_view kInsertAttempt =
-    "INSERT INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, outcome, status,"
+    "INSERT OR IGNORE INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, outcome, status,"
     " error, request_line, response_headers, response_body)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 inline constexpr std::string_view kLastAttempt =
     "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
 // Only what is still pending moves: what an operator did meanwhile stands.
 inline constexpr std::string_view kMovePending =
-    "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 THEN error ELSE ?7 END,"
+    "UPDATE OR FAIL delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 THEN error ELSE ?7 END,"
     " finished_at = ?8, attempts = attempts + ?9, attempts_ever = max(attempts_ever, ?10)"
     " WHERE event = ?1 AND endpoint = ?2 AND state = 'pending'";
 inline constexpr std::string_view kCountAttempt =
