@@ -13,7 +13,18 @@
 namespace outboxd {
 
 // The classes of outcome, also the values of the metric label `outcome`.
-enum class Outcome { kSuccess, kHttp4xx, kHttp5xx, kRedirect, kTimeout, kConnect, kDns, kTls, kBlocked, kProtocol };
+enum class Outcome {
+  kSuccess,
+  kHttp4xx,
+  kHttp5xx,
+  kRedirect,
+  kTimeout,
+  kConnect,
+  kDns,
+  kTls,
+  kBlocked,
+  kProtocol
+};
 std::string_view to_string(Outcome);  // "success", "http_4xx" ...
 std::optional<Outcome> parse_outcome(std::string_view);
 
@@ -34,9 +45,9 @@ struct Attempt {
   Time started_at{};
   AttemptTimings timings;
   Outcome outcome = Outcome::kConnect;
-  int status = 0;           // HTTP status, 0 if none came
-  std::string error;        // for people: "connection refused", "certificate expired"; empty after a success
-  std::string request_line; // "POST https://example.com/hook"
+  int status = 0;            // HTTP status, 0 if none came
+  std::string error;         // for people: "connection refused", "certificate expired"; empty after a success
+  std::string request_line;  // "POST https://example.com/hook"
   std::vector<HeaderField> response_headers;  // bounded, may be cut
   std::string response_body;                  // first kMaxStoredResponseBody bytes
 };

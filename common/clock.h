@@ -18,7 +18,8 @@ class SystemClock final : public Clock {
   MonotonicTime monotonic() const override { return std::chrono::steady_clock::now(); }
 };
 
-// A clock that stands still until told. Not thread safe: set it before the threads start, or from the one that reads.
+// A clock that stands still until told. Not thread safe: set it before the threads start, or from the one
+// that reads.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(Time start = from_unix_millis(1'767'225'600'000)) : wall_(start) {}

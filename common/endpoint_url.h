@@ -1,5 +1,6 @@
 // The strict reading of an endpoint's URL. libcurl accepts far more than RFC 3986 (127.1, 0x7f.1, full-width
-// digits, `good\@127.0.0.1`): what passes here is unambiguous to every parser, and nothing else is stored or sent.
+// digits, `good\@127.0.0.1`): what passes here is unambiguous to every parser, and nothing else is stored or
+// sent.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +13,19 @@ namespace outboxd {
 
 struct EndpointUrl {
   bool https = true;
-  std::string host;        // lower case; an IPv6 address without its brackets
+  std::string host;              // lower case; an IPv6 address without its brackets
   bool host_is_address = false;  // a dotted quad or an IPv6 address, syntactically valid
   std::uint16_t port = 443;      // the default one when absent
-  std::string target;      // path and query, at least "/"; never a fragment
-  std::string text;        // normalised: scheme and host in lower case, default port dropped; what libcurl is given
+  std::string target;            // path and query, at least "/"; never a fragment
+  std::string text;  // normalised: scheme and host in lower case, default port dropped; what libcurl is given
 
   std::string host_port() const;  // for the Host header and CURLOPT_RESOLVE: "example.com:8443", "[::1]:80"
 };
 
-// Refuses: other schemes, user info, backslashes, percent signs or non-ASCII in the host, zone ids, a last label that looks
-// numeric unless the host is a dotted quad, anything but exactly "//", port 0 or beyond 65535, controls, spaces,
-// fragments, labels over 63 or hosts over 253 characters, URLs over kMaxUrlLength. The message says which.
+// Refuses: other schemes, user info, backslashes, percent signs or non-ASCII in the host, zone ids, a last
+// label that looks numeric unless the host is a dotted quad, anything but exactly "//", port 0 or beyond
+// 65535, controls, spaces, fragments, labels over 63 or hosts over 253 characters, URLs over kMaxUrlLength.
+// The message says which.
 Result<EndpointUrl> parse_endpoint_url(std::string_view text);
 
 }  // namespace outboxd

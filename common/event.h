@@ -43,7 +43,9 @@ struct Event {
 };
 
 // The first moment an attempt may be made, before any retry schedule.
-inline Time not_before(const Event& e) { return e.deliver_at.value_or(e.created_at); }
+inline Time not_before(const Event& e) {
+  return e.deliver_at.value_or(e.created_at);
+}
 
 // Is `tenant` of the form [A-Za-z0-9_.:-]{0,128}?
 bool is_tenant(std::string_view tenant);
@@ -57,8 +59,8 @@ bool is_type_pattern(std::string_view pattern);
 bool type_matches(std::string_view pattern, std::string_view type);
 
 // Why a header may not be sent to a subscriber, or nullopt if it may: RFC 9110 token and field-value syntax
-// (no CR, LF, NUL, obs-text; not empty, which libcurl would drop), not hop-by-hop, not one that outboxd or HTTP itself
-// sets (host, content-type, user-agent, webhook-*, outboxd-*, ...).
+// (no CR, LF, NUL, obs-text; not empty, which libcurl would drop), not hop-by-hop, not one that outboxd or
+// HTTP itself sets (host, content-type, user-agent, webhook-*, outboxd-*, ...).
 std::optional<std::string> why_header_refused(std::string_view name, std::string_view value);
 
 }  // namespace outboxd

@@ -19,9 +19,9 @@ namespace outboxd {
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
   auto operator<=>(const Uuid&) const = default;
-  Time time() const;                                        // its first 48 bits, as UUIDv7 defines them
-  std::string hex() const;                                  // 32 digits
-  static std::optional<Uuid> parse_hex(std::string_view);   // 32 lower-case digits, version 7, variant 10
+  Time time() const;                                       // its first 48 bits, as UUIDv7 defines them
+  std::string hex() const;                                 // 32 digits
+  static std::optional<Uuid> parse_hex(std::string_view);  // 32 lower-case digits, version 7, variant 10
 };
 
 // The prefix is part of the type: an endpoint's id cannot be passed for an event's.
@@ -55,7 +55,8 @@ using EventSeq = std::int64_t;     // 1 .. 2^42-1
 using EndpointSeq = std::int64_t;  // 1 .. 2^32-1
 
 // A delivery is one event on its way to one endpoint, so the pair is its key. Its public id is computed
-// from the key and the time it was made, by the layout below, and therefore costs neither a column nor an index:
+// from the key and the time it was made, by the layout below, and therefore costs neither a column nor an
+// index:
 //   48 bits unix ms | 4 bits version 7 | 12+62 bits: event (42), endpoint (32)  | variant bits as RFC 9562
 struct DeliveryKey {
   EventSeq event = 0;

@@ -13,24 +13,24 @@
 namespace outboxd {
 
 enum class ProblemCode {
-  kMalformed,              // 400: not HTTP, not JSON, not UTF-8
-  kUnauthorized,           // 401: no token, or an unknown one
-  kForbidden,              // 403: the token's scope, the socket or the Host does not allow it
-  kNotFound,               // 404
-  kMethodNotAllowed,       // 405
-  kConflict,               // 409: not in a state that allows it
-  kTooLarge,               // 413
-  kUnsupportedMediaType,   // 415
-  kInvalidEvent,           // 422
-  kInvalidEndpoint,        // 422
-  kInvalidParameter,       // 422: a query parameter or the body of an action
-  kIdempotencyConflict,    // 422: the key was used with other content
-  kHeaderTooLarge,         // 431
-  kTooManyRequests,        // 429
-  kInternal,               // 500
-  kNotImplemented,         // 501
-  kUnavailable,            // 503: busy, stopping, or the store is locked
-  kInsufficientStorage,    // 507: the disk is full
+  kMalformed,             // 400: not HTTP, not JSON, not UTF-8
+  kUnauthorized,          // 401: no token, or an unknown one
+  kForbidden,             // 403: the token's scope, the socket or the Host does not allow it
+  kNotFound,              // 404
+  kMethodNotAllowed,      // 405
+  kConflict,              // 409: not in a state that allows it
+  kTooLarge,              // 413
+  kUnsupportedMediaType,  // 415
+  kInvalidEvent,          // 422
+  kInvalidEndpoint,       // 422
+  kInvalidParameter,      // 422: a query parameter or the body of an action
+  kIdempotencyConflict,   // 422: the key was used with other content
+  kHeaderTooLarge,        // 431
+  kTooManyRequests,       // 429
+  kInternal,              // 500
+  kNotImplemented,        // 501
+  kUnavailable,           // 503: busy, stopping, or the store is locked
+  kInsufficientStorage,   // 507: the disk is full
 };
 
 // One bad field. `pointer` is an RFC 6901 JSON Pointer into the request body ("/payload", "/3/type"), or
@@ -50,7 +50,8 @@ struct Problem {
 template <class T>
 using Result = tl::expected<T, Problem>;
 
-inline tl::unexpected<Problem> problem(ProblemCode code, std::string detail, std::vector<FieldError> errors = {}) {
+inline tl::unexpected<Problem> problem(ProblemCode code, std::string detail,
+                                       std::vector<FieldError> errors = {}) {
   return tl::unexpected<Problem>(Problem{code, std::move(detail), std::move(errors)});
 }
 

@@ -12,7 +12,8 @@
 
 namespace outboxd {
 
-// A parsed secret, ready to sign. Holds key material: never log it. Cheap to copy; safe to share between threads.
+// A parsed secret, ready to sign. Holds key material: never log it. Cheap to copy; safe to share between
+// threads.
 class SigningKey {
  public:
   // "whsec_…" or "whsk_…"; the error says what is wrong without quoting the secret.
@@ -32,13 +33,16 @@ class SigningKey {
 };
 
 // The value of `webhook-signature`: one signature for each key, separated by spaces.
-std::string sign_all(std::span<const SigningKey> keys, std::string_view id, std::int64_t unix_seconds, std::string_view body);
+std::string sign_all(std::span<const SigningKey> keys, std::string_view id, std::int64_t unix_seconds,
+                     std::string_view body);
 
-// Does any signature in `header` verify with this secret (whsec_, whsk_ or, for v1a, whpk_)? `now` and `tolerance`
-// bound the timestamp (Standard Webhooks: 5 minutes). Constant-time comparison. The error says which check failed.
+// Does any signature in `header` verify with this secret (whsec_, whsk_ or, for v1a, whpk_)? `now` and
+// `tolerance` bound the timestamp (Standard Webhooks: 5 minutes). Constant-time comparison. The error says
+// which check failed.
 struct SignedMessage {
   std::string_view id, timestamp, signature, body;
 };
-Result<void> verify(std::string_view secret, const SignedMessage& message, Time now, Millis tolerance = std::chrono::minutes(5));
+Result<void> verify(std::string_view secret, const SignedMessage& message, Time now,
+                    Millis tolerance = std::chrono::minutes(5));
 
 }  // namespace outboxd

@@ -10,15 +10,20 @@
 namespace outboxd {
 
 using Millis = std::chrono::milliseconds;
-using Time = std::chrono::sys_time<Millis>;           // wall clock, UTC
+using Time = std::chrono::sys_time<Millis>;  // wall clock, UTC
 using MonotonicTime = std::chrono::steady_clock::time_point;
 
-inline std::int64_t unix_millis(Time t) { return t.time_since_epoch().count(); }
-inline Time from_unix_millis(std::int64_t ms) { return Time(Millis(ms)); }
+inline std::int64_t unix_millis(Time t) {
+  return t.time_since_epoch().count();
+}
+inline Time from_unix_millis(std::int64_t ms) {
+  return Time(Millis(ms));
+}
 
 // "2026-11-23T15:21:00.123Z"
 std::string format_time(Time t);
-// RFC 3339 with any offset and up to nanoseconds (cut to milliseconds); years 1970 to 9999. Anything else: nullopt.
+// RFC 3339 with any offset and up to nanoseconds (cut to milliseconds); years 1970 to 9999. Anything else:
+// nullopt.
 std::optional<Time> parse_time(std::string_view text);
 
 // "90s", "5m", "2h30m", "7d", "250ms": units d h m s ms, each at most once, largest first, no sign and no

@@ -72,15 +72,22 @@ int run(const Flags& flags, bool migrate_only) {
 int main(int argc, char** argv) {
   CLI::App app{"outboxd delivers events to HTTP subscribers and never loses one."};
   app.set_version_flag("--version", "outboxd " OUTBOXD_VERSION);
-  app.footer("Exit status: 0 stopped as asked, 1 could not start, 2 usage, 65 the database is corrupt or not outboxd's, 70 stopped after\n"
-             "a failure of the store, 74 the database cannot be opened, 75 another outboxd serves it, 76 its schema is newer, 78 configuration.");
+  app.footer(
+      "Exit status: 0 stopped as asked, 1 could not start, 2 usage, 65 the database is corrupt or not "
+      "outboxd's, 70 stopped after\n"
+      "a failure of the store, 74 the database cannot be opened, 75 another outboxd serves it, 76 its schema "
+      "is newer, 78 configuration.");
   Flags flags;
-  app.add_option("-c,--config", flags.file, "Configuration file (default /etc/outboxd/outboxd.toml, may be absent)");
-  app.add_option("--set", flags.settings, "section.key=value, wins over file and environment; may be repeated")->take_all();
+  app.add_option("-c,--config", flags.file,
+                 "Configuration file (default /etc/outboxd/outboxd.toml, may be absent)");
+  app.add_option("--set", flags.settings,
+                 "section.key=value, wins over file and environment; may be repeated")
+      ->take_all();
   app.add_flag("--check-config", flags.check_config, "Check the configuration, print every error, and exit");
   app.require_subcommand(0, 1);
   app.add_subcommand("serve", "Serve until SIGTERM (the default)")->fallthrough();
-  const auto* migrate_command = app.add_subcommand("migrate", "Bring the database to this version's schema, and exit")->fallthrough();
+  const auto* migrate_command =
+      app.add_subcommand("migrate", "Bring the database to this version's schema, and exit")->fallthrough();
   try {
     app.parse(argc, argv);
     return run(flags, migrate_command->parsed());

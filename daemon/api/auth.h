@@ -12,13 +12,15 @@ namespace outboxd::api {
 
 class Authenticator {
  public:
-  // One token a line: `<scope> <sha256 of the token, hex> [name]`; # comments. Scopes: ingest, admin. Errors: file:line and what is wrong.
+  // One token a line: `<scope> <sha256 of the token, hex> [name]`; # comments. Scopes: ingest, admin. Errors:
+  // file:line and what is wrong.
   static Result<std::shared_ptr<const Authenticator>> from_file(const std::string& path);
   // No tokens configured: callers on TCP (which is loopback only then) may do everything.
   static std::shared_ptr<const Authenticator> open();
 
   bool has_tokens() const { return !tokens_.empty(); }
-  // The scope of a caller with this Authorization header ("" when absent). kUnauthorized for none or a wrong one. Constant time in the token.
+  // The scope of a caller with this Authorization header ("" when absent). kUnauthorized for none or a wrong
+  // one. Constant time in the token.
   Result<Scope> authorise(std::string_view authorization) const;
 
  private:

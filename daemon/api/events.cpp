@@ -179,7 +179,8 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
   if (!named) return tl::unexpected(named.error());
   if (!*named) {
     std::vector<EndpointSeq> matching;
-    for (const auto& endpoint : context.directory.match(event.tenant, event.type)) matching.push_back(endpoint->seq);
+    for (const auto& endpoint : context.directory.match(event.tenant, event.type))
+      matching.push_back(endpoint->seq);
     return matching;
   }
   const auto id = EndpointId::parse(**named);

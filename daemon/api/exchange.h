@@ -1,5 +1,5 @@
-// What a handler of the API sees: one request, and the means to answer it once, now or later (after a commit), from any thread.
-// Handlers never see a socket or a parser.
+// What a handler of the API sees: one request, and the means to answer it once, now or later (after a
+// commit), from any thread. Handlers never see a socket or a parser.
 #pragma once
 
 #include <functional>
@@ -19,12 +19,12 @@ enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
 
 struct Request {
   std::string method;
-  std::string path;                             // decoded, without the query
-  std::vector<std::string> path_parameters;     // in the order of the route's {placeholders}
+  std::string path;                               // decoded, without the query
+  std::vector<std::string> path_parameters;       // in the order of the route's {placeholders}
   std::multimap<std::string, std::string> query;  // decoded
-  std::vector<HeaderField> headers;             // values exactly as sent, framing headers removed
-  std::string body;                             // exactly as sent, chunking undone
-  std::string peer;                             // for logs: "unix:uid=1000,pid=4711" or "127.0.0.1:50712"
+  std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
+  std::string body;                               // exactly as sent, chunking undone
+  std::string peer;                               // for logs: "unix:uid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
 };

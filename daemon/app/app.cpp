@@ -5,10 +5,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <future>
+#include <span>
+#include <unordered_map>
 
 #include "api/auth.h"
 #include "api/routes.h"
@@ -26,7 +29,8 @@ namespace {
 
 constexpr Millis kStatusPatience{250};
 constexpr std::size_t kWorstEndpoints = 10;
-constexpr Millis kStuck = std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
+constexpr Millis kStuck =
+    std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHouseInterval = std::chrono::seconds(1);
 
 class App {
@@ -40,6 +44,7 @@ class App {
   void reload();
   void keep_house();
   api::Context make_context();
+  api::DeliveryStatus delivery_status();
   telemetry::Snapshot snapshot();
   std::optional<std::string> why_not_healthy() const;
 
@@ -85,13 +90,15 @@ App::App(const config::Config& config, const config::Sources& sources)
     : config_(config),
       sources_(sources),
       store_(open_store(config)),
-      commits_(store_->writer(), with_metrics(commit_options(config), metrics_), [](const std::string& what) { fail_stop(what); }),
+      commits_(store_->writer(), with_metrics(commit_options(config), metrics_),
+               [](const std::string& what) { fail_stop(what); }),
       policy_(address_policy(config)),
       delivery_(*store_, commits_, clock_, ids_, metrics_, policy_, delivery_options(config),
                 [this](const EndpointId& id) {
-                  directory_.set_state(id, EndpointState::kDisabled, "gone", clock_.wall(), [id](const Result<EndpointPtr>&) {
-                    log::warn("endpoint disabled: it answered 410", {{"endpoint", id.to_string()}});
-                  });
+                  directory_.set_state(
+                      id, EndpointState::kDisabled, "gone", clock_.wall(), [id](const Result<EndpointPtr>&) {
+                        log::warn("endpoint disabled: it answered 410", {{"endpoint", id.to_string()}});
+                      });
                 }),
       ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config),
               [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
@@ -108,22 +115,15 @@ api::Context App::make_context() {
   for (const auto& listener : listeners_) context.listeners.push_back(listener.name);
   context.started_at = clock_.wall();
   context.send_test = [this](EndpointPtr endpoint, Event event, std::function<void(Attempt)> done) {
-    delivery_.send_test(std::move(endpoint), std::make_shared<const Event>(std::move(event)), std::move(done));
+    delivery_.send_test(std::move(endpoint), std::make_shared<const Event>(std::move(event)),
+                        std::move(done));
   };
-  context.delivery_status = [this] {
-    api::DeliveryStatus answer;
-    const auto status = delivery_.status(kWorstEndpoints, kStatusPatience);
-    if (!status) return answer;
-    answer.in_flight = status->in_flight;
-    answer.oldest_due_age = status->oldest_due_age;
-    for (const auto& lane : status->worst) {
-      answer.worst_endpoints.push_back({lane.endpoint->id, lane.sending, lane.failures, lane.last_error});
-    }
-    return answer;
-  };
+  context.delivery_status = [this] { return delivery_status(); };
   context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
   context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
-  context.why_url_refused = [this](const EndpointUrl& url) { return std::atomic_load(&policy_)->why_denied(url); };
+  context.why_url_refused = [this](const EndpointUrl& url) {
+    return std::atomic_load(&policy_)->why_denied(url);
+  };
   context.why_not_ready = [this]() -> std::optional<std::string> {
     if (stopping_) return "stopping";
     return why_not_healthy();
@@ -137,6 +137,26 @@ std::optional<std::string> App::why_not_healthy() const {
   return std::nullopt;
 }
 
+api::DeliveryStatus App::delivery_status() {
+  api::DeliveryStatus answer;
+  auto status = delivery_.status(kStatusPatience);
+  if (!status) return answer;
+  answer.in_flight = status->in_flight;
+  Time oldest = kNever;
+  for (const LaneStatus& lane : status->lanes) oldest = std::min(oldest, lane.oldest_due);
+  if (oldest != kNever) answer.oldest_due_age = std::max(status->now - oldest, Millis(0));
+
+  auto& lanes = status->lanes;
+  std::erase_if(lanes, [](const LaneStatus& lane) { return lane.failures == 0; });
+  const auto end = lanes.begin() + static_cast<std::ptrdiff_t>(std::min(kWorstEndpoints, lanes.size()));
+  std::partial_sort(lanes.begin(), end, lanes.end(),
+                    [](const LaneStatus& a, const LaneStatus& b) { return a.failures > b.failures; });
+  for (const LaneStatus& lane : std::span(lanes.begin(), end)) {
+    answer.worst_endpoints.push_back({lane.endpoint->id, lane.sending, lane.failures, lane.last_error});
+  }
+  return answer;
+}
+
 telemetry::Snapshot App::snapshot() {
   telemetry::Snapshot snapshot;
   const StoreStatus store = readers_.lend()->status();
@@ -146,9 +166,18 @@ telemetry::Snapshot App::snapshot() {
   snapshot.discarded = store.discarded;
   snapshot.database_bytes = store.database_bytes;
   snapshot.wal_bytes = store.wal_bytes;
-  if (const auto status = delivery_.status(0, kStatusPatience)) snapshot.in_flight = status->in_flight;
+  std::unordered_map<EndpointSeq, double> overdue;
+  if (const auto status = delivery_.status(kStatusPatience)) {
+    snapshot.in_flight = status->in_flight;
+    for (const LaneStatus& lane : status->lanes) {
+      if (lane.oldest_due == kNever) continue;
+      overdue[lane.endpoint->seq] =
+          std::chrono::duration<double>(std::max(status->now - lane.oldest_due, Millis(0))).count();
+    }
+  }
   for (const auto& endpoint : directory_.all()) {
-    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)), 0});
+    snapshot.endpoints.push_back(
+        {endpoint->id.to_string(), std::string(to_string(endpoint->state)), overdue[endpoint->seq]});
   }
   return snapshot;
 }
@@ -194,7 +223,8 @@ void App::reload() {
   const auto loaded = config::load(sources_);
   metrics_.config_reload(loaded.has_value());
   if (!loaded) {
-    for (const auto& error : loaded.error()) log::error("reload refused, the old configuration stays", {{"error", error}});
+    for (const auto& error : loaded.error())
+      log::error("reload refused, the old configuration stays", {{"error", error}});
   } else {
     config_.policy = loaded->config.policy;
     config_.retention = loaded->config.retention;
@@ -244,7 +274,9 @@ int App::run() {
   start();
   keep_house();
   for (const auto& listener : listeners_) log::info("listening", {{"on", listener.name}});
-  log::info("serving", {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
+  log::info(
+      "serving",
+      {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
   manager_.ready("serving");
   main_loop_.run();
   stop();

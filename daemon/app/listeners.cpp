@@ -45,20 +45,25 @@ std::vector<api::Listener> open_listeners(const config::Config& config) {
   for (const AdoptedSocket& socket : adopted) {
     // The configuration cannot see this address; without tokens whoever reaches it may do everything.
     if (socket.use == AdoptedSocket::Use::kTcp && !socket.loopback && listen.tokens_file.empty()) {
-      throw std::runtime_error("the TCP socket of systemd is not on loopback: set [listen] tokens_file, or ListenStream= to 127.0.0.1:8877");
+      throw std::runtime_error(
+          "the TCP socket of systemd is not on loopback: set [listen] tokens_file, or ListenStream= to "
+          "127.0.0.1:8877");
     }
     listeners.push_back(adopted_listener(socket));
   }
   if (!listen.ingest_socket.empty() && !is_adopted(AdoptedSocket::Use::kIngest)) {
-    listeners.push_back(or_throw(api::listen_unix(listen.ingest_socket, kSocketMode, listen.ingest_group, api::Scope::kIngest)));
+    listeners.push_back(or_throw(
+        api::listen_unix(listen.ingest_socket, kSocketMode, listen.ingest_group, api::Scope::kIngest)));
   }
   if (!listen.admin_socket.empty() && !is_adopted(AdoptedSocket::Use::kAdmin)) {
-    listeners.push_back(or_throw(api::listen_unix(listen.admin_socket, kSocketMode, listen.admin_group, api::Scope::kAdmin)));
+    listeners.push_back(
+        or_throw(api::listen_unix(listen.admin_socket, kSocketMode, listen.admin_group, api::Scope::kAdmin)));
   }
   if (!listen.tcp.empty() && !is_adopted(AdoptedSocket::Use::kTcp)) {
     listeners.push_back(or_throw(api::listen_tcp(listen.tcp, api::Scope::kNone)));
   }
-  if (listeners.empty()) throw std::runtime_error("[listen] names no socket and no address: nobody could reach outboxd");
+  if (listeners.empty())
+    throw std::runtime_error("[listen] names no socket and no address: nobody could reach outboxd");
   return listeners;
 }
 

@@ -12,7 +12,8 @@ namespace {
 std::vector<Network> networks(const std::vector<std::string>& texts) {
   std::vector<Network> parsed;
   for (const auto& text : texts) {
-    if (const auto network = Network::parse(text)) parsed.push_back(*network);  // the configuration checked them
+    if (const auto network = Network::parse(text))
+      parsed.push_back(*network);  // the configuration checked them
   }
   return parsed;
 }
@@ -35,7 +36,8 @@ DeliveryLoop::Options delivery_options(const config::Config& config) {
   DeliveryLoop::Options options;
   options.scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
   options.scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
-  options.scheduler.window = std::max(options.scheduler.window, 2 * options.scheduler.max_in_flight_per_endpoint);
+  options.scheduler.window =
+      std::max(options.scheduler.window, 2 * options.scheduler.max_in_flight_per_endpoint);
   options.scheduler.retry_schedule = delivery.retry_schedule;
   options.scheduler.seed = std::random_device{}();
   options.request.timeout = delivery.timeout;

@@ -92,9 +92,11 @@ const Key kKeys[] = {
      ms(minutes(1)), ms(days(30)), "How long an idempotency key is remembered."},
 
     {"retention", "delivered", Kind::kDuration, at<&C::retention, &C::Retention::delivered>, 0,
-     ms(days(3650)), "How long events whose deliveries are all delivered or discarded are kept."},
+     ms(days(3650)),
+     "How long events whose deliveries are all delivered or discarded are kept. Not applied yet: this "
+     "version deletes nothing."},
     {"retention", "dead", Kind::kDuration, at<&C::retention, &C::Retention::dead>, 0, ms(days(3650)),
-     "How long dead letters are kept."},
+     "How long dead letters are kept. Not applied yet: this version deletes nothing."},
     {"retention", "free_disk", Kind::kSize, at<&C::retention, &C::Retention::free_disk>, 0, kTiB,
      "Refuse new events when the disk has less room than this, so that outcomes can still be recorded."},
 
@@ -155,7 +157,9 @@ struct ValueText {
     return kind == Kind::kSize ? toml_string(format_size(value)) : std::to_string(value);
   }
   std::string operator()(Millis value) const { return toml_string(format_duration(value)); }
-  std::string operator()(const std::vector<std::string>& value) const { return list_text(value, toml_string); }
+  std::string operator()(const std::vector<std::string>& value) const {
+    return list_text(value, toml_string);
+  }
   std::string operator()(const std::vector<std::uint16_t>& value) const {
     return list_text(value, [](int port) { return std::to_string(port); });
   }

@@ -8,7 +8,8 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kBusyPause{50};  // a reader in WAL mode is rarely refused; when it is, trying again at once would only be refused again
+constexpr Millis kBusyPause{50};  // a reader in WAL mode is rarely refused; when it is, trying again at once
+                                  // would only be refused again
 
 }  // namespace
 

@@ -29,8 +29,8 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
 }  // namespace
 
 DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-                           telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
-                           Disable disable)
+                           telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
+                           Options options, Disable disable)
     : commits_(commits),
       clock_(clock),
       ids_(ids),
@@ -119,13 +119,16 @@ void DeliveryLoop::set_timer(std::optional<Time> when) {
   timer_ = loop_.call_at(std::chrono::steady_clock::now() + wait, [this] { timer_.reset(); });
 }
 
-std::string DeliveryLoop::new_span_id() { return ids_.next().hex().substr(16); }
+std::string DeliveryLoop::new_span_id() {
+  return ids_.next().hex().substr(16);
+}
 
 void DeliveryLoop::send(Decisions::Send next) {
   const auto target = targets_.at(next.delivery.key.endpoint);
   const Time now = clock_.wall();
-  SendRequest request = build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now,
-                                      next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
+  SendRequest request =
+      build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now,
+                    next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
   sender_.send(std::move(request), [this, next = std::move(next), now](SendResult result) {
     ended(next, now, std::move(result));
   });
@@ -149,8 +152,8 @@ void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResul
   }
   if (verdict.disable_endpoint) disable_(sent.endpoint->id);
   if (const auto target = targets_.find(delivery.key.endpoint); target != targets_.end()) {
-    verdict.record.attempt =
-        make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, *target->second, std::move(result));
+    verdict.record.attempt = make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at,
+                                          *target->second, std::move(result));
   }
   record(std::move(verdict.record));
 }
@@ -162,9 +165,8 @@ void DeliveryLoop::record(RecordOutcome outcome) {
       metrics_.delivery_finished(it->second->endpoint->id.to_string(), to_string(outcome.state));
     }
   }
-  commits_.submit(std::move(outcome), [this, key](Write&) {
-    loop_.post([this, key] { scheduler_.recorded(key); });
-  });
+  commits_.submit(std::move(outcome),
+                  [this, key](Write&) { loop_.post([this, key] { scheduler_.recorded(key); }); });
 }
 
 void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event,
@@ -187,15 +189,11 @@ void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> 
   });
 }
 
-std::optional<DeliveryStatus> DeliveryLoop::status(std::size_t worst, Millis patience) {
+std::optional<DeliveryStatus> DeliveryLoop::status(Millis patience) {
   const auto answer = std::make_shared<std::promise<DeliveryStatus>>();
   auto future = answer->get_future();
-  loop_.post([this, worst, answer] {
-    DeliveryStatus status{.in_flight = scheduler_.in_flight(), .oldest_due_age = {}, .worst = scheduler_.worst(worst)};
-    if (const Time oldest = scheduler_.oldest_due(); oldest != kNever) {
-      status.oldest_due_age = std::max(clock_.wall() - oldest, Millis(0));
-    }
-    answer->set_value(std::move(status));
+  loop_.post([this, answer] {
+    answer->set_value({clock_.wall(), scheduler_.in_flight(), scheduler_.lanes()});
   });
   if (future.wait_for(patience) != std::future_status::ready) return std::nullopt;
   return future.get();

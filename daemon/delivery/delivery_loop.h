@@ -1,5 +1,6 @@
-// The delivery loop: one thread that runs the scheduler's decisions. It sends what the scheduler says, has the outcomes committed, and
-// tells the scheduler what came of both. Everything from other threads arrives as a posted task, in order.
+// The delivery loop: one thread that runs the scheduler's decisions. It sends what the scheduler says, has
+// the outcomes committed, and tells the scheduler what came of both. Everything from other threads arrives as
+// a posted task, in order.
 //
 //   offer, wake, endpoint changes ─▶ ┌───────────┐ ─send──▶ HttpSender ─result─┐
 //                                    │ scheduler │                             │
@@ -27,9 +28,9 @@
 namespace outboxd {
 
 struct DeliveryStatus {
+  Time now{};
   int in_flight = 0;
-  std::optional<Millis> oldest_due_age;
-  std::vector<LaneStatus> worst;
+  std::vector<LaneStatus> lanes;  // those that fail or hold something, in no order
 };
 
 class DeliveryLoop {
@@ -42,8 +43,9 @@ class DeliveryLoop {
   // Asked for when an endpoint answered 410: called on the loop's thread.
   using Disable = std::function<void(const EndpointId&)>;
 
-  DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids, telemetry::Metrics& metrics,
-               std::shared_ptr<const AddressPolicy> policy, Options options, Disable disable);
+  DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
+               telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
+               Disable disable);
   ~DeliveryLoop();
   DeliveryLoop(const DeliveryLoop&) = delete;
 
@@ -55,13 +57,14 @@ class DeliveryLoop {
   void wake(EndpointSeq endpoint, Time due);
   void withdraw(DeliveryKey key);
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
-  // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is stored. `done` runs on the loop.
+  // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is
+  // stored. `done` runs on the loop.
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
-  std::optional<DeliveryStatus> status(std::size_t worst, Millis patience);  // nullopt: the loop did not answer in time
+  std::optional<DeliveryStatus> status(Millis patience);  // nullopt: the loop did not answer in time
   Millis since_progress() const { return loop_.since_progress(); }
 
-  // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the next start). On return every
-  // outcome has been submitted to the group commit. Blocks; called once.
+  // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the
+  // next start). On return every outcome has been submitted to the group commit. Blocks; called once.
   void stop(Millis limit);
 
  private:

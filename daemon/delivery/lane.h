@@ -1,9 +1,11 @@
-// A lane: the scheduler's view of one endpoint. It holds a small window of deliveries that are due, and knows when the next one on
-// disk is; the rest of the backlog stays there.
+// A lane: the scheduler's view of one endpoint. It holds a small window of deliveries that are due, and knows
+// when the next one on disk is; the rest of the backlog stays there.
 //
-//   disk_due   the earliest moment at which something may be due on disk that is not in memory. In the future (or never): the
+//   disk_due   the earliest moment at which something may be due on disk that is not in memory. In the future
+//   (or never): the
 //              lane is caught up, and a fresh delivery may go straight into the window. Reached: fetch.
-//   held       every delivery of this lane in memory: in the window, being sent, or being recorded. What a fetch brings is compared
+//   held       every delivery of this lane in memory: in the window, being sent, or being recorded. What a
+//   fetch brings is compared
 //              with it, for on disk all of them are still pending.
 #pragma once
 
@@ -54,9 +56,10 @@ struct Lane {
 
   Time disk_due = kAtOnce;
   bool fetching = false;
-  Time missed_due = kNever;                      // while fetching: due on disk, and the fetch may not have seen it
-  std::vector<DueDelivery> arrivals;             // while fetching: fresh ones, admitted if the fetch finds nothing else left
-  std::unordered_set<EventSeq> released;         // while fetching: left `held` after the fetch may have read them
+  Time missed_due = kNever;  // while fetching: due on disk, and the fetch may not have seen it
+  std::vector<DueDelivery>
+      arrivals;  // while fetching: fresh ones, admitted if the fetch finds nothing else left
+  std::unordered_set<EventSeq> released;  // while fetching: left `held` after the fetch may have read them
 
   Time hold_until = kAtOnce;  // the endpoint asked us to slow down
   int slowdowns = 0;          // such answers in a row

@@ -17,7 +17,8 @@ void add_text(std::string& json, std::string_view name, std::string_view value) 
   json.append("\"").append(name).append("\":").append(dump(Json(std::string(value)))).append(",");
 }
 
-// The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive here too.
+// The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive
+// here too.
 void add_payload(std::string& json, const Event& event, std::string_view name) {
   json.append("\"").append(name);
   if (is_json(event.content_type)) {
@@ -63,7 +64,8 @@ Content content_of(PayloadFormat format, const std::shared_ptr<const Event>& eve
     case PayloadFormat::kRaw:
       break;
   }
-  return {std::shared_ptr<const std::string>(event, &event->payload), event->content_type};  // shared, not copied
+  return {std::shared_ptr<const std::string>(event, &event->payload),
+          event->content_type};  // shared, not copied
 }
 
 // Same trace, new span (W3C Trace Context): version-trace-parent-flags with the third field ours.
@@ -88,8 +90,8 @@ Result<Target> make_target(EndpointPtr endpoint) {
   return target;
 }
 
-SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number, Time now,
-                          std::string_view span_id, const RequestDefaults& defaults) {
+SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number,
+                          Time now, std::string_view span_id, const RequestDefaults& defaults) {
   const Endpoint& endpoint = *target.endpoint;
   Content content = content_of(endpoint.format, event);
   const std::string id = event->id.to_string();

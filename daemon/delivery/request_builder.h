@@ -1,5 +1,5 @@
-// From a delivery to the HTTP request that carries it: CONTRACT.md, section 3, and Standard Webhooks. Pure, and the only place
-// that builds a request: attempts and tests alike.
+// From a delivery to the HTTP request that carries it: CONTRACT.md, section 3, and Standard Webhooks. Pure,
+// and the only place that builds a request: attempts and tests alike.
 #pragma once
 
 #include <memory>
@@ -32,9 +32,9 @@ struct RequestDefaults {
   std::string user_agent;
 };
 
-// `number` is the attempt's (1 for the first); `now` signs and decides which secrets still live. `span_id` is 16 hex digits, used
-// when the event came with a traceparent.
-SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number, Time now,
-                          std::string_view span_id, const RequestDefaults& defaults);
+// `number` is the attempt's (1 for the first); `now` signs and decides which secrets still live. `span_id` is
+// 16 hex digits, used when the event came with a traceparent.
+SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number,
+                          Time now, std::string_view span_id, const RequestDefaults& defaults);
 
 }  // namespace outboxd

@@ -17,7 +17,9 @@ using std::chrono::seconds;
 
 constexpr double kJitter = 0.1;
 
-bool slows_lane(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+bool slows_lane(int status) {
+  return status == 429 || status == 502 || status == 503 || status == 504;
+}
 
 Millis slowdown(int slowdowns) {
   return std::min(kFirstSlowdown * (1 << std::clamp(slowdowns, 0, 10)), kLongestSlowdown);
@@ -25,7 +27,8 @@ Millis slowdown(int slowdowns) {
 
 // IMF-fixdate, RFC 850 and asctime, as RFC 9110 5.6.7 asks of recipients.
 std::optional<Time> parse_http_date(std::string_view value) {
-  constexpr std::array kForms = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"};
+  constexpr std::array kForms = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                 "%a %b %e %H:%M:%S %Y"};
   const std::string text(value);
   for (const char* form : kForms) {
     std::tm parts{};
@@ -38,14 +41,16 @@ std::optional<Time> parse_http_date(std::string_view value) {
 }  // namespace
 
 std::vector<Millis> default_retry_schedule() {
-  return {seconds(0), seconds(5), minutes(5), minutes(30), hours(2), hours(5), hours(10), hours(14), hours(20), hours(24)};
+  return {seconds(0), seconds(5), minutes(5), minutes(30), hours(2),
+          hours(5),   hours(10),  hours(14),  hours(20),   hours(24)};
 }
 
 std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
     // So many digits that they do not fit are simply long.
     const auto count = parse_int(value);
-    if (!count || *count > std::chrono::duration_cast<seconds>(kLongestRetryAfter).count()) return kLongestRetryAfter;
+    if (!count || *count > std::chrono::duration_cast<seconds>(kLongestRetryAfter).count())
+      return kLongestRetryAfter;
     return seconds(*count);
   }
   const auto date = parse_http_date(value);
@@ -53,7 +58,8 @@ std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   return std::clamp(*date - now, Millis(0), kLongestRetryAfter);
 }
 
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter, int slowdowns) {
+Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter,
+              int slowdowns) {
   Verdict verdict;
   const auto dead = [&verdict](DeadReason reason) {
     verdict.state = DeliveryState::kDead;

@@ -1,12 +1,14 @@
-// What an attempt's outcome means for its delivery, and for the endpoint's other deliveries. Pure: this is the one place where a retry
-// is decided.
+// What an attempt's outcome means for its delivery, and for the endpoint's other deliveries. Pure: this is
+// the one place where a retry is decided.
 //
 //   2xx                       delivered
 //   410                       dead (gone), and the endpoint is disabled
 //   refused by address policy dead (blocked)
-//   anything else             pending again after the schedule's next wait (±10 %), or dead (exhausted) at its end,
+//   anything else             pending again after the schedule's next wait (±10 %), or dead (exhausted) at
+//   its end,
 //                             or dead (expired) when that would be too late
-//   429, 502, 503, 504        besides, the whole lane slows down: for Retry-After if given, else for a while that doubles
+//   429, 502, 503, 504        besides, the whole lane slows down: for Retry-After if given, else for a while
+//   that doubles
 #pragma once
 
 #include <optional>
@@ -39,15 +41,18 @@ struct AttemptFacts {
 struct Verdict {
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  Time due_at{};                    // with kPending
-  std::optional<Time> hold_lane;    // send nothing to this endpoint before
+  Time due_at{};                  // with kPending
+  std::optional<Time> hold_lane;  // send nothing to this endpoint before
   bool disable_endpoint = false;
 };
 
-// `jitter` in [-1, 1] is scaled to ±10 %; `slowdowns` counts the lane's slow-down answers in a row before this one.
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter, int slowdowns);
+// `jitter` in [-1, 1] is scaled to ±10 %; `slowdowns` counts the lane's slow-down answers in a row before
+// this one.
+Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter,
+              int slowdowns);
 
-// Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most kLongestRetryAfter.
+// Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most
+// kLongestRetryAfter.
 std::optional<Millis> parse_retry_after(std::string_view value, Time now);
 
 }  // namespace outboxd

@@ -6,7 +6,9 @@
 namespace outboxd {
 namespace {
 
-WindowOrder order_of(const DueDelivery& d) { return {d.event->priority, d.due_at, d.key.event}; }
+WindowOrder order_of(const DueDelivery& d) {
+  return {d.event->priority, d.due_at, d.key.event};
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ int Scheduler::limit_of(const Lane& lane) const {
 }
 
 bool Scheduler::may_send(const Lane& lane, Time now) const {
-  return lane.active && !draining_ && !lane.window.empty() && now >= lane.hold_until && lane.sending < limit_of(lane);
+  return lane.active && !draining_ && !lane.window.empty() && now >= lane.hold_until &&
+         lane.sending < limit_of(lane);
 }
 
 bool Scheduler::has_room() const {
@@ -77,8 +80,10 @@ void Scheduler::drop_window(Lane& lane) {
 bool Scheduler::hold(Lane& lane, DueDelivery delivery, Time now) {
   const EventSeq event = delivery.key.event;
   if (lane.held.contains(event) || lane.released.contains(event)) return true;
-  if (!lane.active || delivery.due_at > now || static_cast<int>(lane.window.size()) >= options_.window) return false;
-  if (!has_room() && !lane.held.empty()) return false;  // a lane with nothing in memory may always take one: it must not starve
+  if (!lane.active || delivery.due_at > now || static_cast<int>(lane.window.size()) >= options_.window)
+    return false;
+  if (!has_room() && !lane.held.empty())
+    return false;  // a lane with nothing in memory may always take one: it must not starve
   ++held_;
   held_bytes_ += delivery.event->payload.size();
   lane.window.insert(order_of(delivery));
@@ -108,7 +113,8 @@ void Scheduler::offer(DueDelivery delivery, Time now) {
   if (lane == nullptr) return;  // removed meanwhile: the store discards what is left of it
   touch(*lane);
   const Time due = delivery.due_at;
-  if (lane->fetching && due <= now && lane->arrivals.size() < static_cast<std::size_t>(options_.window) && has_room()) {
+  if (lane->fetching && due <= now && lane->arrivals.size() < static_cast<std::size_t>(options_.window) &&
+      has_room()) {
     lane->arrivals.push_back(std::move(delivery));
     return;
   }
@@ -169,7 +175,8 @@ void Scheduler::learn(Lane& lane, const AttemptReport& report, const Verdict& ve
   ++lane.failures;
   lane.last_error = report.error.empty() ? std::string(to_string(report.outcome)) : report.error;
   // A 4xx is about this one event; everything else says that the endpoint has trouble.
-  if (report.outcome != Outcome::kHttp4xx || report.status == 429) lane.allowance = std::max(1.0, lane.allowance / 2);
+  if (report.outcome != Outcome::kHttp4xx || report.status == 429)
+    lane.allowance = std::max(1.0, lane.allowance / 2);
   if (verdict.hold_lane) {
     ++lane.slowdowns;
     lane.hold_until = std::max(lane.hold_until, *verdict.hold_lane);
@@ -184,7 +191,8 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
   --lane.sending;
   --sending_;
 
-  const auto& schedule = lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
+  const auto& schedule =
+      lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
   const AttemptFacts facts{report.outcome, report.status, report.retry_after, held.delivery.attempts + 1,
                            held.delivery.event->expires_at};
   const double jitter = std::uniform_real_distribution<>(-1, 1)(random_);
@@ -196,7 +204,12 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
     drop_window(lane);
   }
   touch(lane);
-  return {.record = {.key = key, .attempt = {}, .state = verdict.state, .reason = verdict.reason, .due_at = verdict.due_at, .at = now},
+  return {.record = {.key = key,
+                     .attempt = {},
+                     .state = verdict.state,
+                     .reason = verdict.reason,
+                     .due_at = verdict.due_at,
+                     .at = now},
           .disable_endpoint = verdict.disable_endpoint};
 }
 
@@ -281,7 +294,8 @@ void Scheduler::fetch_some(Time now, Decisions& decisions) {
     if (lane == nullptr) continue;
     lane->queued_to_fetch = false;
     if (!lane->active || lane->fetching || lane->disk_due > now) continue;
-    // Without room a lane gets one delivery if it has none; else it comes back here when one of its own is released.
+    // Without room a lane gets one delivery if it has none; else it comes back here when one of its own is
+    // released.
     const int room = std::max(0, options_.max_held - held_);
     int wanted = has_room() ? std::min(options_.window - static_cast<int>(lane->window.size()), room) : 0;
     if (wanted == 0 && lane->held.empty()) wanted = 1;
@@ -290,7 +304,8 @@ void Scheduler::fetch_some(Time now, Decisions& decisions) {
     lane->missed_due = kNever;
     ++fetching_;
     // What is held is still pending on disk and comes along: ask for that much more.
-    decisions.fetch.push_back({lane->endpoint->seq, wanted + static_cast<int>(lane->held.size()), options_.max_fetch_bytes});
+    decisions.fetch.push_back(
+        {lane->endpoint->seq, wanted + static_cast<int>(lane->held.size()), options_.max_fetch_bytes});
   }
 }
 
@@ -312,28 +327,15 @@ Decisions Scheduler::next(Time now) {
   return decisions;
 }
 
-std::vector<LaneStatus> Scheduler::worst(std::size_t count) const {
+std::vector<LaneStatus> Scheduler::lanes() const {
   std::vector<LaneStatus> lanes;
   for (const auto& [seq, lane] : lanes_) {
-    if (lane->failures == 0 || lane->removed) continue;
-    const Time due = lane->window.empty() ? kNever : lane->window.begin()->due_at;
-    lanes.push_back({lane->endpoint, lane->sending, lane->failures, lane->last_error, due});
-  }
-  const auto middle = lanes.begin() + static_cast<std::ptrdiff_t>(std::min(count, lanes.size()));
-  std::partial_sort(lanes.begin(), middle, lanes.end(), [](const LaneStatus& a, const LaneStatus& b) {
-    if (a.failures != b.failures) return a.failures > b.failures;
-    return a.oldest_due < b.oldest_due;
-  });
-  lanes.erase(middle, lanes.end());
-  return lanes;
-}
-
-Time Scheduler::oldest_due() const {
-  Time oldest = kNever;
-  for (const auto& [seq, lane] : lanes_) {
+    if (lane->removed || (lane->failures == 0 && lane->held.empty())) continue;
+    Time oldest = kNever;
     for (const auto& [event, held] : lane->held) oldest = std::min(oldest, held.delivery.due_at);
+    lanes.push_back({lane->endpoint, lane->sending, lane->failures, lane->last_error, oldest});
   }
-  return oldest;
+  return lanes;
 }
 
 }  // namespace outboxd

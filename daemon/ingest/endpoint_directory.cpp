@@ -96,8 +96,8 @@ void EndpointDirectory::update(Endpoint endpoint, Time if_updated_at, Done done)
   change(UpdateEndpoint{std::move(endpoint), if_updated_at}, std::move(done));
 }
 
-void EndpointDirectory::set_state(const EndpointId& id, EndpointState state, std::string disabled_reason, Time at,
-                                  Done done) {
+void EndpointDirectory::set_state(const EndpointId& id, EndpointState state, std::string disabled_reason,
+                                  Time at, Done done) {
   change(SetEndpointState{id, state, std::move(disabled_reason), at}, std::move(done));
 }
 

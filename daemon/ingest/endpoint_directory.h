@@ -1,5 +1,5 @@
-// The endpoints as they are now, in memory, and the one way to change them: a change is committed first, then published here and
-// to the subscriber, in the order of the commits. Thread safe.
+// The endpoints as they are now, in memory, and the one way to change them: a change is committed first, then
+// published here and to the subscriber, in the order of the commits. Thread safe.
 #pragma once
 
 #include <functional>
@@ -21,14 +21,16 @@ class EndpointDirectory {
   explicit EndpointDirectory(GroupCommit& commits) : commits_(commits) {}
 
   void load(std::vector<Endpoint> endpoints);  // once, before anything else
-  // Told of every change: the endpoint as it is now, or null when it was removed. Set before the first change; called on the writer thread.
+  // Told of every change: the endpoint as it is now, or null when it was removed. Set before the first
+  // change; called on the writer thread.
   using Subscriber = std::function<void(EndpointSeq, EndpointPtr)>;
   void subscribe(Subscriber subscriber) { subscriber_ = std::move(subscriber); }
 
   EndpointPtr find(const EndpointId& id) const;  // null: none
   EndpointPtr find(EndpointSeq seq) const;
   std::vector<EndpointPtr> all() const;
-  // The endpoints that want an event of this tenant and type, whatever their state: a paused one's deliveries wait.
+  // The endpoints that want an event of this tenant and type, whatever their state: a paused one's deliveries
+  // wait.
   std::vector<EndpointPtr> match(std::string_view tenant, std::string_view type) const;
 
   // `done` runs on the writer thread after the commit. For a removal it gets the endpoint as it was.
@@ -49,10 +51,12 @@ class EndpointDirectory {
   GroupCommit& commits_;
   Subscriber subscriber_;
   mutable std::shared_mutex mutex_;
-  std::unordered_map<EndpointSeq, EndpointPtr> by_seq_;                        // guarded by mutex_
-  std::map<EndpointId, EndpointSeq> by_id_;                                    // guarded by mutex_
-  std::map<std::string, std::vector<EndpointSeq>, std::less<>> by_tenant_;     // guarded by mutex_, each in order
-  // What match() answered, until any endpoint changes: a producer sends few types many times. Key: tenant NUL type. Guarded by mutex_.
+  std::unordered_map<EndpointSeq, EndpointPtr> by_seq_;  // guarded by mutex_
+  std::map<EndpointId, EndpointSeq> by_id_;              // guarded by mutex_
+  std::map<std::string, std::vector<EndpointSeq>, std::less<>>
+      by_tenant_;  // guarded by mutex_, each in order
+  // What match() answered, until any endpoint changes: a producer sends few types many times. Key: tenant NUL
+  // type. Guarded by mutex_.
   mutable std::unordered_map<std::string, std::vector<EndpointPtr>> matches_;
 };
 

@@ -13,8 +13,8 @@ std::string describe(const Problem& p) {
 
 }  // namespace
 
-Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
-               telemetry::Metrics& metrics, Options options, OnAccepted on_accepted)
+Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock,
+               UuidGenerator& ids, telemetry::Metrics& metrics, Options options, OnAccepted on_accepted)
     : commits_(commits),
       directory_(directory),
       clock_(clock),
@@ -42,7 +42,8 @@ NewEvent Ingest::prepare(EventDraft draft) const {
 
 void Ingest::commit(std::vector<NewEvent> events, std::string_view source, Done done) {
   if (disk_is_short_) {
-    const Problem refused{ProblemCode::kUnavailable, "the disk has less free space than [retention] free_disk: nothing was stored"};
+    const Problem refused{ProblemCode::kUnavailable,
+                          "the disk has less free space than [retention] free_disk: nothing was stored"};
     metrics_.events_rejected(kind_of(refused.code).slug, 1);
     return done(tl::unexpected(refused));
   }
@@ -110,7 +111,8 @@ void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {
     std::vector<NewEvent> one;
     one.push_back(std::move(event));
     commit(std::move(one), "sql", [reject, number](const Result<std::vector<AcceptedEvent>>& result) {
-      if (!result && result.error().code == ProblemCode::kIdempotencyConflict) reject(number, describe(result.error()));
+      if (!result && result.error().code == ProblemCode::kIdempotencyConflict)
+        reject(number, describe(result.error()));
     });
   }
 }

@@ -1,5 +1,5 @@
-// Accepting events: fan out to the endpoints that match, commit, then hand the fresh deliveries on. What HTTP and SQL producers
-// share. Thread safe.
+// Accepting events: fan out to the endpoints that match, commit, then hand the fresh deliveries on. What HTTP
+// and SQL producers share. Thread safe.
 #pragma once
 
 #include <atomic>
@@ -31,14 +31,16 @@ class Ingest {
 
   const Options& options() const { return options_; }
 
-  // All or none. `done` runs on the writer thread after the commit: one AcceptedEvent for each draft, in order.
+  // All or none. `done` runs on the writer thread after the commit: one AcceptedEvent for each draft, in
+  // order.
   using Done = std::function<void(Result<std::vector<AcceptedEvent>>)>;
   void accept(std::vector<EventDraft> drafts, Done done);
 
   // While the disk is short of space nothing is accepted: 503 over HTTP, and SQL rows wait in the outbox.
   void hold_back(bool disk_is_short) { disk_is_short_ = disk_is_short; }
 
-  // Judges rows of the SQL outbox: each becomes an event, or a rejected row with its reason. `done` runs when the last is committed.
+  // Judges rows of the SQL outbox: each becomes an event, or a rejected row with its reason. `done` runs when
+  // the last is committed.
   void adopt(std::vector<OutboxRow> rows, std::function<void()> done);
 
  private:

@@ -55,7 +55,8 @@ Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits) {
   if (!drafts) return tl::unexpected(drafts.error());
   EventDraft draft = std::move(drafts->front());
   // W3C Trace Context: one that does not parse is as good as none.
-  if (row.traceparent && is_traceparent(*row.traceparent)) draft.event.traceparent = std::move(row.traceparent);
+  if (row.traceparent && is_traceparent(*row.traceparent))
+    draft.event.traceparent = std::move(row.traceparent);
   return draft;
 }
 

@@ -1,5 +1,5 @@
-// Judging a row of the SQL outbox: by the very parser that judges POST /v1/events, so that both kinds of producer
-// are held to the same rules. Pure.
+// Judging a row of the SQL outbox: by the very parser that judges POST /v1/events, so that both kinds of
+// producer are held to the same rules. Pure.
 #pragma once
 
 #include "common/problem.h"

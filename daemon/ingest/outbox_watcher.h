@@ -1,5 +1,6 @@
-// The thread that notices what SQL producers inserted into the outbox and has it ingested. It only reads; the rows leave the outbox in the
-// very transaction that makes them events, so a crash at any point neither loses nor doubles one.
+// The thread that notices what SQL producers inserted into the outbox and has it ingested. It only reads; the
+// rows leave the outbox in the very transaction that makes them events, so a crash at any point neither loses
+// nor doubles one.
 #pragma once
 
 #include <atomic>

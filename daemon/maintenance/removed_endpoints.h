@@ -1,5 +1,5 @@
-// Discards what a removed endpoint left behind, in steps that do not hold up other commits: each is a command like any other, and the
-// next is submitted when the one before is committed. No thread of its own.
+// Discards what a removed endpoint left behind, in steps that do not hold up other commits: each is a command
+// like any other, and the next is submitted when the one before is committed. No thread of its own.
 #pragma once
 
 #include <atomic>

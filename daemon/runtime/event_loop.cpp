@@ -11,15 +11,19 @@
 namespace outboxd {
 namespace {
 
-constexpr auto kLongestWait = std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
+constexpr auto kLongestWait =
+    std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
 
 std::int64_t steady_millis(MonotonicTime t) {
   return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
 }
 
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
-// An fd's number may be closed and reused within one round of events: the generation tells the old one's events apart.
+// An fd's number may be closed and reused within one round of events: the generation tells the old one's
+// events apart.
 epoll_data_t pack(int fd, std::uint64_t generation) {
   epoll_data_t data;
   data.u64 = (generation << 32) | static_cast<std::uint32_t>(fd);
@@ -72,7 +76,9 @@ EventLoop::TimerId EventLoop::call_at(MonotonicTime when, Task task) {
   return id;
 }
 
-void EventLoop::cancel(TimerId id) { timers_.erase(id); }
+void EventLoop::cancel(TimerId id) {
+  timers_.erase(id);
+}
 
 void EventLoop::post(Task task) {
   bool wake = false;
@@ -97,7 +103,8 @@ Millis EventLoop::since_progress() const {
 int EventLoop::wait_timeout() const {
   auto wait = std::chrono::ceil<Millis>(kLongestWait);
   if (!timers_.empty()) {
-    const auto until = std::chrono::ceil<Millis>(timers_.begin()->first.first - std::chrono::steady_clock::now());
+    const auto until =
+        std::chrono::ceil<Millis>(timers_.begin()->first.first - std::chrono::steady_clock::now());
     wait = std::clamp(until, Millis(0), wait);
   }
   return static_cast<int>(wait.count());
@@ -116,7 +123,8 @@ void EventLoop::dispatch(int fd, std::uint64_t generation, std::uint32_t events)
 }
 
 void EventLoop::run_timers() {
-  // Those set meanwhile wait for the next round: a task that calls itself again at once must not keep the others from running.
+  // Those set meanwhile wait for the next round: a task that calls itself again at once must not keep the
+  // others from running.
   const auto first_new = next_timer_;
   for (auto it = timers_.begin(); it != timers_.end() && it->first.first <= now_;) {
     const TimerId id = it->first;

@@ -1,5 +1,6 @@
-// One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's front and
-// the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to the time before run()).
+// One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's
+// front and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
+// the time before run()).
 #pragma once
 
 #include <sys/epoll.h>
@@ -27,8 +28,8 @@ class EventLoop {
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
 
-  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second call for the same fd
-  // changes both. A handler may watch and unwatch anything, itself included.
+  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second
+  // call for the same fd changes both. A handler may watch and unwatch anything, itself included.
   void watch(int fd, std::uint32_t events, FdHandler handler);
   void change(int fd, std::uint32_t events);  // of a watched fd
   void unwatch(int fd);                       // before closing it

@@ -8,8 +8,9 @@
 namespace outboxd {
 
 void fail_stop(std::string_view what) {
-  log::error("the store failed: stopping at once, nothing more is acknowledged; look at the disk, then start again",
-             {{"error", what}, {"exit_status", kExitStoreFailure}});
+  log::error(
+      "the store failed: stopping at once, nothing more is acknowledged; look at the disk, then start again",
+      {{"error", what}, {"exit_status", kExitStoreFailure}});
   _exit(kExitStoreFailure);
 }
 

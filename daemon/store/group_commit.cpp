@@ -45,7 +45,8 @@ void refuse(Item& item, ProblemCode code, std::string detail) {
 
 }  // namespace
 
-// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into batches.
+// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into
+// batches.
 struct GroupCommit::Impl {
   StoreWriter& writer;
   const Options options;
@@ -87,12 +88,16 @@ struct GroupCommit::Impl {
   }
 };
 
-bool GroupCommit::refusable(const Command& command) { return !std::holds_alternative<RecordOutcome>(command); }
+bool GroupCommit::refusable(const Command& command) {
+  return !std::holds_alternative<RecordOutcome>(command);
+}
 
 GroupCommit::GroupCommit(StoreWriter& writer, Options options, FatalHandler fatal)
     : impl_(std::make_unique<Impl>(writer, std::move(options), std::move(fatal))) {}
 
-GroupCommit::~GroupCommit() { drain(); }
+GroupCommit::~GroupCommit() {
+  drain();
+}
 
 void GroupCommit::start() {
   impl_->thread = std::thread([this] {
@@ -251,7 +256,8 @@ void GroupCommit::Impl::apply(std::size_t count) {
 }
 
 void GroupCommit::Impl::finish(std::size_t count) {
-  std::deque<Item> done(std::make_move_iterator(waiting.begin()), std::make_move_iterator(waiting.begin() + count));
+  std::deque<Item> done(std::make_move_iterator(waiting.begin()),
+                        std::make_move_iterator(waiting.begin() + count));
   waiting.erase(waiting.begin(), waiting.begin() + count);
   complete(done);
 }
@@ -269,7 +275,8 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto limit = Monotonic::now() - options.busy_limit;
   for (Item& item : waiting) {
     if (item.write.refused || item.submitted > limit || !(item.refusable || stopping)) continue;
-    refuse(item, ProblemCode::kUnavailable, "the database could not be written in time: another process keeps it locked");
+    refuse(item, ProblemCode::kUnavailable,
+           "the database could not be written in time: another process keeps it locked");
   }
 }
 
@@ -277,8 +284,8 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
 void GroupCommit::Impl::postpone(const char* why) {
   if (backoff.count() == 0) log::warn("a transaction could not be committed, trying again", {{"error", why}});
   backoff = std::clamp(backoff * 2, kFirstBackoff, kLongestBackoff);
-  const auto refused_from =
-      std::stable_partition(waiting.begin(), waiting.end(), [](const Item& item) { return !item.write.refused; });
+  const auto refused_from = std::stable_partition(waiting.begin(), waiting.end(),
+                                                  [](const Item& item) { return !item.write.refused; });
   std::deque<Item> refused(std::make_move_iterator(refused_from), std::make_move_iterator(waiting.end()));
   waiting.erase(refused_from, waiting.end());
   complete(refused);

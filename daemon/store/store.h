@@ -1,13 +1,14 @@
-// The durable half of outboxd, as the rest of the daemon sees it. Domain verbs only: no SQL, connection or statement
-// shows here, and the engine does not know which store it runs on.
+// The durable half of outboxd, as the rest of the daemon sees it. Domain verbs only: no SQL, connection or
+// statement shows here, and the engine does not know which store it runs on.
 //
 //   writes   Commands, as data. The one writer thread (group_commit.h) gathers what has arrived and calls
 //            StoreWriter::apply: one transaction for all of them, durable when it returns.
 //   reads    StoreReader: each call is one short read transaction with a bound on the rows it looks at.
 //
-// Errors: a command that is refused says so in its own result and has no effect. A failure of the store itself
-// is thrown: StoreBusy and StoreFull leave the transaction undone and may be tried again; StoreFailure is final (fail
-// stop: nothing may be acknowledged after it, the process exits and recovers at its next start).
+// Errors: a command that is refused says so in its own result and has no effect. A failure of the store
+// itself is thrown: StoreBusy and StoreFull leave the transaction undone and may be tried again; StoreFailure
+// is final (fail stop: nothing may be acknowledged after it, the process exits and recovers at its next
+// start).
 #pragma once
 
 #include <memory>
@@ -36,15 +37,16 @@ struct StoreBusy : std::runtime_error {  // another process holds the write lock
 struct StoreFull : std::runtime_error {  // no space left for the transaction
   using std::runtime_error::runtime_error;
 };
-// The database cannot be served at all; thrown by opening. `exit_status` is what outboxd ends with (README lists them).
+// The database cannot be served at all; thrown by opening. `exit_status` is what outboxd ends with (README
+// lists them).
 struct StoreUnusable : std::runtime_error {
   StoreUnusable(int status, const std::string& what) : std::runtime_error(what), exit_status(status) {}
   int exit_status;
 };
-inline constexpr int kExitStoreFailure = 70;  // EX_SOFTWARE: fail stop after an I/O error
-inline constexpr int kExitStoreLocked = 75;   // EX_TEMPFAIL: another outboxd owns the database
-inline constexpr int kExitStoreCorrupt = 65;  // EX_DATAERR: corrupt or not ours
-inline constexpr int kExitStoreSchema = 76;   // a newer schema than this binary knows
+inline constexpr int kExitStoreFailure = 70;     // EX_SOFTWARE: fail stop after an I/O error
+inline constexpr int kExitStoreLocked = 75;      // EX_TEMPFAIL: another outboxd owns the database
+inline constexpr int kExitStoreCorrupt = 65;     // EX_DATAERR: corrupt or not ours
+inline constexpr int kExitStoreSchema = 76;      // a newer schema than this binary knows
 inline constexpr int kExitStoreCannotOpen = 74;  // EX_IOERR: missing folder, permissions, network filesystem
 
 // ---- commands ------------------------------------------------------------------------------------
@@ -55,23 +57,24 @@ struct FirstAttempt {
   Time due_at{};
 };
 struct NewEvent {
-  std::shared_ptr<Event> event;          // the store sets seq
-  std::vector<FirstAttempt> endpoints;   // those that match, each once
+  std::shared_ptr<Event> event;         // the store sets seq
+  std::vector<FirstAttempt> endpoints;  // those that match, each once
   std::optional<std::string> idempotency_key;
-  std::string content_digest;            // SHA-256 of what makes two events the same; with an idempotency key
+  std::string content_digest;  // SHA-256 of what makes two events the same; with an idempotency key
   std::optional<std::int64_t> outbox_row;  // from the SQL outbox: that row goes in the same transaction
 };
 struct AcceptedEvent {
   EventId id;
   Time created_at{};
   std::int64_t deliveries = 0;
-  bool duplicate = false;    // the key was seen with the same content: id and the rest are the first one's
-  bool withdrawn = false;    // its outbox row is gone: nothing was stored
+  bool duplicate = false;  // the key was seen with the same content: id and the rest are the first one's
+  bool withdrawn = false;  // its outbox row is gone: nothing was stored
 };
 struct AcceptEvents {
   std::vector<NewEvent> events;
   Millis idempotency_window{};
-  // Results, in the order of `events`. Same key, other content: refused with kIdempotencyConflict, pointer "/<index>".
+  // Results, in the order of `events`. Same key, other content: refused with kIdempotencyConflict, pointer
+  // "/<index>".
   std::vector<AcceptedEvent> accepted = {};
 };
 
@@ -81,22 +84,23 @@ struct RejectOutboxRow {
   std::string reason;
 };
 
-// One attempt was made (or none: an expired or skipped delivery), and where the delivery stands now. Has no effect
-// on a delivery that has meanwhile left `pending` by an operator's hand, but for recording the attempt.
+// One attempt was made (or none: an expired or skipped delivery), and where the delivery stands now. Has no
+// effect on a delivery that has meanwhile left `pending` by an operator's hand, but for recording the
+// attempt.
 struct RecordOutcome {
   DeliveryKey key;
   std::optional<Attempt> attempt;
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  Time due_at{};   // with kPending
-  Time at{};       // now
+  Time due_at{};  // with kPending
+  Time at{};      // now
 };
 
 struct CreateEndpoint {
   Endpoint endpoint;  // result: seq
 };
-// Replace every field of an endpoint but seq, id, created_at and its state. Refused with kNotFound when there is none, and with
-// kConflict when it has changed since `if_updated_at`: read it again and merge again.
+// Replace every field of an endpoint but seq, id, created_at and its state. Refused with kNotFound when there
+// is none, and with kConflict when it has changed since `if_updated_at`: read it again and merge again.
 struct UpdateEndpoint {
   Endpoint endpoint;  // result: as stored, state included
   Time if_updated_at{};
@@ -121,8 +125,8 @@ struct DiscardRemoved {
   std::int64_t discarded = 0;
 };
 
-// An operator's hand on a delivery: to pending (retry or replay: attempts count from 0, due `at`), or to discarded.
-// Refused with kNotFound or kConflict. Result: the delivery as it is now.
+// An operator's hand on a delivery: to pending (retry or replay: attempts count from 0, due `at`), or to
+// discarded. Refused with kNotFound or kConflict. Result: the delivery as it is now.
 struct ChangeDelivery {
   DeliveryKey key;
   DeliveryState state = DeliveryState::kPending;
@@ -130,7 +134,8 @@ struct ChangeDelivery {
   Delivery delivery = {};
 };
 
-// Send an event (again) to these endpoints: a delivery is made, or put back to pending, for each. Refused with kNotFound.
+// Send an event (again) to these endpoints: a delivery is made, or put back to pending, for each. Refused
+// with kNotFound.
 struct ReplayEvent {
   EventId id;
   std::vector<EndpointSeq> endpoints;
@@ -138,8 +143,8 @@ struct ReplayEvent {
   std::int64_t deliveries = 0;  // result
 };
 
-using Command = std::variant<AcceptEvents, RejectOutboxRow, RecordOutcome, CreateEndpoint, UpdateEndpoint, SetEndpointState,
-                             RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent>;
+using Command = std::variant<AcceptEvents, RejectOutboxRow, RecordOutcome, CreateEndpoint, UpdateEndpoint,
+                             SetEndpointState, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent>;
 
 struct Write {
   Command command;
@@ -151,7 +156,8 @@ class StoreWriter {  // used by one thread
   virtual ~StoreWriter() = default;
   // All commands in one transaction, in order; durable on return. Throws StoreBusy, StoreFull, StoreFailure.
   virtual void apply(std::span<Write*> batch) = 0;
-  // Between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws StoreFailure.
+  // Between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws
+  // StoreFailure.
   virtual void tidy() = 0;
 };
 
@@ -160,8 +166,8 @@ class StoreWriter {  // used by one thread
 // A delivery ready to be sent, with its event.
 struct DueDelivery {
   DeliveryKey key;
-  int attempts = 0;         // since creation or replay
-  int attempts_ever = 0;    // number of the last attempt
+  int attempts = 0;       // since creation or replay
+  int attempts_ever = 0;  // number of the last attempt
   Time due_at{};
   Time created_at{};
   std::shared_ptr<const Event> event;
@@ -169,9 +175,10 @@ struct DueDelivery {
 
 // What an endpoint's lane has waiting on disk.
 struct DueWindow {
-  std::vector<DueDelivery> deliveries;  // due at `now`: higher priority first, then earlier due, then earlier accepted
-  std::optional<Time> next_due;         // when to look again: `now` if more are due than were returned, else the
-                                        // earliest later one; absent: nothing pending beyond these
+  std::vector<DueDelivery>
+      deliveries;  // due at `now`: higher priority first, then earlier due, then earlier accepted
+  std::optional<Time> next_due;  // when to look again: `now` if more are due than were returned, else the
+                                 // earliest later one; absent: nothing pending beyond these
 };
 
 struct Page {
@@ -181,8 +188,8 @@ struct Page {
 template <class Row>
 struct Rows {
   std::vector<Row> rows;
-  std::optional<std::string> next;  // absent: that was the last page. A page may be short and still have a next one:
-                                    // each looks at a bounded number of rows.
+  std::optional<std::string> next;  // absent: that was the last page. A page may be short and still have a
+                                    // next one: each looks at a bounded number of rows.
 };
 
 struct EventFilter {
@@ -213,7 +220,8 @@ struct OutboxRow {
   std::int64_t row = 0;
   std::string type, payload;
   bool payload_is_text = true;
-  std::optional<std::string> tenant, content_type, ordering_key, idempotency_key, headers, deliver_at, expires_at, traceparent;
+  std::optional<std::string> tenant, content_type, ordering_key, idempotency_key, headers, deliver_at,
+      expires_at, traceparent;
   std::optional<std::int64_t> priority;
   std::optional<std::string> rejected;  // the reason, in lists of rejected rows
 };
@@ -235,7 +243,8 @@ class StoreReader {  // each used by one thread at a time; any number of them
   // endpoints
   virtual std::vector<Endpoint> all_endpoints() = 0;  // not the removed ones
   virtual std::optional<Endpoint> endpoint(const EndpointId& id) = 0;
-  virtual Rows<Endpoint> endpoints(const std::optional<std::string>& tenant, const Page& page) = 0;  // oldest first
+  virtual Rows<Endpoint> endpoints(const std::optional<std::string>& tenant,
+                                   const Page& page) = 0;  // oldest first
 
   // events and deliveries, newest first. A cursor that is none of ours: Problem kInvalidParameter.
   virtual std::optional<EventRow> event(const EventId& id, bool with_payload) = 0;
@@ -245,7 +254,8 @@ class StoreReader {  // each used by one thread at a time; any number of them
   virtual std::vector<Attempt> attempts(DeliveryKey key) = 0;  // first one first, at most 1,000
 
   // the SQL outbox
-  virtual std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) = 0;  // not the rejected ones, in order
+  virtual std::vector<OutboxRow> outbox(int limit,
+                                        std::size_t max_bytes) = 0;  // not the rejected ones, in order
   virtual Result<Rows<OutboxRow>> rejected_outbox(const Page& page) = 0;
 
   virtual StoreStatus status() = 0;
@@ -256,8 +266,8 @@ class Store {
   virtual ~Store() = default;
   virtual StoreWriter& writer() = 0;
   virtual std::unique_ptr<StoreReader> new_reader() = 0;
-  // Blocks until another process has probably committed (a producer's INSERT INTO outbox), `timeout` passes, or interrupt()
-  // is called from another thread. May return early for nothing. One thread waits.
+  // Blocks until another process has probably committed (a producer's INSERT INTO outbox), `timeout` passes,
+  // or interrupt() is called from another thread. May return early for nothing. One thread waits.
   virtual void wait_for_foreign_commit(Millis timeout) = 0;
   virtual void interrupt() = 0;
 };

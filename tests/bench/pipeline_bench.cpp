@@ -1,5 +1,6 @@
 // scripts/bench: events from a producer through the real daemon to a sink, all on this machine.
-//   pipeline_bench OUTBOXD FOLDER [--quick]     results as a table on standard output, and as JSON in FOLDER/results.json
+//   pipeline_bench OUTBOXD FOLDER [--quick] [--only TEXT]     TEXT: scenarios with it in their name; results
+//   as a table on standard output, and as JSON in FOLDER/results.json
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <thread>
+#include <tuple>
 
 #include "bench/producer.h"
 #include "bench/sink.h"
@@ -33,7 +35,8 @@ double percentile_ms(std::vector<std::int64_t>& ns, double p) {
 Json bare_commit(const std::filesystem::path& folder, int commits) {
   sqlite3* db = nullptr;
   sqlite3_open((folder / "bare.db").c_str(), &db);
-  sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(x)", nullptr, nullptr, nullptr);
+  sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(x)", nullptr, nullptr,
+               nullptr);
   std::vector<std::int64_t> ns;
   for (int i = 0; i < commits; ++i) {
     const auto start = now_ns();
@@ -43,10 +46,13 @@ Json bare_commit(const std::filesystem::path& folder, int commits) {
     ns.push_back(now_ns() - start);
   }
   sqlite3_close(db);
-  return {{"scenario", "bare fsync'd commit"}, {"ack_p50_ms", percentile_ms(ns, 0.5)}, {"ack_p99_ms", percentile_ms(ns, 0.99)}};
+  return {{"scenario", "bare fsync'd commit"},
+          {"ack_p50_ms", percentile_ms(ns, 0.5)},
+          {"ack_p99_ms", percentile_ms(ns, 0.99)}};
 }
 
-Json run(const std::string& name, const std::string& daemon_binary, const std::filesystem::path& folder, Load load) {
+Json run(const std::string& name, const std::string& daemon_binary, const std::filesystem::path& folder,
+         Load load) {
   Sink sink;
   test::DaemonProcess daemon(daemon_binary, folder);
   const std::string endpoint =
@@ -79,12 +85,13 @@ Json run(const std::string& name, const std::string& daemon_binary, const std::f
 }
 
 void print(const Json& results) {
-  std::printf("%-34s %9s %11s %9s %9s %9s %9s %8s\n", "scenario", "events/s", "CPU us/evt", "ack p50", "ack p99", "dlv p50",
-              "dlv p99", "RSS MiB");
+  std::printf("%-34s %9s %11s %9s %9s %9s %9s %8s\n", "scenario", "events/s", "CPU us/evt", "ack p50",
+              "ack p99", "dlv p50", "dlv p99", "RSS MiB");
   for (const auto& r : results) {
     const auto number = [&](const char* key) { return r.value(key, 0.0); };
-    std::printf("%-34s %9.0f %11.1f %9.2f %9.2f %9.2f %9.2f %8.1f\n", r["scenario"].get<std::string>().c_str(),
-                number("events_per_second"), number("cpu_us_per_event"), number("ack_p50_ms"), number("ack_p99_ms"),
+    std::printf("%-34s %9.0f %11.1f %9.2f %9.2f %9.2f %9.2f %8.1f\n",
+                r["scenario"].get<std::string>().c_str(), number("events_per_second"),
+                number("cpu_us_per_event"), number("ack_p50_ms"), number("ack_p99_ms"),
                 number("delivered_p50_ms"), number("delivered_p99_ms"), number("resident_mib"));
   }
 }
@@ -93,21 +100,32 @@ void print(const Json& results) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "usage: pipeline_bench OUTBOXD FOLDER [--quick]\n";
+    std::cerr << "usage: pipeline_bench OUTBOXD FOLDER [--quick] [--only TEXT]\n";
     return 2;
   }
   const std::string daemon = argv[1];
   const std::filesystem::path folder = argv[2];
-  const bool quick = argc > 3 && std::string(argv[3]) == "--quick";
+  bool quick = false;
+  std::string only;
+  for (int i = 3; i < argc; ++i) {
+    if (argv[i] == std::string("--quick")) quick = true;
+    if (argv[i] == std::string("--only") && i + 1 < argc) only = argv[++i];
+  }
   const std::int64_t scale = quick ? 1 : 10;
   try {
     Json results = Json::array();
     results.push_back(bare_commit(folder, 2000));
-    results.push_back(run("one event a request, 64 producers", daemon, folder / "one", {.connections = 64, .events = 20'000 * scale}));
-    results.push_back(run("batches of 100, 8 producers", daemon, folder / "batch",
-                          {.connections = 8, .events_per_request = 100, .events = 20'000 * scale}));
-    results.push_back(run("1,000 events/s, open loop", daemon, folder / "latency",
-                          {.connections = 64, .events = 3'000 * scale, .rate = 1000}));
+    const std::tuple<std::string, std::string, Load> scenarios[] = {
+        {"one event a request, 64 producers", "one", {.connections = 64, .events = 20'000 * scale}},
+        {"batches of 100, 8 producers",
+         "batch",
+         {.connections = 8, .events_per_request = 100, .events = 20'000 * scale}},
+        {"1,000 events/s, open loop", "latency", {.connections = 64, .events = 3'000 * scale, .rate = 1000}},
+    };
+    for (const auto& [name, subfolder, load] : scenarios) {
+      if (name.find(only) != std::string::npos)
+        results.push_back(run(name, daemon, folder / subfolder, load));
+    }
     print(results);
     std::ofstream(folder / "results.json") << results.dump(2) << '\n';
     for (const auto& r : results) {

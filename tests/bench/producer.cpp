@@ -29,7 +29,8 @@ int connect_to(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("cannot connect to " + path);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("cannot connect to " + path);
   return fd;
 }
 
@@ -40,8 +41,8 @@ std::string request(const Load& load, std::int64_t due) {
   const bool batch = load.events_per_request > 1;
   for (int i = 1; i < load.events_per_request; ++i) body.append("\n").append(event);
   return "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: " +
-         std::string(batch ? "application/x-ndjson" : "application/json") + "\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
+         std::string(batch ? "application/x-ndjson" : "application/json") +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 // Takes one whole answer off the front of `in`; its status, or 0 when it is not whole yet.
@@ -58,7 +59,8 @@ int take_answer(std::string& in) {
 
 class Producer {
  public:
-  explicit Producer(const Load& load) : load_(load), connections_(static_cast<std::size_t>(load.connections)) {
+  explicit Producer(const Load& load)
+      : load_(load), connections_(static_cast<std::size_t>(load.connections)) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     for (auto& connection : connections_) {
       connection.fd = connect_to(load.socket);
@@ -91,7 +93,8 @@ class Producer {
 
  private:
   std::int64_t due_at(std::int64_t n, std::int64_t start, std::int64_t now) const {
-    return load_.rate > 0 ? start + static_cast<std::int64_t>(static_cast<double>(n) * 1e9 / load_.rate) : now;
+    return load_.rate > 0 ? start + static_cast<std::int64_t>(static_cast<double>(n) * 1e9 / load_.rate)
+                          : now;
   }
 
   void send(Connection& connection, std::int64_t due) {
@@ -133,6 +136,8 @@ class Producer {
 
 }  // namespace
 
-LoadResult produce(const Load& load) { return Producer(load).run(); }
+LoadResult produce(const Load& load) {
+  return Producer(load).run();
+}
 
 }  // namespace outboxd::bench

@@ -1,5 +1,6 @@
-// Posts events over keep-alive connections to the ingest socket: as fast as they are acknowledged (closed loop), or at a fixed rate whatever
-// the daemon does (open loop: an event's latency counts from when it was due, so that a stall is not hidden by waiting for it).
+// Posts events over keep-alive connections to the ingest socket: as fast as they are acknowledged (closed
+// loop), or at a fixed rate whatever the daemon does (open loop: an event's latency counts from when it was
+// due, so that a stall is not hidden by waiting for it).
 #pragma once
 
 #include <cstdint>

@@ -28,14 +28,17 @@ std::size_t content_length(std::string_view head) {
 
 }  // namespace
 
-std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+std::int64_t now_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch().count();
+}
 
 Sink::Sink() {
   listen_fd_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (bind(listen_fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listen_fd_, 1024) != 0) {
+  if (bind(listen_fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listen_fd_, 1024) != 0) {
     throw std::runtime_error("the sink cannot listen");
   }
   socklen_t length = sizeof address;
@@ -56,7 +59,9 @@ Sink::~Sink() {
   for (const int fd : {listen_fd_, epoll_fd_, stop_fd_}) close(fd);
 }
 
-std::vector<std::int64_t> Sink::take_latencies() { return std::move(latencies_); }
+std::vector<std::int64_t> Sink::take_latencies() {
+  return std::move(latencies_);
+}
 
 void Sink::serve(int fd, std::string& buffer) {
   std::string answers;

@@ -19,7 +19,8 @@ class Sink {
 
   int port() const { return port_; }
   std::int64_t received() const { return received_; }
-  // Of every event that carried "t": <ns since boot when it was due to be sent>. Take it when nothing arrives any more.
+  // Of every event that carried "t": <ns since boot when it was due to be sent>. Take it when nothing arrives
+  // any more.
   std::vector<std::int64_t> take_latencies();
 
  private:

@@ -1,4 +1,5 @@
-// What the store costs by itself: events accepted one delivery each, then each delivered at its first attempt, in batches.
+// What the store costs by itself: events accepted one delivery each, then each delivered at its first
+// attempt, in batches.
 //   store_bench DATABASE [EVENTS] [BATCH]
 #include <chrono>
 #include <cstdio>
@@ -13,7 +14,9 @@ using namespace outboxd::test;
 
 namespace {
 
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double cpu_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
 
 void apply(StoreWriter& writer, std::vector<Write>& writes) {
   std::vector<Write*> batch;
@@ -26,7 +29,8 @@ struct Timer {
   std::chrono::steady_clock::time_point wall = std::chrono::steady_clock::now();
   double cpu = cpu_seconds();
   void report(const char* what, int events) const {
-    const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - wall).count();
+    const double us =
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - wall).count();
     std::printf("%-28s %8.2f us an event, %6.2f us of it CPU, %9.0f a second\n", what, us / events,
                 (cpu_seconds() - cpu) * 1e6 / events, events / us * 1e6);
   }
@@ -54,7 +58,8 @@ int main(int argc, char** argv) {
   for (int done = 0; done < events; done += batch) {
     std::vector<Write> writes;
     for (int i = 0; i < batch; ++i) {
-      writes.push_back({AcceptEvents{{new_event({endpoints[static_cast<std::size_t>(i) % endpoints.size()]})}, kDay}, {}});
+      writes.push_back(
+          {AcceptEvents{{new_event({endpoints[static_cast<std::size_t>(i) % endpoints.size()]})}, kDay}, {}});
     }
     apply(writer, writes);
     std::vector<Write> outcomes;

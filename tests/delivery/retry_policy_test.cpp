@@ -10,8 +10,11 @@ namespace {
 const Time kNow = from_unix_millis(1'785'000'000'000);
 const std::vector<Millis> kSchedule = {0s, 10s, 1min};
 
-Verdict judge_status(int status, int attempts_made, std::optional<std::string> retry_after = {}, int slowdowns = 0) {
-  const Outcome outcome = status < 300 ? Outcome::kSuccess : status >= 500 ? Outcome::kHttp5xx : Outcome::kHttp4xx;
+Verdict judge_status(int status, int attempts_made, std::optional<std::string> retry_after = {},
+                     int slowdowns = 0) {
+  const Outcome outcome = status < 300    ? Outcome::kSuccess
+                          : status >= 500 ? Outcome::kHttp5xx
+                                          : Outcome::kHttp4xx;
   return judge({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0, slowdowns);
 }
 
@@ -25,7 +28,9 @@ TEST_CASE("the default schedule makes ten attempts, the last one three days afte
   CHECK(sum == 75h + 35min + 5s);
 }
 
-TEST_CASE("a success ends the delivery") { CHECK(judge_status(204, 1).state == DeliveryState::kDelivered); }
+TEST_CASE("a success ends the delivery") {
+  CHECK(judge_status(204, 1).state == DeliveryState::kDelivered);
+}
 
 TEST_CASE("a failure waits for the schedule's next entry, with jitter of a tenth either way") {
   CHECK(judge_status(500, 1).due_at == kNow + 10s);
@@ -81,5 +86,6 @@ TEST_CASE("Retry-After is read as seconds or as any HTTP date, never negative, a
   CHECK(parse_retry_after("Fri Nov  6 08:50:37 2026", noon) == 60s);
   CHECK(parse_retry_after("Fri, 06 Nov 2020 08:50:37 GMT", noon) == 0s);
   CHECK(parse_retry_after("Fri, 06 Nov 2099 08:50:37 GMT", noon) == 24h);
-  for (const char* bad : {"", "-1", "1.5", "soon", "10 s", "+5", "Fri, 06 Nov 2026"}) CHECK_FALSE(parse_retry_after(bad, noon));
+  for (const char* bad : {"", "-1", "1.5", "soon", "10 s", "+5", "Fri, 06 Nov 2026"})
+    CHECK_FALSE(parse_retry_after(bad, noon));
 }

@@ -1,6 +1,6 @@
-// The real scheduler against a simulated disk, network and clock: random arrivals, failures, slow commits and slow fetches, restarts, pauses,
-// discards and replays. Checked at every step: nothing is sent twice at a time, no limit is exceeded, nothing ends without a reason;
-// at the end: every delivery has left `pending`.
+// The real scheduler against a simulated disk, network and clock: random arrivals, failures, slow commits and
+// slow fetches, restarts, pauses, discards and replays. Checked at every step: nothing is sent twice at a
+// time, no limit is exceeded, nothing ends without a reason; at the end: every delivery has left `pending`.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -55,8 +55,8 @@ class Simulation {
   int pick(int below) { return std::uniform_int_distribution<>(0, below - 1)(random_); }
   void later(Millis wait, std::function<void()> what) { todo_.emplace(now_ + wait, std::move(what)); }
   std::size_t pending() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(disk_, [](const auto& row) { return row.second.state == DeliveryState::kPending; }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        disk_, [](const auto& row) { return row.second.state == DeliveryState::kPending; }));
   }
 
   void start() {
@@ -81,7 +81,8 @@ class Simulation {
       for (int n = pick(6); n > 0; --n) accept(1 + pick(kEndpoints));
     }
     if (chance(0.01)) crash();
-    if (chance(0.02)) set_state(1 + pick(kEndpoints), chance(0.5) ? EndpointState::kPaused : EndpointState::kActive);
+    if (chance(0.02))
+      set_state(1 + pick(kEndpoints), chance(0.5) ? EndpointState::kPaused : EndpointState::kActive);
     if (disk_.empty() || !chance(0.05)) return;
     auto& [key, row] = *std::next(disk_.begin(), pick(static_cast<int>(disk_.size())));
     if (row.state == DeliveryState::kPending) {
@@ -112,7 +113,8 @@ class Simulation {
                                .created_at = now_,
                                .event = event};
     disk_[delivery.key] = {delivery};
-    later(Millis(pick(20)), [this, delivery] { scheduler_->offer(delivery, now_); });  // the commit's completion
+    later(Millis(pick(20)),
+          [this, delivery] { scheduler_->offer(delivery, now_); });  // the commit's completion
   }
 
   void advance(Millis by) {
@@ -159,7 +161,8 @@ class Simulation {
       found.deliveries.push_back(delivery);
     }
     found.next_due = next;
-    later(Millis(pick(30)), [this, endpoint = fetch.endpoint, found] { scheduler_->fetched(endpoint, found, now_); });
+    later(Millis(pick(30)),
+          [this, endpoint = fetch.endpoint, found] { scheduler_->fetched(endpoint, found, now_); });
   }
 
   void send(const Decisions::Send& next) {
@@ -168,13 +171,15 @@ class Simulation {
     CHECK(sending_.insert(key).second);
     CHECK(endpoints_[key.endpoint]->state == EndpointState::kActive);
     if (const auto limit = endpoints_[key.endpoint]->max_in_flight) {
-      CHECK(std::ranges::count_if(sending_, [&](DeliveryKey k) { return k.endpoint == key.endpoint; }) <= *limit);
+      CHECK(std::ranges::count_if(sending_, [&](DeliveryKey k) { return k.endpoint == key.endpoint; }) <=
+            *limit);
     }
     later(Millis(1 + pick(2000)), [this, key, attempts = next.delivery.attempts] {
       sending_.erase(key);
       const bool fails = chance(failure_rate_[key.endpoint]);
       const int status = fails ? (chance(0.2) ? 503 : 500) : 200;
-      auto ended = scheduler_->attempt_ended(key, {fails ? Outcome::kHttp5xx : Outcome::kSuccess, status, {}, ""}, now_);
+      auto ended = scheduler_->attempt_ended(
+          key, {fails ? Outcome::kHttp5xx : Outcome::kSuccess, status, {}, ""}, now_);
       commit(ended.record);
     });
   }

@@ -39,7 +39,8 @@ struct Bench {
   void offer(EndpointSeq endpoint_seq, int count = 1) {
     for (int i = 0; i < count; ++i) scheduler.offer(make(endpoint_seq), now);
   }
-  Scheduler::Ended end(DeliveryKey key, Outcome outcome, int status, std::optional<std::string> retry_after = {}) {
+  Scheduler::Ended end(DeliveryKey key, Outcome outcome, int status,
+                       std::optional<std::string> retry_after = {}) {
     return scheduler.attempt_ended(key, {outcome, status, std::move(retry_after), ""}, now);
   }
   void succeed(DeliveryKey key) {
@@ -69,7 +70,8 @@ TEST_CASE("a lane whose backlog is unknown asks disk before it sends anything fr
   CHECK(d.fetch[0].endpoint == 1);
 }
 
-TEST_CASE("a delivery offered while its lane is being fetched is sent once, whether or not the fetch saw it") {
+TEST_CASE(
+    "a delivery offered while its lane is being fetched is sent once, whether or not the fetch saw it") {
   for (const bool seen : {false, true}) {
     Bench b;
     b.scheduler.put_endpoint(b.endpoint(1));

@@ -69,7 +69,8 @@ TEST_CASE_FIXTURE(Served, "the write-ahead log stays bounded while our own reade
   CHECK(wal_bytes() < 2 * sqlite::Checkpoint::kFramesToGate * kFrameBytes);
 }
 
-TEST_CASE_FIXTURE(Served, "a reader of another process delays the log's reset, not the commits; afterwards it recovers") {
+TEST_CASE_FIXTURE(
+    Served, "a reader of another process delays the log's reset, not the commits; afterwards it recovers") {
   {
     sqlite::Database other(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
     other.execute("BEGIN");
@@ -83,7 +84,8 @@ TEST_CASE_FIXTURE(Served, "a reader of another process delays the log's reset, n
   CHECK(wal_bytes() <= grown + 2 * sqlite::Checkpoint::kFrames * kFrameBytes);
 }
 
-TEST_CASE_FIXTURE(Served, "a producer that holds the write lock makes a transaction busy, and a checkpoint wait its turn") {
+TEST_CASE_FIXTURE(
+    Served, "a producer that holds the write lock makes a transaction busy, and a checkpoint wait its turn") {
   options.busy_timeout = Millis(30);
   store.reset();
   store = open_sqlite_store(options);
@@ -98,7 +100,8 @@ TEST_CASE_FIXTURE(Served, "a producer that holds the write lock makes a transact
   CHECK(store->new_reader()->status().pending == 1);
 }
 
-TEST_CASE_FIXTURE(Served, "producers and the daemon write and checkpoint side by side without losing an index row") {
+TEST_CASE_FIXTURE(Served,
+                  "producers and the daemon write and checkpoint side by side without losing an index row") {
   std::atomic<int> produced = 0;
   std::vector<std::thread> producers;
   for (int t = 0; t < 2; ++t) {

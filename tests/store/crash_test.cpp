@@ -17,7 +17,8 @@ using namespace outboxd::test;
 
 namespace {
 
-// Commits events and outcomes as fast as it can, and writes the id of each event to `out` when it is acknowledged, until killed.
+// Commits events and outcomes as fast as it can, and writes the id of each event to `out` when it is
+// acknowledged, until killed.
 [[noreturn]] void commit_for_ever(const SqliteOptions& options, int out) {
   const auto store = open_sqlite_store(options);
   ManualClock clock(kNow + Millis(getpid()));
@@ -34,7 +35,8 @@ namespace {
       if (write.refused) return;
       const auto& bytes = event.event->id.uuid.bytes;
       if (::write(out, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) _exit(4);
-      if (event.event->seq % 2 == 0) commits.submit(delivered({event.event->seq, endpoint}, 1), [](Write&) {});
+      if (event.event->seq % 2 == 0)
+        commits.submit(delivered({event.event->seq, endpoint}, 1), [](Write&) {});
     });
     while (commits.queued() > 200) usleep(100);
   }
@@ -81,7 +83,8 @@ TEST_CASE("no acknowledged event is lost by kill -9, and the counts agree with t
     const auto acknowledged = run_and_kill(options, static_cast<std::size_t>(700 * round));
     CHECK(acknowledged.size() >= static_cast<std::size_t>(700 * round));
     all.insert(all.end(), acknowledged.begin(), acknowledged.end());
-    const auto store = open_sqlite_store(options);  // no connection of this process is open while the next child is made
+    const auto store =
+        open_sqlite_store(options);  // no connection of this process is open while the next child is made
     const auto reader = store->new_reader();
     std::size_t missing = 0;
     for (const Uuid& id : all) missing += !reader->event(EventId{id}, false);

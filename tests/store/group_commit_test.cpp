@@ -25,7 +25,8 @@ struct Rig {
 
   GroupCommit& start(GroupCommit::Options given = {}) {
     options = std::move(given);
-    commits = std::make_unique<GroupCommit>(writer, options, [this](const std::string& what) { fatal.set_value(what); });
+    commits = std::make_unique<GroupCommit>(writer, options,
+                                            [this](const std::string& what) { fatal.set_value(what); });
     commits->start();
     return *commits;
   }
@@ -91,7 +92,8 @@ TEST_CASE("a transaction is bounded in commands and bytes, but takes one command
   std::vector<Answer> answers;
   answers.push_back(submit(commits, DiscardRemoved{}));
   rig.writer.await_entered();
-  for (const std::size_t bytes : {60u, 60u, 500u, 1u, 1u, 1u, 1u}) answers.push_back(submit(commits, accept_bytes(bytes)));
+  for (const std::size_t bytes : {60u, 60u, 500u, 1u, 1u, 1u, 1u})
+    answers.push_back(submit(commits, accept_bytes(bytes)));
   rig.writer.open();
   for (auto& answer : answers) CHECK_FALSE(wait(answer));
   CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 1, 1, 1, 3, 1});
@@ -212,14 +214,16 @@ TEST_CASE("a completion may submit") {
   Rig rig;
   auto& commits = rig.start();
   std::promise<void> done;
-  commits.submit(DiscardRemoved{}, [&](Write&) { commits.submit(DiscardRemoved{}, [&](Write&) { done.set_value(); }); });
+  commits.submit(DiscardRemoved{},
+                 [&](Write&) { commits.submit(DiscardRemoved{}, [&](Write&) { done.set_value(); }); });
   CHECK(done.get_future().wait_for(kPatience) == std::future_status::ready);
 }
 
 TEST_CASE("many threads submit: each command is completed exactly once") {
   Rig rig;
   std::atomic<std::size_t> reported = 0;
-  auto& commits = rig.start({.on_commit = [&](std::size_t commands, std::chrono::nanoseconds) { reported += commands; }});
+  auto& commits =
+      rig.start({.on_commit = [&](std::size_t commands, std::chrono::nanoseconds) { reported += commands; }});
   std::atomic<std::size_t> completed = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {

@@ -1,4 +1,5 @@
-// Asks SQLite how it would run each statement of the store: an index range or a key, never a scan, never a sort of what it read.
+// Asks SQLite how it would run each statement of the store: an index range or a key, never a scan, never a
+// sort of what it read.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -29,7 +30,9 @@ struct Plans {
   }
 };
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
 
 }  // namespace
 
@@ -39,9 +42,10 @@ TEST_CASE_FIXTURE(Plans, "no statement scans a table or sorts what it read") {
     CAPTURE(text);
     for (const std::string& step : of(sql)) {
       CAPTURE(step);
-      // These have a LIMIT and an index that holds, in the order wanted, only the rows wanted; the subquery is of such rows.
-      const bool bounded = has(step, "INDEX outbox_waiting") || has(step, "INDEX outbox_rejected") || has(step, "INDEX endpoint_discarding") ||
-                           has(step, "(subquery");
+      // These have a LIMIT and an index that holds, in the order wanted, only the rows wanted; the subquery
+      // is of such rows.
+      const bool bounded = has(step, "INDEX outbox_waiting") || has(step, "INDEX outbox_rejected") ||
+                           has(step, "INDEX endpoint_discarding") || has(step, "(subquery");
       CHECK((!has(step, "SCAN") || bounded));
       CHECK_FALSE(has(step, "TEMP B-TREE"));
       CHECK_FALSE(has(step, "AUTOMATIC"));
@@ -53,10 +57,13 @@ TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is
   // The range each has to be. (Whether an index covers a statement differs between versions of SQLite.)
   const auto first_step = [this](std::string_view sql) { return of(sql).at(0); };
   CHECK(has(first_step(sql::kNextPriority), "INDEX delivery_pending (endpoint=? AND priority<?)"));
-  CHECK(has(first_step(sql::kDueOfPriority), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at<?)"));
+  CHECK(has(first_step(sql::kDueOfPriority),
+            "INDEX delivery_pending (endpoint=? AND priority=? AND due_at<?)"));
   CHECK(of(sql::kDueOfPriority).at(1) == "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)");
-  CHECK(has(first_step(sql::kFirstDueAfter), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at>?)"));
+  CHECK(has(first_step(sql::kFirstDueAfter),
+            "INDEX delivery_pending (endpoint=? AND priority=? AND due_at>?)"));
   CHECK(first_step(sql::kMovePending) == "SEARCH delivery USING PRIMARY KEY (event=? AND endpoint=?)");
   CHECK(has(first_step(sql::kDeadBefore), "INDEX delivery_dead ((event,endpoint)<(?,?))"));
-  CHECK(has(first_step(sql::kDeadOfEndpointBefore), "INDEX delivery_dead_by_endpoint (endpoint=? AND event<?)"));
+  CHECK(has(first_step(sql::kDeadOfEndpointBefore),
+            "INDEX delivery_dead_by_endpoint (endpoint=? AND event<?)"));
 }

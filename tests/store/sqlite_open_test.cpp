@@ -33,7 +33,9 @@ struct Folder {
       return unusable.exit_status;
     }
   }
-  void write(const std::string& name, const std::string& bytes) { std::ofstream(folder / name, std::ios::binary) << bytes; }
+  void write(const std::string& name, const std::string& bytes) {
+    std::ofstream(folder / name, std::ios::binary) << bytes;
+  }
   std::string read(const std::string& name) {
     std::ifstream in(folder / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -80,10 +82,18 @@ TEST_CASE_FIXTURE(Folder, "the file can be opened again when the first store is 
 }
 
 TEST_CASE_FIXTURE(Folder, "files that are no database of ours are refused and left as they are") {
-  SUBCASE("empty") { write("outbox.db", ""); }
-  SUBCASE("text") { write("outbox.db", std::string(5000, 'x')); }
-  SUBCASE("the magic and nothing else") { write("outbox.db", std::string("SQLite format 3\0", 16)); }
-  SUBCASE("another program's database") { sql("CREATE TABLE t(x); INSERT INTO t VALUES (1)"); }
+  SUBCASE("empty") {
+    write("outbox.db", "");
+  }
+  SUBCASE("text") {
+    write("outbox.db", std::string(5000, 'x'));
+  }
+  SUBCASE("the magic and nothing else") {
+    write("outbox.db", std::string("SQLite format 3\0", 16));
+  }
+  SUBCASE("another program's database") {
+    sql("CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+  }
   const std::string before = read("outbox.db");
   CHECK(open_status() == kExitStoreCorrupt);
   CHECK(read("outbox.db") == before);
@@ -93,9 +103,15 @@ TEST_CASE_FIXTURE(Folder, "files that are no database of ours are refused and le
 TEST_CASE_FIXTURE(Folder, "a damaged database of ours is refused and left as it is") {
   REQUIRE(open_status() == 0);
   std::string bytes = read("outbox.db");
-  SUBCASE("its end is lost") { bytes.resize(bytes.size() - 4096); }
-  SUBCASE("its schema is garbage") { bytes.replace(100, 3900, std::string(3900, '\xee')); }
-  SUBCASE("all but the header is garbage") { bytes.replace(100, bytes.size() - 100, std::string(bytes.size() - 100, '\x5a')); }
+  SUBCASE("its end is lost") {
+    bytes.resize(bytes.size() - 4096);
+  }
+  SUBCASE("its schema is garbage") {
+    bytes.replace(100, 3900, std::string(3900, '\xee'));
+  }
+  SUBCASE("all but the header is garbage") {
+    bytes.replace(100, bytes.size() - 100, std::string(bytes.size() - 100, '\x5a'));
+  }
   write("outbox.db", bytes);
   CHECK(open_status() == kExitStoreCorrupt);
   CHECK(read("outbox.db") == bytes);
@@ -138,9 +154,10 @@ TEST_CASE_FIXTURE(Folder, "a creation that was cut short is begun anew") {
 
 TEST_CASE_FIXTURE(Folder, "a migration that fails in its middle leaves nothing of itself") {
   REQUIRE(open_status() == 0);
-  const embedded::File files[] = {{"0001_outbox.sql", ""},
-                                  {"0002_good.sql", "CREATE TABLE good (x INTEGER) STRICT;"},
-                                  {"0003_bad.sql", "CREATE TABLE bad (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"}};
+  const embedded::File files[] = {
+      {"0001_outbox.sql", ""},
+      {"0002_good.sql", "CREATE TABLE good (x INTEGER) STRICT;"},
+      {"0003_bad.sql", "CREATE TABLE bad (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"}};
   sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
   CHECK_THROWS_AS(sqlite::migrate(db, files), StoreFailure);
   CHECK(sqlite::schema_version(db) == 2);
@@ -149,11 +166,11 @@ TEST_CASE_FIXTURE(Folder, "a migration that fails in its middle leaves nothing o
 }
 
 TEST_CASE("network file systems are known") {
-  CHECK(sqlite::is_network_file_system(0x6969));                            // NFS
-  CHECK(sqlite::is_network_file_system(static_cast<long>(0xFF534D42)));     // CIFS
-  CHECK(sqlite::is_network_file_system(static_cast<int>(0xFE534D42)));      // SMB2, as a 32-bit statfs gives it
-  CHECK_FALSE(sqlite::is_network_file_system(0xEF53));                      // ext4
-  CHECK_FALSE(sqlite::is_network_file_system(0x01021994));                  // tmpfs
+  CHECK(sqlite::is_network_file_system(0x6969));                         // NFS
+  CHECK(sqlite::is_network_file_system(static_cast<long>(0xFF534D42)));  // CIFS
+  CHECK(sqlite::is_network_file_system(static_cast<int>(0xFE534D42)));   // SMB2, as a 32-bit statfs gives it
+  CHECK_FALSE(sqlite::is_network_file_system(0xEF53));                   // ext4
+  CHECK_FALSE(sqlite::is_network_file_system(0x01021994));               // tmpfs
 }
 
 TEST_CASE_FIXTURE(Folder, "every connection is set up for durability") {

@@ -51,9 +51,12 @@ TEST_CASE_FIXTURE(Fixture, "an event that matches no endpoint is kept") {
   CHECK(reader->status().pending == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an unknown event is not found") { CHECK_FALSE(reader->event(EventId{ids().next()}, true)); }
+TEST_CASE_FIXTURE(Fixture, "an unknown event is not found") {
+  CHECK_FALSE(reader->event(EventId{ids().next()}, true));
+}
 
-TEST_CASE_FIXTURE(Fixture, "the same key with the same content is a duplicate of the first event, also after a restart") {
+TEST_CASE_FIXTURE(
+    Fixture, "the same key with the same content is a duplicate of the first event, also after a restart") {
   const auto endpoint = create().seq;
   const NewEvent first = with_key(new_event({endpoint}), "k", 'a');
   accept({first});
@@ -67,9 +70,11 @@ TEST_CASE_FIXTURE(Fixture, "the same key with the same content is a duplicate of
   CHECK(reader->status().pending == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the same key with other content refuses the whole command and stores nothing of it") {
+TEST_CASE_FIXTURE(Fixture,
+                  "the same key with other content refuses the whole command and stores nothing of it") {
   accept({with_key(new_event(), "k", 'a')});
-  const auto answer = accept({new_event(), with_key(new_event(), "new", 'b'), with_key(new_event(), "k", 'c')});
+  const auto answer =
+      accept({new_event(), with_key(new_event(), "new", 'b'), with_key(new_event(), "k", 'c')});
   REQUIRE(answer.refused);
   CHECK(answer.refused->code == ProblemCode::kIdempotencyConflict);
   REQUIRE(answer.refused->errors.size() == 1);
@@ -109,7 +114,8 @@ TEST_CASE_FIXTURE(Fixture, "a key can be used anew when its window is over") {
   CHECK(reader->status().events == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "commands of one batch see each other, and a refused one does not undo the others") {
+TEST_CASE_FIXTURE(Fixture,
+                  "commands of one batch see each other, and a refused one does not undo the others") {
   Write first{AcceptEvents{{with_key(new_event(), "k", 'a')}, kDay}, {}};
   Write second{AcceptEvents{{with_key(new_event(), "k", 'b')}, kDay}, {}};
   Write third{AcceptEvents{{with_key(new_event(), "k", 'a')}, kDay}, {}};

@@ -48,7 +48,8 @@ TEST_CASE_FIXTURE(OneEndpoint, "higher priority first, then earlier due, then ea
   CHECK(events_of(window) == std::vector<EventSeq>{high, early, normal, normal2, low});
 }
 
-TEST_CASE_FIXTURE(OneEndpoint, "what is due later is not returned, and the earliest of it says when to look again") {
+TEST_CASE_FIXTURE(OneEndpoint,
+                  "what is due later is not returned, and the earliest of it says when to look again") {
   add(9, Millis(9000));
   add(5, Millis(4000));
   const auto now = add(5);

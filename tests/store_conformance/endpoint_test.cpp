@@ -73,7 +73,8 @@ TEST_CASE_FIXTURE(Fixture, "an update replaces everything but the identity and t
   check_same(answer.command.endpoint, *stored);
 }
 
-TEST_CASE_FIXTURE(Fixture, "of two updates of the same version the second is refused, within one millisecond too") {
+TEST_CASE_FIXTURE(Fixture,
+                  "of two updates of the same version the second is refused, within one millisecond too") {
   const Endpoint made = create();
   REQUIRE_FALSE(apply(UpdateEndpoint{made, made.updated_at}).refused);
   const auto second = apply(UpdateEndpoint{made, made.updated_at});
@@ -92,7 +93,8 @@ TEST_CASE_FIXTURE(Fixture, "a state is set and answered with the whole endpoint"
   apply(SetEndpointState{made.id, EndpointState::kActive, "", kNow});
   CHECK(reader->endpoint(made.id)->state == EndpointState::kActive);
   CHECK(reader->endpoint(made.id)->disabled_reason.empty());
-  CHECK(apply(SetEndpointState{EndpointId{ids().next()}, EndpointState::kActive, "", kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(apply(SetEndpointState{EndpointId{ids().next()}, EndpointState::kActive, "", kNow}).refused->code ==
+        ProblemCode::kNotFound);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a removed endpoint is found nowhere, and its deliveries stay readable") {
@@ -109,7 +111,8 @@ TEST_CASE_FIXTURE(Fixture, "a removed endpoint is found nowhere, and its deliver
   CHECK(apply(UpdateEndpoint{made, made.updated_at}).refused->code == ProblemCode::kNotFound);
 }
 
-TEST_CASE_FIXTURE(Fixture, "pending deliveries of removed endpoints are discarded in steps, across restarts") {
+TEST_CASE_FIXTURE(Fixture,
+                  "pending deliveries of removed endpoints are discarded in steps, across restarts") {
   const Endpoint gone = create(), stays = create();
   std::vector<EventSeq> events;
   for (int i = 0; i < 5; ++i) events.push_back(accept_one(new_event({gone.seq, stays.seq})));
@@ -127,7 +130,8 @@ TEST_CASE_FIXTURE(Fixture, "pending deliveries of removed endpoints are discarde
   CHECK(reader->status().pending == 5);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an event matched before a removal that was committed first gets no delivery there") {
+TEST_CASE_FIXTURE(Fixture,
+                  "an event matched before a removal that was committed first gets no delivery there") {
   const Endpoint gone = create(), stays = create();
   apply(RemoveEndpoint{gone.id, kNow});
   const NewEvent late = new_event({gone.seq, stays.seq});

@@ -38,7 +38,9 @@ struct Fixture {
     REQUIRE_FALSE(answer.refused);
     return answer.command.endpoint;
   }
-  Answer<AcceptEvents> accept(std::vector<NewEvent> events) { return apply(AcceptEvents{std::move(events), kDay}); }
+  Answer<AcceptEvents> accept(std::vector<NewEvent> events) {
+    return apply(AcceptEvents{std::move(events), kDay});
+  }
   // One event; answers its number.
   EventSeq accept_one(NewEvent event) {
     const auto shared = event.event;

@@ -52,8 +52,10 @@ TEST_CASE_FIXTURE(Lists, "events are listed newest first, page by page, by tenan
     accept_one(std::move(e));
   }
   CHECK(find(EventFilter{}) == std::vector<EventSeq>{7, 6, 5, 4, 3, 2, 1});
-  CHECK(find(EventFilter{.tenant = "acme", .type = {}, .since = {}, .until = {}}) == std::vector<EventSeq>{4, 3, 2, 1});
-  CHECK(find(EventFilter{.tenant = {}, .type = "order.sent", .since = {}, .until = {}}) == std::vector<EventSeq>{6, 4, 2});
+  CHECK(find(EventFilter{.tenant = "acme", .type = {}, .since = {}, .until = {}}) ==
+        std::vector<EventSeq>{4, 3, 2, 1});
+  CHECK(find(EventFilter{.tenant = {}, .type = "order.sent", .since = {}, .until = {}}) ==
+        std::vector<EventSeq>{6, 4, 2});
   CHECK(reader->events({}, {50, ""})->rows[0].event.payload.empty());
 }
 
@@ -142,7 +144,8 @@ TEST_CASE_FIXTURE(Lists, "a row of a list of deliveries names its event and endp
   CHECK(rows->rows[0].delivery.created_at == kNow);
 }
 
-TEST_CASE_FIXTURE(Lists, "what is pending at one endpoint is listed completely, whatever its priority and due time") {
+TEST_CASE_FIXTURE(
+    Lists, "what is pending at one endpoint is listed completely, whatever its priority and due time") {
   std::vector<EventSeq> all;
   for (int i = 0; i < 9; ++i) {
     NewEvent e = new_event({a.seq});
@@ -161,7 +164,8 @@ TEST_CASE_FIXTURE(Lists, "what is pending at one endpoint is listed completely, 
 
 TEST_CASE_FIXTURE(Lists, "a cursor of another list, or of nobody, is refused") {
   accept_one(new_event({a.seq}));
-  for (const char* cursor : {"x", "e", "e-", "e1-2", "d1", "d1-2-3", "e99999999999999999999", "e1x", "' OR 1=1 --"}) {
+  for (const char* cursor :
+       {"x", "e", "e-", "e1-2", "d1", "d1-2-3", "e99999999999999999999", "e1x", "' OR 1=1 --"}) {
     CAPTURE(cursor);
     const auto events = reader->events({}, {10, cursor});
     REQUIRE_FALSE(events);

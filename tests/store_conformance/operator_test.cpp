@@ -13,7 +13,8 @@ struct OneDelivery : Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(OneDelivery, "a dead delivery that is retried starts its schedule anew and goes on counting attempts") {
+TEST_CASE_FIXTURE(OneDelivery,
+                  "a dead delivery that is retried starts its schedule anew and goes on counting attempts") {
   apply(failed(key, 1, kNow));
   apply(died(key, 2));
   const Time later = kNow + Millis(1000);
@@ -45,13 +46,15 @@ TEST_CASE_FIXTURE(OneDelivery, "an operator discards what is pending or dead, an
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "what is not there cannot be changed, what lost its endpoint not be retried") {
-  CHECK(apply(ChangeDelivery{{key.event + 1, key.endpoint}, DeliveryState::kPending, kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(apply(ChangeDelivery{{key.event + 1, key.endpoint}, DeliveryState::kPending, kNow}).refused->code ==
+        ProblemCode::kNotFound);
   apply(died(key, 1));
   apply(RemoveEndpoint{endpoint.id, kNow});
   CHECK(apply(ChangeDelivery{key, DeliveryState::kPending, kNow}).refused->code == ProblemCode::kConflict);
 }
 
-TEST_CASE_FIXTURE(OneDelivery, "a replay puts finished deliveries back and makes those that were never there") {
+TEST_CASE_FIXTURE(OneDelivery,
+                  "a replay puts finished deliveries back and makes those that were never there") {
   apply(delivered(key, 1));
   const auto other = create().seq;
   const Time later = kNow + Millis(1000);
@@ -67,8 +70,10 @@ TEST_CASE_FIXTURE(OneDelivery, "a replay puts finished deliveries back and makes
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "a replay of an unknown event, or to an unknown endpoint, changes nothing") {
-  CHECK(apply(ReplayEvent{EventId{ids().next()}, {endpoint.seq}, kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(apply(ReplayEvent{EventId{ids().next()}, {endpoint.seq}, kNow}).refused->code ==
+        ProblemCode::kNotFound);
   apply(delivered(key, 1));
-  CHECK(apply(ReplayEvent{event.event->id, {endpoint.seq, 77}, kNow}).refused->code == ProblemCode::kNotFound);
+  CHECK(apply(ReplayEvent{event.event->id, {endpoint.seq, 77}, kNow}).refused->code ==
+        ProblemCode::kNotFound);
   CHECK(delivery(key).state == DeliveryState::kDelivered);
 }

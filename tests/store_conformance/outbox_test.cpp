@@ -18,9 +18,10 @@ const char* const kInsert = "INSERT INTO outbox(type, payload) VALUES ('order.pa
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "a producer's row is read with its bytes, and gone once it is an event") {
-  REQUIRE(subject->produce("INSERT INTO outbox(type, payload, tenant, ordering_key, idempotency_key, deliver_at, expires_at,"
-                           " priority, headers, traceparent) VALUES ('order.paid', '{\"id\": 1.10}', 'acme', 'o', 'i',"
-                           " 1767225600000, '2026-01-02T00:00:00Z', 7, '{\"x-a\":\"1\"}', '00-ab')"));
+  REQUIRE(subject->produce(
+      "INSERT INTO outbox(type, payload, tenant, ordering_key, idempotency_key, deliver_at, expires_at,"
+      " priority, headers, traceparent) VALUES ('order.paid', '{\"id\": 1.10}', 'acme', 'o', 'i',"
+      " 1767225600000, '2026-01-02T00:00:00Z', 7, '{\"x-a\":\"1\"}', '00-ab')"));
   const auto rows = reader->outbox(10, 1000);
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].type == "order.paid");
@@ -97,23 +98,26 @@ TEST_CASE_FIXTURE(Fixture, "a rejected row is kept with its reason, counted, lis
 }
 
 TEST_CASE_FIXTURE(Fixture, "a blob is kept byte for byte") {
-  REQUIRE(subject->produce("INSERT INTO outbox(type, payload, content_type) VALUES ('a.b', X'00FF7B', 'application/x-own')"));
+  REQUIRE(subject->produce(
+      "INSERT INTO outbox(type, payload, content_type) VALUES ('a.b', X'00FF7B', 'application/x-own')"));
   const auto row = reader->outbox(1, 1000)[0];
   CHECK_FALSE(row.payload_is_text);
   CHECK(row.payload == std::string("\x00\xff{", 3));
 }
 
 TEST_CASE_FIXTURE(Fixture, "what the schema can judge is refused at the INSERT") {
-  for (const char* values : {"('', '{}')", "('a..b', '{}')", "('.a', '{}')", "('a.', '{}')", "('a b', '{}')", "(NULL, '{}')",
-                             "('ü', '{}')", "('a', NULL)", "('a', 1)", "('a', '{')", "('a', X'7B')"}) {
+  for (const char* values :
+       {"('', '{}')", "('a..b', '{}')", "('.a', '{}')", "('a.', '{}')", "('a b', '{}')", "(NULL, '{}')",
+        "('ü', '{}')", "('a', NULL)", "('a', 1)", "('a', '{')", "('a', X'7B')"}) {
     CAPTURE(values);
     CHECK_FALSE(subject->produce(std::string("INSERT INTO outbox(type, payload) VALUES ") + values));
   }
   CHECK_FALSE(subject->produce("INSERT INTO outbox(type, payload) VALUES (printf('%.129c', 'x'), '{}')"));
-  for (const char* more : {"priority) VALUES ('a', '{}', 10", "priority) VALUES ('a', '{}', 'high'", "deliver_at) VALUES ('a', '{}', 'soon'",
-                           "deliver_at) VALUES ('a', '{}', 1767225600", "headers) VALUES ('a', '{}', '[]'",
-                           "headers) VALUES ('a', '{}', 'x'", "idempotency_key) VALUES ('a', '{}', ''",
-                           "expires_at) VALUES ('a', '{}', 1.5"}) {
+  for (const char* more :
+       {"priority) VALUES ('a', '{}', 10", "priority) VALUES ('a', '{}', 'high'",
+        "deliver_at) VALUES ('a', '{}', 'soon'", "deliver_at) VALUES ('a', '{}', 1767225600",
+        "headers) VALUES ('a', '{}', '[]'", "headers) VALUES ('a', '{}', 'x'",
+        "idempotency_key) VALUES ('a', '{}', ''", "expires_at) VALUES ('a', '{}', 1.5"}) {
     CAPTURE(more);
     CHECK_FALSE(subject->produce(std::string("INSERT INTO outbox(type, payload, ") + more + ")"));
   }
@@ -130,7 +134,8 @@ TEST_CASE_FIXTURE(Fixture, "a producer's row cannot be changed after its INSERT"
 TEST_CASE_FIXTURE(Fixture, "the wait ends soon after another process committed a row") {
   std::thread producer([this] { subject->produce(kInsert); });
   const auto begin = std::chrono::steady_clock::now();
-  while (reader->outbox(1, 1000).empty() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
+  while (reader->outbox(1, 1000).empty() &&
+         std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
     store().wait_for_foreign_commit(std::chrono::seconds(20));
   }
   producer.join();
@@ -138,7 +143,8 @@ TEST_CASE_FIXTURE(Fixture, "the wait ends soon after another process committed a
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
 }
 
-TEST_CASE_FIXTURE(Fixture, "the wait ends at its timeout, and at once when interrupted, even before it began") {
+TEST_CASE_FIXTURE(Fixture,
+                  "the wait ends at its timeout, and at once when interrupted, even before it began") {
   const auto begin = std::chrono::steady_clock::now();
   store().wait_for_foreign_commit(Millis(20));
   CHECK(std::chrono::steady_clock::now() - begin >= Millis(20));

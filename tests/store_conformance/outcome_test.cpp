@@ -56,13 +56,19 @@ TEST_CASE_FIXTURE(OneDelivery, "a failure postpones; the last one makes it dead 
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "a delivery can die without an attempt") {
-  apply(RecordOutcome{.key = key, .attempt = {}, .state = DeliveryState::kDead, .reason = DeadReason::kExpired, .due_at = {}, .at = kNow});
+  apply(RecordOutcome{.key = key,
+                      .attempt = {},
+                      .state = DeliveryState::kDead,
+                      .reason = DeadReason::kExpired,
+                      .due_at = {},
+                      .at = kNow});
   CHECK(delivery(key).reason == DeadReason::kExpired);
   CHECK(delivery(key).attempts == 0);
   CHECK(reader->attempts(key).empty());
 }
 
-TEST_CASE_FIXTURE(OneDelivery, "an outcome that comes after an operator's hand records its attempt and moves nothing") {
+TEST_CASE_FIXTURE(OneDelivery,
+                  "an outcome that comes after an operator's hand records its attempt and moves nothing") {
   apply(ChangeDelivery{key, DeliveryState::kDiscarded, kNow});
   apply(delivered(key, 1));
   CHECK(delivery(key).state == DeliveryState::kDiscarded);

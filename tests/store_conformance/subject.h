@@ -1,5 +1,5 @@
-// What the conformance suite needs of a store that it tests. The suite knows store.h and this; each store gives a Subject in a folder beside
-// (sqlite/), and a test program is the suite linked with one of them.
+// What the conformance suite needs of a store that it tests. The suite knows store.h and this; each store
+// gives a Subject in a folder beside (sqlite/), and a test program is the suite linked with one of them.
 #pragma once
 
 #include <memory>

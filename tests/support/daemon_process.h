@@ -11,7 +11,8 @@ namespace outboxd::test {
 
 class DaemonProcess {
  public:
-  // Starts `binary` on a database in `folder`; returns when it answers. Throws std::runtime_error with its log when it does not.
+  // Starts `binary` on a database in `folder`; returns when it answers. Throws std::runtime_error with its
+  // log when it does not.
   DaemonProcess(const std::string& binary, std::filesystem::path folder);
   ~DaemonProcess();  // SIGTERM, and SIGKILL when it takes too long
   DaemonProcess(const DaemonProcess&) = delete;
@@ -27,6 +28,7 @@ class DaemonProcess {
 };
 
 // One request over a Unix socket, and its whole answer; for setting things up, not for speed.
-std::string http_over_unix(const std::string& socket, const std::string& request_head, const std::string& body);
+std::string http_over_unix(const std::string& socket, const std::string& request_head,
+                           const std::string& body);
 
 }  // namespace outboxd::test

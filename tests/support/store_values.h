@@ -27,7 +27,8 @@ inline Endpoint new_endpoint(const std::string& tenant = "") {
   return e;
 }
 
-inline NewEvent new_event(const std::vector<EndpointSeq>& endpoints = {}, const std::string& type = "order.paid") {
+inline NewEvent new_event(const std::vector<EndpointSeq>& endpoints = {},
+                          const std::string& type = "order.paid") {
   NewEvent n;
   n.event = std::make_shared<Event>();
   n.event->id = EventId{ids().next()};
@@ -58,10 +59,20 @@ inline Attempt new_attempt(int number, Outcome outcome = Outcome::kHttp5xx) {
 }
 
 inline RecordOutcome failed(DeliveryKey key, int number, Time due_at) {
-  return {.key = key, .attempt = new_attempt(number), .state = DeliveryState::kPending, .reason = {}, .due_at = due_at, .at = kNow};
+  return {.key = key,
+          .attempt = new_attempt(number),
+          .state = DeliveryState::kPending,
+          .reason = {},
+          .due_at = due_at,
+          .at = kNow};
 }
 inline RecordOutcome died(DeliveryKey key, int number, DeadReason reason = DeadReason::kExhausted) {
-  return {.key = key, .attempt = new_attempt(number), .state = DeliveryState::kDead, .reason = reason, .due_at = {}, .at = kNow};
+  return {.key = key,
+          .attempt = new_attempt(number),
+          .state = DeliveryState::kDead,
+          .reason = reason,
+          .due_at = {},
+          .at = kNow};
 }
 inline RecordOutcome delivered(DeliveryKey key, int number) {
   return {.key = key,

@@ -59,10 +59,12 @@ void Checkpoint::run() {
   }
   int in_log = 0;
   int copied = 0;
-  const int rc = sqlite3_wal_checkpoint_v2(writer_.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
+  const int rc =
+      sqlite3_wal_checkpoint_v2(writer_.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
   rollback_.run();
   const int primary = rc & 0xff;
-  // BUSY: a producer's own checkpoint is under way. FULL: the database file cannot grow; the WAL stays and commits decide.
+  // BUSY: a producer's own checkpoint is under way. FULL: the database file cannot grow; the WAL stays and
+  // commits decide.
   if (primary == SQLITE_BUSY || primary == SQLITE_FULL) return;
   if (rc != SQLITE_OK) throw_error(writer_.handle(), rc, "checkpointing");
   copied_ = copied;

@@ -1,13 +1,15 @@
 // The one place that moves the WAL's content into the database file.
 //
-// SQLite 3.7.0 to 3.51.2 can lose index rows when one connection checkpoints while another one commits and thereby resets the
-// WAL (the "WAL-reset" bug). A checkpoint of ours cannot meet that: a second connection, the guard, holds the write lock (BEGIN
-// IMMEDIATE, writes nothing) while the writer's connection checkpoints, so nobody can commit meanwhile. SQLITE_CHECKPOINT_FULL and stronger
-// modes take that lock too, but go on without it when they do not get it; PASSIVE under the guard never does.
+// SQLite 3.7.0 to 3.51.2 can lose index rows when one connection checkpoints while another one commits and
+// thereby resets the WAL (the "WAL-reset" bug). A checkpoint of ours cannot meet that: a second connection,
+// the guard, holds the write lock (BEGIN IMMEDIATE, writes nothing) while the writer's connection
+// checkpoints, so nobody can commit meanwhile. SQLITE_CHECKPOINT_FULL and stronger modes take that lock too,
+// but go on without it when they do not get it; PASSIVE under the guard never does.
 //
-// What remains is a producer's own checkpoint: SQLite runs one after a commit that leaves 1,000 frames or more in the WAL. Ours come
-// at 500, so it takes a single transaction of 500 frames (2 MB), or a reader of another process that stays for long. Producers who write
-// that much with an old SQLite should set PRAGMA wal_autocheckpoint=0 (README).
+// What remains is a producer's own checkpoint: SQLite runs one after a commit that leaves 1,000 frames or
+// more in the WAL. Ours come at 500, so it takes a single transaction of 500 frames (2 MB), or a reader of
+// another process that stays for long. Producers who write that much with an old SQLite should set PRAGMA
+// wal_autocheckpoint=0 (README).
 #pragma once
 
 #include <shared_mutex>
@@ -16,8 +18,8 @@
 
 namespace outboxd::sqlite {
 
-// Held shared by each read of this process and exclusively by nobody but the Checkpoint: it keeps our own reads out for a
-// moment when they overlap so much that the WAL never gets to start again from its beginning.
+// Held shared by each read of this process and exclusively by nobody but the Checkpoint: it keeps our own
+// reads out for a moment when they overlap so much that the WAL never gets to start again from its beginning.
 using ReadGate = std::shared_mutex;
 
 class Checkpoint {
@@ -25,8 +27,8 @@ class Checkpoint {
   // `writer` outlives this.
   Checkpoint(Database& writer, const std::string& path, ReadGate& gate);
 
-  // Writer thread, outside a transaction. Does nothing until kFrames new frames are in the WAL; never waits for the write lock nor for
-  // readers of other processes.
+  // Writer thread, outside a transaction. Does nothing until kFrames new frames are in the WAL; never waits
+  // for the write lock nor for readers of other processes.
   void run_if_due();
 
   static constexpr int kFrames = 500;

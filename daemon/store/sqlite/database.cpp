@@ -12,29 +12,36 @@ void throw_error(sqlite3* db, int rc, std::string_view doing) {
   if (system != 0) what += ", errno " + std::to_string(system);
   what += ") while " + std::string(doing);
   switch (rc & 0xff) {
-    case SQLITE_BUSY: throw StoreBusy(what);
-    case SQLITE_FULL: throw StoreFull(what);
-    case SQLITE_CONSTRAINT: throw ConstraintViolation(what);
-    default: throw SqliteFailure(rc & 0xff, what);
+    case SQLITE_BUSY:
+      throw StoreBusy(what);
+    case SQLITE_FULL:
+      throw StoreFull(what);
+    case SQLITE_CONSTRAINT:
+      throw ConstraintViolation(what);
+    default:
+      throw SqliteFailure(rc & 0xff, what);
   }
 }
 
 Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib) {
   static std::once_flag once;
-  // The statistics cost a global lock around every allocation. Refused, harmlessly, if SQLite is in use already.
+  // The statistics cost a global lock around every allocation. Refused, harmlessly, if SQLite is in use
+  // already.
   std::call_once(once, [] { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); });
   sqlite3* db = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
   const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   db_.reset(db);
   if (rc != SQLITE_OK) throw_error(db, rc, "opening " + path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
-  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
-  execute("PRAGMA synchronous=FULL");        // EXTRA adds nothing in WAL mode; NORMAL lost acknowledged commits
-  execute("PRAGMA wal_autocheckpoint=0");    // see checkpoint.h
-  execute("PRAGMA secure_delete=OFF");       // Debian's default zeroes what is deleted
+  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1,
+                    nullptr);              // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
+  execute("PRAGMA synchronous=FULL");      // EXTRA adds nothing in WAL mode; NORMAL lost acknowledged commits
+  execute("PRAGMA wal_autocheckpoint=0");  // see checkpoint.h
+  execute("PRAGMA secure_delete=OFF");     // Debian's default zeroes what is deleted
   execute("PRAGMA foreign_keys=OFF");
-  execute("PRAGMA mmap_size=0");             // an I/O error must be an error code and not SIGBUS
+  execute("PRAGMA mmap_size=0");  // an I/O error must be an error code and not SIGBUS
   execute("PRAGMA temp_store=MEMORY");
   execute("PRAGMA cache_size=-" + std::to_string(cache_kib));
   if (mode == Mode::kReader) execute("PRAGMA query_only=ON");
@@ -59,7 +66,8 @@ std::string Database::query_text(const std::string& sql) {
 
 Statement::Statement(Database& db, std::string_view sql) : db_(db.handle()) {
   sqlite3_stmt* stmt = nullptr;
-  const int rc = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &stmt, nullptr);
+  const int rc = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                    &stmt, nullptr);
   stmt_.reset(stmt);
   if (rc != SQLITE_OK) throw_error(db_, rc, "preparing " + std::string(sql));
 }
@@ -103,6 +111,8 @@ std::optional<std::int64_t> Cursor::optional_integer(int c) const {
   return is_null(c) ? std::nullopt : std::optional(integer(c));
 }
 
-std::optional<Time> Cursor::optional_time(int c) const { return is_null(c) ? std::nullopt : std::optional(time(c)); }
+std::optional<Time> Cursor::optional_time(int c) const {
+  return is_null(c) ? std::nullopt : std::optional(time(c));
+}
 
 }  // namespace outboxd::sqlite

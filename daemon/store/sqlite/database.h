@@ -1,5 +1,6 @@
-// A connection and its prepared statements: the one place that calls sqlite3_* for statements, and that turns result codes into
-// the exceptions of store.h. A connection and its statements belong to one thread at a time.
+// A connection and its prepared statements: the one place that calls sqlite3_* for statements, and that turns
+// result codes into the exceptions of store.h. A connection and its statements belong to one thread at a
+// time.
 #pragma once
 
 #include <sqlite3.h>
@@ -24,18 +25,20 @@ struct SqliteFailure : StoreFailure {
   SqliteFailure(int c, const std::string& what) : StoreFailure(what), code(c) {}
   int code;  // primary result code
 };
-// SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull, SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
+// SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull, SQLITE_CONSTRAINT -> ConstraintViolation, all else ->
+// SqliteFailure.
 [[noreturn]] void throw_error(sqlite3* db, int rc, std::string_view doing);
 
 enum class Mode { kWriter, kReader };
 
 class Database {
  public:
-  // Opens an existing file and sets everything that a connection of ours needs (README: WAL, FULL, no autocheckpoint, ...).
+  // Opens an existing file and sets everything that a connection of ours needs (README: WAL, FULL, no
+  // autocheckpoint, ...).
   Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib);
 
   sqlite3* handle() const { return db_.get(); }
-  void execute(const std::string& sql);       // for pragmas and migrations, not for data
+  void execute(const std::string& sql);  // for pragmas and migrations, not for data
   std::int64_t query_int(const std::string& sql);
   std::string query_text(const std::string& sql);
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
@@ -52,12 +55,15 @@ struct Blob {
   std::string_view bytes;
 };
 // Only the fixed width: SQLite knows one integer.
-inline std::int64_t millis(Time t) { return unix_millis(t); }
+inline std::int64_t millis(Time t) {
+  return unix_millis(t);
+}
 inline std::optional<std::int64_t> millis(const std::optional<Time>& t) {
   return t ? std::optional(unix_millis(*t)) : std::nullopt;
 }
 
-// A prepared statement. What is bound is not copied: it must live until the statement has been run or its Rows are gone.
+// A prepared statement. What is bound is not copied: it must live until the statement has been run or its
+// Rows are gone.
 class Statement {
  public:
   Statement(Database& db, std::string_view sql);
@@ -87,10 +93,12 @@ class Statement {
   void bind(int at, std::nullopt_t) { check(sqlite3_bind_null(stmt_.get(), at)); }
   void bind(int at, std::string_view v) {
     // A null pointer would bind NULL.
-    check(sqlite3_bind_text64(stmt_.get(), at, v.data() ? v.data() : "", v.size(), SQLITE_STATIC, SQLITE_UTF8));
+    check(
+        sqlite3_bind_text64(stmt_.get(), at, v.data() ? v.data() : "", v.size(), SQLITE_STATIC, SQLITE_UTF8));
   }
   void bind(int at, Blob v) {
-    check(sqlite3_bind_blob64(stmt_.get(), at, v.bytes.data() ? v.bytes.data() : "", v.bytes.size(), SQLITE_STATIC));
+    check(sqlite3_bind_blob64(stmt_.get(), at, v.bytes.data() ? v.bytes.data() : "", v.bytes.size(),
+                              SQLITE_STATIC));
   }
   template <class T>
   void bind(int at, const std::optional<T>& v) {

@@ -19,7 +19,8 @@ using Monotonic = std::chrono::steady_clock;
 
 constexpr int kCacheKib = 64;
 constexpr Millis kAskEvery{1};
-constexpr Millis kAskFor{100};       // after inotify fired; measured: the slowest commit became visible after 39 ms
+constexpr Millis kAskFor{
+    100};  // after inotify fired; measured: the slowest commit became visible after 39 ms
 constexpr Millis kAskAnyway{250};
 constexpr Millis kWithoutInotify{5};  // the pace when the system gives us no inotify instance
 
@@ -29,10 +30,12 @@ ForeignCommits::ForeignCommits(const std::string& path, Millis busy_timeout)
     : db_(path, Mode::kReader, busy_timeout, kCacheKib),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (interrupt_ < 0) throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
+  if (interrupt_ < 0)
+    throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
   const std::string folder = folder_of(path);
   if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
-    log::warn("no inotify: commits of other processes are looked for every 5 ms", {{"error", std::strerror(errno)}});
+    log::warn("no inotify: commits of other processes are looked for every 5 ms",
+              {{"error", std::strerror(errno)}});
     if (inotify_ >= 0) close(inotify_);
     inotify_ = -1;
   }

@@ -1,8 +1,9 @@
 // Notices that another process has committed rows to `outbox`.
 //
-// inotify on the folder says that somebody writes to the WAL, but it fires before the commit can be seen; PRAGMA data_version on a connection that
-// never writes says, exactly, that somebody has committed, but has to be asked (2 µs). So: sleep until inotify, then ask every
-// millisecond for a while; and every 250 ms regardless, should inotify miss something.
+// inotify on the folder says that somebody writes to the WAL, but it fires before the commit can be seen;
+// PRAGMA data_version on a connection that never writes says, exactly, that somebody has committed, but has
+// to be asked (2 µs). So: sleep until inotify, then ask every millisecond for a while; and every 250 ms
+// regardless, should inotify miss something.
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ class ForeignCommits {
   ~ForeignCommits();
   ForeignCommits(const ForeignCommits&) = delete;
 
-  // Returns when a commit was seen and `outbox` has rows that wait, at the timeout, or after interrupt(). One thread. Commits of our own
-  // writer count as foreign here, which is why the table is asked too.
+  // Returns when a commit was seen and `outbox` has rows that wait, at the timeout, or after interrupt(). One
+  // thread. Commits of our own writer count as foreign here, which is why the table is asked too.
   void wait(Millis timeout);
   void interrupt();  // any thread; wakes the wait under way or else the next one
 

@@ -19,10 +19,11 @@ namespace {
 
 constexpr mode_t kLockMode = 0660;
 
-// statfs(2) and linux/magic.h: NFS, SMB, SMB2, CIFS, AFS (two), Ceph, 9P, Coda, GFS2, OCFS2, Lustre, NCP, FUSE is not among them:
-// most of what is mounted by it is local.
-constexpr std::array<unsigned, 13> kNetworkTypes = {0x6969,     0x517B,     0xFE534D42, 0xFF534D42, 0x5346414F, 0x6B414653, 0x00C36400,
-                                                    0x01021997, 0x73757245, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x564C};
+// statfs(2) and linux/magic.h: NFS, SMB, SMB2, CIFS, AFS (two), Ceph, 9P, Coda, GFS2, OCFS2, Lustre, NCP,
+// FUSE is not among them: most of what is mounted by it is local.
+constexpr std::array<unsigned, 13> kNetworkTypes = {
+    0x6969,     0x517B,     0xFE534D42, 0xFF534D42, 0x5346414F, 0x6B414653, 0x00C36400,
+    0x01021997, 0x73757245, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x564C};
 
 [[noreturn]] void cannot(const std::string& doing, const std::string& path) {
   const int error = errno;
@@ -45,7 +46,8 @@ std::string folder_of(const std::string& path) {
 }
 
 bool is_network_file_system(long type) {
-  return std::find(kNetworkTypes.begin(), kNetworkTypes.end(), static_cast<unsigned>(type)) != kNetworkTypes.end();
+  return std::find(kNetworkTypes.begin(), kNetworkTypes.end(), static_cast<unsigned>(type)) !=
+         kNetworkTypes.end();
 }
 
 Ownership::Ownership(const std::string& path) {
@@ -53,8 +55,9 @@ Ownership::Ownership(const std::string& path) {
   struct statfs fs {};
   if (statfs(folder.c_str(), &fs) != 0) cannot("use the folder", folder);
   if (is_network_file_system(fs.f_type)) {
-    throw StoreUnusable(kExitStoreCannotOpen,
-                        folder + " is on a network file system, where SQLite cannot keep a database safe: use a local disk");
+    throw StoreUnusable(
+        kExitStoreCannotOpen,
+        folder + " is on a network file system, where SQLite cannot keep a database safe: use a local disk");
   }
   const std::string lock = path + ".lock";
   fd_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kLockMode);
@@ -82,6 +85,8 @@ Ownership::Ownership(const std::string& path) {
 }
 
 // The file stays: removing it would let two processes lock two files of one name.
-Ownership::~Ownership() { close(fd_); }
+Ownership::~Ownership() {
+  close(fd_);
+}
 
 }  // namespace outboxd::sqlite

@@ -1,5 +1,5 @@
-// Who may touch the database file: one daemon at a time, on a local file system. Held from before the file is looked at until after
-// the last connection is closed.
+// Who may touch the database file: one daemon at a time, on a local file system. Held from before the file is
+// looked at until after the last connection is closed.
 #pragma once
 
 #include <string>
@@ -8,8 +8,9 @@ namespace outboxd::sqlite {
 
 class Ownership {
  public:
-  // Locks "<path>.lock" and writes our pid into it. Throws StoreUnusable: kExitStoreLocked when another process (or another store
-  // of this process) has it, kExitStoreCannotOpen for a missing folder, no permission, or a network file system.
+  // Locks "<path>.lock" and writes our pid into it. Throws StoreUnusable: kExitStoreLocked when another
+  // process (or another store of this process) has it, kExitStoreCannotOpen for a missing folder, no
+  // permission, or a network file system.
   explicit Ownership(const std::string& path);
   ~Ownership();
   Ownership(const Ownership&) = delete;
@@ -21,7 +22,8 @@ class Ownership {
 // The folder that a database is in: where its companions are, and what is watched and synced.
 std::string folder_of(const std::string& path);
 
-// Does a statfs(2) type belong to a file system whose locks or shared memory other machines do not see? SQLite's WAL cannot work there.
+// Does a statfs(2) type belong to a file system whose locks or shared memory other machines do not see?
+// SQLite's WAL cannot work there.
 bool is_network_file_system(long type);
 
 }  // namespace outboxd::sqlite

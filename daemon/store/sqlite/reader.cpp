@@ -22,7 +22,9 @@ std::int64_t size_of(const std::string& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-void earlier(std::optional<Time>& next, Time t) { next = next ? std::min(*next, t) : t; }
+void earlier(std::optional<Time>& next, Time t) {
+  next = next ? std::min(*next, t) : t;
+}
 
 }  // namespace
 
@@ -59,8 +61,8 @@ DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max
   return window;
 }
 
-bool Reader::read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now, int limit,
-                      std::size_t max_bytes) {
+bool Reader::read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now,
+                      int limit, std::size_t max_bytes) {
   const int room = limit - static_cast<int>(window.deliveries.size());
   Cursor row(due_of_priority_, endpoint, priority, millis(now), room + 1);
   for (int n = 0; row.next(); ++n) {

@@ -1,4 +1,5 @@
-// A StoreReader: one connection that cannot write. Each call is one short read transaction, and looks at a bounded number of rows.
+// A StoreReader: one connection that cannot write. Each call is one short read transaction, and looks at a
+// bounded number of rows.
 #pragma once
 
 #include <functional>
@@ -36,12 +37,13 @@ class Reader final : public StoreReader {
  private:
   class Snapshot;  // one read transaction
   // Reads what is due of one priority into `window`. False: the window is full.
-  bool read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now, int limit,
-                std::size_t max_bytes);
+  bool read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now,
+                int limit, std::size_t max_bytes);
 
   // reader_lists.cpp
   class DeliveryScan;
-  void scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at, EventSeq event);
+  void scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at,
+                    EventSeq event);
   std::optional<EventSeq> seq_of(const EventId& id);
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
@@ -53,7 +55,8 @@ class Reader final : public StoreReader {
   Statement next_priority_{db_, sql::kNextPriority}, due_of_priority_{db_, sql::kDueOfPriority};
   Statement first_due_after_{db_, sql::kFirstDueAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
-  Statement endpoints_after_{db_, sql::kEndpointsAfter}, endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};
+  Statement endpoints_after_{db_, sql::kEndpointsAfter},
+      endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};
   Statement endpoint_seq_by_id_{db_, sql::kEndpointSeqById}, event_seq_by_id_{db_, sql::kEventSeqById};
   Statement event_by_id_{db_, sql::kEventById}, events_before_{db_, sql::kEventsBefore};
   Statement last_event_before_id_{db_, sql::kLastEventBeforeId};

@@ -1,5 +1,5 @@
-// The lists that people ask for: keyset pages, each over at most kMostRowsExamined rows. Filters that no index serves are
-// applied here, row by row, so that the statements stay few and fixed.
+// The lists that people ask for: keyset pages, each over at most kMostRowsExamined rows. Filters that no
+// index serves are applied here, row by row, so that the statements stay few and fixed.
 #include <algorithm>
 #include <limits>
 
@@ -13,8 +13,8 @@ namespace {
 constexpr int kMostRowsExamined = 20000;
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxPage = 1000;
-// Events are numbered in the order of their commits, which is that of their times but for requests that overlapped and for small steps of the
-// clock: lists bounded in time look this much further.
+// Events are numbered in the order of their commits, which is that of their times but for requests that
+// overlapped and for small steps of the clock: lists bounded in time look this much further.
 constexpr Millis kClockSlack = std::chrono::minutes(1);
 
 // A cursor is the letter of the list it belongs to and the key of the last row: "d17-4".
@@ -43,10 +43,13 @@ Result<Key> read_cursor(const std::string& text, char list, Key start) {
       rest.remove_prefix(rest.find('-') + 1);
     }
   }
-  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list", {{"cursor", "take it from next_cursor of the page before"}});
+  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list",
+                 {{"cursor", "take it from next_cursor of the page before"}});
 }
 
-std::size_t page_size(const Page& page) { return static_cast<std::size_t>(std::clamp(page.limit, 1, kMaxPage)); }
+std::size_t page_size(const Page& page) {
+  return static_cast<std::size_t>(std::clamp(page.limit, 1, kMaxPage));
+}
 
 template <class T>
 bool fits(const std::optional<T>& wanted, const T& value) {
@@ -57,14 +60,17 @@ bool in_time(const std::optional<Time>& since, const std::optional<Time>& until,
   return (!since || t >= *since) && (!until || t < *until);
 }
 
-bool is_too_old(const std::optional<Time>& since, Time t) { return since && t < *since - kClockSlack; }
+bool is_too_old(const std::optional<Time>& since, Time t) {
+  return since && t < *since - kClockSlack;
+}
 
 }  // namespace
 
 // Collects the rows of one page of deliveries from whatever range they are read.
 class Reader::DeliveryScan {
  public:
-  DeliveryScan(const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint, std::size_t limit, char list)
+  DeliveryScan(const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint, std::size_t limit,
+               char list)
       : filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
 
   int rows_left() const { return kMostRowsExamined - examined_; }
@@ -95,7 +101,8 @@ class Reader::DeliveryScan {
   bool matches(const Cursor& row, Time created_at) const {
     if (endpoint_ && row.integer(1) != *endpoint_) return false;
     if (filter_.state && row.view(2) != to_string(*filter_.state)) return false;
-    if (filter_.error && (row.is_null(7) || (*filter_.error != "any" && row.view(7) != *filter_.error))) return false;
+    if (filter_.error && (row.is_null(7) || (*filter_.error != "any" && row.view(7) != *filter_.error)))
+      return false;
     if (filter_.type && row.view(12) != *filter_.type) return false;
     if (filter_.tenant && row.view(13) != *filter_.tenant) return false;
     return in_time(filter_.since, filter_.until, created_at);
@@ -127,7 +134,8 @@ EventSeq Reader::newest_before(const std::optional<Time>& until) {
   if (!until) return kEnd;
   Uuid id;
   const auto ms = static_cast<std::uint64_t>(unix_millis(*until + kClockSlack));
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
   Cursor row(last_event_before_id_, as_blob(id));
   return row.next() ? row.integer(0) + 1 : 0;
 }
@@ -171,13 +179,15 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
     const Time created_at = row.time(10);
     if (is_too_old(filter.since, created_at)) break;
     last = row.integer(0);
-    if ((filter.tenant && row.view(2) != *filter.tenant) || (filter.type && row.view(3) != *filter.type)) continue;
+    if ((filter.tenant && row.view(2) != *filter.tenant) || (filter.type && row.view(3) != *filter.type))
+      continue;
     if (in_time(filter.since, filter.until, created_at)) answer.rows.push_back(read_event_row(row));
   }
   return answer;
 }
 
-void Reader::scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at, EventSeq event) {
+void Reader::scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at,
+                          EventSeq event) {
   const auto key = [](const Cursor& r) { return Key{r.integer(6), r.integer(5), r.integer(0)}; };
   for (; priority >= 0 && !scan.done(); --priority) {
     Cursor row(pending_of_endpoint_from_, endpoint, priority, due_at, event, scan.rows_left() + 1);
@@ -190,7 +200,8 @@ void Reader::scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority
 Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const Page& page) {
   const Snapshot snapshot(*this);
   const bool dead = filter.state == DeliveryState::kDead;
-  const bool waiting_at_endpoint = filter.state == DeliveryState::kPending && filter.endpoint && !filter.event;
+  const bool waiting_at_endpoint =
+      filter.state == DeliveryState::kPending && filter.endpoint && !filter.event;
   const char list = waiting_at_endpoint ? 'w' : 'd';
   const auto key = read_cursor(page.after, list, waiting_at_endpoint ? Key{9, 0, 0} : Key{kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
@@ -202,7 +213,8 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
 
   if (waiting_at_endpoint) {
     const bool first = page.after.empty();
-    scan_pending(scan, *endpoint, static_cast<int>(std::min<std::int64_t>(key->at(0), 9)), first ? -1 : key->at(1), key->at(2));
+    scan_pending(scan, *endpoint, static_cast<int>(std::min<std::int64_t>(key->at(0), 9)),
+                 first ? -1 : key->at(1), key->at(2));
     return std::move(scan.rows);
   }
   if (filter.event) {
@@ -217,7 +229,8 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
     Cursor row(dead_of_endpoint_before_, *endpoint, before, limit);
     scan.read(row, true, by_key);
   } else {
-    Cursor row(dead ? dead_before_ : deliveries_before_, before, page.after.empty() ? kEnd : key->at(1), limit);
+    Cursor row(dead ? dead_before_ : deliveries_before_, before, page.after.empty() ? kEnd : key->at(1),
+               limit);
     scan.read(row, true, by_key);
   }
   return std::move(scan.rows);

@@ -44,8 +44,10 @@ std::string encode_secrets(const std::vector<EndpointSecret>& secrets) {
 std::vector<EndpointSecret> decode_secrets(std::string_view text) {
   std::vector<EndpointSecret> secrets;
   for_each(text, "endpoint.secrets", [&secrets](const Json& one) {
-    EndpointSecret secret{one.at("text").get<std::string>(), from_unix_millis(one.at("created_at").get<std::int64_t>()), {}};
-    if (one.contains("expires_at")) secret.expires_at = from_unix_millis(one.at("expires_at").get<std::int64_t>());
+    EndpointSecret secret{
+        one.at("text").get<std::string>(), from_unix_millis(one.at("created_at").get<std::int64_t>()), {}};
+    if (one.contains("expires_at"))
+      secret.expires_at = from_unix_millis(one.at("expires_at").get<std::int64_t>());
     secrets.push_back(std::move(secret));
   });
   return secrets;
@@ -79,7 +81,9 @@ Uuid read_uuid(std::string_view bytes) {
 }
 
 EndpointColumns::EndpointColumns(const Endpoint& e)
-    : types(dump(Json(e.types))), secrets(encode_secrets(e.secrets)), headers(encode_headers(e.headers).value_or("[]")) {
+    : types(dump(Json(e.types))),
+      secrets(encode_secrets(e.secrets)),
+      headers(encode_headers(e.headers).value_or("[]")) {
   if (e.retry_schedule) {
     Json list = Json::array();
     for (const Millis wait : *e.retry_schedule) list.push_back(wait.count());
@@ -97,7 +101,8 @@ Endpoint read_endpoint(const Cursor& row) {
   e.name = row.text(3);
   e.tenant = row.text(4);
   e.types.clear();
-  for_each(row.view(5), "endpoint.types", [&e](const Json& type) { e.types.push_back(type.get<std::string>()); });
+  for_each(row.view(5), "endpoint.types",
+           [&e](const Json& type) { e.types.push_back(type.get<std::string>()); });
   e.secrets = decode_secrets(row.view(6));
   e.headers = decode_headers(row.view(7));
   e.format = word(parse_payload_format(row.view(8)), "endpoint.format");
@@ -155,8 +160,8 @@ Delivery read_delivery(const Cursor& row) {
 }
 
 DeliveryRow read_delivery_row(const Cursor& row) {
-  return {read_delivery(row), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))}, row.text(12),
-          row.text(13)};
+  return {read_delivery(row), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))},
+          row.text(12), row.text(13)};
 }
 
 Attempt read_attempt(const Cursor& row) {

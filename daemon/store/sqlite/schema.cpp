@@ -23,7 +23,8 @@ constexpr int kCacheKib = 2000;
 
 class File {
  public:
-  File(const std::string& path, int flags, mode_t mode = 0) : fd_(open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  File(const std::string& path, int flags, mode_t mode = 0)
+      : fd_(open(path.c_str(), flags | O_CLOEXEC, mode)) {}
   ~File() {
     if (fd_ >= 0) close(fd_);
   }
@@ -40,7 +41,9 @@ class File {
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw StoreUnusable(kExitStoreCorrupt, path + " " + why + "; it was left untouched: restore a backup, or move it away to start anew");
+  throw StoreUnusable(
+      kExitStoreCorrupt,
+      path + " " + why + "; it was left untouched: restore a backup, or move it away to start anew");
 }
 
 std::uint32_t big_endian(const unsigned char* at) {
@@ -53,13 +56,15 @@ std::uintmax_t size_or_zero(const std::string& path) {
   return error ? 0 : size;
 }
 
-// A file shorter than its header says has lost its end. With a WAL that is not empty the header may be ahead: SQLite decides.
+// A file shorter than its header says has lost its end. With a WAL that is not empty the header may be ahead:
+// SQLite decides.
 void check_length(const std::string& path, const unsigned char* header, std::uintmax_t size) {
   if (size_or_zero(path + "-wal") > 0) return;
   const bool count_is_valid = big_endian(header + 24) == big_endian(header + 92);
   std::uintmax_t page = std::uintmax_t{header[16]} << 8 | header[17];
   if (page == 1) page = 65536;
-  if (count_is_valid && size < page * big_endian(header + 28)) refuse(path, "is shorter than it should be: its end is lost");
+  if (count_is_valid && size < page * big_endian(header + 28))
+    refuse(path, "is shorter than it should be: its end is lost");
 }
 
 int number_of(const embedded::File& file) {
@@ -93,8 +98,9 @@ bool inspect_file(const std::string& path) {
   if (file.fd() < 0) {
     if (errno != ENOENT) cannot("open", path);
     if (size_or_zero(path + "-wal") > 0) {
-      throw StoreUnusable(kExitStoreCorrupt, path + " is missing, but its write-ahead log " + path +
-                                                 "-wal is there with accepted events: restore the one or move the other away");
+      throw StoreUnusable(kExitStoreCorrupt,
+                          path + " is missing, but its write-ahead log " + path +
+                              "-wal is there with accepted events: restore the one or move the other away");
     }
     return false;
   }
@@ -133,7 +139,9 @@ void create_file(const std::string& path, std::span<const embedded::File> migrat
   log::info("created the database", {{"path", path}});
 }
 
-int schema_version(Database& db) { return static_cast<int>(db.query_int("PRAGMA user_version")); }
+int schema_version(Database& db) {
+  return static_cast<int>(db.query_int("PRAGMA user_version"));
+}
 
 int newest_version(std::span<const embedded::File> migrations) {
   return migrations.empty() ? 0 : number_of(migrations.back());
@@ -143,8 +151,10 @@ void migrate(Database& db, std::span<const embedded::File> migrations) {
   const int current = schema_version(db);
   const int newest = newest_version(migrations);
   if (current > newest) {
-    throw StoreUnusable(kExitStoreSchema, "the database has schema " + std::to_string(current) + ", this outboxd knows up to " +
-                                              std::to_string(newest) + ": run the newer outboxd, or restore a backup from before the upgrade");
+    throw StoreUnusable(kExitStoreSchema,
+                        "the database has schema " + std::to_string(current) + ", this outboxd knows up to " +
+                            std::to_string(newest) +
+                            ": run the newer outboxd, or restore a backup from before the upgrade");
   }
   for (const auto& file : migrations) {
     if (number_of(file) <= current) continue;

@@ -1,5 +1,5 @@
-// The database file before it is served: is it ours, is it whole, which schema has it; creating it and bringing it up to date. The
-// caller holds the Ownership.
+// The database file before it is served: is it ours, is it whole, which schema has it; creating it and
+// bringing it up to date. The caller holds the Ownership.
 #pragma once
 
 #include <span>
@@ -12,18 +12,18 @@ namespace outboxd::sqlite {
 
 inline constexpr std::int32_t kApplicationId = 0x4F425844;  // "OBXD", in the header of every database of ours
 
-// Looks at the file without SQLite, before any connection is open, and changes nothing. True: one of ours. False: there is
-// none. Throws StoreUnusable: kExitStoreCorrupt for anything else.
+// Looks at the file without SQLite, before any connection is open, and changes nothing. True: one of ours.
+// False: there is none. Throws StoreUnusable: kExitStoreCorrupt for anything else.
 bool inspect_file(const std::string& path);
 
-// Makes the file with every migration applied, under another name, and gives it its name when it is complete: a file that exists is never half made,
-// so an empty one is not ours.
+// Makes the file with every migration applied, under another name, and gives it its name when it is complete:
+// a file that exists is never half made, so an empty one is not ours.
 void create_file(const std::string& path, std::span<const embedded::File> migrations);
 
 int schema_version(Database& db);
 int newest_version(std::span<const embedded::File> migrations);
-// Each newer migration in a transaction of its own, with the version. Throws StoreUnusable: kExitStoreSchema when the database is
-// newer than the newest.
+// Each newer migration in a transaction of its own, with the version. Throws StoreUnusable: kExitStoreSchema
+// when the database is newer than the newest.
 void migrate(Database& db, std::span<const embedded::File> migrations);
 
 }  // namespace outboxd::sqlite

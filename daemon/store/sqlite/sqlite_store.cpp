@@ -23,11 +23,14 @@ constexpr int kSmallCacheKib = 2000;
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_FULL:
-    case SQLITE_NOMEM: throw StoreUnusable(kExitStoreCannotOpen, "cannot open " + path + ": " + what);
-    case SQLITE_BUSY: throw StoreUnusable(kExitStoreLocked, path + " is locked by another process: " + what);
+    case SQLITE_NOMEM:
+      throw StoreUnusable(kExitStoreCannotOpen, "cannot open " + path + ": " + what);
+    case SQLITE_BUSY:
+      throw StoreUnusable(kExitStoreLocked, path + " is locked by another process: " + what);
     default:
       throw StoreUnusable(kExitStoreCorrupt,
-                          path + " is damaged: " + what + "; nothing was repaired: restore a backup, or move it away to start anew");
+                          path + " is damaged: " + what +
+                              "; nothing was repaired: restore a backup, or move it away to start anew");
   }
 }
 
@@ -56,10 +59,12 @@ int prepare_file(const SqliteOptions& options) {
     return 0;
   }
   Database db(options.path, Mode::kWriter, options.busy_timeout, kSmallCacheKib);
-  if (sqlite3_db_readonly(db.handle(), "main") != 0) unusable(options.path, SQLITE_READONLY, "no permission to write to it");
+  if (sqlite3_db_readonly(db.handle(), "main") != 0)
+    unusable(options.path, SQLITE_READONLY, "no permission to write to it");
   const int version = schema_version(db);
   migrate(db, migrations);
-  if (db.query_text("PRAGMA journal_mode=WAL") != "wal") unusable(options.path, SQLITE_IOERR, "it cannot be put into WAL mode");
+  if (db.query_text("PRAGMA journal_mode=WAL") != "wal")
+    unusable(options.path, SQLITE_IOERR, "it cannot be put into WAL mode");
   return version;
 }
 
@@ -94,7 +99,8 @@ class SqliteStore final : public Store {
 }  // namespace
 
 std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
-  return opening(options.path, [&]() -> std::unique_ptr<Store> { return std::make_unique<SqliteStore>(options); });
+  return opening(options.path,
+                 [&]() -> std::unique_ptr<Store> { return std::make_unique<SqliteStore>(options); });
 }
 
 SqliteSchema migrate_sqlite(const SqliteOptions& options) {

@@ -1,5 +1,5 @@
-// The embedded store: one SQLite file in WAL mode, one daemon that owns it, producers of other processes that INSERT INTO its table
-// `outbox`. This header is all that the rest of the daemon may include of this folder.
+// The embedded store: one SQLite file in WAL mode, one daemon that owns it, producers of other processes that
+// INSERT INTO its table `outbox`. This header is all that the rest of the daemon may include of this folder.
 #pragma once
 
 #include <memory>
@@ -17,17 +17,19 @@ struct SqliteOptions {
   int reader_cache_kib = 4096;   // and of each reader's
 };
 
-// Opens, creates or migrates. Throws StoreUnusable; a file that is not a whole database of ours is left untouched.
+// Opens, creates or migrates. Throws StoreUnusable; a file that is not a whole database of ours is left
+// untouched.
 std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options);
 
 struct SqliteSchema {
   int current = 0;  // of the file; 0: there is no file
   int known = 0;    // to this binary
 };
-// What `outboxd --check` shows. Works beside a running daemon; creates and changes nothing. Throws StoreUnusable.
+// What `outboxd --check` shows. Works beside a running daemon; creates and changes nothing. Throws
+// StoreUnusable.
 SqliteSchema sqlite_schema(const SqliteOptions& options);
-// `outboxd migrate`: creates the file or brings it to the schema of this binary. Answers what it was before. Throws StoreUnusable, also
-// while a daemon serves the file.
+// `outboxd migrate`: creates the file or brings it to the schema of this binary. Answers what it was before.
+// Throws StoreUnusable, also while a daemon serves the file.
 SqliteSchema migrate_sqlite(const SqliteOptions& options);
 
 }  // namespace outboxd

@@ -1,12 +1,14 @@
-// Every SQL statement of the daemon's hot and cold paths, in one place, so that a test can ask SQLite for the plan of each. Each is an index
-// range read or a write by key: nothing here may scan a table (tests/store/query_plan_test.cpp).
+// Every SQL statement of the daemon's hot and cold paths, in one place, so that a test can ask SQLite for the
+// plan of each. Each is an index range read or a write by key: nothing here may scan a table
+// (tests/store/query_plan_test.cpp).
 #pragma once
 
 #include <string_view>
 
 namespace outboxd::sqlite::sql {
 
-// Transactions. IMMEDIATE, for other processes write too: a transaction that first reads and then cannot write would have to be undone.
+// Transactions. IMMEDIATE, for other processes write too: a transaction that first reads and then cannot
+// write would have to be undone.
 inline constexpr std::string_view kBegin = "BEGIN IMMEDIATE";
 inline constexpr std::string_view kCommit = "COMMIT";
 inline constexpr std::string_view kRollback = "ROLLBACK";
@@ -20,31 +22,37 @@ inline constexpr std::string_view kAddToCounter =
 
 // ---- accepting events
 inline constexpr std::string_view kInsertEvent =
-    "INSERT OR FAIL INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent,"
-    " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    "INSERT INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, "
+    "traceparent,"
+    " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+    "?12, ?13, ?14)";
 inline constexpr std::string_view kInsertDelivery =
-    "INSERT OR FAIL INTO delivery (event, endpoint, state, due_at, priority, ordering_key, created_at)"
+    "INSERT INTO delivery (event, endpoint, state, due_at, priority, ordering_key, created_at)"
     " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6)";
 inline constexpr std::string_view kFindIdempotency =
-    "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = i.event"
+    "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = "
+    "i.event"
     " WHERE i.tenant = ?1 AND i.key = ?2 AND i.expires_at > ?3";
 inline constexpr std::string_view kPutIdempotency =
     "INSERT OR REPLACE INTO idempotency (tenant, key, event, digest, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-inline constexpr std::string_view kOutboxRowWaits = "SELECT 1 FROM outbox WHERE seq = ?1 AND rejected IS NULL";
+inline constexpr std::string_view kOutboxRowWaits =
+    "SELECT 1 FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kDeleteOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kRejectOutboxRow =
     "UPDATE outbox SET rejected = ?2 WHERE seq = ?1 AND rejected IS NULL";
 
 // ---- outcomes
 inline constexpr std::string_view kInsertAttempt =
-    "INSERT OR IGNORE INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, outcome, status,"
+    "INSERT INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, "
+    "outcome, status,"
     " error, request_line, response_headers, response_body)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING";
 inline constexpr std::string_view kLastAttempt =
     "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
 // Only what is still pending moves: what an operator did meanwhile stands.
 inline constexpr std::string_view kMovePending =
-    "UPDATE OR FAIL delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 THEN error ELSE ?7 END,"
+    "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 THEN "
+    "error ELSE ?7 END,"
     " finished_at = ?8, attempts = attempts + ?9, attempts_ever = max(attempts_ever, ?10)"
     " WHERE event = ?1 AND endpoint = ?2 AND state = 'pending'";
 inline constexpr std::string_view kCountAttempt =
@@ -57,76 +65,94 @@ inline constexpr std::string_view kFindDelivery =
 inline constexpr std::string_view kChangeDelivery =
     "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
     " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END WHERE event = ?1 AND endpoint = ?2";
-inline constexpr std::string_view kFindEventToReplay = "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
-inline constexpr std::string_view kAddEventDeliveries = "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
+inline constexpr std::string_view kFindEventToReplay =
+    "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
+inline constexpr std::string_view kAddEventDeliveries =
+    "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
 
 // ---- endpoints
-#define OUTBOXD_ENDPOINT_COLUMNS                                                                                       \
-  "seq, id, url, name, tenant, types, secrets, headers, format, timeout, retry_schedule, max_in_flight, state,"       \
+#define OUTBOXD_ENDPOINT_COLUMNS                                                                          \
+  "seq, id, url, name, tenant, types, secrets, headers, format, timeout, retry_schedule, max_in_flight, " \
+  "state,"                                                                                                \
   " disabled_reason, metadata, created_at, updated_at"
 inline constexpr std::string_view kInsertEndpoint =
     "INSERT INTO endpoint (" OUTBOXD_ENDPOINT_COLUMNS
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 inline constexpr std::string_view kUpdateEndpoint =
-    "UPDATE endpoint SET url = ?2, name = ?3, tenant = ?4, types = ?5, secrets = ?6, headers = ?7, format = ?8, timeout = ?9,"
+    "UPDATE endpoint SET url = ?2, name = ?3, tenant = ?4, types = ?5, secrets = ?6, headers = ?7, format = "
+    "?8, timeout = ?9,"
     " retry_schedule = ?10, max_in_flight = ?11, metadata = ?12, updated_at = ?13 WHERE seq = ?1";
 inline constexpr std::string_view kSetEndpointState =
     "UPDATE endpoint SET state = ?2, disabled_reason = ?3, updated_at = ?4 WHERE seq = ?1";
-inline constexpr std::string_view kRemoveEndpoint = "UPDATE endpoint SET removed_at = ?2, discarding = 1 WHERE seq = ?1";
+inline constexpr std::string_view kRemoveEndpoint =
+    "UPDATE endpoint SET removed_at = ?2, discarding = 1 WHERE seq = ?1";
 inline constexpr std::string_view kEndpointById =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1 AND removed_at IS NULL";
-inline constexpr std::string_view kEndpointLives = "SELECT 1 FROM endpoint WHERE seq = ?1 AND removed_at IS NULL";
+inline constexpr std::string_view kEndpointLives =
+    "SELECT 1 FROM endpoint WHERE seq = ?1 AND removed_at IS NULL";
 inline constexpr std::string_view kEndpointsAfter =
-    "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE seq > ?1 AND removed_at IS NULL ORDER BY seq LIMIT ?2";
+    "SELECT " OUTBOXD_ENDPOINT_COLUMNS
+    " FROM endpoint WHERE seq > ?1 AND removed_at IS NULL ORDER BY seq LIMIT ?2";
 inline constexpr std::string_view kEndpointsOfTenantAfter =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS
     " FROM endpoint WHERE tenant = ?1 AND seq > ?2 AND removed_at IS NULL ORDER BY seq LIMIT ?3";
 inline constexpr std::string_view kEndpointSeqById = "SELECT seq FROM endpoint WHERE id = ?1";
 #undef OUTBOXD_ENDPOINT_COLUMNS
-inline constexpr std::string_view kDiscardingEndpoint = "SELECT seq FROM endpoint WHERE discarding = 1 ORDER BY seq LIMIT 1";
+inline constexpr std::string_view kDiscardingEndpoint =
+    "SELECT seq FROM endpoint WHERE discarding = 1 ORDER BY seq LIMIT 1";
 inline constexpr std::string_view kPendingOfEndpoint =
-    "SELECT event FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state = 'pending' LIMIT ?2";
+    "SELECT event FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state = 'pending' LIMIT "
+    "?2";
 inline constexpr std::string_view kDiscardPending =
-    "UPDATE delivery SET state = 'discarded', finished_at = ?3 WHERE event = ?1 AND endpoint = ?2 AND state = 'pending'";
+    "UPDATE delivery SET state = 'discarded', finished_at = ?3 WHERE event = ?1 AND endpoint = ?2 AND state "
+    "= 'pending'";
 inline constexpr std::string_view kEndDiscarding = "UPDATE endpoint SET discarding = 0 WHERE seq = ?1";
 
 // ---- delivery loop
-// One seek finds the highest priority that has anything pending and its earliest due time; the next one goes below it.
+// One seek finds the highest priority that has anything pending and its earliest due time; the next one goes
+// below it.
 inline constexpr std::string_view kNextPriority =
-    "SELECT priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority <= ?2 AND state = 'pending'"
+    "SELECT priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority <= "
+    "?2 AND state = 'pending'"
     " ORDER BY priority DESC, due_at, event LIMIT 1";
 inline constexpr std::string_view kDueOfPriority =
     "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at,"
-    " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, e.traceparent, e.created_at,"
+    " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
+    "e.traceparent, e.created_at,"
     " e.deliver_at, e.expires_at"
     " FROM delivery AS d INDEXED BY delivery_pending CROSS JOIN event AS e ON e.seq = d.event"
     " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending'"
     " ORDER BY d.due_at, d.event LIMIT ?4";
 inline constexpr std::string_view kFirstDueAfter =
-    "SELECT due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority = ?2 AND due_at > ?3 AND state = 'pending'"
+    "SELECT due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority = ?2 AND "
+    "due_at > ?3 AND state = 'pending'"
     " ORDER BY due_at, event LIMIT 1";
 
 // ---- events, newest first
 inline constexpr std::string_view kEventById =
-    "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, headers,"
+    "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
+    "headers,"
     " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload) FROM event WHERE id = ?1";
 inline constexpr std::string_view kEventsBefore =
-    "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, created_at, deliver_at,"
+    "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
+    "created_at, deliver_at,"
     " expires_at, deliveries, length(payload) FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
 inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
 
 // ---- deliveries, newest first (those pending at one endpoint: in the order they will be sent)
-#define OUTBOXD_DELIVERY_ROW(index)                                                                                    \
-  "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at,"           \
-  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at"                                                        \
-  " FROM delivery AS d " index "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
-inline constexpr std::string_view kDeliveryByKey = OUTBOXD_DELIVERY_ROW("") "d.event = ?1 AND d.endpoint = ?2";
+#define OUTBOXD_DELIVERY_ROW(index)                                                                         \
+  "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
+  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at"                                              \
+  " FROM delivery AS d " index                                                                              \
+  "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
+inline constexpr std::string_view kDeliveryByKey =
+    OUTBOXD_DELIVERY_ROW("") "d.event = ?1 AND d.endpoint = ?2";
 inline constexpr std::string_view kDeliveriesOfEvent =
     OUTBOXD_DELIVERY_ROW("") "d.event = ?1 AND d.endpoint < ?2 ORDER BY d.endpoint DESC LIMIT ?3";
-inline constexpr std::string_view kDeliveriesBefore =
-    OUTBOXD_DELIVERY_ROW("") "(d.event, d.endpoint) < (?1, ?2) ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
+inline constexpr std::string_view kDeliveriesBefore = OUTBOXD_DELIVERY_ROW(
+    "") "(d.event, d.endpoint) < (?1, ?2) ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
 inline constexpr std::string_view kDeadBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) < (?1, ?2) AND d.state = 'dead' ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
 inline constexpr std::string_view kDeadOfEndpointBefore =
@@ -137,33 +163,76 @@ inline constexpr std::string_view kPendingOfEndpointFrom =
 #undef OUTBOXD_DELIVERY_ROW
 
 inline constexpr std::string_view kAttempts =
-    "SELECT id, number, started_at, dns, connect, tls, first_byte, total, outcome, status, error, request_line,"
-    " response_headers, response_body FROM attempt WHERE event = ?1 AND endpoint = ?2 ORDER BY number LIMIT ?3";
+    "SELECT id, number, started_at, dns, connect, tls, first_byte, total, outcome, status, error, "
+    "request_line,"
+    " response_headers, response_body FROM attempt WHERE event = ?1 AND endpoint = ?2 ORDER BY number LIMIT "
+    "?3";
 
 // ---- the SQL outbox
-#define OUTBOXD_OUTBOX_ROW                                                                                             \
-  "SELECT seq, type, payload, tenant, content_type, ordering_key, idempotency_key, headers, deliver_at, expires_at,"  \
+#define OUTBOXD_OUTBOX_ROW                                                                                \
+  "SELECT seq, type, payload, tenant, content_type, ordering_key, idempotency_key, headers, deliver_at, " \
+  "expires_at,"                                                                                           \
   " traceparent, priority, rejected FROM outbox WHERE "
-inline constexpr std::string_view kOutboxWaiting = OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
+inline constexpr std::string_view kOutboxWaiting =
+    OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
 inline constexpr std::string_view kOutboxRejected =
     OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 #undef OUTBOXD_OUTBOX_ROW
-inline constexpr std::string_view kOutboxHasWaiting = "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";
+inline constexpr std::string_view kOutboxHasWaiting =
+    "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";
 inline constexpr std::string_view kCountRejected =
     "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE rejected IS NOT NULL ORDER BY seq LIMIT ?1)";
 
 // All of the above but the transactions, for the test of their plans.
 inline constexpr std::string_view kAll[] = {
-    kReadCounter,      kAddToCounter,      kInsertEvent,          kInsertDelivery,         kFindIdempotency,
-    kPutIdempotency,   kOutboxRowWaits, kDeleteOutboxRow,   kRejectOutboxRow,      kInsertAttempt,
-    kLastAttempt,      kMovePending,       kCountAttempt,         kFindDelivery,           kChangeDelivery,
-    kFindEventToReplay, kAddEventDeliveries, kInsertEndpoint,     kUpdateEndpoint,         kSetEndpointState,
-    kRemoveEndpoint,   kEndpointById,      kEndpointLives,        kEndpointsAfter,         kEndpointsOfTenantAfter,
-    kEndpointSeqById,  kDiscardingEndpoint, kPendingOfEndpoint,   kDiscardPending,         kEndDiscarding,
-    kNextPriority,     kDueOfPriority,     kFirstDueAfter,        kEventById,              kEventsBefore,
-    kLastEventBeforeId, kEventSeqById,     kDeliveryByKey,        kDeliveriesOfEvent,      kDeliveriesBefore,
-    kDeadBefore,       kDeadOfEndpointBefore, kPendingOfEndpointFrom, kAttempts,           kOutboxWaiting,
-    kOutboxRejected,   kOutboxHasWaiting,  kCountRejected,
+    kReadCounter,
+    kAddToCounter,
+    kInsertEvent,
+    kInsertDelivery,
+    kFindIdempotency,
+    kPutIdempotency,
+    kOutboxRowWaits,
+    kDeleteOutboxRow,
+    kRejectOutboxRow,
+    kInsertAttempt,
+    kLastAttempt,
+    kMovePending,
+    kCountAttempt,
+    kFindDelivery,
+    kChangeDelivery,
+    kFindEventToReplay,
+    kAddEventDeliveries,
+    kInsertEndpoint,
+    kUpdateEndpoint,
+    kSetEndpointState,
+    kRemoveEndpoint,
+    kEndpointById,
+    kEndpointLives,
+    kEndpointsAfter,
+    kEndpointsOfTenantAfter,
+    kEndpointSeqById,
+    kDiscardingEndpoint,
+    kPendingOfEndpoint,
+    kDiscardPending,
+    kEndDiscarding,
+    kNextPriority,
+    kDueOfPriority,
+    kFirstDueAfter,
+    kEventById,
+    kEventsBefore,
+    kLastEventBeforeId,
+    kEventSeqById,
+    kDeliveryByKey,
+    kDeliveriesOfEvent,
+    kDeliveriesBefore,
+    kDeadBefore,
+    kDeadOfEndpointBefore,
+    kPendingOfEndpointFrom,
+    kAttempts,
+    kOutboxWaiting,
+    kOutboxRejected,
+    kOutboxHasWaiting,
+    kCountRejected,
 };
 
 }  // namespace outboxd::sqlite::sql

@@ -14,10 +14,14 @@ constexpr std::int64_t kWalBytesKept = 32 << 20;
 
 std::int64_t& Tally::of(DeliveryState state) {
   switch (state) {
-    case DeliveryState::kPending: return pending;
-    case DeliveryState::kDelivered: return delivered;
-    case DeliveryState::kDead: return dead;
-    case DeliveryState::kDiscarded: break;
+    case DeliveryState::kPending:
+      return pending;
+    case DeliveryState::kDelivered:
+      return delivered;
+    case DeliveryState::kDead:
+      return dead;
+    case DeliveryState::kDiscarded:
+      break;
   }
   return discarded;
 }
@@ -25,7 +29,8 @@ std::int64_t& Tally::of(DeliveryState state) {
 Tally read_tally(Statement& read_counter) {
   Cursor row(read_counter);
   if (!row.next()) throw StoreFailure("the row of table counter is missing: the database is damaged");
-  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6)};
+  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
+          row.integer(4), row.integer(5), row.integer(6)};
 }
 
 Writer::Writer(const std::string& path, Millis busy_timeout, int cache_kib, ReadGate& gate)
@@ -65,7 +70,8 @@ bool Writer::try_apply(std::span<Write*> batch) {
     // Only this command is at fault. What was refused in this round is judged again without it.
     for (Write* write : batch) write->refused.reset();
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    current->refused = Problem{ProblemCode::kInternal, "the store refused the values: " + std::string(violation.what())};
+    current->refused =
+        Problem{ProblemCode::kInternal, "the store refused the values: " + std::string(violation.what())};
     return false;
   } catch (const std::exception& failure) {
     rollback();
@@ -81,9 +87,9 @@ void Writer::begin() {
 }
 
 void Writer::commit() {
-  add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events, now_.pending - committed_.pending,
-                      now_.delivered - committed_.delivered, now_.dead - committed_.dead,
-                      now_.discarded - committed_.discarded);
+  add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events,
+                      now_.pending - committed_.pending, now_.delivered - committed_.delivered,
+                      now_.dead - committed_.dead, now_.discarded - committed_.discarded);
   commit_.run();
   committed_ = now_;
 }

@@ -31,8 +31,8 @@ class Writer final : public StoreWriter {
   void tidy() override;
 
  private:
-  // One transaction over the batch without what is refused already. False: `write` broke a constraint; everything was undone and it
-  // alone is refused now.
+  // One transaction over the batch without what is refused already. False: `write` broke a constraint;
+  // everything was undone and it alone is refused now.
   bool try_apply(std::span<Write*> batch);
   void begin();
   void commit();
@@ -67,7 +67,8 @@ class Writer final : public StoreWriter {
   Checkpoint checkpoint_;
   Tally committed_;
   Tally now_;  // with what the transaction under way has changed
-  // Endpoints removed since the start. A command made before the removal may still name them: they match no more.
+  // Endpoints removed since the start. A command made before the removal may still name them: they match no
+  // more.
   std::unordered_set<EndpointSeq> removed_;
   std::vector<EndpointSeq> removing_;  // of them, in the transaction under way
   bool failed_ = false;
@@ -81,11 +82,13 @@ class Writer final : public StoreWriter {
   Statement insert_attempt_{db_, sql::kInsertAttempt}, last_attempt_{db_, sql::kLastAttempt};
   Statement move_pending_{db_, sql::kMovePending}, count_attempt_{db_, sql::kCountAttempt};
   Statement find_delivery_{db_, sql::kFindDelivery}, change_delivery_{db_, sql::kChangeDelivery};
-  Statement find_event_to_replay_{db_, sql::kFindEventToReplay}, add_event_deliveries_{db_, sql::kAddEventDeliveries};
+  Statement find_event_to_replay_{db_, sql::kFindEventToReplay},
+      add_event_deliveries_{db_, sql::kAddEventDeliveries};
   Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
   Statement set_endpoint_state_{db_, sql::kSetEndpointState}, remove_endpoint_{db_, sql::kRemoveEndpoint};
   Statement endpoint_by_id_{db_, sql::kEndpointById}, endpoint_lives_{db_, sql::kEndpointLives};
-  Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint}, pending_of_endpoint_{db_, sql::kPendingOfEndpoint};
+  Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint},
+      pending_of_endpoint_{db_, sql::kPendingOfEndpoint};
   Statement discard_pending_{db_, sql::kDiscardPending}, end_discarding_{db_, sql::kEndDiscarding};
 };
 

@@ -9,7 +9,7 @@ namespace outboxd::sqlite {
 // What is to become of one event of a command, decided before anything is written.
 struct Writer::Fate {
   enum Kind { kStore, kDuplicate, kDuplicateInCommand, kWithdrawn } kind = kStore;
-  AcceptedEvent first = {};    // with kDuplicate: the stored one's
+  AcceptedEvent first = {};     // with kDuplicate: the stored one's
   std::size_t first_index = 0;  // with kDuplicateInCommand
 };
 
@@ -38,7 +38,8 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
       Cursor row(find_idempotency_, e.tenant, *event.idempotency_key, millis(e.created_at));
       if (row.next()) {
         same = row.view(0) == event.content_digest;
-        fates[i] = {Fate::kDuplicate, {EventId{read_uuid(row.view(1))}, row.time(2), row.integer(3), true, false}, 0};
+        fates[i] = {
+            Fate::kDuplicate, {EventId{read_uuid(row.view(1))}, row.time(2), row.integer(3), true, false}, 0};
       }
     }
     if (!same) {
@@ -52,12 +53,15 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
 
 void Writer::insert(NewEvent& accepted, Millis idempotency_window) {
   Event& e = *accepted.event;
-  if (!removed_.empty()) std::erase_if(accepted.endpoints, [this](const FirstAttempt& first) { return removed_.contains(first.endpoint); });
+  if (!removed_.empty())
+    std::erase_if(accepted.endpoints,
+                  [this](const FirstAttempt& first) { return removed_.contains(first.endpoint); });
   e.seq = ++now_.event_seq;
   const auto headers = encode_headers(e.headers);
   const auto count = static_cast<std::int64_t>(accepted.endpoints.size());
-  insert_event_.run(e.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type, e.ordering_key, e.priority,
-                    headers, e.traceparent, millis(e.created_at), millis(e.deliver_at), millis(e.expires_at), count);
+  insert_event_.run(e.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
+                    e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
+                    millis(e.deliver_at), millis(e.expires_at), count);
   for (const auto& [endpoint, due_at] : accepted.endpoints) {
     insert_delivery_.run(e.seq, endpoint, millis(due_at), e.priority, e.ordering_key, millis(e.created_at));
   }
@@ -86,7 +90,8 @@ void Writer::execute(AcceptEvents& command, Write& write) {
     switch (fate.kind) {
       case Fate::kStore:
         insert(event, command.idempotency_window);
-        answer = {event.event->id, event.event->created_at, static_cast<std::int64_t>(event.endpoints.size()), false, false};
+        answer = {event.event->id, event.event->created_at, static_cast<std::int64_t>(event.endpoints.size()),
+                  false, false};
         break;
       case Fate::kDuplicate:
         answer = fate.first;
@@ -103,7 +108,9 @@ void Writer::execute(AcceptEvents& command, Write& write) {
   }
 }
 
-void Writer::execute(RejectOutboxRow& command, Write&) { reject_outbox_row_.run(command.row, command.reason); }
+void Writer::execute(RejectOutboxRow& command, Write&) {
+  reject_outbox_row_.run(command.row, command.reason);
+}
 
 void Writer::execute(RecordOutcome& command, Write&) {
   const auto& attempt = command.attempt;
@@ -128,11 +135,14 @@ void Writer::execute(RecordOutcome& command, Write&) {
 
 void Writer::insert_attempt(DeliveryKey key, const Attempt& a) {
   const auto headers = encode_headers(a.response_headers);
-  const auto ms = [](const std::optional<Millis>& d) { return d ? std::optional<std::int64_t>(d->count()) : std::nullopt; };
+  const auto ms = [](const std::optional<Millis>& d) {
+    return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
+  };
   const auto insert = [&](std::int64_t number) {
-    insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at), ms(a.timings.dns),
-                        ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte), a.timings.total.count(),
-                        to_string(a.outcome), a.status, a.error, a.request_line, headers, Blob{a.response_body});
+    insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at),
+                        ms(a.timings.dns), ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte),
+                        a.timings.total.count(), to_string(a.outcome), a.status, a.error, a.request_line,
+                        headers, Blob{a.response_body});
     return insert_attempt_.changes() > 0;
   };
   if (insert(a.number)) return;

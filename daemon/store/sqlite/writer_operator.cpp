@@ -7,10 +7,14 @@
 namespace outboxd::sqlite {
 namespace {
 
-Problem not_found(std::string_view what) { return {ProblemCode::kNotFound, "there is no such " + std::string(what)}; }
+Problem not_found(std::string_view what) {
+  return {ProblemCode::kNotFound, "there is no such " + std::string(what)};
+}
 
 // `updated_at` tells versions apart, so two changes never share one.
-Time next_version(Time wanted, Time last) { return std::max(wanted, last + Millis(1)); }
+Time next_version(Time wanted, Time last) {
+  return std::max(wanted, last + Millis(1));
+}
 
 }  // namespace
 
@@ -18,9 +22,10 @@ void Writer::execute(CreateEndpoint& command, Write&) {
   Endpoint& e = command.endpoint;
   e.seq = ++now_.endpoint_seq;
   const EndpointColumns columns(e);
-  insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
-                       to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight, to_string(e.state),
-                       e.disabled_reason, e.metadata, millis(e.created_at), millis(e.updated_at));
+  insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
+                       columns.headers, to_string(e.format), columns.timeout, columns.retry_schedule,
+                       columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
+                       millis(e.created_at), millis(e.updated_at));
 }
 
 std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id, Write& write) {
@@ -34,7 +39,8 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
   const auto stored = find_endpoint(command.endpoint.id, write);
   if (!stored) return;
   if (stored->updated_at != command.if_updated_at) {
-    write.refused = Problem{ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"};
+    write.refused =
+        Problem{ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"};
     return;
   }
   Endpoint e = command.endpoint;
@@ -44,8 +50,9 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
   e.disabled_reason = stored->disabled_reason;
   e.updated_at = next_version(e.updated_at, stored->updated_at);
   const EndpointColumns columns(e);
-  update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers, to_string(e.format),
-                       columns.timeout, columns.retry_schedule, columns.max_in_flight, e.metadata, millis(e.updated_at));
+  update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
+                       to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
+                       e.metadata, millis(e.updated_at));
   command.endpoint = std::move(e);
 }
 
@@ -55,7 +62,8 @@ void Writer::execute(SetEndpointState& command, Write& write) {
   stored->state = command.state;
   stored->disabled_reason = command.state == EndpointState::kDisabled ? command.disabled_reason : "";
   stored->updated_at = next_version(command.at, stored->updated_at);
-  set_endpoint_state_.run(stored->seq, to_string(stored->state), stored->disabled_reason, millis(stored->updated_at));
+  set_endpoint_state_.run(stored->seq, to_string(stored->state), stored->disabled_reason,
+                          millis(stored->updated_at));
   command.endpoint = std::move(*stored);
 }
 
@@ -85,7 +93,8 @@ void Writer::execute(DiscardRemoved& command, Write&) {
 }
 
 std::int64_t Writer::discard_some(EndpointSeq endpoint, std::int64_t limit, Time at) {
-  std::vector<EventSeq> events;  // first read, then written: the updates take rows out of the index that is read
+  std::vector<EventSeq>
+      events;  // first read, then written: the updates take rows out of the index that is read
   {
     Cursor row(pending_of_endpoint_, endpoint, limit);
     while (row.next()) events.push_back(row.integer(0));
@@ -109,7 +118,8 @@ bool Writer::lives(EndpointSeq endpoint) {
 }
 
 void Writer::make_pending(const Delivery& from, Time at) {
-  change_delivery_.run(from.key.event, from.key.endpoint, to_string(DeliveryState::kPending), millis(at), std::nullopt);
+  change_delivery_.run(from.key.event, from.key.endpoint, to_string(DeliveryState::kPending), millis(at),
+                       std::nullopt);
   --now_.of(from.state);
   ++now_.pending;
 }
@@ -121,8 +131,9 @@ void Writer::execute(ChangeDelivery& command, Write& write) {
     return;
   }
   if (!operator_may_move(stored->state, command.state)) {
-    write.refused = Problem{ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
-                                                        " cannot become " + std::string(to_string(command.state))};
+    write.refused =
+        Problem{ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
+                                            " cannot become " + std::string(to_string(command.state))};
     return;
   }
   if (command.state == DeliveryState::kPending) {
@@ -132,7 +143,8 @@ void Writer::execute(ChangeDelivery& command, Write& write) {
     }
     make_pending(*stored, command.at);
   } else {
-    change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt, millis(command.at));
+    change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
+                         millis(command.at));
     --now_.of(stored->state);
     ++now_.of(command.state);
   }

@@ -33,6 +33,8 @@ class SqliteSubject final : public Subject {
 
 }  // namespace
 
-std::unique_ptr<Subject> make_subject() { return std::make_unique<SqliteSubject>(); }
+std::unique_ptr<Subject> make_subject() {
+  return std::make_unique<SqliteSubject>();
+}
 
 }  // namespace outboxd::test
