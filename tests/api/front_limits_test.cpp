@@ -150,7 +150,16 @@ TEST_CASE("when the workers' queue is full a request is refused with 503 and its
   CHECK(front.handled == 0);
 }
 
-TEST_CASE("without file descriptors the front waits and accepts again when there are some") {
+// UBSan's check of an object's type opens a pipe to look at its memory; without descriptors it reports every
+// object.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kCannotLackDescriptors = true;
+#else
+constexpr bool kCannotLackDescriptors = false;
+#endif
+
+TEST_CASE("without file descriptors the front waits and accepts again when there are some" *
+          doctest::skip(kCannotLackDescriptors)) {
   TestFront front;
   RawClient before(front.tcp);
   before.send(get("/open"));

@@ -254,9 +254,9 @@ TEST_CASE("silence is a timeout, and says what it waited for") {
   CHECK(result.timings.connect);
   CHECK_FALSE(result.timings.first_byte);
   const auto slow =
-      result_of(behaviour::drip("HTTP/1.1 200 OK\r\nX-Slow: yes, very\r\n\r\n", Millis(20)), Millis(400));
+      result_of(behaviour::drip("HTTP/1.1 200 OK\r\nX-Slow: yes, very\r\n\r\n", Millis(60)), Millis(2000));
   CHECK(slow.outcome == Outcome::kTimeout);
-  CHECK(slow.error == "timed out after 400ms reading the response's headers");
+  CHECK(slow.error == "timed out after 2s reading the response's headers");
   const auto sending = [] {
     RawReceiver receiver([](auto& connection) { connection.wait_for_hangup(); });  // never reads
     SenderRig rig;
