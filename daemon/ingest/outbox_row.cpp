@@ -3,6 +3,7 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "ingest/event_rules.h"
+#include "ingest/json_span.h"
 
 namespace outboxd {
 namespace {
@@ -15,6 +16,12 @@ std::string time_member(const std::string& value) {
 
 void add(std::string& body, std::string_view name, std::string_view json) {
   body.append(",\"").append(name).append("\":").append(json);
+}
+
+// One JSON value and nothing else, by the reader that will read it again.
+bool is_json_value(std::string_view text) {
+  JsonScanner scanner(text);
+  return scanner.value() && scanner.finish();
 }
 
 void add_text(std::string& body, std::string_view name, const std::optional<std::string>& text) {
@@ -30,14 +37,14 @@ Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits) {
     add(body, "payload_base64", '"' + base64_encode(row.payload) + '"');
   } else {
     // Spliced in as it is, to keep its bytes; so it has to be one complete JSON value by itself.
-    if (!Json::accept(row.payload)) {
+    if (!is_json_value(row.payload)) {
       return problem(ProblemCode::kInvalidEvent, "the row cannot become an event",
                      {{"/payload", "is no JSON; give its content_type if it is not meant to be"}});
     }
     add(body, "payload", row.payload);
   }
   if (row.headers) {
-    if (!Json::accept(*row.headers)) {
+    if (!is_json_value(*row.headers)) {
       return problem(ProblemCode::kInvalidEvent, "the row cannot become an event",
                      {{"/headers", "is no JSON object of names and values"}});
     }

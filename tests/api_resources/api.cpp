@@ -180,9 +180,10 @@ void Api::record(const std::string& delivery, DeliveryState state, std::optional
   outcome.state = state;
   if (state == DeliveryState::kDead) outcome.reason = DeadReason::kExhausted;
   outcome.due_at = outcome.at = clock.wall();
-  std::promise<bool> done;
-  commits.submit(std::move(outcome), [&done](Write& write) { done.set_value(!write.refused); });
-  REQUIRE(done.get_future().get());
+  const auto done =
+      std::make_shared<std::promise<bool>>();  // shared: it may be waited for before set_value() returns
+  commits.submit(std::move(outcome), [done](Write& write) { done->set_value(!write.refused); });
+  REQUIRE(done->get_future().get());
 }
 
 }  // namespace outboxd::test

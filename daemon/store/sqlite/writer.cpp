@@ -70,8 +70,8 @@ bool Writer::try_apply(std::span<Write*> batch) {
     // Only this command is at fault. What was refused in this round is judged again without it.
     for (Write* write : batch) write->refused.reset();
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    current->refused =
-        Problem{ProblemCode::kInternal, "the store refused the values: " + std::string(violation.what())};
+    current->refused = Problem{ProblemCode::kInternal,
+                               "the store refused the values; the daemon's log says which rule they break"};
     return false;
   } catch (const std::exception& failure) {
     rollback();
