@@ -15,11 +15,27 @@ namespace outboxd {
 
 enum class EndpointState { kActive, kPaused, kDisabled };
 enum class PayloadFormat { kRaw, kStandard, kCloudEvents };
+enum class Ordering { kNone, kKey, kEndpoint };  // what is delivered one at a time, in the order accepted
+enum class OnFailureInOrder { kBlock, kSkip };   // what a failure does to those behind it
 
 std::string_view to_string(EndpointState);
 std::string_view to_string(PayloadFormat);
+std::string_view to_string(Ordering);          // "none", "key", "endpoint"
+std::string_view to_string(OnFailureInOrder);  // "block", "skip"
 std::optional<EndpointState> parse_endpoint_state(std::string_view);
 std::optional<PayloadFormat> parse_payload_format(std::string_view);
+std::optional<Ordering> parse_ordering(std::string_view);
+std::optional<OnFailureInOrder> parse_on_failure_in_order(std::string_view);
+
+// At most `count` requests in each `per`: "100/s", "30/m", "5/h", "1/d".
+struct RateLimit {
+  int count = 1;  // 1 to kMaxRate
+  Millis per = std::chrono::seconds(1);
+  bool operator==(const RateLimit&) const = default;
+};
+inline constexpr int kMaxRate = 1'000'000;
+std::string to_string(const RateLimit&);
+std::optional<RateLimit> parse_rate_limit(std::string_view);
 
 // A signing secret: "whsec_" + base64 of 24 to 64 bytes (HMAC-SHA256, v1), or "whsk_" + base64 of an
 // ed25519 seed and public key, 64 bytes (v1a). Standard Webhooks.
@@ -48,14 +64,23 @@ struct Endpoint {
   std::optional<Millis> timeout;                      // absent: [delivery] timeout
   std::optional<std::vector<Millis>> retry_schedule;  // absent: [delivery] retry_schedule
   std::optional<int> max_in_flight;                   // absent: [delivery] max_in_flight_per_endpoint
+  std::optional<RateLimit> rate_limit;
+  Ordering ordering = Ordering::kNone;
+  OnFailureInOrder on_failure_in_order = OnFailureInOrder::kBlock;
   EndpointState state = EndpointState::kActive;
   std::string disabled_reason;  // with kDisabled: "gone", "failing", "operator"
   std::string metadata = "{}";  // a JSON object, as given
   Time created_at{};
   Time updated_at{};
+  std::optional<Time> failing_since;  // every attempt has failed since, as stored when it was read
 };
 
 using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads, never changed: replaced
+
+// What this endpoint has an event delivered in order by: deliveries of one endpoint with the same order key
+// go one at a time, in the order accepted. Absent: in no order. ("" is the one key of Ordering::kEndpoint; no
+// event has it.)
+std::optional<std::string> order_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);
 
 // Does this endpoint want that event (tenant and type)?
 bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type);

@@ -26,6 +26,9 @@ inline constexpr std::size_t kMaxHeaderValueLength = 4096;
 inline constexpr std::size_t kMaxExtraHeaders = 32;
 inline constexpr std::size_t kMaxExtraHeaderBytes = 8192;  // names and values together
 
+// Of outboxd's own events: endpoints may have it, producers' events may not.
+inline constexpr std::string_view kOpsTenant = "_ops";
+
 struct Event {
   EventSeq seq = 0;  // 0 until the store has given one
   EventId id;

@@ -88,8 +88,12 @@ Json to_json(const Endpoint& endpoint) {
                {"timeout", or_null(endpoint.timeout)},
                {"retry_schedule", schedule_or_null(endpoint.retry_schedule)},
                {"max_in_flight", or_null(endpoint.max_in_flight)},
+               {"rate_limit", endpoint.rate_limit ? Json(to_string(*endpoint.rate_limit)) : Json(nullptr)},
+               {"ordering", to_string(endpoint.ordering)},
+               {"on_failure_in_order", to_string(endpoint.on_failure_in_order)},
                {"state", to_string(endpoint.state)}};
   if (endpoint.state == EndpointState::kDisabled) json["disabled_reason"] = endpoint.disabled_reason;
+  json["failing_since"] = or_null(endpoint.failing_since);
   const Json metadata = Json::parse(endpoint.metadata, nullptr, false);
   json["metadata"] = metadata.is_object() ? metadata : Json::object();
   json["created_at"] = format_time(endpoint.created_at);

@@ -18,21 +18,6 @@ constexpr Millis kMaxTimeout = std::chrono::minutes(5);
 constexpr Millis kMaxWait = std::chrono::days(30);
 constexpr int kMaxInFlight = 1000;
 
-// RFC 6901 section 3.
-std::string pointer_to(std::string_view member) {
-  std::string pointer = "/";
-  for (const char c : member) {
-    if (c == '~') {
-      pointer += "~0";
-    } else if (c == '/') {
-      pointer += "~1";
-    } else {
-      pointer += c;
-    }
-  }
-  return pointer;
-}
-
 // The endpoint being filled in, and what was wrong with the field being read.
 struct Reading {
   Endpoint endpoint;
@@ -124,12 +109,27 @@ void read_headers(Reading& in, const Json& value) {
   if (bytes > kMaxExtraHeaderBytes) in.refuse("must have at most 8192 bytes, names and values together");
 }
 
-void read_format(Reading& in, const Json& value) {
+// A field that is one of a few words.
+template <class Enum>
+void read_word(Reading& in, const Json& value, std::optional<Enum> (*parse)(std::string_view), Enum& field,
+               std::string refusal) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
-  const auto format = parse_payload_format(*text);
-  if (!format) return in.refuse("must be raw, standard or cloudevents");
-  in.endpoint.format = *format;
+  const auto word = parse(*text);
+  if (!word) return in.refuse(std::move(refusal));
+  field = *word;
+}
+
+void read_format(Reading& in, const Json& value) {
+  read_word(in, value, parse_payload_format, in.endpoint.format, "must be raw, standard or cloudevents");
+}
+
+void read_ordering(Reading& in, const Json& value) {
+  read_word(in, value, parse_ordering, in.endpoint.ordering, "must be none, key or endpoint");
+}
+
+void read_on_failure_in_order(Reading& in, const Json& value) {
+  read_word(in, value, parse_on_failure_in_order, in.endpoint.on_failure_in_order, "must be block or skip");
 }
 
 void read_timeout(Reading& in, const Json& value) {
@@ -168,6 +168,15 @@ void read_max_in_flight(Reading& in, const Json& value) {
   in.endpoint.max_in_flight = static_cast<int>(number);
 }
 
+void read_rate_limit(Reading& in, const Json& value) {
+  if (value.is_null()) return in.endpoint.rate_limit.reset();
+  const std::string* text = in.text(value);
+  if (text == nullptr) return;
+  const auto limit = parse_rate_limit(*text);
+  if (!limit) return in.refuse("must be 1 to 1000000 requests in an s, m, h or d, such as \"100/s\"");
+  in.endpoint.rate_limit = limit;
+}
+
 void read_state(Reading& in, const Json& value) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
@@ -192,10 +201,6 @@ void read_metadata(Reading& in, const Json& value) {
   in.endpoint.metadata = std::move(text);
 }
 
-void read_ordering(Reading& in, const Json& value) {
-  if (value != "none") in.refuse("is not supported by this version but as \"none\"");
-}
-
 void refuse_unsupported(Reading& in, const Json&) {
   in.refuse("is not supported by this version");
 }
@@ -218,15 +223,16 @@ constexpr std::array kFields = {
     Field{"timeout", read_timeout},
     Field{"retry_schedule", read_schedule},
     Field{"max_in_flight", read_max_in_flight},
+    Field{"rate_limit", read_rate_limit},
+    Field{"ordering", read_ordering},
+    Field{"on_failure_in_order", read_on_failure_in_order},
     Field{"state", read_state},
     Field{"metadata", read_metadata},
-    Field{"ordering", read_ordering},
     Field{"filter", refuse_unsupported},
-    Field{"rate_limit", refuse_unsupported},
-    Field{"on_failure_in_order", refuse_unsupported},
     Field{"tls", refuse_unsupported},
     Field{"id", refuse_read_only},
     Field{"disabled_reason", refuse_read_only},
+    Field{"failing_since", refuse_read_only},
     Field{"created_at", refuse_read_only},
     Field{"updated_at", refuse_read_only},
 };

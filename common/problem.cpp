@@ -30,6 +30,20 @@ static_assert(kKinds.size() == static_cast<std::size_t>(ProblemCode::kInsufficie
 
 }  // namespace
 
+std::string pointer_to(std::string_view member) {
+  std::string pointer = "/";
+  for (const char c : member) {
+    if (c == '~') {
+      pointer += "~0";
+    } else if (c == '/') {
+      pointer += "~1";
+    } else {
+      pointer += c;
+    }
+  }
+  return pointer;
+}
+
 const ProblemKind& kind_of(ProblemCode code) {
   return kKinds.at(static_cast<std::size_t>(code));
 }

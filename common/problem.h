@@ -41,6 +41,9 @@ struct FieldError {
   bool operator==(const FieldError&) const = default;
 };
 
+// A step down in such a pointer, RFC 6901 section 3: "/type", "/a~1b".
+std::string pointer_to(std::string_view member);
+
 struct Problem {
   ProblemCode code = ProblemCode::kInternal;
   std::string detail;
