@@ -27,6 +27,7 @@ struct Item {
   Monotonic::time_point submitted{};
   bool refusable = false;
   std::size_t bytes = 0;
+  std::size_t rows = 0;
 };
 
 std::size_t bytes_of(const Command& command) {
@@ -37,6 +38,18 @@ std::size_t bytes_of(const Command& command) {
     if (outcome->attempt) bytes = outcome->attempt->response_body.size();
   }
   return bytes;
+}
+
+std::size_t rows_of(const Command& command) {
+  std::size_t rows = 0;
+  if (const auto* accept = std::get_if<AcceptEvents>(&command)) {
+    for (const auto& event : accept->events) rows += std::max<std::size_t>(event.endpoints.size(), 1);
+  } else if (const auto* expand = std::get_if<ExpandEvent>(&command)) {
+    rows = expand->endpoints.size();
+  } else if (const auto* replay = std::get_if<ReplayEvent>(&command)) {
+    rows = replay->endpoints.size();
+  }
+  return std::max<std::size_t>(rows, 1);
 }
 
 void refuse(Item& item, ProblemCode code, std::string detail) {
@@ -89,7 +102,8 @@ struct GroupCommit::Impl {
 };
 
 bool GroupCommit::refusable(const Command& command) {
-  return !std::holds_alternative<RecordOutcome>(command);
+  return !std::holds_alternative<RecordOutcome>(command) &&
+         !std::holds_alternative<SetFailingSince>(command) && !std::holds_alternative<ExpandEvent>(command);
 }
 
 GroupCommit::GroupCommit(StoreWriter& writer, Options options, FatalHandler fatal)
@@ -111,6 +125,7 @@ void GroupCommit::submit(Command command, Completion completion) {
   Item item{{std::move(command), std::nullopt}, std::move(completion), Monotonic::now()};
   item.refusable = refusable(item.write.command);
   item.bytes = bytes_of(item.write.command);
+  item.rows = rows_of(item.write.command);
   std::unique_lock lock(i.mutex);
   if (i.failed) return;
   if (i.stopped) {
@@ -209,10 +224,11 @@ bool GroupCommit::Impl::gather() {
 // How many of `waiting` go into the next transaction.
 std::size_t GroupCommit::Impl::next_batch() {
   std::size_t count = 0;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, rows = 0;
   while (count < waiting.size() && count < options.max_batch) {
     bytes += waiting[count].bytes;
-    if (count > 0 && bytes > options.max_batch_bytes) break;
+    rows += waiting[count].rows;
+    if (count > 0 && (bytes > options.max_batch_bytes || rows > options.max_batch_rows)) break;
     ++count;
   }
   return count;
@@ -270,7 +286,7 @@ void GroupCommit::Impl::complete(std::deque<Item>& items) {
   for (auto& item : items) item.completion(item.write);
 }
 
-// What waited too long is given up: what can be refused always, an outcome only when outboxd stops.
+// What waited too long is given up: what can be refused always, the rest only when outboxd stops.
 void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto limit = Monotonic::now() - options.busy_limit;
   for (Item& item : waiting) {

@@ -18,6 +18,9 @@ class GroupCommit {
   struct Options {
     std::size_t max_batch = 1024;            // commands in one transaction
     std::size_t max_batch_bytes = 8u << 20;  // payload bytes in one transaction (one command may be larger)
+    // Deliveries made in one transaction, a command that makes none counting as one (one command may be
+    // larger): how long it holds up those that wait for the next.
+    std::size_t max_batch_rows = 2000;
     std::size_t queue =
         8192;  // refusable commands waiting; beyond it submit() refuses them with kTooManyRequests
     Millis busy_limit{5000};  // a refusable command that could not be committed for this long: kUnavailable
@@ -25,7 +28,8 @@ class GroupCommit {
     std::function<void(std::size_t commands, std::chrono::nanoseconds duration)> on_commit = nullptr;
   };
   // May this command be turned away with a Problem, because its sender waits for the answer and can repeat?
-  // Outcomes of attempts cannot: they are kept and tried again until they are committed.
+  // What the daemon does by itself cannot (outcomes of attempts, since when an endpoint fails, the rest of a
+  // fan-out): it is kept and tried again until it is committed.
   static bool refusable(const Command& command);
 
   using Completion = std::function<void(Write&)>;

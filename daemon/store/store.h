@@ -52,13 +52,26 @@ inline constexpr int kExitStoreCannotOpen = 74;  // EX_IOERR: missing folder, pe
 // ---- commands ------------------------------------------------------------------------------------
 
 // Commit events and a pending delivery for each of their endpoints. All or none.
+//
+// Deliveries in order: of those pending with the same endpoint and order key (common/endpoint.h) only the
+// head, the first accepted, may be attempted; the others are *behind* it, on disk alone, and
+// StoreReader::due() does not see them. The transaction in which a head leaves `pending` makes the next one
+// the head.
 struct FirstAttempt {
   EndpointSeq endpoint = 0;
   Time due_at{};
+  Ordering ordering = Ordering::kNone;  // of the endpoint
+  bool behind = false;                  // result: not to be attempted before others
 };
 struct NewEvent {
   std::shared_ptr<Event> event;         // the store sets seq
-  std::vector<FirstAttempt> endpoints;  // those that match, each once
+  std::vector<FirstAttempt> endpoints;  // those that match, each once; or the first of them, with `more`
+  // More endpoints match than one transaction should write: those after this one, up to the newest there is,
+  // follow by ExpandEvent. The store remembers that (see unfinished_fan_outs) until the last step. Those
+  // ordered by a key are all in `endpoints`.
+  std::optional<EndpointSeq> more_after;
+  std::int64_t deliveries = 0;  // with more_after: how many match in all
+  EndpointSeq more_until = 0;   // result, with more_after: the newest endpoint there is
   std::optional<std::string> idempotency_key;
   std::string content_digest;  // SHA-256 of what makes two events the same; with an idempotency key
   std::optional<std::int64_t> outbox_row;  // from the SQL outbox: that row goes in the same transaction
@@ -78,6 +91,14 @@ struct AcceptEvents {
   std::vector<AcceptedEvent> accepted = {};
 };
 
+// The next step of an event's fan-out: deliveries for these endpoints too. One that exists is left as it is.
+struct ExpandEvent {
+  std::shared_ptr<const Event> event;
+  std::vector<FirstAttempt> endpoints;
+  std::optional<EndpointSeq> more_after;  // absent: that was the last step
+  std::vector<FirstAttempt> made = {};    // result: those of `endpoints` that had no delivery yet
+};
+
 // Keep a row of the SQL outbox that can never become an event, with the reason.
 struct RejectOutboxRow {
   std::int64_t row = 0;
@@ -87,24 +108,38 @@ struct RejectOutboxRow {
 // One attempt was made (or none: an expired or skipped delivery), and where the delivery stands now. Has no
 // effect on a delivery that has meanwhile left `pending` by an operator's hand, but for recording the
 // attempt.
+struct NewHead {
+  DeliveryKey key;
+  Time due_at{};
+};
 struct RecordOutcome {
   DeliveryKey key;
   std::optional<Attempt> attempt;
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  Time due_at{};  // with kPending
-  Time at{};      // now
+  Time due_at{};                              // with kPending
+  Time at{};                                  // now
+  std::optional<NewHead> next_in_order = {};  // result: what waited behind this delivery
+};
+
+// Since when every attempt of an endpoint has failed (absent: not so any more). No effect on a removed
+// endpoint.
+struct SetFailingSince {
+  EndpointSeq endpoint = 0;
+  std::optional<Time> since;
 };
 
 struct CreateEndpoint {
   Endpoint endpoint;  // result: seq
 };
-// Replace every field of an endpoint but seq, id, created_at and its state. Refused with kNotFound when there
-// is none, and with kConflict when it has changed since `if_updated_at`: read it again and merge again.
+// Replace every field of an endpoint but seq, id, created_at, its state and failing_since. A new `ordering`
+// holds for events accepted and replayed from then on. Refused with kNotFound when there is none, and with
+// kConflict when it has changed since `if_updated_at`: read it again and merge again.
 struct UpdateEndpoint {
   Endpoint endpoint;  // result: as stored, state included
   Time if_updated_at{};
 };
+// To kActive: failing_since is forgotten.
 struct SetEndpointState {
   EndpointId id;
   EndpointState state = EndpointState::kActive;
@@ -132,6 +167,8 @@ struct ChangeDelivery {
   DeliveryState state = DeliveryState::kPending;
   Time at{};
   Delivery delivery = {};
+  std::optional<NewHead> next_in_order = {};  // result, discarded: what waited behind it
+  std::optional<DeliveryKey> set_back = {};  // result, pending: this one was the head and waits behind it now
 };
 
 // Send an event (again) to these endpoints: a delivery is made, or put back to pending, for each. Refused
@@ -140,11 +177,13 @@ struct ReplayEvent {
   EventId id;
   std::vector<EndpointSeq> endpoints;
   Time at{};
-  std::int64_t deliveries = 0;  // result
+  std::int64_t deliveries = 0;             // result
+  std::vector<DeliveryKey> set_back = {};  // result: heads that wait behind the replayed deliveries now
 };
 
-using Command = std::variant<AcceptEvents, RejectOutboxRow, RecordOutcome, CreateEndpoint, UpdateEndpoint,
-                             SetEndpointState, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent>;
+using Command = std::variant<AcceptEvents, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                             CreateEndpoint, UpdateEndpoint, SetEndpointState, RemoveEndpoint, DiscardRemoved,
+                             ChangeDelivery, ReplayEvent>;
 
 struct Write {
   Command command;
@@ -170,13 +209,16 @@ struct DueDelivery {
   int attempts_ever = 0;  // number of the last attempt
   Time due_at{};
   Time created_at{};
+  std::optional<std::string> order_key;
   std::shared_ptr<const Event> event;
 };
 
 // What an endpoint's lane has waiting on disk.
 struct DueWindow {
-  std::vector<DueDelivery>
-      deliveries;  // due at `now`: higher priority first, then earlier due, then earlier accepted
+  // Due at `now`: higher priority first, then earlier due, then earlier accepted. When there are more than
+  // asked for, every priority that has something due is there with at least a sixteenth of the rows: the low
+  // ones must not starve.
+  std::vector<DueDelivery> deliveries;
   std::optional<Time> next_due;  // when to look again: `now` if more are due than were returned, else the
                                  // earliest later one; absent: nothing pending beyond these
 };
@@ -225,6 +267,11 @@ struct OutboxRow {
   std::optional<std::int64_t> priority;
   std::optional<std::string> rejected;  // the reason, in lists of rejected rows
 };
+// An event whose deliveries are not all made yet.
+struct UnfinishedFanOut {
+  std::shared_ptr<const Event> event;
+  EndpointSeq after = 0, last = 0;  // endpoints in (after, last] that match are still to be served
+};
 struct StoreStatus {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
   std::int64_t events = 0;
@@ -237,21 +284,25 @@ class StoreReader {  // each used by one thread at a time; any number of them
  public:
   virtual ~StoreReader() = default;
 
-  // delivery loop. `limit` rows and `max_bytes` of payload at most (but one row if there is any).
+  // delivery loop. `limit` rows and `max_bytes` of payload at most (but the first row of each priority,
+  // however large).
   virtual DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) = 0;
 
   // endpoints
   virtual std::vector<Endpoint> all_endpoints() = 0;  // not the removed ones
   virtual std::optional<Endpoint> endpoint(const EndpointId& id) = 0;
-  virtual Rows<Endpoint> endpoints(const std::optional<std::string>& tenant,
-                                   const Page& page) = 0;  // oldest first
+  // Lists: a cursor that is none of this list's is refused with kInvalidParameter.
+  virtual Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant,
+                                           const Page& page) = 0;  // oldest first
 
-  // events and deliveries, newest first. A cursor that is none of ours: Problem kInvalidParameter.
+  // events and deliveries, newest first
   virtual std::optional<EventRow> event(const EventId& id, bool with_payload) = 0;
   virtual Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) = 0;
   virtual std::optional<DeliveryRow> delivery(DeliveryKey key) = 0;
   virtual Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) = 0;
   virtual std::vector<Attempt> attempts(DeliveryKey key) = 0;  // first one first, at most 1,000
+
+  virtual std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) = 0;  // oldest first
 
   // the SQL outbox
   virtual std::vector<OutboxRow> outbox(int limit,

@@ -54,11 +54,14 @@ const RecordOutcome kOutcome = delivered({1, 1}, 1);
 
 }  // namespace
 
-TEST_CASE("outcomes of attempts are the only commands that cannot be refused") {
+TEST_CASE("what the daemon does by itself cannot be refused, all else can") {
   CHECK(GroupCommit::refusable(AcceptEvents{}));
   CHECK(GroupCommit::refusable(RemoveEndpoint{}));
   CHECK(GroupCommit::refusable(RejectOutboxRow{}));
+  CHECK(GroupCommit::refusable(ReplayEvent{}));
   CHECK_FALSE(GroupCommit::refusable(kOutcome));
+  CHECK_FALSE(GroupCommit::refusable(SetFailingSince{}));
+  CHECK_FALSE(GroupCommit::refusable(ExpandEvent{}));
 }
 
 TEST_CASE("commands that arrive while a commit is under way share the next one, completed in order") {
@@ -97,6 +100,32 @@ TEST_CASE("a transaction is bounded in commands and bytes, but takes one command
   rig.writer.open();
   for (auto& answer : answers) CHECK_FALSE(wait(answer));
   CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 1, 1, 1, 3, 1});
+}
+
+TEST_CASE(
+    "a transaction is bounded in the deliveries it makes, but takes one command however many it makes") {
+  const auto endpoints = [](std::size_t count) { return std::vector<FirstAttempt>(count); };
+  const auto accept = [&](std::size_t count) {
+    NewEvent event = new_event();
+    event.endpoints = endpoints(count);
+    return AcceptEvents{{event, new_event()}, kDay};  // one more, for the event without an endpoint
+  };
+  Rig rig;
+  auto& commits = rig.start({.max_batch_rows = 100});
+  rig.writer.shut();
+  std::vector<Answer> answers;
+  answers.push_back(submit(commits, DiscardRemoved{}));
+  rig.writer.await_entered();
+  answers.push_back(submit(commits, accept(59)));
+  answers.push_back(
+      submit(commits, ExpandEvent{.event = nullptr, .endpoints = endpoints(40), .more_after = {}}));
+  answers.push_back(submit(commits, ReplayEvent{{}, std::vector<EndpointSeq>(500), kNow}));
+  answers.push_back(submit(commits, accept(98)));
+  answers.push_back(submit(commits, kOutcome));
+  answers.push_back(submit(commits, kOutcome));
+  rig.writer.open();
+  for (auto& answer : answers) CHECK_FALSE(wait(answer));
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 2, 1, 2, 1});
 }
 
 TEST_CASE("a full queue refuses what can be refused and takes outcomes") {

@@ -63,6 +63,10 @@ TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is
   CHECK(has(first_step(sql::kFirstDueAfter),
             "INDEX delivery_pending (endpoint=? AND priority=? AND due_at>?)"));
   CHECK(first_step(sql::kMovePending) == "SEARCH delivery USING PRIMARY KEY (event=? AND endpoint=?)");
+  CHECK(has(of(sql::kCountDue).at(1), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at<?)"));
+  CHECK(has(first_step(sql::kFirstInOrder), "INDEX delivery_in_order (endpoint=? AND order_key=?)"));
+  CHECK(has(first_step(sql::kInOrderOfEndpointFrom),
+            "INDEX delivery_in_order (endpoint=? AND (order_key,event)>(?,?))"));
   CHECK(has(first_step(sql::kDeadBefore), "INDEX delivery_dead ((event,endpoint)<(?,?))"));
   CHECK(has(first_step(sql::kDeadOfEndpointBefore),
             "INDEX delivery_dead_by_endpoint (endpoint=? AND event<?)"));

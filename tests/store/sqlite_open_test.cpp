@@ -73,7 +73,7 @@ TEST_CASE_FIXTURE(Folder, "a second store on the same file is refused and names 
   CHECK(open_status(&message) == kExitStoreLocked);
   CHECK(message.find("already served by pid " + std::to_string(getpid())) != std::string::npos);
   CHECK_THROWS_AS(migrate_sqlite(options), StoreUnusable);
-  CHECK(sqlite_schema(options).current == 1);  // looking is allowed
+  CHECK(sqlite_schema(options).current == sqlite_schema(options).known);  // looking is allowed
 }
 
 TEST_CASE_FIXTURE(Folder, "the file can be opened again when the first store is gone") {
@@ -142,7 +142,7 @@ TEST_CASE_FIXTURE(Folder, "migrating makes the database, and says what it was") 
   CHECK(sqlite_schema(options).current == 0);
   CHECK_FALSE(std::filesystem::exists(options.path));
   CHECK(migrate_sqlite(options).current == 0);
-  CHECK(migrate_sqlite(options).current == 1);
+  CHECK(migrate_sqlite(options).current == sqlite_schema(options).known);
   CHECK(sqlite_schema(options).current == sqlite_schema(options).known);
 }
 
@@ -156,11 +156,11 @@ TEST_CASE_FIXTURE(Folder, "a migration that fails in its middle leaves nothing o
   REQUIRE(open_status() == 0);
   const embedded::File files[] = {
       {"0001_outbox.sql", ""},
-      {"0002_good.sql", "CREATE TABLE good (x INTEGER) STRICT;"},
-      {"0003_bad.sql", "CREATE TABLE bad (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"}};
+      {"0901_good.sql", "CREATE TABLE good (x INTEGER) STRICT;"},
+      {"0902_bad.sql", "CREATE TABLE bad (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"}};
   sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
   CHECK_THROWS_AS(sqlite::migrate(db, files), StoreFailure);
-  CHECK(sqlite::schema_version(db) == 2);
+  CHECK(sqlite::schema_version(db) == 901);
   CHECK(db.query_int("SELECT count(*) FROM sqlite_schema WHERE name = 'good'") == 1);
   CHECK(db.query_int("SELECT count(*) FROM sqlite_schema WHERE name = 'bad'") == 0);
 }

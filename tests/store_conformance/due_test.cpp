@@ -80,6 +80,62 @@ TEST_CASE_FIXTURE(OneEndpoint, "the bytes of payloads bound a window, but for it
   CHECK(reader->due(endpoint, kNow, 10, 5).deliveries.size() == 1);
 }
 
+TEST_CASE_FIXTURE(OneEndpoint,
+                  "when more are due than asked for, no priority is left out, and the order is the same") {
+  std::vector<EventSeq> high, middle, low;
+  for (int i = 0; i < 40; ++i) high.push_back(add(9));
+  for (int i = 0; i < 40; ++i) middle.push_back(add(5));
+  for (int i = 0; i < 40; ++i) low.push_back(add(0, Millis(-1000)));
+  const auto first = [](const std::vector<EventSeq>& events, std::size_t count) {
+    return std::vector<EventSeq>(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(count));
+  };
+  const auto window = [&](std::size_t highs, std::size_t middles, std::size_t lows) {
+    std::vector<EventSeq> all = first(high, highs);
+    for (const auto& part : {first(middle, middles), first(low, lows)})
+      all.insert(all.end(), part.begin(), part.end());
+    return all;
+  };
+  const auto read = [&](int limit) {
+    const auto found = reader->due(endpoint, kNow, limit, kPlenty);
+    CHECK(found.next_due == (limit < 120 ? std::optional(kNow) : std::nullopt));
+    return events_of(found);
+  };
+  CHECK(read(32) == window(28, 2, 2));
+  CHECK(read(64) == window(40, 20, 4));
+  CHECK(read(100) == window(40, 40, 20));
+  CHECK(read(120) == window(40, 40, 40));
+  CHECK(read(3) == window(1, 1, 1));
+  CHECK(read(2) == window(1, 1, 0));
+  CHECK(read(1) == window(1, 0, 0));
+}
+
+TEST_CASE_FIXTURE(OneEndpoint, "a low priority with little due leaves the rest of its share to the others") {
+  const auto late = add(9, Millis(1000));
+  std::vector<EventSeq> expected;
+  for (int i = 0; i < 40; ++i) {
+    const auto event = add(7);
+    if (i < 31) expected.push_back(event);
+  }
+  expected.push_back(add(2));
+  CHECK(events_of(reader->due(endpoint, kNow, 32, kPlenty)) == expected);
+  CHECK(reader->due(endpoint, kNow, 32, kPlenty).next_due == kNow);
+  CHECK(reader->due(endpoint, kNow, 41, kPlenty).next_due == kNow + Millis(1000));
+  CHECK(events_of(reader->due(endpoint, kNow + Millis(1000), 1, kPlenty)) == std::vector<EventSeq>{late});
+}
+
+TEST_CASE_FIXTURE(OneEndpoint,
+                  "large payloads of a high priority leave the first of each lower one its place") {
+  const std::string large = '"' + std::string(1000, 'x') + '"';
+  std::vector<EventSeq> high;
+  for (int i = 0; i < 4; ++i) high.push_back(add(9, Millis(0), large));
+  const auto low = add(1, Millis(0), large), low2 = add(1);
+  const auto window = reader->due(endpoint, kNow, 10, 2500);
+  CHECK(events_of(window) == std::vector<EventSeq>{high[0], high[1], low});
+  CHECK(window.next_due == kNow);
+  for (const EventSeq event : high) apply(delivered({event, endpoint}, 1));
+  CHECK(events_of(reader->due(endpoint, kNow, 10, 2500)) == std::vector<EventSeq>{low, low2});
+}
+
 TEST_CASE_FIXTURE(OneEndpoint, "endpoints have windows of their own; finished deliveries are in none") {
   const auto other = create().seq;
   const auto event = accept_one(new_event({endpoint, other}));

@@ -15,6 +15,9 @@ Endpoint full_endpoint() {
   e.timeout = Millis(3000);
   e.retry_schedule = std::vector<Millis>{Millis(0), Millis(5000)};
   e.max_in_flight = 4;
+  e.rate_limit = RateLimit{100, std::chrono::minutes(1)};
+  e.ordering = Ordering::kKey;
+  e.on_failure_in_order = OnFailureInOrder::kSkip;
   e.state = EndpointState::kPaused;
   e.metadata = R"({"team":"billing"})";
   return e;
@@ -32,6 +35,10 @@ void check_same(const Endpoint& a, const Endpoint& b) {
   CHECK(a.timeout == b.timeout);
   CHECK(a.retry_schedule == b.retry_schedule);
   CHECK(a.max_in_flight == b.max_in_flight);
+  CHECK(a.rate_limit == b.rate_limit);
+  CHECK(a.ordering == b.ordering);
+  CHECK(a.on_failure_in_order == b.on_failure_in_order);
+  CHECK(a.failing_since == b.failing_since);
   CHECK(a.state == b.state);
   CHECK(a.disabled_reason == b.disabled_reason);
   CHECK(a.metadata == b.metadata);
@@ -67,6 +74,9 @@ TEST_CASE_FIXTURE(Fixture, "an update replaces everything but the identity and t
   CHECK(stored->tenant.empty());
   CHECK_FALSE(stored->timeout);
   CHECK_FALSE(stored->retry_schedule);
+  CHECK_FALSE(stored->rate_limit);
+  CHECK(stored->ordering == Ordering::kNone);
+  CHECK(stored->on_failure_in_order == OnFailureInOrder::kBlock);
   CHECK(stored->secrets.empty());
   CHECK(stored->state == EndpointState::kPaused);
   CHECK(stored->updated_at == kNow + Millis(1000));
@@ -97,6 +107,32 @@ TEST_CASE_FIXTURE(Fixture, "a state is set and answered with the whole endpoint"
         ProblemCode::kNotFound);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "since when an endpoint fails is kept over changes and restarts, until it is set active") {
+  const Endpoint made = create();
+  const Time since = kNow - kDay;
+  apply(SetFailingSince{made.seq, since});
+  reopen();
+  CHECK(reader->endpoint(made.id)->failing_since == since);
+  CHECK(reader->endpoint(made.id)->updated_at == made.updated_at);  // no version of its own
+  CHECK(apply(UpdateEndpoint{made, made.updated_at}).command.endpoint.failing_since == since);
+  CHECK(apply(SetEndpointState{made.id, EndpointState::kDisabled, "failing", kNow})
+            .command.endpoint.failing_since == since);
+  CHECK_FALSE(
+      apply(SetEndpointState{made.id, EndpointState::kActive, "", kNow}).command.endpoint.failing_since);
+  CHECK_FALSE(reader->endpoint(made.id)->failing_since);
+  apply(SetFailingSince{made.seq, since});
+  apply(SetFailingSince{made.seq, std::nullopt});
+  CHECK_FALSE(reader->endpoint(made.id)->failing_since);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an endpoint that is removed or was never there does not begin to fail") {
+  const Endpoint gone = create();
+  apply(RemoveEndpoint{gone.id, kNow});
+  CHECK_FALSE(apply(SetFailingSince{gone.seq, kNow}).refused);
+  CHECK_FALSE(apply(SetFailingSince{77, kNow}).refused);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a removed endpoint is found nowhere, and its deliveries stay readable") {
   const Endpoint made = create();
   const EventSeq event = accept_one(new_event({made.seq}));
@@ -104,7 +140,7 @@ TEST_CASE_FIXTURE(Fixture, "a removed endpoint is found nowhere, and its deliver
   CHECK(removed.command.seq == made.seq);
   CHECK_FALSE(reader->endpoint(made.id));
   CHECK(reader->all_endpoints().empty());
-  CHECK(reader->endpoints(std::nullopt, {}).rows.empty());
+  CHECK(reader->endpoints(std::nullopt, {})->rows.empty());
   CHECK(reader->due(made.seq, kNow, 10, 1000).deliveries.empty());
   CHECK(reader->delivery({event, made.seq})->endpoint == made.id);
   CHECK(apply(RemoveEndpoint{made.id, kNow}).refused->code == ProblemCode::kNotFound);
@@ -152,12 +188,13 @@ TEST_CASE_FIXTURE(Fixture, "endpoints are listed oldest first, by tenant, page b
   int pages = 0;
   while (true) {
     const auto rows = reader->endpoints("acme", page);
-    for (const auto& e : rows.rows) seen.push_back(e.id);
+    REQUIRE(rows);
+    for (const auto& e : rows->rows) seen.push_back(e.id);
     ++pages;
-    if (!rows.next) break;
-    page.after = *rows.next;
+    if (!rows->next) break;
+    page.after = *rows->next;
   }
   CHECK(seen == of_acme);
   CHECK(pages == 3);
-  CHECK(reader->endpoints(std::nullopt, {50, ""}).rows.size() == 10);
+  CHECK(reader->endpoints(std::nullopt, {50, ""})->rows.size() == 10);
 }

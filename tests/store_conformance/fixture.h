@@ -47,6 +47,8 @@ struct Fixture {
     REQUIRE(!accept({std::move(event)}).refused);
     return shared->seq;
   }
+  // The events that may be attempted at an endpoint now.
+  std::vector<EventSeq> due(EndpointSeq endpoint, Time now = kNow);
   Delivery delivery(DeliveryKey key) {
     const auto row = reader->delivery(key);
     REQUIRE(row);
@@ -63,6 +65,10 @@ inline std::vector<EventSeq> events_of(const Rows<DeliveryRow>& rows) {
   std::vector<EventSeq> seqs;
   for (const auto& row : rows.rows) seqs.push_back(row.delivery.key.event);
   return seqs;
+}
+
+inline std::vector<EventSeq> Fixture::due(EndpointSeq endpoint, Time now) {
+  return events_of(reader->due(endpoint, now, 1000, 1 << 20));
 }
 
 }  // namespace outboxd::test

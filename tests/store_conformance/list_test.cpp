@@ -162,16 +162,55 @@ TEST_CASE_FIXTURE(
   CHECK(found == all);
 }
 
+TEST_CASE_FIXTURE(
+    Lists, "what is pending in order at one endpoint is listed completely too, by key behind the rest") {
+  std::vector<EventSeq> all;
+  for (int i = 0; i < 12; ++i) {
+    NewEvent e = new_event({a.seq, b.seq});
+    all.push_back(accept_one(i % 4 == 3 ? std::move(e) : keyed(std::move(e), i % 4 == 0 ? "ü" : "-z")));
+  }
+  DeliveryFilter f;
+  f.endpoint = a.id;
+  f.state = DeliveryState::kPending;
+  // The heads and what is in no order; then key "-z" and key "ü", without their heads.
+  CHECK(find(f) == std::vector<EventSeq>{1, 2, 4, 8, 12, 3, 6, 7, 10, 11, 5, 9});
+  // A page may end anywhere: between the two parts, too.
+  for (int limit = 1; limit <= 13; ++limit) {
+    std::vector<EventSeq> found;
+    for (Page page{limit, ""};;) {
+      const auto rows = reader->deliveries(f, page);
+      REQUIRE(rows);
+      for (const auto& row : rows->rows) found.push_back(row.delivery.key.event);
+      if (!rows->next) break;
+      page.after = *rows->next;
+    }
+    std::sort(found.begin(), found.end());
+    CHECK(found == all);
+  }
+  f.type = "order.sent";
+  CHECK(find(f).empty());
+  CHECK(find(DeliveryFilter{}).size() == 24);
+  f.type.reset();
+  f.endpoint = create().id;
+  accept_one(keyed(new_event({reader->endpoint(*f.endpoint)->seq}), "k"));
+  CHECK_FALSE(reader->deliveries(f, {1, ""})->next);  // a head alone has none behind it
+}
+
 TEST_CASE_FIXTURE(Lists, "a cursor of another list, or of nobody, is refused") {
   accept_one(new_event({a.seq}));
-  for (const char* cursor :
-       {"x", "e", "e-", "e1-2", "d1", "d1-2-3", "e99999999999999999999", "e1x", "' OR 1=1 --"}) {
+  DeliveryFilter pending;
+  pending.endpoint = a.id;
+  pending.state = DeliveryState::kPending;
+  for (const char* cursor : {"x", "e", "e-", "e1-2", "d1", "d1-2-3", "e99999999999999999999", "e1x", "o",
+                             "o-", "o6", "o6b", "ozz-1", "o6b--1", "w1", "p1-2", "' OR 1=1 --"}) {
     CAPTURE(cursor);
     const auto events = reader->events({}, {10, cursor});
     REQUIRE_FALSE(events);
     CHECK(events.error().code == ProblemCode::kInvalidParameter);
     CHECK_FALSE(reader->deliveries({}, {10, cursor}));
     CHECK_FALSE(reader->rejected_outbox({10, cursor}));
+    CHECK_FALSE(reader->endpoints(std::nullopt, {10, cursor}));
+    CHECK_FALSE(reader->deliveries(pending, {10, cursor}));
   }
 }
 

@@ -63,7 +63,8 @@ void ForeignCommits::wait(Millis timeout) {
     Millis pause = inotify_ < 0 ? kWithoutInotify : now < asking_until ? kAskEvery : kAskAnyway;
     pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
     bool stirred = false;
-    if (sleep(pause, stirred)) return;
+    // While asking anyway inotify has nothing to add, and under load it would fire for each page written.
+    if (sleep(pause, now >= asking_until, stirred)) return;
     if (stirred) asking_until = Monotonic::now() + kAskFor;
   }
 }
@@ -82,9 +83,9 @@ bool ForeignCommits::outbox_changed() {
   }
 }
 
-bool ForeignCommits::sleep(Millis at_most, bool& stirred) {
+bool ForeignCommits::sleep(Millis at_most, bool heed_inotify, bool& stirred) {
   pollfd fds[2] = {{interrupt_, POLLIN, 0}, {inotify_, POLLIN, 0}};
-  const int ready = poll(fds, inotify_ < 0 ? 1 : 2, static_cast<int>(at_most.count()));
+  const int ready = poll(fds, inotify_ >= 0 && heed_inotify ? 2 : 1, static_cast<int>(at_most.count()));
   if (ready <= 0) return false;  // EINTR too
   if (fds[0].revents != 0) {
     std::uint64_t count = 0;

@@ -27,7 +27,7 @@ class ForeignCommits {
  private:
   bool outbox_changed();
   // True: interrupted. `stirred` is set when inotify reports anything.
-  bool sleep(Millis at_most, bool& stirred);
+  bool sleep(Millis at_most, bool heed_inotify, bool& stirred);
 
   Database db_;
   Statement data_version_{db_, "PRAGMA data_version"};

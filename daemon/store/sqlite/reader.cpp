@@ -31,54 +31,99 @@ void earlier(std::optional<Time>& next, Time t) {
 Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate)
     : path_(std::move(path)), gate_(std::move(gate)), db_(path_, Mode::kReader, busy_timeout, cache_kib) {}
 
-DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) {
-  const Snapshot snapshot(*this);
-  DueWindow window;
-  {
-    Cursor row(endpoint_lives_, endpoint);
-    if (!row.next()) return window;
+// One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
+class Reader::DueScan {
+ public:
+  DueScan(Reader& reader, EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes)
+      : reader_(reader), endpoint_(endpoint), now_(now), limit_(limit), max_bytes_(max_bytes) {}
+
+  DueWindow run() {
+    find_levels();
+    int reserved = 0;
+    for (const Level& level : levels_) reserved += level.reserved;
+    for (const Level& level : levels_) {
+      reserved -= level.reserved;
+      read(level.priority, reserved);
+      if (window_.next_due == now_) continue;  // more are due than fit: no need to know when others are
+      Cursor later(reader_.first_due_after_, endpoint_, level.priority, millis(now_));
+      if (later.next()) earlier(window_.next_due, later.time(0));
+    }
+    return std::move(window_);
   }
-  std::size_t bytes = 0;
-  for (int priority = kHighestPriority; priority >= 0; --priority) {
-    Time first;
-    {
-      Cursor row(next_priority_, endpoint, priority);
+
+ private:
+  struct Level {
+    int priority;
+    int reserved = 0;  // rows that it gets before a higher priority gets more
+  };
+
+  // The priorities that have something due.
+  void find_levels() {
+    for (int priority = kHighestPriority; priority >= 0; --priority) {
+      Cursor row(reader_.next_priority_, endpoint_, priority);
       if (!row.next()) break;
       priority = row.number(0);
-      first = row.time(1);
+      if (row.time(1) > now_) {
+        earlier(window_.next_due, row.time(1));
+      } else {
+        levels_.push_back({priority});
+      }
     }
-    if (first > now) {
-      earlier(window.next_due, first);
-      continue;
+    if (levels_.size() < 2) return;
+    const int share = std::max(1, limit_ / kShares);
+    for (Level& level : levels_) {
+      Cursor count(reader_.count_due_, endpoint_, level.priority, millis(now_), share);
+      if (count.next()) level.reserved = count.number(0);
     }
-    if (!read_due(window, bytes, endpoint, priority, now, limit, max_bytes)) {
-      window.next_due = now;
-      break;
-    }
-    Cursor later(first_due_after_, endpoint, priority, millis(now));
-    if (later.next()) earlier(window.next_due, later.time(0));
   }
-  return window;
-}
 
-bool Reader::read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now,
-                      int limit, std::size_t max_bytes) {
-  const int room = limit - static_cast<int>(window.deliveries.size());
-  Cursor row(due_of_priority_, endpoint, priority, millis(now), room + 1);
-  for (int n = 0; row.next(); ++n) {
-    bytes += row.view(8).size();
-    if (n == room || (bytes > max_bytes && !window.deliveries.empty())) return false;
-    auto event = std::make_shared<Event>();
-    event->seq = row.integer(0);
-    read_event(row, 5, *event);
-    window.deliveries.push_back({.key = {event->seq, endpoint},
-                                 .attempts = row.number(1),
-                                 .attempts_ever = row.number(2),
-                                 .due_at = row.time(3),
-                                 .created_at = row.time(4),
-                                 .event = std::move(event)});
+  // What is due of one priority, but for the rows that lower ones are sure of.
+  void read(int priority, int reserved) {
+    const int left = limit_ - static_cast<int>(window_.deliveries.size());
+    const int room = std::clamp(left - reserved, std::min(1, left), left);
+    Cursor row(reader_.due_of_priority_, endpoint_, priority, millis(now_), room + 1);
+    for (int n = 0; row.next(); ++n) {
+      const std::size_t bytes = row.view(kPayload).size();
+      if (n == room || (n > 0 && bytes_ + bytes > max_bytes_)) {
+        window_.next_due = now_;
+        return;
+      }
+      bytes_ += bytes;
+      const DeliveryKey key{row.integer(0), endpoint_};
+      auto event = std::make_shared<Event>();
+      event->seq = key.event;
+      read_event(row, kEvent, *event);
+      window_.deliveries.push_back({.key = key,
+                                    .attempts = row.number(1),
+                                    .attempts_ever = row.number(2),
+                                    .due_at = row.time(3),
+                                    .created_at = row.time(4),
+                                    .order_key = row.optional_text(5),
+                                    .event = std::move(event)});
+    }
   }
-  return true;
+
+  static constexpr int kShares = 16;
+  static constexpr int kEvent = 6;             // first column of the event
+  static constexpr int kPayload = kEvent + 3;  // see read_event
+
+  Reader& reader_;
+  const EndpointSeq endpoint_;
+  const Time now_;
+  const int limit_;
+  const std::size_t max_bytes_;
+  std::vector<Level> levels_;
+  std::size_t bytes_ = 0;
+  DueWindow window_;
+};
+
+DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) {
+  const Snapshot snapshot(*this);
+  {
+    Cursor row(endpoint_lives_, endpoint);
+    if (!row.next()) return {};
+  }
+  return DueScan(*this, endpoint, now, limit, max_bytes).run();
 }
 
 std::vector<Endpoint> Reader::all_endpoints() {
@@ -116,6 +161,19 @@ std::vector<Attempt> Reader::attempts(DeliveryKey key) {
   Cursor row(attempts_, key.event, key.endpoint, kMostAttempts);
   while (row.next()) attempts.push_back(read_attempt(row));
   return attempts;
+}
+
+std::vector<UnfinishedFanOut> Reader::unfinished_fan_outs(EventSeq after, int limit) {
+  const Snapshot snapshot(*this);
+  std::vector<UnfinishedFanOut> rows;
+  Cursor row(unfinished_fan_outs_, after, limit);
+  while (row.next()) {
+    auto event = std::make_shared<Event>();
+    event->seq = row.integer(0);
+    read_event(row, 3, *event);
+    rows.push_back({std::move(event), row.integer(1), row.integer(2)});
+  }
+  return rows;
 }
 
 std::vector<OutboxRow> Reader::outbox(int limit, std::size_t max_bytes) {

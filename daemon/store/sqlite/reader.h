@@ -21,13 +21,15 @@ class Reader final : public StoreReader {
 
   std::vector<Endpoint> all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
-  Rows<Endpoint> endpoints(const std::optional<std::string>& tenant, const Page& page) override;
+  Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override;
 
   std::optional<EventRow> event(const EventId& id, bool with_payload) override;
   Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override;
   std::optional<DeliveryRow> delivery(DeliveryKey key) override;
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override;
   std::vector<Attempt> attempts(DeliveryKey key) override;
+
+  std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override;
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
@@ -36,14 +38,12 @@ class Reader final : public StoreReader {
 
  private:
   class Snapshot;  // one read transaction
-  // Reads what is due of one priority into `window`. False: the window is full.
-  bool read_due(DueWindow& window, std::size_t& bytes, EndpointSeq endpoint, int priority, Time now,
-                int limit, std::size_t max_bytes);
+  class DueScan;
 
   // reader_lists.cpp
   class DeliveryScan;
-  void scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at,
-                    EventSeq event);
+  Result<Rows<DeliveryRow>> pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
+                                                const Page& page);
   std::optional<EventSeq> seq_of(const EventId& id);
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
@@ -52,8 +52,8 @@ class Reader final : public StoreReader {
   std::shared_ptr<ReadGate> gate_;
   Database db_;
   Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
-  Statement next_priority_{db_, sql::kNextPriority}, due_of_priority_{db_, sql::kDueOfPriority};
-  Statement first_due_after_{db_, sql::kFirstDueAfter};
+  Statement next_priority_{db_, sql::kNextPriority}, count_due_{db_, sql::kCountDue};
+  Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},
       endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};
@@ -64,6 +64,8 @@ class Reader final : public StoreReader {
   Statement deliveries_before_{db_, sql::kDeliveriesBefore}, dead_before_{db_, sql::kDeadBefore};
   Statement dead_of_endpoint_before_{db_, sql::kDeadOfEndpointBefore};
   Statement pending_of_endpoint_from_{db_, sql::kPendingOfEndpointFrom};
+  Statement in_order_of_endpoint_from_{db_, sql::kInOrderOfEndpointFrom};
+  Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};

@@ -13,6 +13,7 @@ namespace {
 constexpr int kMostRowsExamined = 20000;
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxPage = 1000;
+constexpr std::int64_t kHighestPriority = 9;
 // Events are numbered in the order of their commits, which is that of their times but for requests that
 // overlapped and for small steps of the clock: lists bounded in time look this much further.
 constexpr Millis kClockSlack = std::chrono::minutes(1);
@@ -24,6 +25,11 @@ std::string write_cursor(char list, const Key& key) {
   std::string text(1, list);
   for (const auto part : key) text += (text.size() > 1 ? "-" : "") + std::to_string(part);
   return text;
+}
+
+tl::unexpected<Problem> foreign_cursor() {
+  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list",
+                 {{"cursor", "take it from next_cursor of the page before"}});
 }
 
 // Absent for the first page: then `start`.
@@ -43,8 +49,27 @@ Result<Key> read_cursor(const std::string& text, char list, Key start) {
       rest.remove_prefix(rest.find('-') + 1);
     }
   }
-  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list",
-                 {{"cursor", "take it from next_cursor of the page before"}});
+  return foreign_cursor();
+}
+
+// A place among the deliveries that are pending in order at one endpoint: "o", the order key in hex, "-", the
+// event.
+struct PlaceInOrder {
+  std::string order_key;
+  EventSeq event = 0;
+};
+constexpr char kInOrder = 'o';
+
+std::string write_cursor(const PlaceInOrder& place) {
+  return kInOrder + hex_encode(place.order_key) + '-' + std::to_string(place.event);
+}
+
+Result<PlaceInOrder> read_place(std::string_view cursor) {
+  const std::size_t dash = std::min(cursor.find('-'), cursor.size() - 1);
+  auto order_key = hex_decode(cursor.substr(1, dash - 1));
+  const auto event = parse_int(cursor.substr(dash + 1));
+  if (!order_key || !event || *event < 0) return foreign_cursor();
+  return PlaceInOrder{std::move(*order_key), *event};
 }
 
 std::size_t page_size(const Page& page) {
@@ -79,11 +104,7 @@ class Reader::DeliveryScan {
   template <class MakeKey>
   void read(Cursor& row, bool newest_first, MakeKey make_key) {
     while (!done_ && row.next()) {
-      if (rows.rows.size() == limit_ || rows_left() <= 0) {
-        rows.next = write_cursor(list_, last_);
-        done_ = true;
-        return;
-      }
+      if (is_full([this] { return write_cursor(list_, last_); })) return;
       ++examined_;
       const Time created_at = row.time(14);
       if (newest_first && is_too_old(filter_.since, created_at)) {
@@ -95,9 +116,29 @@ class Reader::DeliveryScan {
     }
   }
 
+  // Of deliveries in order, those that wait behind others. `previous` is the place of the row before, absent
+  // when that was none of these.
+  void read_behind(Cursor& row, std::optional<PlaceInOrder> previous) {
+    const auto cursor = [&] { return previous ? write_cursor(*previous) : write_cursor(list_, last_); };
+    while (!done_ && row.next()) {
+      const bool behind = row.number(16) != 0;
+      if ((behind || rows_left() <= 0) && is_full(cursor)) return;
+      ++examined_;
+      previous = {row.text(15), row.integer(0)};
+      if (behind && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row));
+    }
+  }
+
   Rows<DeliveryRow> rows;
 
  private:
+  template <class MakeCursor>
+  bool is_full(MakeCursor make_cursor) {
+    if (rows.rows.size() < limit_ && rows_left() > 0) return false;
+    rows.next = make_cursor();
+    done_ = true;
+    return true;
+  }
   bool matches(const Cursor& row, Time created_at) const {
     if (endpoint_ && row.integer(1) != *endpoint_) return false;
     if (filter_.state && row.view(2) != to_string(*filter_.state)) return false;
@@ -140,11 +181,11 @@ EventSeq Reader::newest_before(const std::optional<Time>& until) {
   return row.next() ? row.integer(0) + 1 : 0;
 }
 
-Rows<Endpoint> Reader::endpoints(const std::optional<std::string>& tenant, const Page& page) {
+Result<Rows<Endpoint>> Reader::endpoints(const std::optional<std::string>& tenant, const Page& page) {
   const Snapshot snapshot(*this);
   Rows<Endpoint> answer;
   const auto key = read_cursor(page.after, 'p', {0});
-  if (!key) return answer;
+  if (!key) return tl::unexpected(key.error());
   const std::size_t limit = page_size(page);
   const auto wanted = static_cast<std::int64_t>(limit + 1);
   const auto collect = [&](Cursor row) {
@@ -186,37 +227,47 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
   return answer;
 }
 
-void Reader::scan_pending(DeliveryScan& scan, EndpointSeq endpoint, int priority, std::int64_t due_at,
-                          EventSeq event) {
-  const auto key = [](const Cursor& r) { return Key{r.integer(6), r.integer(5), r.integer(0)}; };
-  for (; priority >= 0 && !scan.done(); --priority) {
-    Cursor row(pending_of_endpoint_from_, endpoint, priority, due_at, event, scan.rows_left() + 1);
-    scan.read(row, false, key);
-    due_at = event = -1;
+// First what may be attempted, in the order it will be, then what waits behind others.
+Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
+                                                      const Page& page) {
+  DeliveryScan scan(filter, endpoint, page_size(page), 'w');
+  std::optional<PlaceInOrder> place;
+  if (page.after.starts_with(kInOrder)) {
+    auto read = read_place(page.after);
+    if (!read) return tl::unexpected(read.error());
+    place = std::move(*read);
+  } else {
+    const auto start = read_cursor(page.after, 'w', {kHighestPriority, 0, 0});
+    if (!start) return tl::unexpected(start.error());
+    const auto key = [](const Cursor& r) { return Key{r.integer(6), r.integer(5), r.integer(0)}; };
+    std::int64_t due_at = page.after.empty() ? -1 : start->at(1), event = start->at(2);
+    for (auto priority = std::min(start->at(0), kHighestPriority); priority >= 0 && !scan.done();
+         --priority) {
+      Cursor row(pending_of_endpoint_from_, endpoint, priority, due_at, event, scan.rows_left() + 1);
+      scan.read(row, false, key);
+      due_at = event = -1;
+    }
   }
+  const PlaceInOrder from = place.value_or(PlaceInOrder{});
+  Cursor row(in_order_of_endpoint_from_, endpoint, from.order_key, from.event, scan.rows_left() + 1);
+  scan.read_behind(row, place);
+  return std::move(scan.rows);
 }
 
 // Which range to read: the narrowest that an index has for this filter.
 Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const Page& page) {
   const Snapshot snapshot(*this);
   const bool dead = filter.state == DeliveryState::kDead;
-  const bool waiting_at_endpoint =
-      filter.state == DeliveryState::kPending && filter.endpoint && !filter.event;
-  const char list = waiting_at_endpoint ? 'w' : 'd';
-  const auto key = read_cursor(page.after, list, waiting_at_endpoint ? Key{9, 0, 0} : Key{kEnd, kEnd});
+  const auto endpoint = filter.endpoint ? seq_of(*filter.endpoint) : std::nullopt;
+  if (filter.state == DeliveryState::kPending && endpoint && !filter.event)
+    return pending_of_endpoint(filter, *endpoint, page);
+  const auto key = read_cursor(page.after, 'd', {kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
-  std::optional<EndpointSeq> endpoint;
-  if (filter.endpoint && !(endpoint = seq_of(*filter.endpoint))) return Rows<DeliveryRow>{};
-  DeliveryScan scan(filter, endpoint, page_size(page), list);
+  if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
+  DeliveryScan scan(filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
   const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
 
-  if (waiting_at_endpoint) {
-    const bool first = page.after.empty();
-    scan_pending(scan, *endpoint, static_cast<int>(std::min<std::int64_t>(key->at(0), 9)),
-                 first ? -1 : key->at(1), key->at(2));
-    return std::move(scan.rows);
-  }
   if (filter.event) {
     const auto event = seq_of(*filter.event);
     if (!event) return Rows<DeliveryRow>{};

@@ -91,6 +91,14 @@ EndpointColumns::EndpointColumns(const Endpoint& e)
   }
   if (e.timeout) timeout = e.timeout->count();
   if (e.max_in_flight) max_in_flight = *e.max_in_flight;
+  if (e.rate_limit) {
+    rate_limit_count = e.rate_limit->count;
+    rate_limit_per = e.rate_limit->per.count();
+  }
+}
+
+Ordering read_ordering(std::string_view text) {
+  return word(parse_ordering(text), "endpoint.ordering");
 }
 
 Endpoint read_endpoint(const Cursor& row) {
@@ -118,6 +126,10 @@ Endpoint read_endpoint(const Cursor& row) {
   e.metadata = row.text(14);
   e.created_at = row.time(15);
   e.updated_at = row.time(16);
+  if (!row.is_null(17)) e.rate_limit = RateLimit{row.number(17), Millis(row.integer(18))};
+  e.ordering = read_ordering(row.view(19));
+  e.on_failure_in_order = word(parse_on_failure_in_order(row.view(20)), "endpoint.on_failure_in_order");
+  e.failing_since = row.optional_time(21);
   return e;
 }
 

@@ -23,10 +23,11 @@ struct EndpointColumns {
   explicit EndpointColumns(const Endpoint& endpoint);
   std::string types, secrets, headers;
   std::optional<std::string> retry_schedule;
-  std::optional<std::int64_t> timeout, max_in_flight;
+  std::optional<std::int64_t> timeout, max_in_flight, rate_limit_count, rate_limit_per;
 };
 
-Endpoint read_endpoint(const Cursor& row);                    // sql::kEndpoint*
+Endpoint read_endpoint(const Cursor& row);  // sql::kEndpoint*
+Ordering read_ordering(std::string_view word);
 void read_event(const Cursor& row, int first, Event& event);  // id, tenant, type, payload, ... expires_at
 EventRow read_event_row(const Cursor& row);                   // sql::kEventById, kEventsBefore
 Delivery read_delivery(const Cursor& row);                    // the first ten columns

@@ -26,9 +26,26 @@ inline constexpr std::string_view kInsertEvent =
     "traceparent,"
     " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
     "?12, ?13, ?14)";
-inline constexpr std::string_view kInsertDelivery =
-    "INSERT INTO delivery (event, endpoint, state, due_at, priority, ordering_key, created_at)"
-    " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6)";
+#define OUTBOXD_INSERT_DELIVERY                                                                    \
+  "INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at)" \
+  " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7)"
+inline constexpr std::string_view kInsertDelivery = OUTBOXD_INSERT_DELIVERY;
+inline constexpr std::string_view kInsertDeliveryUnlessThere =
+    OUTBOXD_INSERT_DELIVERY " ON CONFLICT DO NOTHING";
+#undef OUTBOXD_INSERT_DELIVERY
+// The one that is or should be the head.
+inline constexpr std::string_view kFirstInOrder =
+    "SELECT event, behind, due_at FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND "
+    "order_key = ?2 AND state = 'pending' ORDER BY event LIMIT 1";
+inline constexpr std::string_view kSetBehind =
+    "UPDATE delivery SET behind = ?3 WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kInsertFanOut =
+    "INSERT INTO fan_out (event, after, last) VALUES (?1, ?2, ?3)";
+inline constexpr std::string_view kAdvanceFanOut = "UPDATE fan_out SET after = ?2 WHERE event = ?1";
+inline constexpr std::string_view kDeleteFanOut = "DELETE FROM fan_out WHERE event = ?1";
+// What is known for certain only at the end: endpoints may have changed on the way.
+inline constexpr std::string_view kCountEventDeliveries =
+    "UPDATE event SET deliveries = (SELECT count(*) FROM delivery WHERE event = ?1) WHERE seq = ?1";
 inline constexpr std::string_view kFindIdempotency =
     "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = "
     "i.event"
@@ -49,12 +66,21 @@ inline constexpr std::string_view kInsertAttempt =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING";
 inline constexpr std::string_view kLastAttempt =
     "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
-// Only what is still pending moves: what an operator did meanwhile stands.
+// Only what is still pending moves: what an operator did meanwhile stands. One statement for what is in no
+// order, which is tried first, and one for what is: the first leaves the index of those in order alone.
+#define OUTBOXD_MOVE                                                                                    \
+  "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 " \
+  "THEN error ELSE ?7 END,"                                                                             \
+  " finished_at = ?8, attempts = attempts + ?9, attempts_ever = max(attempts_ever, ?10)"
 inline constexpr std::string_view kMovePending =
-    "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 THEN "
-    "error ELSE ?7 END,"
-    " finished_at = ?8, attempts = attempts + ?9, attempts_ever = max(attempts_ever, ?10)"
-    " WHERE event = ?1 AND endpoint = ?2 AND state = 'pending'";
+    OUTBOXD_MOVE " WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key IS NULL";
+inline constexpr std::string_view kMovePendingInOrder = OUTBOXD_MOVE
+    ", order_key = CASE ?3 WHEN 'pending' THEN order_key END WHERE event = ?1 AND endpoint = ?2"
+    " AND state = 'pending' AND order_key IS NOT NULL";
+#undef OUTBOXD_MOVE
+inline constexpr std::string_view kOrderKeyOfPending =
+    "SELECT order_key FROM delivery WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key "
+    "IS NOT NULL";
 inline constexpr std::string_view kCountAttempt =
     "UPDATE delivery SET attempts_ever = max(attempts_ever, ?3) WHERE event = ?1 AND endpoint = ?2";
 
@@ -64,9 +90,13 @@ inline constexpr std::string_view kFindDelivery =
     " FROM delivery WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kChangeDelivery =
     "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
-    " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END WHERE event = ?1 AND endpoint = ?2";
+    " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7"
+    " WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kFindEventToReplay =
     "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
+inline constexpr std::string_view kEventOrderingKey = "SELECT ordering_key FROM event WHERE seq = ?1";
+inline constexpr std::string_view kEndpointOrdering =
+    "SELECT ordering FROM endpoint WHERE seq = ?1 AND removed_at IS NULL";
 inline constexpr std::string_view kAddEventDeliveries =
     "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
 
@@ -74,16 +104,22 @@ inline constexpr std::string_view kAddEventDeliveries =
 #define OUTBOXD_ENDPOINT_COLUMNS                                                                          \
   "seq, id, url, name, tenant, types, secrets, headers, format, timeout, retry_schedule, max_in_flight, " \
   "state,"                                                                                                \
-  " disabled_reason, metadata, created_at, updated_at"
+  " disabled_reason, metadata, created_at, updated_at, rate_limit_count, rate_limit_per, ordering, "      \
+  "on_failure_in_order, failing_since"
 inline constexpr std::string_view kInsertEndpoint =
     "INSERT INTO endpoint (" OUTBOXD_ENDPOINT_COLUMNS
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+    "?19, ?20, ?21, ?22)";
 inline constexpr std::string_view kUpdateEndpoint =
     "UPDATE endpoint SET url = ?2, name = ?3, tenant = ?4, types = ?5, secrets = ?6, headers = ?7, format = "
     "?8, timeout = ?9,"
-    " retry_schedule = ?10, max_in_flight = ?11, metadata = ?12, updated_at = ?13 WHERE seq = ?1";
+    " retry_schedule = ?10, max_in_flight = ?11, metadata = ?12, updated_at = ?13,"
+    " rate_limit_count = ?14, rate_limit_per = ?15, ordering = ?16, on_failure_in_order = ?17 WHERE seq = ?1";
 inline constexpr std::string_view kSetEndpointState =
-    "UPDATE endpoint SET state = ?2, disabled_reason = ?3, updated_at = ?4 WHERE seq = ?1";
+    "UPDATE endpoint SET state = ?2, disabled_reason = ?3, updated_at = ?4, failing_since = ?5 WHERE seq = "
+    "?1";
+inline constexpr std::string_view kSetFailingSince =
+    "UPDATE endpoint SET failing_since = ?2 WHERE seq = ?1 AND removed_at IS NULL";
 inline constexpr std::string_view kRemoveEndpoint =
     "UPDATE endpoint SET removed_at = ?2, discarding = 1 WHERE seq = ?1";
 inline constexpr std::string_view kEndpointById =
@@ -101,11 +137,14 @@ inline constexpr std::string_view kEndpointSeqById = "SELECT seq FROM endpoint W
 inline constexpr std::string_view kDiscardingEndpoint =
     "SELECT seq FROM endpoint WHERE discarding = 1 ORDER BY seq LIMIT 1";
 inline constexpr std::string_view kPendingOfEndpoint =
-    "SELECT event FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state = 'pending' LIMIT "
-    "?2";
+    "SELECT event FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state = 'pending' AND "
+    "behind = 0 LIMIT ?2";
+inline constexpr std::string_view kPendingInOrderOfEndpoint =
+    "SELECT event FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND state = 'pending' AND "
+    "order_key IS NOT NULL LIMIT ?2";
 inline constexpr std::string_view kDiscardPending =
-    "UPDATE delivery SET state = 'discarded', finished_at = ?3 WHERE event = ?1 AND endpoint = ?2 AND state "
-    "= 'pending'";
+    "UPDATE delivery SET state = 'discarded', finished_at = ?3, order_key = NULL WHERE event = ?1 AND "
+    "endpoint = ?2 AND state = 'pending'";
 inline constexpr std::string_view kEndDiscarding = "UPDATE endpoint SET discarding = 0 WHERE seq = ?1";
 
 // ---- delivery loop
@@ -113,19 +152,23 @@ inline constexpr std::string_view kEndDiscarding = "UPDATE endpoint SET discardi
 // below it.
 inline constexpr std::string_view kNextPriority =
     "SELECT priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority <= "
-    "?2 AND state = 'pending'"
+    "?2 AND state = 'pending' AND behind = 0"
     " ORDER BY priority DESC, due_at, event LIMIT 1";
+// How many of one priority are due, counted up to ?4.
+inline constexpr std::string_view kCountDue =
+    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND "
+    "priority = ?2 AND due_at <= ?3 AND state = 'pending' AND behind = 0 LIMIT ?4)";
 inline constexpr std::string_view kDueOfPriority =
-    "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at,"
+    "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key,"
     " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
     "e.traceparent, e.created_at,"
     " e.deliver_at, e.expires_at"
     " FROM delivery AS d INDEXED BY delivery_pending CROSS JOIN event AS e ON e.seq = d.event"
-    " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending'"
+    " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending' AND d.behind = 0"
     " ORDER BY d.due_at, d.event LIMIT ?4";
 inline constexpr std::string_view kFirstDueAfter =
     "SELECT due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority = ?2 AND "
-    "due_at > ?3 AND state = 'pending'"
+    "due_at > ?3 AND state = 'pending' AND behind = 0"
     " ORDER BY due_at, event LIMIT 1";
 
 // ---- events, newest first
@@ -141,10 +184,11 @@ inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
 
-// ---- deliveries, newest first (those pending at one endpoint: in the order they will be sent)
+// ---- deliveries, newest first (those pending at one endpoint: in the order they will be sent, and then
+// those that wait behind others)
 #define OUTBOXD_DELIVERY_ROW(index)                                                                         \
   "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
-  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at"                                              \
+  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind"                       \
   " FROM delivery AS d " index                                                                              \
   "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
 inline constexpr std::string_view kDeliveryByKey =
@@ -159,7 +203,10 @@ inline constexpr std::string_view kDeadOfEndpointBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event < ?2 AND d.state = 'dead' ORDER BY d.event DESC LIMIT ?3";
 inline constexpr std::string_view kPendingOfEndpointFrom =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_pending ") "d.endpoint = ?1 AND d.priority = ?2 AND (d.due_at, d.event) > (?3, ?4) AND d.state = 'pending'"
-                         " ORDER BY d.due_at, d.event LIMIT ?5";
+                         " AND d.behind = 0 ORDER BY d.due_at, d.event LIMIT ?5";
+inline constexpr std::string_view kInOrderOfEndpointFrom =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_in_order ") "d.endpoint = ?1 AND (d.order_key, d.event) > (?2, ?3) AND d.state = 'pending'"
+                         " AND d.order_key IS NOT NULL ORDER BY d.order_key, d.event LIMIT ?4";
 #undef OUTBOXD_DELIVERY_ROW
 
 inline constexpr std::string_view kAttempts =
@@ -167,6 +214,12 @@ inline constexpr std::string_view kAttempts =
     "request_line,"
     " response_headers, response_body FROM attempt WHERE event = ?1 AND endpoint = ?2 ORDER BY number LIMIT "
     "?3";
+
+inline constexpr std::string_view kUnfinishedFanOuts =
+    "SELECT f.event, f.after, f.last, e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, "
+    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at"
+    " FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER BY f.event LIMIT "
+    "?2";
 
 // ---- the SQL outbox
 #define OUTBOXD_OUTBOX_ROW                                                                                \
@@ -189,6 +242,13 @@ inline constexpr std::string_view kAll[] = {
     kAddToCounter,
     kInsertEvent,
     kInsertDelivery,
+    kInsertDeliveryUnlessThere,
+    kFirstInOrder,
+    kSetBehind,
+    kInsertFanOut,
+    kAdvanceFanOut,
+    kDeleteFanOut,
+    kCountEventDeliveries,
     kFindIdempotency,
     kPutIdempotency,
     kOutboxRowWaits,
@@ -197,14 +257,19 @@ inline constexpr std::string_view kAll[] = {
     kInsertAttempt,
     kLastAttempt,
     kMovePending,
+    kMovePendingInOrder,
+    kOrderKeyOfPending,
     kCountAttempt,
     kFindDelivery,
     kChangeDelivery,
     kFindEventToReplay,
+    kEventOrderingKey,
+    kEndpointOrdering,
     kAddEventDeliveries,
     kInsertEndpoint,
     kUpdateEndpoint,
     kSetEndpointState,
+    kSetFailingSince,
     kRemoveEndpoint,
     kEndpointById,
     kEndpointLives,
@@ -213,9 +278,11 @@ inline constexpr std::string_view kAll[] = {
     kEndpointSeqById,
     kDiscardingEndpoint,
     kPendingOfEndpoint,
+    kPendingInOrderOfEndpoint,
     kDiscardPending,
     kEndDiscarding,
     kNextPriority,
+    kCountDue,
     kDueOfPriority,
     kFirstDueAfter,
     kEventById,
@@ -228,7 +295,9 @@ inline constexpr std::string_view kAll[] = {
     kDeadBefore,
     kDeadOfEndpointBefore,
     kPendingOfEndpointFrom,
+    kInOrderOfEndpointFrom,
     kAttempts,
+    kUnfinishedFanOuts,
     kOutboxWaiting,
     kOutboxRejected,
     kOutboxHasWaiting,

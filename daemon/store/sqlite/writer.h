@@ -40,8 +40,10 @@ class Writer final : public StoreWriter {
   void fail(const std::string& what);
 
   void execute(AcceptEvents& command, Write& write);
+  void execute(ExpandEvent& command, Write& write);
   void execute(RejectOutboxRow& command, Write& write);
   void execute(RecordOutcome& command, Write& write);
+  void execute(SetFailingSince& command, Write& write);
   void execute(CreateEndpoint& command, Write& write);
   void execute(UpdateEndpoint& command, Write& write);
   void execute(SetEndpointState& command, Write& write);
@@ -54,14 +56,36 @@ class Writer final : public StoreWriter {
   struct Fate;
   std::optional<Problem> judge(const AcceptEvents& command, std::vector<Fate>& fates);
   void insert(NewEvent& accepted, Millis idempotency_window);
+  void insert_delivery(Statement& insert, const Event& event, FirstAttempt& first);
+  void forget_removed(std::vector<FirstAttempt>& endpoints) const;
+  bool move_pending(Statement& move, const RecordOutcome& outcome);
   void insert_attempt(DeliveryKey key, const Attempt& attempt);
 
   // writer_operator.cpp
   std::optional<Endpoint> find_endpoint(const EndpointId& id, Write& write);
   std::optional<Delivery> find_delivery(DeliveryKey key);
-  bool lives(EndpointSeq endpoint);
-  void make_pending(const Delivery& from, Time at);
+  std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
+  std::optional<std::string> ordering_key_of(EventSeq event);
+  void count_move(DeliveryState from, DeliveryState to);
+  // Answers what was the head and is behind now.
+  std::optional<DeliveryKey> make_pending(const Delivery& from, const std::optional<std::string>& order_key,
+                                          Time at);
+  void discard(ChangeDelivery& command, DeliveryState from);
   std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at);
+
+  // writer_order.cpp
+  struct First;
+  std::optional<First> first_in_order(EndpointSeq endpoint, const std::string& order_key);
+  // Where a delivery stands that will be pending with this order key and is not yet. A head that it comes
+  // before is set back.
+  struct Place {
+    bool behind = false;
+    std::optional<DeliveryKey> set_back;
+  };
+  Place place(DeliveryKey key, const std::optional<std::string>& order_key);
+  // After one has left: answers the next one if it was behind and is the head now.
+  std::optional<NewHead> promote(EndpointSeq endpoint, const std::string& order_key);
+  std::optional<std::string> order_key_of_pending(DeliveryKey key);
 
   Database db_;
   Checkpoint checkpoint_;
@@ -76,19 +100,28 @@ class Writer final : public StoreWriter {
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
   Statement add_to_counter_{db_, sql::kAddToCounter};
   Statement insert_event_{db_, sql::kInsertEvent}, insert_delivery_{db_, sql::kInsertDelivery};
+  Statement insert_delivery_unless_there_{db_, sql::kInsertDeliveryUnlessThere};
+  Statement first_in_order_{db_, sql::kFirstInOrder}, set_behind_{db_, sql::kSetBehind};
+  Statement insert_fan_out_{db_, sql::kInsertFanOut}, advance_fan_out_{db_, sql::kAdvanceFanOut};
+  Statement delete_fan_out_{db_, sql::kDeleteFanOut},
+      count_event_deliveries_{db_, sql::kCountEventDeliveries};
   Statement find_idempotency_{db_, sql::kFindIdempotency}, put_idempotency_{db_, sql::kPutIdempotency};
   Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};
   Statement reject_outbox_row_{db_, sql::kRejectOutboxRow};
   Statement insert_attempt_{db_, sql::kInsertAttempt}, last_attempt_{db_, sql::kLastAttempt};
-  Statement move_pending_{db_, sql::kMovePending}, count_attempt_{db_, sql::kCountAttempt};
+  Statement move_pending_{db_, sql::kMovePending}, move_pending_in_order_{db_, sql::kMovePendingInOrder};
+  Statement order_key_of_pending_{db_, sql::kOrderKeyOfPending};
+  Statement count_attempt_{db_, sql::kCountAttempt};
   Statement find_delivery_{db_, sql::kFindDelivery}, change_delivery_{db_, sql::kChangeDelivery};
   Statement find_event_to_replay_{db_, sql::kFindEventToReplay},
       add_event_deliveries_{db_, sql::kAddEventDeliveries};
+  Statement event_ordering_key_{db_, sql::kEventOrderingKey}, endpoint_ordering_{db_, sql::kEndpointOrdering};
   Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
   Statement set_endpoint_state_{db_, sql::kSetEndpointState}, remove_endpoint_{db_, sql::kRemoveEndpoint};
-  Statement endpoint_by_id_{db_, sql::kEndpointById}, endpoint_lives_{db_, sql::kEndpointLives};
+  Statement set_failing_since_{db_, sql::kSetFailingSince}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint},
       pending_of_endpoint_{db_, sql::kPendingOfEndpoint};
+  Statement pending_in_order_of_endpoint_{db_, sql::kPendingInOrderOfEndpoint};
   Statement discard_pending_{db_, sql::kDiscardPending}, end_discarding_{db_, sql::kEndDiscarding};
 };
 

@@ -51,26 +51,41 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
   return std::nullopt;
 }
 
+void Writer::forget_removed(std::vector<FirstAttempt>& endpoints) const {
+  if (removed_.empty()) return;
+  std::erase_if(endpoints, [this](const FirstAttempt& first) { return removed_.contains(first.endpoint); });
+}
+
+void Writer::insert_delivery(Statement& insert, const Event& e, FirstAttempt& first) {
+  const auto order_key = order_key_of(first.ordering, e.ordering_key);
+  first.behind = place({e.seq, first.endpoint}, order_key).behind;
+  insert.run(e.seq, first.endpoint, millis(first.due_at), e.priority, order_key, first.behind ? 1 : 0,
+             millis(e.created_at));
+}
+
 void Writer::insert(NewEvent& accepted, Millis idempotency_window) {
   Event& e = *accepted.event;
-  if (!removed_.empty())
-    std::erase_if(accepted.endpoints,
-                  [this](const FirstAttempt& first) { return removed_.contains(first.endpoint); });
+  const std::size_t matching = accepted.endpoints.size();
+  forget_removed(accepted.endpoints);
+  const auto made = static_cast<std::int64_t>(accepted.endpoints.size());
+  if (!accepted.more_after) accepted.deliveries = static_cast<std::int64_t>(matching);
+  accepted.deliveries -= static_cast<std::int64_t>(matching) - made;
   e.seq = ++now_.event_seq;
   const auto headers = encode_headers(e.headers);
-  const auto count = static_cast<std::int64_t>(accepted.endpoints.size());
   insert_event_.run(e.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
                     e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
-                    millis(e.deliver_at), millis(e.expires_at), count);
-  for (const auto& [endpoint, due_at] : accepted.endpoints) {
-    insert_delivery_.run(e.seq, endpoint, millis(due_at), e.priority, e.ordering_key, millis(e.created_at));
+                    millis(e.deliver_at), millis(e.expires_at), accepted.deliveries);
+  for (FirstAttempt& first : accepted.endpoints) insert_delivery(insert_delivery_, e, first);
+  if (accepted.more_after) {
+    accepted.more_until = now_.endpoint_seq;
+    insert_fan_out_.run(e.seq, *accepted.more_after, accepted.more_until);
   }
   if (accepted.idempotency_key) {
     put_idempotency_.run(e.tenant, *accepted.idempotency_key, e.seq, Blob{accepted.content_digest},
                          millis(e.created_at + idempotency_window));
   }
   ++now_.events;
-  now_.pending += count;
+  now_.pending += made;
 }
 
 void Writer::execute(AcceptEvents& command, Write& write) {
@@ -90,8 +105,7 @@ void Writer::execute(AcceptEvents& command, Write& write) {
     switch (fate.kind) {
       case Fate::kStore:
         insert(event, command.idempotency_window);
-        answer = {event.event->id, event.event->created_at, static_cast<std::int64_t>(event.endpoints.size()),
-                  false, false};
+        answer = {event.event->id, event.event->created_at, event.deliveries, false, false};
         break;
       case Fate::kDuplicate:
         answer = fate.first;
@@ -108,25 +122,57 @@ void Writer::execute(AcceptEvents& command, Write& write) {
   }
 }
 
+void Writer::execute(ExpandEvent& command, Write&) {
+  command.made.clear();
+  forget_removed(command.endpoints);
+  const Event& e = *command.event;
+  for (FirstAttempt& first : command.endpoints) {
+    // One that is there must not be given a place in the order.
+    if (first.ordering != Ordering::kNone && find_delivery({e.seq, first.endpoint})) continue;
+    insert_delivery(insert_delivery_unless_there_, e, first);
+    if (insert_delivery_unless_there_.changes() > 0) command.made.push_back(first);
+  }
+  now_.pending += static_cast<std::int64_t>(command.made.size());
+  if (command.more_after) {
+    advance_fan_out_.run(e.seq, *command.more_after);
+  } else {
+    delete_fan_out_.run(e.seq);
+    count_event_deliveries_.run(e.seq);
+  }
+}
+
 void Writer::execute(RejectOutboxRow& command, Write&) {
   reject_outbox_row_.run(command.row, command.reason);
 }
 
-void Writer::execute(RecordOutcome& command, Write&) {
+bool Writer::move_pending(Statement& move, const RecordOutcome& command) {
   const auto& attempt = command.attempt;
   const bool pending = command.state == DeliveryState::kPending;
   const bool success = attempt && attempt->outcome == Outcome::kSuccess;
   std::optional<std::string_view> reason, error;
   if (command.reason) reason = to_string(*command.reason);
   if (attempt && !success) error = to_string(attempt->outcome);
-  move_pending_.run(command.key.event, command.key.endpoint, to_string(command.state), reason,
-                    pending ? std::optional(millis(command.due_at)) : std::nullopt, attempt ? 1 : 0, error,
-                    pending ? std::nullopt : std::optional(millis(command.at)), attempt ? 1 : 0,
-                    attempt ? attempt->number : 0);
-  if (move_pending_.changes() > 0) {
-    --now_.pending;
-    ++now_.of(command.state);
-  } else {
+  move.run(command.key.event, command.key.endpoint, to_string(command.state), reason,
+           pending ? std::optional(millis(command.due_at)) : std::nullopt, attempt ? 1 : 0, error,
+           pending ? std::nullopt : std::optional(millis(command.at)), attempt ? 1 : 0,
+           attempt ? attempt->number : 0);
+  if (move.changes() == 0) return false;
+  count_move(DeliveryState::kPending, command.state);
+  return true;
+}
+
+void Writer::execute(RecordOutcome& command, Write&) {
+  command.next_in_order.reset();
+  const auto& attempt = command.attempt;
+  bool moved = move_pending(move_pending_, command);
+  if (!moved) {
+    if (const auto order_key = order_key_of_pending(command.key)) {
+      moved = move_pending(move_pending_in_order_, command);
+      if (command.state != DeliveryState::kPending)
+        command.next_in_order = promote(command.key.endpoint, *order_key);
+    }
+  }
+  if (!moved) {
     count_attempt_.run(command.key.event, command.key.endpoint, attempt ? attempt->number : 0);
     if (count_attempt_.changes() == 0) return;  // there is no such delivery any more
   }

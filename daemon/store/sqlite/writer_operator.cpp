@@ -25,7 +25,9 @@ void Writer::execute(CreateEndpoint& command, Write&) {
   insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
                        columns.headers, to_string(e.format), columns.timeout, columns.retry_schedule,
                        columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
-                       millis(e.created_at), millis(e.updated_at));
+                       millis(e.created_at), millis(e.updated_at), columns.rate_limit_count,
+                       columns.rate_limit_per, to_string(e.ordering), to_string(e.on_failure_in_order),
+                       millis(e.failing_since));
 }
 
 std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id, Write& write) {
@@ -48,11 +50,13 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
   e.created_at = stored->created_at;
   e.state = stored->state;
   e.disabled_reason = stored->disabled_reason;
+  e.failing_since = stored->failing_since;
   e.updated_at = next_version(e.updated_at, stored->updated_at);
   const EndpointColumns columns(e);
   update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
                        to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
-                       e.metadata, millis(e.updated_at));
+                       e.metadata, millis(e.updated_at), columns.rate_limit_count, columns.rate_limit_per,
+                       to_string(e.ordering), to_string(e.on_failure_in_order));
   command.endpoint = std::move(e);
 }
 
@@ -62,9 +66,14 @@ void Writer::execute(SetEndpointState& command, Write& write) {
   stored->state = command.state;
   stored->disabled_reason = command.state == EndpointState::kDisabled ? command.disabled_reason : "";
   stored->updated_at = next_version(command.at, stored->updated_at);
+  if (command.state == EndpointState::kActive) stored->failing_since.reset();
   set_endpoint_state_.run(stored->seq, to_string(stored->state), stored->disabled_reason,
-                          millis(stored->updated_at));
+                          millis(stored->updated_at), millis(stored->failing_since));
   command.endpoint = std::move(*stored);
+}
+
+void Writer::execute(SetFailingSince& command, Write&) {
+  set_failing_since_.run(command.endpoint, millis(command.since));
 }
 
 void Writer::execute(RemoveEndpoint& command, Write& write) {
@@ -92,15 +101,19 @@ void Writer::execute(DiscardRemoved& command, Write&) {
   }
 }
 
+// Nothing moves up where everything goes.
 std::int64_t Writer::discard_some(EndpointSeq endpoint, std::int64_t limit, Time at) {
-  std::vector<EventSeq>
-      events;  // first read, then written: the updates take rows out of the index that is read
-  {
-    Cursor row(pending_of_endpoint_, endpoint, limit);
-    while (row.next()) events.push_back(row.integer(0));
+  std::int64_t count = 0;
+  for (Statement* some : {&pending_of_endpoint_, &pending_in_order_of_endpoint_}) {
+    std::vector<EventSeq>
+        events;  // first read, then written: the updates take rows out of the index that is read
+    {
+      Cursor row(*some, endpoint, limit - count);
+      while (row.next()) events.push_back(row.integer(0));
+    }
+    for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at));
+    count += static_cast<std::int64_t>(events.size());
   }
-  for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at));
-  const auto count = static_cast<std::int64_t>(events.size());
   now_.pending -= count;
   now_.discarded += count;
   return count;
@@ -112,19 +125,39 @@ std::optional<Delivery> Writer::find_delivery(DeliveryKey key) {
   return read_delivery(row);
 }
 
-bool Writer::lives(EndpointSeq endpoint) {
-  Cursor row(endpoint_lives_, endpoint);
-  return row.next();
+std::optional<Ordering> Writer::ordering_of(EndpointSeq endpoint) {
+  Cursor row(endpoint_ordering_, endpoint);
+  if (!row.next()) return std::nullopt;
+  return read_ordering(row.view(0));
 }
 
-void Writer::make_pending(const Delivery& from, Time at) {
-  change_delivery_.run(from.key.event, from.key.endpoint, to_string(DeliveryState::kPending), millis(at),
-                       std::nullopt);
-  --now_.of(from.state);
-  ++now_.pending;
+std::optional<std::string> Writer::ordering_key_of(EventSeq event) {
+  Cursor row(event_ordering_key_, event);
+  return row.next() ? row.optional_text(0) : std::nullopt;
+}
+
+void Writer::count_move(DeliveryState from, DeliveryState to) {
+  --now_.of(from);
+  ++now_.of(to);
+}
+
+std::optional<DeliveryKey> Writer::make_pending(const Delivery& from,
+                                                const std::optional<std::string>& order_key, Time at) {
+  const auto& [event, endpoint] = from.key;
+  // Replayed while it is pending, it leaves the place that it has: its order key may be another one now.
+  const auto left = from.state == DeliveryState::kPending ? order_key_of_pending(from.key) : std::nullopt;
+  if (left) discard_pending_.run(event, endpoint, millis(at));
+  const Place now = place(from.key, order_key);
+  change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), millis(at), std::nullopt,
+                       order_key, now.behind ? 1 : 0);
+  if (left) promote(endpoint, *left);
+  count_move(from.state, DeliveryState::kPending);
+  return now.set_back;
 }
 
 void Writer::execute(ChangeDelivery& command, Write& write) {
+  command.next_in_order.reset();
+  command.set_back.reset();
   const auto stored = find_delivery(command.key);
   if (!stored) {
     write.refused = not_found("delivery");
@@ -137,21 +170,29 @@ void Writer::execute(ChangeDelivery& command, Write& write) {
     return;
   }
   if (command.state == DeliveryState::kPending) {
-    if (!lives(command.key.endpoint)) {
+    const auto ordering = ordering_of(command.key.endpoint);
+    if (!ordering) {
       write.refused = Problem{ProblemCode::kConflict, "its endpoint was removed"};
       return;
     }
-    make_pending(*stored, command.at);
+    const auto order_key = order_key_of(*ordering, ordering_key_of(command.key.event));
+    command.set_back = make_pending(*stored, order_key, command.at);
   } else {
-    change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
-                         millis(command.at));
-    --now_.of(stored->state);
-    ++now_.of(command.state);
+    discard(command, stored->state);
   }
   command.delivery = *find_delivery(command.key);
 }
 
+void Writer::discard(ChangeDelivery& command, DeliveryState from) {
+  const auto order_key = order_key_of_pending(command.key);
+  change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
+                       millis(command.at), std::nullopt, 0);
+  count_move(from, command.state);
+  if (order_key) command.next_in_order = promote(command.key.endpoint, *order_key);
+}
+
 void Writer::execute(ReplayEvent& command, Write& write) {
+  command.set_back.clear();
   EventSeq event = 0;
   int priority = 0;
   std::optional<std::string> ordering_key;
@@ -165,20 +206,31 @@ void Writer::execute(ReplayEvent& command, Write& write) {
     priority = row.number(1);
     ordering_key = row.optional_text(2);
   }
+  std::vector<Ordering> orderings;
   for (const EndpointSeq endpoint : command.endpoints) {
-    if (lives(endpoint)) continue;
-    write.refused = not_found("endpoint");
-    return;
+    const auto ordering = ordering_of(endpoint);
+    if (!ordering) {
+      write.refused = not_found("endpoint");
+      return;
+    }
+    orderings.push_back(*ordering);
   }
   std::int64_t made = 0;
-  for (const EndpointSeq endpoint : command.endpoints) {
-    if (const auto stored = find_delivery({event, endpoint})) {
-      make_pending(*stored, command.at);
-      continue;
+  for (std::size_t i = 0; i < orderings.size(); ++i) {
+    const DeliveryKey key{event, command.endpoints[i]};
+    const auto order_key = order_key_of(orderings[i], ordering_key);
+    std::optional<DeliveryKey> set_back;
+    if (const auto stored = find_delivery(key)) {
+      set_back = make_pending(*stored, order_key, command.at);
+    } else {
+      const Place now = place(key, order_key);
+      insert_delivery_.run(key.event, key.endpoint, millis(command.at), priority, order_key,
+                           now.behind ? 1 : 0, millis(command.at));
+      set_back = now.set_back;
+      ++now_.pending;
+      ++made;
     }
-    insert_delivery_.run(event, endpoint, millis(command.at), priority, ordering_key, millis(command.at));
-    ++now_.pending;
-    ++made;
+    if (set_back) command.set_back.push_back(*set_back);
   }
   if (made > 0) add_event_deliveries_.run(event, made);
   command.deliveries = static_cast<std::int64_t>(command.endpoints.size());

@@ -1,0 +1,91 @@
+// Databases of earlier schemas, brought up to date by opening them.
+#include <doctest/doctest.h>
+
+#include "store/sqlite/schema.h"
+#include "store/sqlite/sqlite_store.h"
+#include "support/store_values.h"
+#include "support/temporary_folder.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+// An endpoint, and two events with the same ordering key: each pending there, the second one due a second
+// after the first. A third, in no order, is dead.
+constexpr const char* kSchema1 = R"(
+  INSERT INTO endpoint VALUES (1, x'019b76da800070008000000000000001', 'https://example.com/hook', 'shop', 'acme',
+    '["order.*"]', '[]', '[]', 'raw', 3000, '[0,5000]', 4, 'paused', '', '{"a":1}', 1767225600000, 1767225600000, NULL, 0);
+  INSERT INTO event VALUES (1, x'019b76da800070008000000000000011', 'acme', 'order.paid', x'7b7d', 'application/json', 'k', 5,
+    NULL, NULL, 1767225600000, NULL, NULL, 1);
+  INSERT INTO event VALUES (2, x'019b76da800070008000000000000012', 'acme', 'order.paid', x'7b7d', 'application/json', 'k', 5,
+    NULL, NULL, 1767225600000, NULL, NULL, 1);
+  INSERT INTO event VALUES (3, x'019b76da800070008000000000000013', 'acme', 'order.paid', x'7b7d', 'application/json', NULL, 5,
+    NULL, NULL, 1767225600000, NULL, NULL, 1);
+  INSERT INTO delivery VALUES (1, 1, 'pending', NULL, 2, 2, 1767225600000, 5, 'k', 'http_5xx', 1767225600000, NULL);
+  INSERT INTO delivery VALUES (2, 1, 'pending', NULL, 0, 0, 1767225601000, 5, 'k', NULL, 1767225600000, NULL);
+  INSERT INTO delivery VALUES (3, 1, 'dead', 'gone', 1, 1, 1767225600000, 5, NULL, 'http_4xx', 1767225600000, 1767225600000);
+  UPDATE counter SET event_seq = 3, endpoint_seq = 1, events = 3, pending = 2, dead = 1;
+)";
+
+struct Schema1 {
+  TemporaryFolder folder;
+  SqliteOptions options;
+  Schema1() {
+    options.path = folder / "outbox.db";
+    sqlite::create_file(options.path, embedded::sqlite_migrations().first(1));
+    sqlite::Database(options.path, sqlite::Mode::kWriter, Millis(1000), 1000).execute(kSchema1);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Schema1,
+                  "what was pending in schema 1 is due as before, in no order, and its counts stay") {
+  CHECK(sqlite_schema(options).current == 1);
+  const auto store = open_sqlite_store(options);
+  CHECK(sqlite_schema(options).current == sqlite_schema(options).known);
+  const auto reader = store->new_reader();
+  auto window = reader->due(1, kNow, 10, 1000);
+  REQUIRE(window.deliveries.size() == 1);
+  CHECK(window.deliveries[0].key == DeliveryKey{1, 1});
+  CHECK(window.deliveries[0].attempts == 2);
+  CHECK_FALSE(window.deliveries[0].order_key);
+  CHECK(window.deliveries[0].event->ordering_key == "k");
+  CHECK(window.next_due == kNow + Millis(1000));
+  CHECK(reader->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
+  CHECK(reader->delivery({3, 1})->delivery.reason == DeadReason::kGone);
+  CHECK(reader->status().pending == 2);
+  CHECK(reader->status().dead == 1);
+  CHECK(reader->unfinished_fan_outs(0, 10).empty());
+}
+
+TEST_CASE_FIXTURE(Schema1,
+                  "endpoints of schema 1 keep what they had; what is new is as if it had not been given") {
+  const auto endpoints = open_sqlite_store(options)->new_reader()->all_endpoints();
+  REQUIRE(endpoints.size() == 1);
+  const Endpoint& e = endpoints[0];
+  CHECK(e.url == "https://example.com/hook");
+  CHECK(e.types == std::vector<std::string>{"order.*"});
+  CHECK(e.retry_schedule == std::vector<Millis>{Millis(0), Millis(5000)});
+  CHECK(e.max_in_flight == 4);
+  CHECK(e.state == EndpointState::kPaused);
+  CHECK(e.metadata == R"({"a":1})");
+  CHECK_FALSE(e.rate_limit);
+  CHECK(e.ordering == Ordering::kNone);
+  CHECK(e.on_failure_in_order == OnFailureInOrder::kBlock);
+  CHECK_FALSE(e.failing_since);
+}
+
+TEST_CASE_FIXTURE(Schema1, "a database of schema 1 goes on where it was") {
+  const auto store = open_sqlite_store(options);
+  Write outcome{delivered({1, 1}, 3), {}};
+  Write event{AcceptEvents{{new_event({1})}, kDay}, {}};
+  Write* batch[] = {&outcome, &event};
+  store->writer().apply(batch);
+  CHECK_FALSE(std::get<RecordOutcome>(outcome.command).next_in_order);
+  CHECK(std::get<AcceptEvents>(event.command).events[0].event->seq == 4);
+  CHECK(store->new_reader()->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
+  sqlite::Database db(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
+  CHECK(db.query_text("PRAGMA integrity_check") == "ok");
+}

@@ -1,0 +1,290 @@
+// Deliveries in order: of those pending with one endpoint and order key only the head may be attempted.
+#include <algorithm>
+
+#include "store_conformance/fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+using Events = std::vector<EventSeq>;
+
+Endpoint by(Ordering ordering) {
+  Endpoint e = new_endpoint();
+  e.ordering = ordering;
+  return e;
+}
+
+struct InOrder : Fixture {
+  Endpoint made = create(by(Ordering::kKey));
+  EndpointSeq endpoint = made.seq;
+
+  EventSeq add(const std::string& key) { return accept_one(keyed(new_event({endpoint}), key)); }
+  DeliveryKey at(EventSeq event) const { return {event, endpoint}; }
+  Events due_now() { return due(endpoint); }
+  EventId id_of(EventSeq event) { return reader->delivery(at(event))->event; }
+  void set_ordering(Ordering ordering) {
+    Endpoint changed = *reader->endpoint(made.id);
+    changed.ordering = ordering;
+    REQUIRE_FALSE(apply(UpdateEndpoint{changed, changed.updated_at}).refused);
+  }
+  std::optional<NewHead> next_after(const RecordOutcome& outcome) {
+    return apply(outcome).command.next_in_order;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(InOrder, "of the deliveries with one order key only the first accepted may be attempted") {
+  const auto a1 = add("a"), a2 = add("a"), b1 = add("b"), a3 = add("a");
+  const auto free = accept_one(new_event({endpoint}));
+  CHECK(due_now() == Events{a1, b1, free});
+  CHECK(reader->due(endpoint, kNow, 10, 1000).deliveries[0].order_key == "a");
+  CHECK_FALSE(reader->due(endpoint, kNow, 10, 1000).deliveries[2].order_key);
+  CHECK(reader->status().pending == 5);
+  CHECK(delivery(at(a2)).state == DeliveryState::kPending);
+  reopen();
+  CHECK(due_now() == Events{a1, b1, free});
+  CHECK_FALSE(reader->due(endpoint, kNow, 10, 1000).next_due);
+  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  CHECK(next_after(delivered(at(a2), 1))->key == at(a3));
+}
+
+TEST_CASE_FIXTURE(InOrder, "acceptance says which of its deliveries are behind, also within one command") {
+  const auto other = create(by(Ordering::kKey)).seq;
+  NewEvent first = keyed(new_event({endpoint}), "a"), second = keyed(new_event({endpoint, other}), "a");
+  NewEvent third = new_event({endpoint});
+  const auto accepted = accept({first, second, third}).command.events;
+  CHECK_FALSE(accepted[0].endpoints[0].behind);
+  CHECK(accepted[1].endpoints[0].behind);
+  CHECK_FALSE(accepted[1].endpoints[1].behind);
+  CHECK_FALSE(accepted[2].endpoints[0].behind);
+}
+
+TEST_CASE_FIXTURE(InOrder, "ordered by endpoint, everything goes one at a time, whatever its ordering key") {
+  const auto one_by_one = create(by(Ordering::kEndpoint)).seq;
+  Events events;
+  for (const char* key : {"a", "b", ""}) {
+    NewEvent event = new_event({one_by_one});
+    if (*key != '\0') event.event->ordering_key = key;
+    event.endpoints[0].ordering = Ordering::kEndpoint;
+    events.push_back(accept_one(std::move(event)));
+  }
+  for (const EventSeq event : events) {
+    CHECK(due(one_by_one) == Events{event});
+    apply(delivered({event, one_by_one}, 1));
+  }
+  CHECK(due(one_by_one).empty());
+}
+
+TEST_CASE_FIXTURE(InOrder, "without an ordering key an event is in no order") {
+  const auto first = add("a");
+  NewEvent keyless = new_event({endpoint});
+  keyless.endpoints[0].ordering = Ordering::kKey;
+  CHECK(due_now() == Events{first});
+  const auto second = accept_one(keyless);
+  CHECK(due_now() == Events{first, second});
+}
+
+TEST_CASE_FIXTURE(InOrder, "a head that leaves pending makes the next one the head, due when it was") {
+  const auto first = add("a");
+  NewEvent later = keyed(new_event({endpoint}), "a");
+  later.endpoints[0].due_at = kNow + Millis(500);
+  const auto second = accept_one(std::move(later));
+  const auto other = add("b");
+  RecordOutcome outcome = delivered(at(first), 1);
+  SUBCASE("delivered") {}
+  SUBCASE("dead") {
+    outcome = died(at(first), 1);
+  }
+  SUBCASE("expired, without an attempt") {
+    outcome = died(at(first), 1, DeadReason::kExpired);
+    outcome.attempt.reset();
+  }
+  const auto next = next_after(outcome);
+  REQUIRE(next);
+  CHECK(next->key == at(second));
+  CHECK(next->due_at == kNow + Millis(500));
+  CHECK(due_now() == Events{other});
+  CHECK(reader->due(endpoint, kNow, 10, 1000).next_due == kNow + Millis(500));
+  CHECK(due(endpoint, kNow + Millis(500)) == Events{other, second});
+  reopen();
+  CHECK(due(endpoint, kNow + Millis(500)) == Events{other, second});
+}
+
+TEST_CASE_FIXTURE(InOrder, "a head that is to be tried again stays the head") {
+  const auto first = add("a"), second = add("a");
+  CHECK_FALSE(next_after(failed(at(first), 1, kNow + Millis(100))));
+  CHECK(due_now().empty());
+  CHECK(due(endpoint, kNow + Millis(100)) == Events{first});
+  CHECK(reader->attempts(at(first)).size() == 1);
+  CHECK(next_after(delivered(at(first), 2))->key == at(second));
+}
+
+TEST_CASE_FIXTURE(InOrder, "the last one of a key has none after it, and keys do not move each other") {
+  const auto a = add("a"), b = add("b"), b2 = add("b");
+  CHECK_FALSE(next_after(delivered(at(a), 1)));
+  CHECK(due_now() == Events{b});
+  CHECK(next_after(delivered(at(b), 1))->key == at(b2));
+}
+
+TEST_CASE_FIXTURE(InOrder,
+                  "an outcome that comes twice, or for what an operator took away, moves nothing up") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
+  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  CHECK_FALSE(next_after(delivered(at(a1), 1)));
+  CHECK(due_now() == Events{a2});
+  apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
+  CHECK_FALSE(next_after(delivered(at(a2), 1)));
+  CHECK(due_now() == Events{a3});
+}
+
+TEST_CASE_FIXTURE(InOrder,
+                  "discarding the head moves the next one up; discarding one behind closes the gap") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a"), a4 = add("a");
+  auto answer = apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
+  CHECK_FALSE(answer.command.next_in_order);
+  CHECK(due_now() == Events{a1});
+  answer = apply(ChangeDelivery{at(a1), DeliveryState::kDiscarded, kNow});
+  REQUIRE(answer.command.next_in_order);
+  CHECK(answer.command.next_in_order->key == at(a3));
+  CHECK(answer.command.next_in_order->due_at == kNow);
+  apply(died(at(a3), 1));
+  CHECK(due_now() == Events{a4});
+  // A dead one is not in the way of anybody.
+  CHECK_FALSE(apply(ChangeDelivery{at(a3), DeliveryState::kDiscarded, kNow}).command.next_in_order);
+  CHECK(due_now() == Events{a4});
+}
+
+TEST_CASE_FIXTURE(InOrder, "a retried delivery goes before what was accepted later") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
+  apply(died(at(a1), 1));
+  CHECK(due_now() == Events{a2});
+  const auto answer = apply(ChangeDelivery{at(a1), DeliveryState::kPending, kNow});
+  CHECK(answer.command.set_back == at(a2));
+  CHECK(due_now() == Events{a1});
+  reopen();
+  CHECK(due_now() == Events{a1});
+  // The one that was set back may have been on its way: its outcome counts, and moves nobody up.
+  CHECK_FALSE(next_after(delivered(at(a2), 1)));
+  CHECK(due_now() == Events{a1});
+  CHECK(next_after(delivered(at(a1), 2))->key == at(a3));
+}
+
+TEST_CASE_FIXTURE(InOrder, "a retried delivery waits behind what was accepted earlier") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
+  apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
+  const auto answer = apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow});
+  CHECK_FALSE(answer.command.set_back);
+  CHECK(due_now() == Events{a1});
+  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  CHECK(next_after(delivered(at(a2), 1))->key == at(a3));
+}
+
+TEST_CASE_FIXTURE(InOrder, "a retry alone with its key is the head, and sets nobody back twice") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
+  for (const EventSeq event : {a1, a2, a3}) apply(died(at(event), 1));
+  CHECK_FALSE(apply(ChangeDelivery{at(a3), DeliveryState::kPending, kNow}).command.set_back);
+  CHECK(apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow}).command.set_back == at(a3));
+  CHECK(apply(ChangeDelivery{at(a1), DeliveryState::kPending, kNow}).command.set_back == at(a2));
+  for (const EventSeq event : {a1, a2, a3}) {
+    CHECK(due_now() == Events{event});
+    apply(delivered(at(event), 2));
+  }
+}
+
+TEST_CASE_FIXTURE(InOrder, "a replay takes its places in the order of each endpoint") {
+  const auto other = create(by(Ordering::kKey)).seq;
+  const auto a1 = accept_one(keyed(new_event({endpoint, other}), "a"));
+  const auto a2 = accept_one(keyed(new_event({endpoint, other}), "a"));
+  const EventId first = id_of(a1);
+  apply(delivered({a1, endpoint}, 1));
+  const auto answer = apply(ReplayEvent{first, {endpoint, other}, kNow});
+  REQUIRE_FALSE(answer.refused);
+  CHECK(answer.command.set_back == std::vector<DeliveryKey>{{a2, endpoint}});
+  CHECK(due_now() == Events{a1});
+  CHECK(due(other) == Events{a1});
+  CHECK(next_after(delivered({a1, endpoint}, 2))->key == DeliveryKey{a2, endpoint});
+}
+
+TEST_CASE_FIXTURE(InOrder, "a replay to an endpoint that did not have the event finds its place there too") {
+  const auto missed = accept_one(keyed(new_event(), "a")), a2 = add("a");
+  const EventId id = reader->events({}, {10, ""})->rows[1].event.id;
+  const auto answer = apply(ReplayEvent{id, {endpoint}, kNow});
+  CHECK(answer.command.set_back == std::vector<DeliveryKey>{at(a2)});
+  CHECK(due_now() == Events{missed});
+  CHECK(reader->status().pending == 2);
+}
+
+TEST_CASE_FIXTURE(InOrder, "replaying what is pending leaves it in its place") {
+  const auto a1 = add("a"), a2 = add("a");
+  for (const EventSeq event : {a1, a2}) {
+    CHECK(apply(ReplayEvent{id_of(event), {endpoint}, kNow}).command.set_back.empty());
+    CHECK(due_now() == Events{a1});
+  }
+  CHECK(reader->status().pending == 2);
+  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+}
+
+TEST_CASE_FIXTURE(InOrder, "a new ordering holds for what is accepted or replayed from then on") {
+  const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
+  set_ordering(Ordering::kNone);
+  reopen();
+  CHECK(due_now() == Events{a1});
+  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  // Replayed now, it leaves the order, and who waited behind it moves up.
+  CHECK(apply(ReplayEvent{id_of(a2), {endpoint}, kNow}).command.set_back.empty());
+  CHECK(due_now() == Events{a2, a3});
+  CHECK_FALSE(reader->due(endpoint, kNow, 1, 1000).deliveries[0].order_key);
+  set_ordering(Ordering::kEndpoint);
+  apply(died(at(a2), 1));
+  CHECK_FALSE(apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow}).command.set_back);
+  CHECK(due_now() == Events{a2, a3});
+  CHECK(reader->due(endpoint, kNow, 1, 1000).deliveries[0].order_key == "");
+}
+
+TEST_CASE_FIXTURE(InOrder, "what waits behind others goes too when its endpoint is removed, in steps") {
+  Events events;
+  for (int i = 0; i < 6; ++i) events.push_back(add(i % 2 == 0 ? "a" : "b"));
+  events.push_back(accept_one(new_event({endpoint})));
+  apply(RemoveEndpoint{made.id, kNow});
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 4);
+  reopen();
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 3);
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 0);
+  for (const EventSeq event : events) CHECK(delivery(at(event)).state == DeliveryState::kDiscarded);
+  CHECK(reader->status().pending == 0);
+  CHECK(reader->status().discarded == 7);
+}
+
+TEST_CASE_FIXTURE(InOrder,
+                  "however a line is worked off, each is attempted once it is the oldest pending one") {
+  // Every third fails for good, every fourth is discarded while it waits, and the dead come back in the end.
+  Events line, seen;
+  for (int i = 0; i < 20; ++i) line.push_back(add("a"));
+  for (std::size_t i = 3; i < line.size(); i += 4)
+    apply(ChangeDelivery{at(line[i]), DeliveryState::kDiscarded, kNow});
+  Events dead;
+  const auto work_off = [&](bool may_die) {
+    for (Events head = due_now(); !head.empty(); head = due_now()) {
+      REQUIRE(head.size() == 1);
+      seen.push_back(head[0]);
+      const bool dies = may_die && head[0] % 3 == 0;
+      if (dies) dead.push_back(head[0]);
+      const auto next = next_after(dies ? died(at(head[0]), 1) : delivered(at(head[0]), 1));
+      CHECK(due_now() == (next ? Events{next->key.event} : Events{}));
+      reopen();
+    }
+  };
+  work_off(true);
+  CHECK(seen.size() == 15);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
+  std::reverse(dead.begin(), dead.end());
+  for (const EventSeq event : dead) apply(ChangeDelivery{at(event), DeliveryState::kPending, kNow});
+  seen.clear();
+  work_off(false);
+  std::reverse(dead.begin(), dead.end());
+  CHECK(seen == dead);
+  CHECK(reader->status().pending == 0);
+}
