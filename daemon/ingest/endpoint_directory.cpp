@@ -6,6 +6,7 @@ namespace outboxd {
 namespace {
 
 constexpr std::size_t kMaxRememberedMatches = 10'000;
+constexpr std::size_t kMaxRememberedEndpoints = 1'000'000;  // in all of them: 16 MB
 
 }  // namespace
 
@@ -33,7 +34,7 @@ std::vector<EndpointPtr> EndpointDirectory::all() const {
   return endpoints;
 }
 
-std::vector<EndpointPtr> EndpointDirectory::match(std::string_view tenant, std::string_view type) const {
+EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std::string_view type) const {
   std::string key;
   key.reserve(tenant.size() + 1 + type.size());
   key.append(tenant).append(1, '\0').append(type);
@@ -42,16 +43,21 @@ std::vector<EndpointPtr> EndpointDirectory::match(std::string_view tenant, std::
     if (const auto it = matches_.find(key); it != matches_.end()) return it->second;
   }
   const std::unique_lock lock(mutex_);
-  std::vector<EndpointPtr> found;
+  const auto found = std::make_shared<std::vector<EndpointPtr>>();
   if (const auto it = by_tenant_.find(tenant); it != by_tenant_.end()) {
     for (const EndpointSeq seq : it->second) {
       const EndpointPtr& endpoint = by_seq_.at(seq);
-      if (wants(*endpoint, tenant, type)) found.push_back(endpoint);
+      if (wants(*endpoint, tenant, type)) found->push_back(endpoint);
     }
   }
-  if (matches_.size() >= kMaxRememberedMatches) matches_.clear();
-  matches_.emplace(std::move(key), found);
+  if (matches_.size() >= kMaxRememberedMatches || matched_ >= kMaxRememberedEndpoints) forget_matches();
+  if (matches_.emplace(std::move(key), found).second) matched_ += found->size();
   return found;
+}
+
+void EndpointDirectory::forget_matches() const {
+  matches_.clear();
+  matched_ = 0;
 }
 
 void EndpointDirectory::put(const EndpointPtr& endpoint) {
@@ -61,7 +67,7 @@ void EndpointDirectory::put(const EndpointPtr& endpoint) {
   by_id_[endpoint->id] = endpoint->seq;
   auto& seqs = by_tenant_[endpoint->tenant];
   seqs.insert(std::ranges::lower_bound(seqs, endpoint->seq), endpoint->seq);
-  matches_.clear();
+  forget_matches();
 }
 
 EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
@@ -73,7 +79,7 @@ EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
   const auto tenant = by_tenant_.find(endpoint->tenant);
   std::erase(tenant->second, seq);
   if (tenant->second.empty()) by_tenant_.erase(tenant);
-  matches_.clear();
+  forget_matches();
   return endpoint;
 }
 

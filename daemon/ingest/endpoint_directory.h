@@ -29,9 +29,10 @@ class EndpointDirectory {
   EndpointPtr find(const EndpointId& id) const;  // null: none
   EndpointPtr find(EndpointSeq seq) const;
   std::vector<EndpointPtr> all() const;
-  // The endpoints that want an event of this tenant and type, whatever their state: a paused one's deliveries
-  // wait.
-  std::vector<EndpointPtr> match(std::string_view tenant, std::string_view type) const;
+  // The endpoints that want an event of this tenant and type, oldest first, whatever their state: a paused
+  // one's deliveries wait. Never null, never changed: shared between callers.
+  using Matches = std::shared_ptr<const std::vector<EndpointPtr>>;
+  Matches match(std::string_view tenant, std::string_view type) const;
 
   // `done` runs on the writer thread after the commit. For a removal it gets the endpoint as it was.
   using Done = std::function<void(Result<EndpointPtr>)>;
@@ -43,7 +44,9 @@ class EndpointDirectory {
 
  private:
   void put(const EndpointPtr& endpoint);
-  EndpointPtr erase(EndpointSeq seq);  // with mutex_ held; null: none
+  // With mutex_ held.
+  EndpointPtr erase(EndpointSeq seq);  // null: none
+  void forget_matches() const;
   // Submits a command that answers with the stored endpoint, and publishes that one.
   template <class C>
   void change(C command, Done done);
@@ -57,7 +60,8 @@ class EndpointDirectory {
       by_tenant_;  // guarded by mutex_, each in order
   // What match() answered, until any endpoint changes: a producer sends few types many times. Key: tenant NUL
   // type. Guarded by mutex_.
-  mutable std::unordered_map<std::string, std::vector<EndpointPtr>> matches_;
+  mutable std::unordered_map<std::string, Matches> matches_;
+  mutable std::size_t matched_ = 0;  // endpoints in all of them, guarded by mutex_
 };
 
 }  // namespace outboxd

@@ -24,20 +24,10 @@ std::string_view excerpt(std::string_view name) {
 }
 
 // "/3/type", by RFC 6901.
-std::string pointer_to(EventIndex index, std::string_view name) {
+std::string pointer_of(EventIndex index, std::string_view name) {
   std::string pointer;
   if (index) pointer += '/' + std::to_string(*index);
-  if (name.empty()) return pointer;
-  pointer += '/';
-  for (const char c : excerpt(name)) {
-    if (c == '~') {
-      pointer += "~0";
-    } else if (c == '/') {
-      pointer += "~1";
-    } else {
-      pointer += c;
-    }
-  }
+  if (!name.empty()) pointer += pointer_to(excerpt(name));
   return pointer;
 }
 
@@ -67,7 +57,7 @@ class EventReader {
 
   void report(std::string_view field, std::string detail) {
     if (errors_.size() < kMaxReportedErrors)
-      errors_.push_back({pointer_to(index_, field), std::move(detail)});
+      errors_.push_back({pointer_of(index_, field), std::move(detail)});
   }
 
   void take_member(const JsonSpan& raw_name, const JsonSpan& value) {
@@ -153,6 +143,7 @@ class EventReader {
     auto text = string(value);
     if (!text) return;
     if (!is_tenant(*text)) return report(field_, "must be at most 128 of A-Z a-z 0-9 _ . : -");
+    if (*text == kOpsTenant) return report(field_, "is reserved for events of outboxd itself");
     draft_.event.tenant = std::move(*text);
   }
   void take_ordering_key(const JsonSpan& value) { draft_.event.ordering_key = key(value); }
@@ -295,7 +286,7 @@ class BodyReader {
       return;
     }
     if (scanner.peek() != '{') {
-      if (scanner.value()) errors_.push_back({pointer_to(index, ""), "must be an event: a JSON object"});
+      if (scanner.value()) errors_.push_back({pointer_of(index, ""), "must be an event: a JSON object"});
       drafts_.emplace_back();
       return;
     }
@@ -306,7 +297,7 @@ class BodyReader {
     refusal_ = Problem{ProblemCode::kTooLarge,
                        "an event takes " + std::to_string(bytes) + " bytes, more than the " +
                            std::to_string(limits_.event_bytes) + " that [limits] event_bytes allows",
-                       {{pointer_to(index, ""), "is too large"}}};
+                       {{pointer_of(index, ""), "is too large"}}};
   }
 
   void refuse_header_key() {

@@ -1,6 +1,9 @@
 #include "ingest/ingest.h"
 
+#include "common/text.h"
+#include "ingest/first_attempts.h"
 #include "ingest/outbox_row.h"
+#include "telemetry/log.h"
 
 namespace outboxd {
 namespace {
@@ -11,19 +14,28 @@ std::string describe(const Problem& p) {
   return text;
 }
 
+// Which event of a command broke the rule that a refusal names.
+std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
+  if (refused.code != ProblemCode::kIdempotencyConflict || refused.errors.empty()) return std::nullopt;
+  const auto index = parse_int(std::string_view(refused.errors.front().pointer).substr(1));
+  if (!index || *index < 0 || static_cast<std::size_t>(*index) >= count) return std::nullopt;
+  return static_cast<std::size_t>(*index);
+}
+
 }  // namespace
 
-Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock,
+Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, FanOut& fan_out, const Clock& clock,
                UuidGenerator& ids, telemetry::Metrics& metrics, Options options, OnAccepted on_accepted)
     : commits_(commits),
       directory_(directory),
+      fan_out_(fan_out),
       clock_(clock),
       ids_(ids),
       metrics_(metrics),
       options_(options),
       on_accepted_(std::move(on_accepted)) {}
 
-NewEvent Ingest::prepare(EventDraft draft) const {
+NewEvent Ingest::prepare(EventDraft draft, std::size_t& room) const {
   NewEvent prepared;
   if (draft.idempotency_key) prepared.content_digest = content_digest(draft);
   prepared.idempotency_key = std::move(draft.idempotency_key);
@@ -32,89 +44,107 @@ NewEvent Ingest::prepare(EventDraft draft) const {
   event.created_at = clock_.wall();
   if (draft.delay) event.deliver_at = event.created_at + *draft.delay;
   if (draft.ttl) event.expires_at = event.created_at + *draft.ttl;
-  for (const EndpointPtr& endpoint : directory_.match(event.tenant, event.type)) {
-    const Millis wait = endpoint->retry_schedule ? endpoint->retry_schedule->front() : options_.first_wait;
-    prepared.endpoints.push_back({endpoint->seq, not_before(event) + wait});
-  }
   prepared.event = std::make_shared<Event>(std::move(event));
+  take_endpoints(prepared, *directory_.match(prepared.event->tenant, prepared.event->type),
+                 options_.first_wait, room);
   return prepared;
 }
 
-void Ingest::commit(std::vector<NewEvent> events, std::string_view source, Done done) {
+void Ingest::commit(std::vector<NewEvent> events, std::string_view source, Committed done) {
+  AcceptEvents command{std::move(events), options_.idempotency_window};
+  const auto refuse = [this](const Problem& refused) {
+    metrics_.events_rejected(kind_of(refused.code).slug, 1);
+  };
   if (disk_is_short_) {
     const Problem refused{ProblemCode::kUnavailable,
                           "the disk has less free space than [retention] free_disk: nothing was stored"};
-    metrics_.events_rejected(kind_of(refused.code).slug, 1);
-    return done(tl::unexpected(refused));
+    refuse(refused);
+    return done(command, refused);
   }
-  AcceptEvents command{std::move(events), options_.idempotency_window};
-  commits_.submit(std::move(command), [this, source, done = std::move(done)](Write& write) {
-    if (write.refused) {
-      metrics_.events_rejected(kind_of(write.refused->code).slug, 1);
-      return done(tl::unexpected(*write.refused));
-    }
+  commits_.submit(std::move(command), [this, source, refuse, done = std::move(done)](Write& write) {
     auto& accept = std::get<AcceptEvents>(write.command);
-    std::vector<DueDelivery> fresh;
-    std::int64_t duplicates = 0, stored = 0;
-    for (std::size_t i = 0; i < accept.events.size(); ++i) {
-      const AcceptedEvent& answer = accept.accepted[i];
-      duplicates += answer.duplicate;
-      if (answer.duplicate || answer.withdrawn) continue;
-      ++stored;
-      const std::shared_ptr<const Event> event = accept.events[i].event;
-      for (const auto& [endpoint, due_at] : accept.events[i].endpoints) {
-        fresh.push_back({.key = {event->seq, endpoint},
-                         .due_at = due_at,
-                         .created_at = event->created_at,
-                         .event = event});
-      }
-    }
-    if (stored > 0) metrics_.events_accepted(source, stored);
-    if (duplicates > 0) metrics_.events_deduplicated(duplicates);
-    if (!fresh.empty()) on_accepted_(std::move(fresh));
-    done(std::move(accept.accepted));
+    write.refused ? refuse(*write.refused) : hand_on(accept, source);
+    done(accept, write.refused);
   });
+}
+
+void Ingest::hand_on(const AcceptEvents& accept, std::string_view source) {
+  std::vector<DueDelivery> fresh;
+  std::int64_t duplicates = 0, stored = 0;
+  for (std::size_t i = 0; i < accept.events.size(); ++i) {
+    const AcceptedEvent& answer = accept.accepted[i];
+    duplicates += answer.duplicate;
+    if (answer.duplicate || answer.withdrawn) continue;
+    ++stored;
+    const NewEvent& event = accept.events[i];
+    add_fresh(fresh, event.event, event.endpoints);
+    if (event.more_after) fan_out_.add(event);
+  }
+  if (stored > 0) metrics_.events_accepted(source, stored);
+  if (duplicates > 0) metrics_.events_deduplicated(duplicates);
+  if (!fresh.empty()) on_accepted_(std::move(fresh));
 }
 
 void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
   std::vector<NewEvent> events;
   events.reserve(drafts.size());
-  for (auto& draft : drafts) events.push_back(prepare(std::move(draft)));
-  commit(std::move(events), "http", std::move(done));
+  std::size_t room = options_.deliveries_at_once;
+  for (auto& draft : drafts) events.push_back(prepare(std::move(draft), room));
+  commit(std::move(events), "http",
+         [done = std::move(done)](AcceptEvents& accept, const std::optional<Problem>& refused) {
+           refused ? done(tl::unexpected(*refused)) : done(std::move(accept.accepted));
+         });
+}
+
+void Ingest::announce(EventDraft draft) {
+  if (directory_.match(draft.event.tenant, draft.event.type)->empty()) return;
+  std::size_t room = options_.deliveries_at_once;
+  std::vector<NewEvent> one;
+  one.push_back(prepare(std::move(draft), room));
+  commit(std::move(one), "outboxd", [](const AcceptEvents& accept, const std::optional<Problem>& refused) {
+    if (!refused) return;
+    log::warn("an operational event was lost",
+              {{"type", accept.events.front().event->type}, {"error", refused->detail}});
+  });
 }
 
 void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {
   // `last` runs `done` when every command of this call has let go of it.
   const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
-  const auto reject = [this, last](std::int64_t row, std::string reason) {
-    commits_.submit(RejectOutboxRow{row, std::move(reason)}, [last](Write&) {});
-  };
   std::vector<NewEvent> events;
-  std::vector<NewEvent> keyed;
+  std::size_t room = options_.deliveries_at_once;
   for (auto& row : rows) {
     const std::int64_t number = row.row;
     auto draft = draft_from_row(std::move(row), options_.limits);
     if (!draft) {
       metrics_.events_rejected(kind_of(draft.error().code).slug, 1);
-      reject(number, describe(draft.error()));
+      reject(number, describe(draft.error()), last);
       continue;
     }
-    const bool has_key = draft->idempotency_key.has_value();
-    auto event = prepare(std::move(*draft));
-    event.outbox_row = number;
-    (has_key ? keyed : events).push_back(std::move(event));
+    events.push_back(prepare(std::move(*draft), room));
+    events.back().outbox_row = number;
   }
-  if (!events.empty()) commit(std::move(events), "sql", [last](auto) {});
-  // A key used before with other content refuses its whole command, so each of these is one of its own.
-  for (auto& event : keyed) {
-    const std::int64_t number = *event.outbox_row;
-    std::vector<NewEvent> one;
-    one.push_back(std::move(event));
-    commit(std::move(one), "sql", [reject, number](const Result<std::vector<AcceptedEvent>>& result) {
-      if (!result && result.error().code == ProblemCode::kIdempotencyConflict)
-        reject(number, describe(result.error()));
-    });
-  }
+  commit_rows(std::move(events), last);
+}
+
+// All in one command: what is refused for now is refused together, and rows stay in their order. A key that
+// was used before with other content refuses the command for the sake of one row; it goes on without that
+// one.
+void Ingest::commit_rows(std::vector<NewEvent> events, const std::shared_ptr<void>& last) {
+  if (events.empty()) return;
+  commit(std::move(events), "sql", [this, last](AcceptEvents& accept, const std::optional<Problem>& refused) {
+    if (!refused) return;
+    const auto index = index_in(*refused, accept.events.size());
+    if (!index) return;
+    const auto bad = accept.events.begin() + static_cast<std::ptrdiff_t>(*index);
+    reject(*bad->outbox_row, describe(*refused), last);
+    accept.events.erase(bad);
+    commit_rows(std::move(accept.events), last);
+  });
+}
+
+void Ingest::reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last) {
+  commits_.submit(RejectOutboxRow{row, std::move(reason)}, [last](Write&) {});
 }
 
 }  // namespace outboxd

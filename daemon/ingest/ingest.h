@@ -1,5 +1,5 @@
 // Accepting events: fan out to the endpoints that match, commit, then hand the fresh deliveries on. What HTTP
-// and SQL producers share. Thread safe.
+// and SQL producers and outboxd's own events share. Thread safe.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/event_parser.h"
+#include "ingest/fan_out.h"
 #include "store/group_commit.h"
 #include "telemetry/metrics.h"
 
@@ -22,12 +23,12 @@ class Ingest {
     EventLimits limits;
     Millis idempotency_window = std::chrono::hours(24);
     Millis first_wait{0};  // before the first attempt, of endpoints without a schedule of their own
+    // Deliveries made in the transaction that accepts events (besides those in order by a key); `fan_out`
+    // makes the others.
+    std::size_t deliveries_at_once = 1000;
   };
-  // Where fresh deliveries go after their commit; called on the writer thread.
-  using OnAccepted = std::function<void(std::vector<DueDelivery>)>;
-
-  Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
-         telemetry::Metrics& metrics, Options options, OnAccepted on_accepted);
+  Ingest(GroupCommit& commits, const EndpointDirectory& directory, FanOut& fan_out, const Clock& clock,
+         UuidGenerator& ids, telemetry::Metrics& metrics, Options options, OnAccepted on_accepted);
 
   const Options& options() const { return options_; }
 
@@ -39,16 +40,27 @@ class Ingest {
   // While the disk is short of space nothing is accepted: 503 over HTTP, and SQL rows wait in the outbox.
   void hold_back(bool disk_is_short) { disk_is_short_ = disk_is_short; }
 
-  // Judges rows of the SQL outbox: each becomes an event, or a rejected row with its reason. `done` runs when
-  // the last is committed.
+  // Judges rows of the SQL outbox: each becomes an event, in the order of the rows, or a rejected row with
+  // its reason. `done` runs when the last is committed, or none could be for now.
   void adopt(std::vector<OutboxRow> rows, std::function<void()> done);
 
+  // Accepts an event of outboxd's own if any endpoint wants it. Nobody waits for it: one that cannot be
+  // stored now is lost, and the log says so.
+  void announce(EventDraft draft);
+
  private:
-  NewEvent prepare(EventDraft draft) const;
-  void commit(std::vector<NewEvent> events, std::string_view source, Done done);
+  // After the commit or the refusal, on the writer thread (or, refused, on the caller's).
+  using Committed = std::function<void(AcceptEvents&, const std::optional<Problem>& refused)>;
+
+  NewEvent prepare(EventDraft draft, std::size_t& room) const;
+  void commit(std::vector<NewEvent> events, std::string_view source, Committed done);
+  void hand_on(const AcceptEvents& accept, std::string_view source);
+  void commit_rows(std::vector<NewEvent> events, const std::shared_ptr<void>& last);
+  void reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last);
 
   GroupCommit& commits_;
   const EndpointDirectory& directory_;
+  FanOut& fan_out_;
   const Clock& clock_;
   UuidGenerator& ids_;
   telemetry::Metrics& metrics_;

@@ -134,6 +134,7 @@ TEST_CASE("a bad field is refused with its pointer") {
       {R"("headers":{"X-A":"1\r\nX-B: 2"})", "/headers"},
       {R"("headers":{"X-A":"1","x-a":"2"})", "/headers"},
       {R"("traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")", "/traceparent"},
+      {R"("tenant":"_ops")", "/tenant"},
       {R"("color":"red")", "/color"},
       {R"("a/b~":1)", "/a~1b~0"},
       {R"("payload":2)", "/payload"},

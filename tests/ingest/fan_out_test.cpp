@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <set>
+
+#include "ingest/ingest_rig.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+std::vector<EndpointSeq> add_endpoints(IngestRig& rig, int count) {
+  std::vector<EndpointSeq> seqs;
+  for (int i = 0; i < count; ++i) seqs.push_back(rig.add_endpoint()->seq);
+  return seqs;
+}
+
+std::vector<EndpointSeq> endpoints_of(const std::vector<DueDelivery>& deliveries) {
+  std::vector<EndpointSeq> seqs;
+  for (const auto& delivery : deliveries) seqs.push_back(delivery.key.endpoint);
+  return seqs;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an event with more endpoints than a transaction takes is accepted with the first and fanned out to the "
+    "rest") {
+  IngestRig rig({.deliveries_at_once = 4, .step = 3});
+  const auto endpoints = add_endpoints(rig, 11);
+  const auto accepted = rig.accept({new_draft()});
+  REQUIRE(accepted);
+  CHECK(accepted->at(0).deliveries == 11);
+  CHECK(endpoints_of(rig.offered(4)) == std::vector(endpoints.begin(), endpoints.begin() + 4));
+  CHECK(rig.reader().status().pending == 4);
+  CHECK(rig.events()[0].deliveries == 11);
+  rig.fan_out().start();
+  const auto offered = rig.offered(11);
+  CHECK(endpoints_of(offered) == endpoints);
+  for (const auto& delivery : offered) {
+    CHECK(delivery.due_at == kNow + Millis(7));
+    CHECK(delivery.created_at == kNow);
+    CHECK(delivery.event->payload == "{}");
+  }
+  CHECK(rig.reader().status().pending == 11);
+  CHECK(rig.events()[0].deliveries == 11);
+  CHECK(rig.reader().unfinished_fan_outs(0, 1).empty());
+}
+
+TEST_CASE(
+    "the bound is that of a request: later events of a batch go to nobody at first, and to all in the end") {
+  IngestRig rig({.deliveries_at_once = 5, .step = 4});
+  add_endpoints(rig, 3);
+  const auto accepted = rig.accept({new_draft(), new_draft(), new_draft(), new_draft()});
+  for (const auto& event : *accepted) CHECK(event.deliveries == 3);
+  CHECK(rig.reader().status().pending == 5);
+  rig.fan_out().start();
+  std::set<DeliveryKey> keys;
+  for (const auto& delivery : rig.offered(12)) keys.insert(delivery.key);
+  CHECK(keys.size() == 12);
+  CHECK(rig.reader().status().pending == 12);
+}
+
+TEST_CASE(
+    "a fan-out goes on after a restart where it was, and serves no endpoint that is newer than the event") {
+  IngestRig rig({.deliveries_at_once = 2});
+  const auto endpoints = add_endpoints(rig, 6);
+  rig.accept({new_draft()});
+  add_endpoints(rig, 2);
+  rig.restart();
+  const EndpointSeq gone = endpoints[4];
+  std::promise<void> removed;
+  rig.directory().remove(rig.directory().find(gone)->id, kNow, [&](const auto&) { removed.set_value(); });
+  removed.get_future().wait();
+  rig.fan_out().start();
+  CHECK(endpoints_of(rig.offered(5)) ==
+        std::vector{endpoints[0], endpoints[1], endpoints[2], endpoints[3], endpoints[5]});
+  rig.restart();
+  CHECK(rig.reader().unfinished_fan_outs(0, 1).empty());
+  CHECK(rig.reader().status().pending == 5);
+  CHECK(rig.events()[0].deliveries == 5);
+}
+
+TEST_CASE(
+    "fan-outs beyond what is remembered are read again from the store, and all go in the order accepted") {
+  IngestRig rig({.deliveries_at_once = 1, .step = 2, .remembered = 2});
+  const auto endpoints = add_endpoints(rig, 4);
+  for (int i = 0; i < 5; ++i) rig.accept({new_draft()});
+  rig.restart();
+  rig.fan_out().start();
+  for (int i = 0; i < 10; ++i) rig.accept({new_draft()});
+  const auto offered = rig.offered(15 * 4);
+  std::set<DeliveryKey> keys;
+  std::vector<EventSeq> fanned_out;
+  for (const auto& delivery : offered) {
+    keys.insert(delivery.key);
+    if (delivery.key.endpoint != endpoints[0]) fanned_out.push_back(delivery.key.event);
+  }
+  CHECK(keys.size() == 15 * 4);
+  CHECK(std::is_sorted(fanned_out.begin(), fanned_out.end()));
+  rig.restart();
+  CHECK(rig.reader().unfinished_fan_outs(0, 1).empty());
+}
+
+TEST_CASE("an event is in order at once wherever it is, however many endpoints it has") {
+  IngestRig rig({.deliveries_at_once = 2});
+  add_endpoints(rig, 4);
+  Endpoint by_key = new_endpoint(), by_endpoint = new_endpoint();
+  by_key.ordering = Ordering::kKey;
+  by_endpoint.ordering = Ordering::kEndpoint;
+  const EndpointSeq key = rig.add_endpoint(by_key)->seq, all = rig.add_endpoint(by_endpoint)->seq;
+  EventDraft draft = new_draft();
+  rig.accept({draft});
+  CHECK(endpoints_of(rig.offered(3)) == std::vector<EndpointSeq>{1, 2, all});
+  draft.event.ordering_key = "k";
+  rig.accept({draft});
+  const auto offered = rig.offered(6);
+  CHECK(endpoints_of(offered) ==
+        std::vector<EndpointSeq>{1, 2, all, 1, 2, key});  // behind the first at `all`
+  CHECK(offered[2].order_key == "");
+  CHECK_FALSE(offered[3].order_key);
+  CHECK(offered[5].order_key == "k");
+  rig.fan_out().start();
+  rig.offered(6 + 3 + 2);  // the first event was in no order by key
+  CHECK(rig.reader().status().pending == 12);
+}
+
+TEST_CASE("an ordering that an endpoint got after the acceptance does not hold for the rest of the fan-out") {
+  IngestRig rig({.deliveries_at_once = 1});
+  add_endpoints(rig, 2);
+  EventDraft draft = new_draft();
+  draft.event.ordering_key = "k";
+  rig.accept({draft});
+  Endpoint changed = *rig.directory().find(2);
+  changed.ordering = Ordering::kKey;
+  std::promise<void> done;
+  rig.directory().update(changed, changed.updated_at, [&](const auto&) { done.set_value(); });
+  done.get_future().wait();
+  rig.accept({draft});
+  CHECK(rig.offered(3)[2].order_key == "k");
+  rig.fan_out().start();
+  CHECK_FALSE(rig.offered(4)[3].order_key);
+  CHECK(rig.reader().due(2, kNow + kDay, 10, 1000).deliveries.size() == 2);
+}
+
+TEST_CASE("a fan-out can be stopped before it has anything to do, and while it has") {
+  IngestRig rig({.deliveries_at_once = 1, .step = 1});
+  rig.fan_out().start();
+  rig.fan_out().stop();
+  rig.restart();
+  add_endpoints(rig, 50);
+  rig.fan_out().start();
+  rig.accept({new_draft()});
+  rig.offered(3);
+  rig.restart();
+  rig.fan_out().start();
+  rig.offered(50);
+  CHECK(rig.reader().status().pending == 50);
+}
