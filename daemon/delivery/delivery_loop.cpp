@@ -30,18 +30,18 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
 
 DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
                            telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
-                           Options options, Disable disable)
+                           Options options, const DeliveryHooks& hooks)
     : commits_(commits),
       clock_(clock),
       ids_(ids),
       metrics_(metrics),
       options_(std::move(options)),
-      disable_(std::move(disable)),
+      hooks_(hooks),
       scheduler_(options_.scheduler),
       sender_(loop_, std::move(policy), options_.sender),
       backlog_(store.new_reader(), clock, [this](EndpointSeq endpoint, DueWindow found) {
         loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
-          scheduler_.fetched(endpoint, std::move(*found), clock_.wall());
+          scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
         });
       }) {}
 
@@ -70,7 +70,7 @@ void DeliveryLoop::put_endpoint(const EndpointPtr& endpoint) {
     return;
   }
   targets_[endpoint->seq] = std::make_shared<const Target>(std::move(*target));
-  scheduler_.put_endpoint(endpoint);
+  scheduler_.put_endpoint(endpoint, moment_of(clock_));
 }
 
 void DeliveryLoop::endpoint_changed(EndpointSeq seq, EndpointPtr endpoint) {
@@ -83,13 +83,13 @@ void DeliveryLoop::endpoint_changed(EndpointSeq seq, EndpointPtr endpoint) {
 
 void DeliveryLoop::offer(std::vector<DueDelivery> fresh) {
   loop_.post([this, fresh = std::make_shared<std::vector<DueDelivery>>(std::move(fresh))] {
-    const Time now = clock_.wall();
+    const Moment now = moment_of(clock_);
     for (auto& delivery : *fresh) scheduler_.offer(std::move(delivery), now);
   });
 }
 
 void DeliveryLoop::wake(EndpointSeq endpoint, Time due) {
-  loop_.post([this, endpoint, due] { scheduler_.wake(endpoint, due); });
+  loop_.post([this, endpoint, due] { scheduler_.wake(endpoint, due, moment_of(clock_)); });
 }
 
 void DeliveryLoop::withdraw(DeliveryKey key) {
@@ -100,73 +100,85 @@ void DeliveryLoop::set_policy(std::shared_ptr<const AddressPolicy> policy) {
   loop_.post([this, policy = std::move(policy)] { sender_.set_policy(policy); });
 }
 
+void DeliveryLoop::look_again() {
+  loop_.post([this] { scheduler_.look_again(); });
+}
+
 void DeliveryLoop::pump() {
-  Decisions decisions = scheduler_.next(clock_.wall());
-  for (auto& outcome : decisions.record) record(std::move(outcome));
-  for (auto& next : decisions.send) send(std::move(next));
+  const Moment now = moment_of(clock_);
+  Decisions decisions = scheduler_.next(now);
+  for (auto& expired : decisions.expired) {
+    record(expired.endpoint, expired.delivery, std::move(expired.record), "");
+  }
+  for (auto& next : decisions.send) send(std::move(next), now);
+  if (!decisions.send.empty()) sender_.flush();
   backlog_.ask(std::move(decisions.fetch));
-  set_timer(decisions.wake_at);
+  set_timer(decisions.wake_at, now.mono);
   if (stopping_) finish_if_idle();
 }
 
-void DeliveryLoop::set_timer(std::optional<Time> when) {
-  if (timer_ && when == timer_for_) return;
-  if (timer_) loop_.cancel(*timer_);
-  timer_.reset();
-  timer_for_ = when;
+// A timer that runs too early costs one round and sets itself anew; so only an earlier one replaces it.
+void DeliveryLoop::set_timer(std::optional<MonotonicTime> when, MonotonicTime now) {
   if (!when) return;
-  const Millis wait = std::clamp(*when - clock_.wall(), Millis(0), kLongestTimer);
-  timer_ = loop_.call_at(std::chrono::steady_clock::now() + wait, [this] { timer_.reset(); });
+  const MonotonicTime at = std::clamp(*when, now, now + kLongestTimer);
+  if (timer_ && timer_for_ <= at) return;
+  if (timer_) loop_.cancel(*timer_);
+  timer_for_ = at;
+  timer_ = loop_.call_at(at, [this] { timer_.reset(); });
 }
 
 std::string DeliveryLoop::new_span_id() {
   return ids_.next().hex().substr(16);
 }
 
-void DeliveryLoop::send(Decisions::Send next) {
+void DeliveryLoop::send(Decisions::Send next, Moment now) {
   const auto target = targets_.at(next.delivery.key.endpoint);
-  const Time now = clock_.wall();
   SendRequest request =
-      build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now,
+      build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
                     next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
-  sender_.send(std::move(request), [this, next = std::move(next), now](SendResult result) {
-    ended(next, now, std::move(result));
+  sender_.send(std::move(request), [this, next = std::move(next), at = now.wall](SendResult result) {
+    ended(next, at, std::move(result));
   });
 }
 
 void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResult result) {
   const DueDelivery& delivery = sent.delivery;
   if (result.aborted) return scheduler_.abandoned(delivery.key);
-  const Time now = clock_.wall();
-  const std::string endpoint = sent.endpoint->id.to_string();
-  metrics_.attempt(endpoint, result.outcome, result.timings.total);
-  if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now - delivery.event->created_at);
+  const Moment now = moment_of(clock_);
+  metrics_.attempt(sent.endpoint->id.to_string(), result.outcome, result.timings.total);
+  if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now.wall - delivery.event->created_at);
 
-  const AttemptReport report{result.outcome, result.status, result.retry_after, result.error};
-  auto verdict = scheduler_.attempt_ended(delivery.key, report, now);
-  if (verdict.record.state == DeliveryState::kDead) {
-    log::warn("dead letter", {{"delivery", delivery_id(delivery.key, delivery.created_at).to_string()},
-                              {"endpoint", endpoint},
-                              {"reason", to_string(*verdict.record.reason)},
-                              {"error", result.error}});
+  const AttemptReport report{result.outcome, result.status, result.retry_after, result.error,
+                             result.timings.total};
+  auto ended = scheduler_.attempt_ended(delivery.key, report, now);
+  if (ended.failing_since) {
+    commits_.submit(SetFailingSince{delivery.key.endpoint, *ended.failing_since}, [](Write&) {});
   }
-  if (verdict.disable_endpoint) disable_(sent.endpoint->id);
+  if (ended.disable) hooks_.disable(sent.endpoint, *ended.disable);
+  if (ended.recovered) hooks_.recovered(sent.endpoint, *ended.recovered);
+  const std::string error = result.error;
   if (const auto target = targets_.find(delivery.key.endpoint); target != targets_.end()) {
-    verdict.record.attempt = make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at,
-                                          *target->second, std::move(result));
+    ended.record.attempt = make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at,
+                                        *target->second, std::move(result));
   }
-  record(std::move(verdict.record));
+  record(sent.endpoint, delivery, std::move(ended.record), error);
 }
 
-void DeliveryLoop::record(RecordOutcome outcome) {
-  const DeliveryKey key = outcome.key;
-  if (outcome.state != DeliveryState::kPending) {
-    if (const auto it = targets_.find(key.endpoint); it != targets_.end()) {
-      metrics_.delivery_finished(it->second->endpoint->id.to_string(), to_string(outcome.state));
-    }
+void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome,
+                          const std::string& error) {
+  if (outcome.state != DeliveryState::kPending)
+    metrics_.delivery_finished(endpoint->id.to_string(), to_string(outcome.state));
+  if (outcome.state == DeliveryState::kDead) {
+    log::warn("dead letter", {{"delivery", delivery_id(delivery.key, delivery.created_at).to_string()},
+                              {"endpoint", endpoint->id.to_string()},
+                              {"reason", to_string(*outcome.reason)},
+                              {"error", error}});
+    hooks_.dead(endpoint, delivery, outcome);
   }
-  commits_.submit(std::move(outcome),
-                  [this, key](Write&) { loop_.post([this, key] { scheduler_.recorded(key); }); });
+  commits_.submit(std::move(outcome), [this](Write& write) {
+    const auto& done = std::get<RecordOutcome>(write.command);
+    loop_.post([this, key = done.key, next = done.next_in_order] { scheduler_.recorded(key, next); });
+  });
 }
 
 void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event,
@@ -189,14 +201,10 @@ void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> 
   });
 }
 
-std::optional<DeliveryStatus> DeliveryLoop::status(Millis patience) {
-  const auto answer = std::make_shared<std::promise<DeliveryStatus>>();
-  auto future = answer->get_future();
-  loop_.post([this, answer] {
-    answer->set_value({clock_.wall(), scheduler_.in_flight(), scheduler_.lanes()});
+void DeliveryLoop::ask_status(std::function<void(DeliveryStatus)> answer) {
+  loop_.post([this, answer = std::move(answer)] {
+    answer({clock_.wall(), scheduler_.in_flight(), scheduler_.lanes()});
   });
-  if (future.wait_for(patience) != std::future_status::ready) return std::nullopt;
-  return future.get();
 }
 
 void DeliveryLoop::finish_if_idle() {
@@ -205,13 +213,12 @@ void DeliveryLoop::finish_if_idle() {
   idle_.set_value();
 }
 
-void DeliveryLoop::stop(Millis limit) {
+void DeliveryLoop::begin_stop(Millis limit) {
   loop_.post([this, limit] {
     stopping_ = true;
     scheduler_.drain();
     loop_.call_at(std::chrono::steady_clock::now() + limit, [this] { sender_.abort_all(); });
   });
-  idle_.get_future().wait();
 }
 
 }  // namespace outboxd

@@ -33,6 +33,14 @@ struct DeliveryStatus {
   std::vector<LaneStatus> lanes;  // those that fail or hold something, in no order
 };
 
+// What the rest of the daemon has to do about endpoints and dead letters. Called on a loop's thread.
+struct DeliveryHooks {
+  std::function<void(const EndpointPtr&, const std::string& reason)> disable;
+  std::function<void(const EndpointPtr&, Time failing_since)> recovered;
+  // Before the outcome is committed: who announces it commits the announcement no later.
+  std::function<void(const EndpointPtr&, const DueDelivery&, const RecordOutcome&)> dead;
+};
+
 class DeliveryLoop {
  public:
   struct Options {
@@ -40,12 +48,9 @@ class DeliveryLoop {
     RequestDefaults request;
     HttpSender::Options sender;
   };
-  // Asked for when an endpoint answered 410: called on the loop's thread.
-  using Disable = std::function<void(const EndpointId&)>;
-
   DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
                telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
-               Disable disable);
+               const DeliveryHooks& hooks);
   ~DeliveryLoop();
   DeliveryLoop(const DeliveryLoop&) = delete;
 
@@ -60,20 +65,24 @@ class DeliveryLoop {
   // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is
   // stored. `done` runs on the loop.
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
-  std::optional<DeliveryStatus> status(Millis patience);  // nullopt: the loop did not answer in time
+  void look_again();                                            // due times on disk have changed
+  void ask_status(std::function<void(DeliveryStatus)> answer);  // called on the loop
   Millis since_progress() const { return loop_.since_progress(); }
 
   // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the
-  // next start). On return every outcome has been submitted to the group commit. Blocks; called once.
-  void stop(Millis limit);
+  // next start).
+  void begin_stop(Millis limit);
+  // Until then; every outcome has been submitted to the group commit. Blocks; called once.
+  void wait_stopped() { idle_.get_future().wait(); }
 
  private:
   void pump();
-  void send(Decisions::Send next);
+  void send(Decisions::Send next, Moment now);
   void ended(const Decisions::Send& sent, Time started_at, SendResult result);
-  void record(RecordOutcome outcome);
+  void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome,
+              const std::string& error);
   void put_endpoint(const EndpointPtr& endpoint);
-  void set_timer(std::optional<Time> when);
+  void set_timer(std::optional<MonotonicTime> when, MonotonicTime now);
   void finish_if_idle();
   std::string new_span_id();
 
@@ -82,14 +91,14 @@ class DeliveryLoop {
   UuidGenerator& ids_;
   telemetry::Metrics& metrics_;
   Options options_;
-  Disable disable_;
+  const DeliveryHooks& hooks_;
   EventLoop loop_;
   Scheduler scheduler_;
   HttpSender sender_;
   BacklogReader backlog_;
   std::unordered_map<EndpointSeq, std::shared_ptr<const Target>> targets_;
   std::optional<EventLoop::TimerId> timer_;
-  std::optional<Time> timer_for_;
+  MonotonicTime timer_for_{};
   std::promise<void> idle_;
   bool stopping_ = false;
   bool finished_ = false;

@@ -2,14 +2,14 @@
 // when the next one on disk is; the rest of the backlog stays there.
 //
 //   disk_due   the earliest moment at which something may be due on disk that is not in memory. In the future
-//   (or never): the
-//              lane is caught up, and a fresh delivery may go straight into the window. Reached: fetch.
+//              (or never): the lane is caught up, and a fresh delivery may go straight into the window.
+//              Reached: fetch.
 //   held       every delivery of this lane in memory: in the window, being sent, or being recorded. What a
-//   fetch brings is compared
-//              with it, for on disk all of them are still pending.
+//              fetch brings is compared with it, for on disk all of them are still pending.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -18,6 +18,9 @@
 #include <vector>
 
 #include "common/endpoint.h"
+#include "delivery/endpoint_health.h"
+#include "delivery/rate_limit.h"
+#include "delivery/ready_queue.h"
 #include "store/store.h"
 
 namespace outboxd {
@@ -25,11 +28,14 @@ namespace outboxd {
 inline constexpr Time kNever = Time::max();
 inline constexpr Time kAtOnce = Time::min();
 
-enum class Stage { kWaiting, kSending, kRecording };
+enum class Stage : unsigned char { kWaiting, kSending, kRecording };
 
 struct Held {
   DueDelivery delivery;
   Stage stage = Stage::kWaiting;
+  bool probe = false;    // with kSending
+  bool overdue = false;  // with kSending: for longer than a good answer takes
+  MonotonicTime sent_at{};
   Time due_again = kNever;  // with kRecording: when it is due again once that is committed
 };
 
@@ -46,31 +52,45 @@ struct WindowOrder {
 };
 
 struct Lane {
+  // A read of the backlog that is under way, and what happens meanwhile.
+  struct Fetch {
+    Time missed_due = kNever;               // due on disk, and the read may not have seen it
+    std::vector<DueDelivery> arrivals;      // fresh ones, admitted if it finds nothing else left
+    std::unordered_set<EventSeq> released;  // left `held` after it may have read them
+  };
+  // What is delivered in order: the keys that have a delivery being sent or recorded, and those that wait for
+  // it.
+  struct Order {
+    std::unordered_map<std::string, std::set<EventSeq>> waiting_for;
+  };
+
   EndpointPtr endpoint;
   bool removed = false;
   bool active = true;
 
   std::unordered_map<EventSeq, Held> held;
-  std::set<WindowOrder> window;  // those of `held` that wait
+  std::set<WindowOrder> window;  // those of `held` that wait, but for those in `order`
+  std::unique_ptr<Order> order;  // when there ever was a delivery with an order key
+  std::unique_ptr<Fetch> fetch;  // while one is under way
   int sending = 0;
+  int overdue = 0;  // of those
+  unsigned turns = 0;
 
   Time disk_due = kAtOnce;
-  bool fetching = false;
-  Time missed_due = kNever;  // while fetching: due on disk, and the fetch may not have seen it
-  std::vector<DueDelivery>
-      arrivals;  // while fetching: fresh ones, admitted if the fetch finds nothing else left
-  std::unordered_set<EventSeq> released;  // while fetching: left `held` after the fetch may have read them
-
-  Time hold_until = kAtOnce;  // the endpoint asked us to slow down
-  int slowdowns = 0;          // such answers in a row
-  double allowance = 5;       // how many requests at a time it has earned, see Scheduler::learn
-  int failures = 0;           // attempts failed in a row
+  EndpointHealth health;
+  std::optional<RateBucket> rate;
   std::string last_error;
 
-  bool dirty = false;  // to be considered at the next next()
-  bool queued_to_send = false;
-  bool queued_to_fetch = false;
-  std::optional<Time> wake_at;  // its entry in the scheduler's wake-ups
+  Standing standing = Standing::kUnproven;  // as counted: see Scheduler::classify
+  bool dirty = false;                       // to be considered at the next next()
+  ReadyQueue::Place to_send, to_fetch;
+  std::optional<Time> wake_wall;  // its entries in the scheduler's wake-ups
+  std::optional<MonotonicTime> wake_mono;
+
+  // Nothing is sent before.
+  MonotonicTime opens_at() const {
+    return rate ? std::max(health.paused_until(), rate->ready_at()) : health.paused_until();
+  }
 };
 
 }  // namespace outboxd

@@ -21,10 +21,6 @@ bool slows_lane(int status) {
   return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
-Millis slowdown(int slowdowns) {
-  return std::min(kFirstSlowdown * (1 << std::clamp(slowdowns, 0, 10)), kLongestSlowdown);
-}
-
 // IMF-fixdate, RFC 850 and asctime, as RFC 9110 5.6.7 asks of recipients.
 std::optional<Time> parse_http_date(std::string_view value) {
   constexpr std::array kForms = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
@@ -58,8 +54,7 @@ std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   return std::clamp(*date - now, Millis(0), kLongestRetryAfter);
 }
 
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter,
-              int slowdowns) {
+Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter) {
   Verdict verdict;
   const auto dead = [&verdict](DeadReason reason) {
     verdict.state = DeliveryState::kDead;
@@ -71,7 +66,7 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
   }
   if (facts.status == 410) {
     dead(DeadReason::kGone);
-    verdict.disable_endpoint = true;
+    verdict.gone = true;
     return verdict;
   }
   if (facts.outcome == Outcome::kBlocked) {
@@ -79,18 +74,19 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     return verdict;
   }
 
-  Time earliest = now;
-  if (slows_lane(facts.status)) {
-    const auto asked = facts.retry_after ? parse_retry_after(*facts.retry_after, now) : std::nullopt;
-    verdict.hold_lane = now + asked.value_or(slowdown(slowdowns));
-    if (asked) earliest = *verdict.hold_lane;
+  verdict.slow_down = slows_lane(facts.status);
+  if (verdict.slow_down && facts.retry_after)
+    verdict.asked_pause = parse_retry_after(*facts.retry_after, now);
+  if (facts.skip_on_failure) {
+    dead(DeadReason::kSkipped);
+    return verdict;
   }
   if (facts.attempts_made >= static_cast<int>(schedule.size())) {
     dead(DeadReason::kExhausted);
     return verdict;
   }
   const double wait = static_cast<double>(schedule[facts.attempts_made].count()) * (1 + kJitter * jitter);
-  verdict.due_at = std::max(earliest, now + Millis(std::llround(wait)));
+  verdict.due_at = now + std::max(verdict.asked_pause.value_or(Millis(0)), Millis(std::llround(wait)));
   if (facts.expires_at && verdict.due_at >= *facts.expires_at) dead(DeadReason::kExpired);
   return verdict;
 }

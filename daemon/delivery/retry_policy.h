@@ -1,14 +1,14 @@
 // What an attempt's outcome means for its delivery, and for the endpoint's other deliveries. Pure: this is
 // the one place where a retry is decided.
 //
-//   2xx                       delivered
-//   410                       dead (gone), and the endpoint is disabled
-//   refused by address policy dead (blocked)
-//   anything else             pending again after the schedule's next wait (±10 %), or dead (exhausted) at
-//   its end,
-//                             or dead (expired) when that would be too late
-//   429, 502, 503, 504        besides, the whole lane slows down: for Retry-After if given, else for a while
-//   that doubles
+//   2xx                        delivered
+//   410                        dead (gone), and the endpoint is disabled
+//   refused by address policy  dead (blocked)
+//   anything else              pending again after the schedule's next wait (±10 %), or dead: (exhausted) at its
+//                              end, (expired) when that would be too late, (skipped) at once where those behind
+//                              it in order shall not wait
+//   429, 502, 503, 504         besides, the whole lane pauses: for Retry-After if given, else as EndpointHealth
+//                              has it
 #pragma once
 
 #include <optional>
@@ -27,8 +27,6 @@ namespace outboxd {
 std::vector<Millis> default_retry_schedule();
 
 inline constexpr Millis kLongestRetryAfter = std::chrono::hours(24);
-inline constexpr Millis kFirstSlowdown = std::chrono::seconds(1);
-inline constexpr Millis kLongestSlowdown = std::chrono::minutes(1);
 
 struct AttemptFacts {
   Outcome outcome = Outcome::kConnect;
@@ -36,20 +34,20 @@ struct AttemptFacts {
   std::optional<std::string> retry_after;  // the header's value as it came
   int attempts_made = 1;                   // this one included, since creation or replay
   std::optional<Time> expires_at;
+  bool skip_on_failure = false;
 };
 
 struct Verdict {
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  Time due_at{};                  // with kPending
-  std::optional<Time> hold_lane;  // send nothing to this endpoint before
-  bool disable_endpoint = false;
+  Time due_at{};                      // with kPending
+  bool slow_down = false;             // the endpoint asks for fewer requests
+  std::optional<Millis> asked_pause;  // and for none at all for so long
+  bool gone = false;                  // it asks for none ever
 };
 
-// `jitter` in [-1, 1] is scaled to ±10 %; `slowdowns` counts the lane's slow-down answers in a row before
-// this one.
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter,
-              int slowdowns);
+// `jitter` in [-1, 1] is scaled to ±10 %.
+Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter);
 
 // Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most
 // kLongestRetryAfter.

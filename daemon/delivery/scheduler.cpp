@@ -6,6 +6,16 @@
 namespace outboxd {
 namespace {
 
+constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
+constexpr int kSmallestWindow = 4;
+constexpr Millis kLongestIdleInMemory{500};
+
+// The part of `all` that those of a standing and below it may use together.
+template <class T>
+T share_of(T all, Standing standing) {
+  return std::max<T>(1, all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(standing)]) + all % 4);
+}
+
 WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
 }
@@ -19,38 +29,73 @@ Lane* Scheduler::find(EndpointSeq endpoint) {
   return it == lanes_.end() ? nullptr : it->second.get();
 }
 
-int Scheduler::limit_of(const Lane& lane) const {
-  const int configured = lane.endpoint->max_in_flight.value_or(options_.max_in_flight_per_endpoint);
-  return std::min(configured, static_cast<int>(lane.allowance));
+int Scheduler::most(const Lane& lane) const {
+  return lane.endpoint->max_in_flight.value_or(options_.max_in_flight_per_endpoint);
 }
 
-bool Scheduler::may_send(const Lane& lane, Time now) const {
-  return lane.active && !draining_ && !lane.window.empty() && now >= lane.hold_until &&
-         lane.sending < limit_of(lane);
+int Scheduler::window_of(const Lane& lane) const {
+  if (lane.rate) return std::min(options_.window, std::max(kSmallestWindow, 2 * lane.rate->burst()));
+  if (lane.standing == Standing::kPrompt) return options_.window;
+  const int limit = lane.health.is_open() ? 1 : lane.health.limit(most(lane));
+  return std::min(options_.window, std::max(kSmallestWindow, 2 * limit));
 }
 
-bool Scheduler::has_room() const {
-  return held_ < options_.max_held && held_bytes_ < options_.max_held_bytes;
+const std::vector<Millis>& Scheduler::schedule_of(const Lane& lane) const {
+  return lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
 }
 
-void Scheduler::touch(Lane& lane) {
-  if (lane.dirty) return;
-  lane.dirty = true;
-  dirty_.push_back(lane.endpoint->seq);
+bool Scheduler::may_send(const Lane& lane, Moment now) const {
+  return lane.active && !draining_ && !lane.window.empty() && now.mono >= lane.opens_at() &&
+         lane.health.may_start(lane.sending, most(lane), now.mono);
 }
 
-void Scheduler::put_endpoint(const EndpointPtr& endpoint) {
+bool Scheduler::has_room(Standing standing) const {
+  return held_ < share_of(options_.max_held, standing) &&
+         held_bytes_ < share_of(options_.max_held_bytes, standing);
+}
+
+std::optional<Standing> Scheduler::worst_with_room() const {
+  for (const Standing standing : {Standing::kFailing, Standing::kUnproven, Standing::kPrompt}) {
+    if (has_room(standing)) return standing;
+  }
+  return std::nullopt;
+}
+
+// Its own share must not be used up, nor that of any standing above it.
+std::optional<Standing> Scheduler::worst_with_slots() const {
+  std::optional<Standing> worst;
+  int sending = sending_;
+  for (const Standing standing : {Standing::kPrompt, Standing::kUnproven, Standing::kFailing}) {
+    if (sending >= share_of(options_.max_in_flight, standing)) break;
+    worst = standing;
+    sending -= sending_of_[static_cast<std::size_t>(standing)];
+  }
+  return worst;
+}
+
+// ---- endpoints
+
+void Scheduler::put_endpoint(const EndpointPtr& endpoint, Moment now) {
   auto& slot = lanes_[endpoint->seq];
-  if (!slot) slot = std::make_unique<Lane>();
+  const bool is_new = !slot;
+  if (is_new) slot = std::make_unique<Lane>();
   Lane& lane = *slot;
   lane.endpoint = endpoint;
+  if (is_new && endpoint->failing_since) lane.health = EndpointHealth(*endpoint->failing_since, now);
   const bool active = endpoint->state == EndpointState::kActive;
   if (active != lane.active) {
     lane.active = active;
-    // Back in service: what made it slow may be over, and disk knows what has gathered.
-    lane.hold_until = kAtOnce;
-    lane.slowdowns = 0;
-    if (!active) drop_window(lane);
+    // Back in service: what made it fail may be over, and disk knows what has gathered.
+    if (active) lane.health = EndpointHealth();
+    if (!active) drop_waiting(lane);
+  } else if (!is_new) {
+    lane.health.try_now(now.mono);
+  }
+  classify(lane);
+  if (!endpoint->rate_limit) {
+    lane.rate.reset();
+  } else if (!lane.rate || lane.rate->limit() != *endpoint->rate_limit) {
+    lane.rate.emplace(*endpoint->rate_limit);
   }
   touch(lane);
 }
@@ -60,30 +105,53 @@ void Scheduler::remove_endpoint(EndpointSeq endpoint) {
   if (lane == nullptr) return;
   lane->removed = true;
   lane->active = false;
-  drop_window(*lane);
+  drop_waiting(*lane);
   touch(*lane);
 }
 
-void Scheduler::drop_window(Lane& lane) {
-  for (const WindowOrder& entry : lane.window) {
-    const auto it = lane.held.find(entry.event);
-    held_bytes_ -= it->second.delivery.event->payload.size();
-    --held_;
-    lane.held.erase(it);
-  }
-  lane.window.clear();
-  lane.arrivals.clear();
-  lane.disk_due = kAtOnce;
-  lane.missed_due = kAtOnce;
+// A lane's requests under way count among those of its standing as it is now.
+void Scheduler::classify(Lane& lane) {
+  Standing standing = lane.health.standing();
+  if (standing == Standing::kPrompt && lane.overdue > 0) standing = Standing::kUnproven;
+  if (standing == lane.standing) return;
+  count(lane.standing) -= lane.sending;
+  lane.standing = standing;
+  count(lane.standing) += lane.sending;
+  const EndpointSeq seq = lane.endpoint->seq;
+  if (lane.to_send) to_send_.push(seq, lane.to_send, standing);
+  if (lane.to_fetch) to_fetch_.push(seq, lane.to_fetch, standing);
 }
 
-bool Scheduler::hold(Lane& lane, DueDelivery delivery, Time now) {
+// A lane whose requests hang is no longer prompt long before they time out.
+void Scheduler::find_overdue(MonotonicTime now) {
+  while (!sent_.empty() && sent_.front().at + kSlow <= now) {
+    const Sent sent = sent_.front();
+    sent_.pop_front();
+    Lane* lane = find(sent.key.endpoint);
+    if (lane == nullptr) continue;
+    const auto it = lane->held.find(sent.key.event);
+    if (it == lane->held.end() || it->second.stage != Stage::kSending || it->second.sent_at != sent.at)
+      continue;
+    it->second.overdue = true;
+    ++lane->overdue;
+    classify(*lane);
+  }
+}
+
+// ---- memory
+
+bool Scheduler::is_known(const Lane& lane, EventSeq event) const {
+  return lane.held.contains(event) || (lane.fetch && lane.fetch->released.contains(event));
+}
+
+bool Scheduler::fits(const Lane& lane) const {
+  return has_room(lane.standing) && static_cast<int>(lane.window.size()) < window_of(lane);
+}
+
+bool Scheduler::admit(Lane& lane, DueDelivery delivery, Time now) {
   const EventSeq event = delivery.key.event;
-  if (lane.held.contains(event) || lane.released.contains(event)) return true;
-  if (!lane.active || delivery.due_at > now || static_cast<int>(lane.window.size()) >= options_.window)
-    return false;
-  if (!has_room() && !lane.held.empty())
-    return false;  // a lane with nothing in memory may always take one: it must not starve
+  if (is_known(lane, event)) return true;
+  if (!lane.active || delivery.due_at > now) return false;
   ++held_;
   held_bytes_ += delivery.event->payload.size();
   lane.window.insert(order_of(delivery));
@@ -91,231 +159,340 @@ bool Scheduler::hold(Lane& lane, DueDelivery delivery, Time now) {
   return true;
 }
 
-void Scheduler::release(Lane& lane, EventSeq event) {
+void Scheduler::forget(Lane& lane, EventSeq event) {
   const auto it = lane.held.find(event);
   assert(it != lane.held.end());
-  const Time due_again = it->second.due_again;
   held_bytes_ -= it->second.delivery.event->payload.size();
   --held_;
   lane.held.erase(it);
-  if (lane.fetching) lane.released.insert(event);
+}
+
+void Scheduler::release(Lane& lane, EventSeq event) {
+  const Held& held = lane.held.at(event);
+  const Time due_again = held.due_again;
+  if (lane.order && held.delivery.order_key) {
+    // Its turn is over: what waited for it goes back into the window.
+    if (const auto busy = lane.order->waiting_for.extract(*held.delivery.order_key)) {
+      for (const EventSeq waiting : busy.mapped())
+        lane.window.insert(order_of(lane.held.at(waiting).delivery));
+    }
+  }
+  forget(lane, event);
+  if (lane.fetch) lane.fetch->released.insert(event);
   if (due_again != kNever) leave_on_disk(lane, due_again);
   touch(lane);
 }
 
+void Scheduler::take_from_window(Lane& lane, const Held& held) {
+  lane.window.erase(order_of(held.delivery));
+  if (!lane.order || !held.delivery.order_key) return;
+  const auto busy = lane.order->waiting_for.find(*held.delivery.order_key);
+  if (busy != lane.order->waiting_for.end()) busy->second.erase(held.delivery.key.event);
+}
+
+void Scheduler::drop_waiting(Lane& lane) {
+  std::vector<EventSeq> waiting;
+  for (const auto& [event, held] : lane.held) {
+    if (held.stage == Stage::kWaiting) waiting.push_back(event);
+  }
+  for (const EventSeq event : waiting) {
+    take_from_window(lane, lane.held.at(event));
+    forget(lane, event);
+  }
+  if (lane.fetch) lane.fetch->arrivals.clear();
+  leave_on_disk(lane, kAtOnce);
+}
+
 void Scheduler::leave_on_disk(Lane& lane, Time due) {
-  Time& known = lane.fetching ? lane.missed_due : lane.disk_due;
+  Time& known = lane.fetch ? lane.fetch->missed_due : lane.disk_due;
   known = std::min(known, due);
 }
 
-void Scheduler::offer(DueDelivery delivery, Time now) {
+void Scheduler::offer(DueDelivery delivery, Moment now) {
   Lane* lane = find(delivery.key.endpoint);
   if (lane == nullptr) return;  // removed meanwhile: the store discards what is left of it
   touch(*lane);
   const Time due = delivery.due_at;
-  if (lane->fetching && due <= now && lane->arrivals.size() < static_cast<std::size_t>(options_.window) &&
-      has_room()) {
-    lane->arrivals.push_back(std::move(delivery));
+  if (lane->fetch && fits(*lane) && due <= now.wall &&
+      static_cast<int>(lane->fetch->arrivals.size()) < window_of(*lane)) {
+    lane->fetch->arrivals.push_back(std::move(delivery));
     return;
   }
   // Only a lane that has caught up takes it directly: else it would overtake what waits on disk.
-  const bool caught_up = !lane->fetching && lane->disk_due > now;
-  if (!caught_up || !hold(*lane, std::move(delivery), now)) leave_on_disk(*lane, due);
+  const bool caught_up = !lane->fetch && lane->disk_due > now.wall;
+  if (!caught_up || !fits(*lane) || !admit(*lane, std::move(delivery), now.wall)) leave_on_disk(*lane, due);
 }
 
-void Scheduler::wake(EndpointSeq endpoint, Time due) {
+void Scheduler::wake(EndpointSeq endpoint, Time due, Moment now) {
   Lane* lane = find(endpoint);
   if (lane == nullptr) return;
+  lane->health.try_now(now.mono);
   leave_on_disk(*lane, due);
   touch(*lane);
+}
+
+void Scheduler::look_again() {
+  for (auto& [seq, lane] : lanes_) {
+    leave_on_disk(*lane, kAtOnce);
+    touch(*lane);
+  }
 }
 
 void Scheduler::withdraw(DeliveryKey key) {
   Lane* lane = find(key.endpoint);
   if (lane == nullptr) return;
-  if (lane->fetching) lane->released.insert(key.event);
-  std::erase_if(lane->arrivals, [&](const DueDelivery& d) { return d.key == key; });
+  if (lane->fetch) {
+    lane->fetch->released.insert(key.event);
+    std::erase_if(lane->fetch->arrivals, [&](const DueDelivery& d) { return d.key == key; });
+  }
   const auto it = lane->held.find(key.event);
   if (it == lane->held.end() || it->second.stage != Stage::kWaiting) return;
-  lane->window.erase(order_of(it->second.delivery));
-  release(*lane, key.event);
+  take_from_window(*lane, it->second);
+  forget(*lane, key.event);
+  touch(*lane);
 }
 
-void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Time now) {
+void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   --fetching_;
   Lane* lane = find(endpoint);
   if (lane == nullptr) return;
   touch(*lane);
-  lane->fetching = false;
-  Time next_due = std::min(found.next_due.value_or(kNever), lane->missed_due);
-  const bool complete = found.next_due.value_or(kNever) > now;
+  const Time on_disk = found.next_due.value_or(kNever);
+  Time next_due = std::min(on_disk, lane->fetch->missed_due);
+  // All of them: the lowest priorities come last and must not be the ones that never fit.
   for (auto& delivery : found.deliveries) {
     const Time due = delivery.due_at;
-    if (!hold(*lane, std::move(delivery), now)) next_due = std::min(next_due, due);
+    if (!admit(*lane, std::move(delivery), now.wall)) next_due = std::min(next_due, due);
   }
-  for (auto& delivery : lane->arrivals) {
+  for (auto& delivery : lane->fetch->arrivals) {
     const Time due = delivery.due_at;
-    if (!complete || !hold(*lane, std::move(delivery), now)) next_due = std::min(next_due, due);
+    if (on_disk <= now.wall || !fits(*lane) || !admit(*lane, std::move(delivery), now.wall))
+      next_due = std::min(next_due, due);
   }
   lane->disk_due = next_due;
-  lane->missed_due = kNever;
-  lane->arrivals.clear();
-  lane->released.clear();
+  lane->fetch.reset();
 }
 
-void Scheduler::learn(Lane& lane, const AttemptReport& report, const Verdict& verdict) const {
-  if (report.outcome == Outcome::kSuccess) {
-    const int configured = lane.endpoint->max_in_flight.value_or(options_.max_in_flight_per_endpoint);
-    lane.allowance = std::min(lane.allowance + 1, static_cast<double>(configured));
-    lane.failures = 0;
-    lane.slowdowns = 0;
-    lane.last_error.clear();
-    return;
-  }
-  ++lane.failures;
-  lane.last_error = report.error.empty() ? std::string(to_string(report.outcome)) : report.error;
-  // A 4xx is about this one event; everything else says that the endpoint has trouble.
-  if (report.outcome != Outcome::kHttp4xx || report.status == 429)
-    lane.allowance = std::max(1.0, lane.allowance / 2);
-  if (verdict.hold_lane) {
-    ++lane.slowdowns;
-    lane.hold_until = std::max(lane.hold_until, *verdict.hold_lane);
-  }
+// ---- outcomes
+
+void Scheduler::no_longer_sending(Lane& lane, Held& held) {
+  --lane.sending;
+  --sending_;
+  --count(lane.standing);
+  if (held.overdue) --lane.overdue;
 }
 
-Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& report, Time now) {
+Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now) {
   Lane& lane = *lanes_.at(key.endpoint);
   Held& held = lane.held.at(key.event);
   assert(held.stage == Stage::kSending);
   held.stage = Stage::kRecording;
-  --lane.sending;
-  --sending_;
+  no_longer_sending(lane, held);
 
-  const auto& schedule =
-      lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
-  const AttemptFacts facts{report.outcome, report.status, report.retry_after, held.delivery.attempts + 1,
-                           held.delivery.event->expires_at};
-  const double jitter = std::uniform_real_distribution<>(-1, 1)(random_);
-  const Verdict verdict = judge(facts, schedule, now, jitter, lane.slowdowns);
-  learn(lane, report, verdict);
+  const auto& schedule = schedule_of(lane);
+  const AttemptFacts facts{.outcome = report.outcome,
+                           .status = report.status,
+                           .retry_after = report.retry_after,
+                           .attempts_made = held.delivery.attempts + 1,
+                           .expires_at = held.delivery.event->expires_at,
+                           .skip_on_failure = held.delivery.order_key &&
+                                              lane.endpoint->on_failure_in_order == OnFailureInOrder::kSkip};
+  std::uniform_real_distribution<> jitter(-1, 1);
+  const Verdict verdict = judge(facts, schedule, now.wall, jitter(random_));
+  const auto change = lane.health.ended({.outcome = report.outcome,
+                                         .status = report.status,
+                                         .took = report.took,
+                                         .sent_at = held.sent_at,
+                                         .probe = held.probe,
+                                         .slow_down = verdict.slow_down,
+                                         .asked = verdict.asked_pause,
+                                         .longest_pause = *std::ranges::max_element(schedule),
+                                         .jitter = jitter(random_)},
+                                        most(lane), now);
+  lane.last_error = report.error.empty() && report.outcome != Outcome::kSuccess
+                        ? std::string(to_string(report.outcome))
+                        : report.error;
   if (verdict.state == DeliveryState::kPending) held.due_again = verdict.due_at;
-  if (verdict.disable_endpoint && lane.active) {
+  Ended ended{.record = {.key = key,
+                         .attempt = {},
+                         .state = verdict.state,
+                         .reason = verdict.reason,
+                         .due_at = verdict.due_at,
+                         .at = now.wall},
+              .failing_since = change.failing_since,
+              .disable = {},
+              .recovered = change.recovered};
+  if (lane.active && (verdict.gone || change.disable)) {
+    ended.disable = verdict.gone ? "gone" : "failing";
     lane.active = false;  // at once; the stored state follows by way of put_endpoint()
-    drop_window(lane);
   }
+  classify(lane);
+  if (!lane.active) drop_waiting(lane);
   touch(lane);
-  return {.record = {.key = key,
-                     .attempt = {},
-                     .state = verdict.state,
-                     .reason = verdict.reason,
-                     .due_at = verdict.due_at,
-                     .at = now},
-          .disable_endpoint = verdict.disable_endpoint};
+  return ended;
 }
 
-void Scheduler::recorded(DeliveryKey key) {
-  if (Lane* lane = find(key.endpoint)) release(*lane, key.event);
+void Scheduler::recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order) {
+  Lane* lane = find(key.endpoint);
+  if (lane == nullptr) return;
+  release(*lane, key.event);
+  if (next_in_order) leave_on_disk(*lane, next_in_order->due_at);
 }
 
 void Scheduler::abandoned(DeliveryKey key) {
   Lane& lane = *lanes_.at(key.endpoint);
   Held& held = lane.held.at(key.event);
   held.due_again = held.delivery.due_at;
-  --lane.sending;
-  --sending_;
+  no_longer_sending(lane, held);
+  lane.health.abandoned(held.probe);
+  classify(lane);
   release(lane, key.event);
 }
 
-void Scheduler::set_wake(Lane& lane, std::optional<Time> when) {
-  if (lane.wake_at == when) return;
-  if (lane.wake_at) wakeups_.erase({*lane.wake_at, lane.endpoint->seq});
-  lane.wake_at = when;
-  if (when) wakeups_.insert({*when, lane.endpoint->seq});
+// ---- turns
+
+void Scheduler::touch(Lane& lane) {
+  if (lane.dirty) return;
+  lane.dirty = true;
+  dirty_.push_back(lane.endpoint->seq);
 }
 
-void Scheduler::consider(Lane& lane, Time now) {
+void Scheduler::set_wakes(Lane& lane, std::optional<Time> wall, std::optional<MonotonicTime> mono) {
+  const auto set = [seq = lane.endpoint->seq](auto& wakes, auto& mine, auto when) {
+    if (mine == when) return;
+    if (mine) wakes.erase({*mine, seq});
+    mine = when;
+    if (when) wakes.insert({*when, seq});
+  };
+  set(wall_wakes_, lane.wake_wall, wall);
+  set(mono_wakes_, lane.wake_mono, mono);
+}
+
+void Scheduler::consider(Lane& lane, Moment now) {
   lane.dirty = false;
   if (!lane.active || draining_) {
-    set_wake(lane, std::nullopt);
-    if (lane.removed && lane.held.empty() && !lane.fetching) lanes_.erase(lane.endpoint->seq);
+    set_wakes(lane, std::nullopt, std::nullopt);
+    if (lane.removed && lane.held.empty() && !lane.fetch) lanes_.erase(lane.endpoint->seq);
     return;
   }
-  if (may_send(lane, now) && !lane.queued_to_send) {
-    lane.queued_to_send = true;
-    to_send_.push_back(lane.endpoint->seq);
+  // What cannot be sent for a while is better left on disk: memory is for those that can.
+  if (!lane.window.empty() && lane.opens_at() > now.mono + kLongestIdleInMemory) drop_waiting(lane);
+  if (may_send(lane, now)) to_send_.push(lane.endpoint->seq, lane.to_send, lane.standing);
+  const bool disk_is_due = lane.disk_due <= now.wall;
+  if (disk_is_due && now.mono >= lane.opens_at() && !lane.fetch &&
+      static_cast<int>(lane.window.size()) <= window_of(lane) / 2) {
+    to_fetch_.push(lane.endpoint->seq, lane.to_fetch, lane.standing);
   }
-  std::optional<Time> wake;
-  if (lane.disk_due > now) {
-    if (lane.disk_due != kNever) wake = lane.disk_due;
-  } else if (now >= lane.hold_until && !lane.fetching && !lane.queued_to_fetch &&
-             static_cast<int>(lane.window.size()) <= options_.window / 2) {
-    lane.queued_to_fetch = true;
-    to_fetch_.push_back(lane.endpoint->seq);
-  }
-  if (now < lane.hold_until && (!lane.window.empty() || lane.disk_due <= now)) wake = lane.hold_until;
-  set_wake(lane, wake);
+  std::optional<Time> wall;
+  std::optional<MonotonicTime> mono;
+  if (!disk_is_due && lane.disk_due != kNever) wall = lane.disk_due;
+  if (now.mono < lane.opens_at() && (!lane.window.empty() || disk_is_due)) mono = lane.opens_at();
+  set_wakes(lane, wall, mono);
 }
 
-void Scheduler::send_one(Lane& lane, Time now, Decisions& decisions) {
-  const EventSeq event = lane.window.begin()->event;
-  lane.window.erase(lane.window.begin());
-  Held& held = lane.held.at(event);
-  if (held.delivery.event->expires_at && *held.delivery.event->expires_at <= now) {
+void Scheduler::run_wakes(Moment now) {
+  const auto wake = [&](EndpointSeq endpoint) { touch(*find(endpoint)); };
+  for (auto it = wall_wakes_.begin(); it != wall_wakes_.end() && it->first <= now.wall; ++it)
+    wake(it->second);
+  for (auto it = mono_wakes_.begin(); it != mono_wakes_.end() && it->first <= now.mono; ++it)
+    wake(it->second);
+}
+
+// ---- decisions
+
+// By priority; but each so many-th turn is one of the lower priorities', in rotation.
+WindowOrder Scheduler::pick(Lane& lane) {
+  const WindowOrder first = *lane.window.begin();
+  if (first.priority == lane.window.rbegin()->priority || ++lane.turns % kLowerEvery != 0) return first;
+  std::vector<WindowOrder> lower;  // the first of each priority below
+  for (const WindowOrder& entry : lane.window) {
+    const int last = lower.empty() ? first.priority : lower.back().priority;
+    if (entry.priority < last) lower.push_back(entry);
+  }
+  return lower[lane.turns / kLowerEvery % lower.size()];
+}
+
+// True: another delivery with its order key is under way, and it waits for that one, out of the window.
+bool Scheduler::wait_in_order(Lane& lane, const Held& held) {
+  if (!held.delivery.order_key) return false;
+  if (!lane.order) lane.order = std::make_unique<Lane::Order>();
+  const auto [busy, is_first] = lane.order->waiting_for.try_emplace(*held.delivery.order_key);
+  if (!is_first) busy->second.insert(held.delivery.key.event);
+  return !is_first;
+}
+
+void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
+  const WindowOrder chosen = pick(lane);
+  lane.window.erase(chosen);
+  Held& held = lane.held.at(chosen.event);
+  if (wait_in_order(lane, held)) return;
+  const auto& expires_at = held.delivery.event->expires_at;
+  if (expires_at && *expires_at <= now.wall) {
     held.stage = Stage::kRecording;
-    decisions.record.push_back({.key = held.delivery.key,
-                                .attempt = {},
-                                .state = DeliveryState::kDead,
-                                .reason = DeadReason::kExpired,
-                                .due_at = {},
-                                .at = now});
+    decisions.expired.push_back({lane.endpoint, held.delivery,
+                                 RecordOutcome{.key = held.delivery.key,
+                                               .attempt = {},
+                                               .state = DeliveryState::kDead,
+                                               .reason = DeadReason::kExpired,
+                                               .due_at = {},
+                                               .at = now.wall}});
     return;
   }
   held.stage = Stage::kSending;
+  held.sent_at = now.mono;
+  held.probe = lane.health.started();
+  if (lane.rate) lane.rate->take(now.mono);
   ++lane.sending;
   ++sending_;
+  ++count(lane.standing);
+  sent_.push_back({now.mono, held.delivery.key});
   decisions.send.push_back({lane.endpoint, held.delivery});
 }
 
-void Scheduler::send_some(Time now, Decisions& decisions) {
-  while (!to_send_.empty() && sending_ < options_.max_in_flight) {
-    Lane* lane = find(to_send_.front());
-    to_send_.pop_front();
-    if (lane == nullptr) continue;
-    lane->queued_to_send = false;
+void Scheduler::send_some(Moment now, Decisions& decisions) {
+  while (const auto worst = worst_with_slots()) {
+    if (decisions.send.size() + decisions.expired.size() >= options_.max_sends) {
+      decisions.wake_at = now.mono;  // for the rest
+      return;
+    }
+    const auto entry = to_send_.pop(*worst);
+    if (!entry) return;
+    Lane* lane = find(entry->lane);
+    if (lane == nullptr || lane->to_send != entry->from) continue;
+    lane->to_send.reset();
     if (may_send(*lane, now)) send_one(*lane, now, decisions);
     consider(*lane, now);
   }
 }
 
-void Scheduler::fetch_some(Time now, Decisions& decisions) {
-  while (!to_fetch_.empty() && fetching_ < options_.max_fetches && !draining_) {
-    Lane* lane = find(to_fetch_.front());
-    to_fetch_.pop_front();
-    if (lane == nullptr) continue;
-    lane->queued_to_fetch = false;
-    if (!lane->active || lane->fetching || lane->disk_due > now) continue;
-    // Without room a lane gets one delivery if it has none; else it comes back here when one of its own is
-    // released.
-    const int room = std::max(0, options_.max_held - held_);
-    int wanted = has_room() ? std::min(options_.window - static_cast<int>(lane->window.size()), room) : 0;
-    if (wanted == 0 && lane->held.empty()) wanted = 1;
-    if (wanted == 0) continue;
-    lane->fetching = true;
-    lane->missed_due = kNever;
-    ++fetching_;
-    // What is held is still pending on disk and comes along: ask for that much more.
-    decisions.fetch.push_back(
-        {lane->endpoint->seq, wanted + static_cast<int>(lane->held.size()), options_.max_fetch_bytes});
+void Scheduler::fetch_one(Lane& lane, Time now, Decisions& decisions) {
+  const int wanted = window_of(lane) - static_cast<int>(lane.window.size());
+  if (!lane.active || lane.fetch || lane.disk_due > now || wanted <= 0) return;
+  lane.fetch = std::make_unique<Lane::Fetch>();
+  ++fetching_;
+  // What is held is still pending on disk and comes along: ask for that much more.
+  decisions.fetch.push_back(
+      {lane.endpoint->seq, wanted + static_cast<int>(lane.held.size()), options_.max_fetch_bytes});
+}
+
+// Lanes for which there is no room stay in the queue until there is. What a fetch brings is then taken in any
+// case: memory may exceed its limits by as much as max_fetches of them bring.
+void Scheduler::fetch_some(Moment now, Decisions& decisions) {
+  while (fetching_ < options_.max_fetches && !draining_) {
+    const auto worst = worst_with_room();
+    const auto entry = worst ? to_fetch_.pop(*worst) : std::nullopt;
+    if (!entry) return;
+    Lane* lane = find(entry->lane);
+    if (lane == nullptr || lane->to_fetch != entry->from) continue;
+    lane->to_fetch.reset();
+    fetch_one(*lane, now.wall, decisions);
   }
 }
 
-Decisions Scheduler::next(Time now) {
+Decisions Scheduler::next(Moment now) {
   Decisions decisions;
-  while (!wakeups_.empty() && wakeups_.begin()->first <= now) {
-    Lane* lane = find(wakeups_.begin()->second);
-    set_wake(*lane, std::nullopt);
-    consider(*lane, now);
-  }
+  find_overdue(now.mono);
+  run_wakes(now);
   std::vector<EndpointSeq> dirty;
   dirty.swap(dirty_);
   for (const EndpointSeq endpoint : dirty) {
@@ -323,17 +500,22 @@ Decisions Scheduler::next(Time now) {
   }
   send_some(now, decisions);
   fetch_some(now, decisions);
-  if (!wakeups_.empty()) decisions.wake_at = wakeups_.begin()->first;
+  const auto wake_at = [&decisions](MonotonicTime when) {
+    decisions.wake_at = std::min(decisions.wake_at.value_or(when), when);
+  };
+  if (!wall_wakes_.empty()) wake_at(now.mono + (wall_wakes_.begin()->first - now.wall));
+  if (!mono_wakes_.empty()) wake_at(mono_wakes_.begin()->first);
   return decisions;
 }
 
 std::vector<LaneStatus> Scheduler::lanes() const {
   std::vector<LaneStatus> lanes;
   for (const auto& [seq, lane] : lanes_) {
-    if (lane->removed || (lane->failures == 0 && lane->held.empty())) continue;
+    if (lane->removed || (lane->health.failures() == 0 && lane->held.empty())) continue;
     Time oldest = kNever;
     for (const auto& [event, held] : lane->held) oldest = std::min(oldest, held.delivery.due_at);
-    lanes.push_back({lane->endpoint, lane->sending, lane->failures, lane->last_error, oldest});
+    lanes.push_back({lane->endpoint, lane->sending, lane->health.failures(), lane->health.is_open(),
+                     lane->last_error, oldest});
   }
   return lanes;
 }

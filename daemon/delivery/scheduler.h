@@ -1,13 +1,15 @@
 // Decides which delivery is attempted next, and what its outcome means. A pure state machine: no clock, no
 // I/O, no thread of its own. It is told the time and what happened; next() answers what to send, to record,
-// to fetch and to disable. One thread uses it.
+// to fetch. One thread uses it. daemon/README.md tells the whole of it in a page.
 //
-// How it is fair: lanes with something to send stand in one queue and send one delivery in turn; a lane never
-// has more requests under way than it has earned (learn()), and all together never more than max_in_flight.
-// What bounds what: window and max_held_bytes bound memory, max_fetches the reads under way, max_in_flight
-// the sockets. Every step costs O(log n) at worst, whatever the backlog.
+// How it is fair: lanes with something to send stand in a ReadyQueue and send one delivery in turn. A lane has
+// no more requests under way than its EndpointHealth allows, all together no more than max_in_flight, and those
+// of a lower standing leave a share of the slots and of the memory to those above them.
+// What bounds what: max_held and max_held_bytes bound memory, a lane's window its part of it, max_fetches the
+// reads under way, max_in_flight the sockets. Every step costs O(log n) at worst, whatever the backlog.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <random>
@@ -16,6 +18,8 @@
 #include <vector>
 
 #include "delivery/lane.h"
+#include "delivery/moment.h"
+#include "delivery/ready_queue.h"
 #include "delivery/retry_policy.h"
 
 namespace outboxd {
@@ -26,6 +30,7 @@ struct AttemptReport {
   int status = 0;
   std::optional<std::string> retry_after;
   std::string error;
+  Millis took{0};
 };
 
 struct Decisions {
@@ -39,15 +44,21 @@ struct Decisions {
     std::size_t max_bytes;
   };
   std::vector<Send> send;
-  std::vector<RecordOutcome> record;  // without an attempt: expired before one was made
+  struct Expired {  // before an attempt could be made
+    EndpointPtr endpoint;
+    DueDelivery delivery;
+    RecordOutcome record;
+  };
+  std::vector<Expired> expired;
   std::vector<Fetch> fetch;
-  std::optional<Time> wake_at;  // call next() again then, if nothing happens before
+  std::optional<MonotonicTime> wake_at;  // call next() again then, if nothing happens before
 };
 
 struct LaneStatus {
   EndpointPtr endpoint;
   int sending = 0;
   int failures = 0;
+  bool open = false;  // the circuit breaker
   std::string last_error;
   Time oldest_due = kNever;  // of what is in memory
 };
@@ -58,35 +69,41 @@ class Scheduler {
     int max_in_flight = 4096;
     int max_in_flight_per_endpoint = 32;
     std::vector<Millis> retry_schedule = default_retry_schedule();
-    int window = 64;                         // deliveries of one lane in memory, besides those under way
-    int max_held = 65'536;                   // deliveries in memory, all lanes
-    std::size_t max_held_bytes = 64u << 20;  // their payloads
+    int window = 64;        // deliveries of one lane in memory, besides those under way
+    int max_held = 16'384;  // deliveries in memory, all lanes; about 1 KiB each besides the payload
+    std::size_t max_held_bytes = 32u << 20;  // their payloads
     std::size_t max_fetch_bytes = 1u << 20;  // payload of one fetch (one delivery may be larger)
-    int max_fetches = 64;                    // asked for and not answered yet
-    std::uint64_t seed = 1;                  // of the jitter
+    int max_fetches = 16;                    // asked for and not answered yet
+    std::size_t max_sends = 64;  // of one next(): what has ended meanwhile must not wait for thousands
+    std::uint64_t seed = 1;      // of the jitter
   };
   explicit Scheduler(Options options);
 
-  // What happened. `now` never matters beyond comparison with due times.
-  void put_endpoint(const EndpointPtr& endpoint);  // new or changed
+  // What happened.
+  void put_endpoint(const EndpointPtr& endpoint, Moment now);  // new or changed
   void remove_endpoint(EndpointSeq endpoint);
-  void offer(DueDelivery delivery, Time now);  // committed as pending a moment ago
-  void wake(EndpointSeq endpoint, Time due);   // something on disk became due then (a replay)
-  void withdraw(DeliveryKey key);              // an operator discarded it; too late if it is being sent
-  void fetched(EndpointSeq endpoint, DueWindow found, Time now);
-  // The attempt of a delivery from Decisions::send ended. Answers what to record (the caller adds the
-  // attempt), and whether to disable.
+  void offer(DueDelivery delivery, Moment now);  // committed as pending a moment ago, and behind no other
+  // Something on disk became due then by an operator's hand (a retry, a replay).
+  void wake(EndpointSeq endpoint, Time due, Moment now);
+  void withdraw(DeliveryKey key);  // discarded, or set back behind another; too late if it is being sent
+  void fetched(EndpointSeq endpoint, DueWindow found, Moment now);
+  // The attempt of a delivery from Decisions::send ended. The caller adds the attempt to the record.
   struct Ended {
     RecordOutcome record;
-    bool disable_endpoint = false;
+    // To be stored: since when every attempt has failed, or (no value in it) that this is over.
+    std::optional<std::optional<Time>> failing_since;
+    std::optional<std::string> disable;  // the reason: "gone", "failing"
+    std::optional<Time> recovered;       // it had been failing since then
   };
-  Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Time now);
-  void recorded(DeliveryKey key);  // that record, or one of Decisions::record, is committed
+  Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
+  // That record, or that of an expired one, is committed; what waited behind it may come next.
+  void recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order);
   void abandoned(
       DeliveryKey key);  // the request was aborted and nothing is known of it: still pending on disk
+  void look_again();     // due times on disk have changed (the clock was set back): ask for every lane
   void drain() { draining_ = true; }  // from now on neither sends nor fetches
 
-  Decisions next(Time now);
+  Decisions next(Moment now);
 
   int in_flight() const { return sending_; }
   int held() const { return held_; }
@@ -96,30 +113,57 @@ class Scheduler {
 
  private:
   Lane* find(EndpointSeq endpoint);
-  int limit_of(const Lane& lane) const;
-  bool may_send(const Lane& lane, Time now) const;
-  bool has_room() const;
-  bool hold(Lane& lane, DueDelivery delivery, Time now);  // false: to be left on disk
+  int most(const Lane& lane) const;       // requests at a time, as configured
+  int window_of(const Lane& lane) const;  // deliveries in memory
+  const std::vector<Millis>& schedule_of(const Lane& lane) const;
+  bool may_send(const Lane& lane, Moment now) const;
+  bool has_room(Standing standing) const;
+  std::optional<Standing> worst_with_slots() const;
+  std::optional<Standing> worst_with_room() const;
+
+  // memory
+  bool is_known(const Lane& lane, EventSeq event) const;
+  bool fits(const Lane& lane) const;
+  bool admit(Lane& lane, DueDelivery delivery, Time now);  // false: to be left on disk
+  void forget(Lane& lane, EventSeq event);                 // from held
   void release(Lane& lane, EventSeq event);
-  void touch(Lane& lane);
   void leave_on_disk(Lane& lane, Time due);
-  void consider(Lane& lane, Time now);  // puts the lane into the queues it belongs in now
-  void set_wake(Lane& lane, std::optional<Time> when);
-  void send_some(Time now, Decisions& decisions);
-  void send_one(Lane& lane, Time now, Decisions& decisions);
-  void fetch_some(Time now, Decisions& decisions);
-  void learn(Lane& lane, const AttemptReport& report, const Verdict& verdict) const;
-  void drop_window(Lane& lane);
+  void drop_waiting(Lane& lane);  // it is on disk anyway
+  void take_from_window(Lane& lane, const Held& held);
+
+  // turns
+  void touch(Lane& lane);
+  void consider(Lane& lane, Moment now);  // puts the lane into the queues it belongs in now
+  void set_wakes(Lane& lane, std::optional<Time> wall, std::optional<MonotonicTime> mono);
+  void run_wakes(Moment now);
+  void classify(Lane& lane);
+  int& count(Standing standing) { return sending_of_[static_cast<std::size_t>(standing)]; }
+  void find_overdue(MonotonicTime now);
+  void no_longer_sending(Lane& lane, Held& held);
+
+  // decisions
+  WindowOrder pick(Lane& lane);
+  void send_some(Moment now, Decisions& decisions);
+  void send_one(Lane& lane, Moment now, Decisions& decisions);
+  bool wait_in_order(Lane& lane, const Held& held);
+  void fetch_some(Moment now, Decisions& decisions);
+  void fetch_one(Lane& lane, Time now, Decisions& decisions);
 
   Options options_;
   std::mt19937_64 random_;
   bool draining_ = false;
   std::unordered_map<EndpointSeq, std::unique_ptr<Lane>> lanes_;
-  std::deque<EndpointSeq> to_send_;   // round robin
-  std::deque<EndpointSeq> to_fetch_;  // first come, first served
-  std::set<std::pair<Time, EndpointSeq>> wakeups_;
+  ReadyQueue to_send_, to_fetch_;
+  std::set<std::pair<Time, EndpointSeq>> wall_wakes_;
+  std::set<std::pair<MonotonicTime, EndpointSeq>> mono_wakes_;
   std::vector<EndpointSeq> dirty_;  // to be considered at the next next(): something about them changed
+  struct Sent {
+    MonotonicTime at;
+    DeliveryKey key;
+  };
+  std::deque<Sent> sent_;  // in the last kSlow, in order
   int sending_ = 0;
+  std::array<int, kStandings> sending_of_{};  // of that, by the lanes' standing
   int fetching_ = 0;
   int held_ = 0;
   std::size_t held_bytes_ = 0;

@@ -73,6 +73,7 @@ struct HttpSender::Impl {
   std::unordered_map<std::uint64_t, Transfer*> resolving_;
   std::uint64_t next_id_ = 1;
   std::optional<EventLoop::TimerId> start_timer_;
+  bool kick_follows_ = false;
 };
 
 HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
@@ -117,19 +118,20 @@ void HttpSender::Impl::set_timer(Transfer& transfer, MonotonicTime when) {
 
 // Requests of one round start together: libcurl is entered once for all of them.
 void HttpSender::Impl::schedule_start() {
-  if (start_timer_) return;
-  start_timer_ = loop_.call_at(loop_.now(), [this] {
-    start_timer_.reset();
-    start_all();
-  });
+  if (start_timer_ || kick_follows_) return;
+  start_timer_ = loop_.call_at(loop_.now(), [this] { start_all(); });
 }
 
 void HttpSender::Impl::start_all() {
+  if (start_timer_) loop_.cancel(*start_timer_);
+  start_timer_.reset();
+  kick_follows_ = true;
   for (std::size_t n = starting_.size(); n > 0 && !starting_.empty(); --n) {
     Transfer& transfer = *starting_.front();
     starting_.pop_front();
     start(transfer);
   }
+  kick_follows_ = false;
   curl_.kick();
 }
 
@@ -275,6 +277,10 @@ HttpSender::~HttpSender() = default;
 
 void HttpSender::send(SendRequest request, Done done) {
   impl_->send(std::move(request), std::move(done));
+}
+
+void HttpSender::flush() {
+  impl_->start_all();
 }
 
 void HttpSender::set_policy(std::shared_ptr<const AddressPolicy> policy) {

@@ -59,6 +59,8 @@ class HttpSender {  // every call on the loop's thread
 
   // `done` is called exactly once, later, on the loop (never from inside send()).
   void send(SendRequest request, Done done);
+  // Starts what send() has gathered, which else happens in the loop's next round. May call a `done`.
+  void flush();
   // From the next request on, also on connections that are open already.
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
   std::size_t in_flight() const;

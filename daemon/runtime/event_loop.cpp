@@ -14,6 +14,8 @@ namespace {
 constexpr auto kLongestWait =
     std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
 
+constexpr int kTimersARound = 64;
+
 std::int64_t steady_millis(MonotonicTime t) {
   return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
 }
@@ -124,13 +126,16 @@ void EventLoop::dispatch(int fd, std::uint64_t generation, std::uint32_t events)
 
 void EventLoop::run_timers() {
   // Those set meanwhile wait for the next round: a task that calls itself again at once must not keep the
-  // others from running.
+  // others from running. So do those beyond kTimersARound: ten thousand that end together must not keep the
+  // descriptors waiting.
   const auto first_new = next_timer_;
-  for (auto it = timers_.begin(); it != timers_.end() && it->first.first <= now_;) {
+  int left = kTimersARound;
+  for (auto it = timers_.begin(); left > 0 && it != timers_.end() && it->first.first <= now_;) {
     const TimerId id = it->first;
     if (id.second < first_new) {
       const auto node = timers_.extract(it);
       node.mapped()();
+      --left;
     }
     it = timers_.upper_bound(id);
   }

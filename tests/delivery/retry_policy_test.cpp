@@ -10,12 +10,11 @@ namespace {
 const Time kNow = from_unix_millis(1'785'000'000'000);
 const std::vector<Millis> kSchedule = {0s, 10s, 1min};
 
-Verdict judge_status(int status, int attempts_made, std::optional<std::string> retry_after = {},
-                     int slowdowns = 0) {
+Verdict judge_status(int status, int attempts_made, std::optional<std::string> retry_after = {}) {
   const Outcome outcome = status < 300    ? Outcome::kSuccess
                           : status >= 500 ? Outcome::kHttp5xx
                                           : Outcome::kHttp4xx;
-  return judge({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0, slowdowns);
+  return judge({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0);
 }
 
 }  // namespace
@@ -36,8 +35,8 @@ TEST_CASE("a failure waits for the schedule's next entry, with jitter of a tenth
   CHECK(judge_status(500, 1).due_at == kNow + 10s);
   CHECK(judge_status(404, 2).due_at == kNow + 1min);
   const AttemptFacts facts{Outcome::kTimeout, 0, {}, 1, {}};
-  CHECK(judge(facts, kSchedule, kNow, 1, 0).due_at == kNow + 11s);
-  CHECK(judge(facts, kSchedule, kNow, -1, 0).due_at == kNow + 9s);
+  CHECK(judge(facts, kSchedule, kNow, 1).due_at == kNow + 11s);
+  CHECK(judge(facts, kSchedule, kNow, -1).due_at == kNow + 9s);
 }
 
 TEST_CASE("after the last attempt of the schedule the delivery is a dead letter") {
@@ -49,31 +48,35 @@ TEST_CASE("after the last attempt of the schedule the delivery is a dead letter"
 TEST_CASE("410 ends the delivery and disables the endpoint") {
   const Verdict verdict = judge_status(410, 1);
   CHECK(verdict.reason == DeadReason::kGone);
-  CHECK(verdict.disable_endpoint);
+  CHECK(verdict.gone);
 }
 
 TEST_CASE("an attempt that the address policy refused is not repeated") {
-  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}}, kSchedule, kNow, 0, 0).reason == DeadReason::kBlocked);
+  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
 }
 
 TEST_CASE("a retry that would come too late expires the delivery instead") {
   const AttemptFacts facts{Outcome::kHttp5xx, 500, {}, 1, kNow + 5s};
-  CHECK(judge(facts, kSchedule, kNow, 0, 0).reason == DeadReason::kExpired);
+  CHECK(judge(facts, kSchedule, kNow, 0).reason == DeadReason::kExpired);
 }
 
-TEST_CASE("429, 502, 503 and 504 hold the whole lane, for Retry-After where it is given") {
+TEST_CASE("429, 502, 503 and 504 slow the whole lane, for Retry-After where it is given") {
   for (const int status : {429, 502, 503, 504}) {
-    CHECK(judge_status(status, 1, "30").hold_lane == kNow + 30s);
+    CHECK(judge_status(status, 1, "30").asked_pause == 30s);
     CHECK(judge_status(status, 1, "30").due_at == kNow + 30s);
+    CHECK(judge_status(status, 1).slow_down);
+    CHECK_FALSE(judge_status(status, 1).asked_pause);
   }
   CHECK(judge_status(503, 2, "5").due_at == kNow + 1min);  // the schedule is longer
-  CHECK_FALSE(judge_status(500, 1, "30").hold_lane);
+  CHECK_FALSE(judge_status(500, 1, "30").slow_down);
+  CHECK_FALSE(judge_status(500, 1, "30").asked_pause);
 }
 
-TEST_CASE("without Retry-After the hold doubles with each such answer, up to a minute") {
-  CHECK(judge_status(503, 1, {}, 0).hold_lane == kNow + 1s);
-  CHECK(judge_status(503, 1, {}, 3).hold_lane == kNow + 8s);
-  CHECK(judge_status(503, 1, {}, 60).hold_lane == kNow + 1min);
+TEST_CASE("where those behind a failing delivery shall not wait, it is skipped at its first failure") {
+  const AttemptFacts failed{Outcome::kHttp5xx, 500, {}, 1, {}, true};
+  CHECK(judge(failed, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
+  const AttemptFacts gone{Outcome::kHttp4xx, 410, {}, 1, {}, true};
+  CHECK(judge(gone, kSchedule, kNow, 0).reason == DeadReason::kGone);
 }
 
 TEST_CASE("Retry-After is read as seconds or as any HTTP date, never negative, at most a day") {

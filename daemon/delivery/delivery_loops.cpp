@@ -1,0 +1,86 @@
+#include "delivery/delivery_loops.h"
+
+#include <algorithm>
+#include <future>
+
+namespace outboxd {
+namespace {
+
+// At least 1 each; what does not divide evenly goes to the first ones.
+int share(int all, int threads, int index) {
+  return std::max(1, all / threads + (index < all % threads ? 1 : 0));
+}
+
+}  // namespace
+
+DeliveryLoops::DeliveryLoops(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
+                             telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
+                             const Options& options, DeliveryHooks hooks)
+    : hooks_(std::move(hooks)) {
+  const int n = std::max(1, options.threads);
+  for (int i = 0; i < n; ++i) {
+    DeliveryLoop::Options mine = options.loop;
+    mine.scheduler.max_in_flight = share(mine.scheduler.max_in_flight, n, i);
+    mine.scheduler.max_held = share(mine.scheduler.max_held, n, i);
+    mine.scheduler.max_held_bytes /= static_cast<std::size_t>(n);
+    mine.scheduler.seed += static_cast<std::uint64_t>(i);
+    mine.sender.max_idle_connections /= static_cast<std::size_t>(n);
+    loops_.push_back(
+        std::make_unique<DeliveryLoop>(store, commits, clock, ids, metrics, policy, std::move(mine), hooks_));
+  }
+}
+
+void DeliveryLoops::start(const std::vector<EndpointPtr>& endpoints) {
+  std::vector<std::vector<EndpointPtr>> split(loops_.size());
+  for (const auto& endpoint : endpoints) split[index_of(endpoint->seq)].push_back(endpoint);
+  for (std::size_t i = 0; i < loops_.size(); ++i) loops_[i]->start(split[i]);
+}
+
+void DeliveryLoops::offer(std::vector<DueDelivery> fresh) {
+  if (loops_.size() == 1) return loops_.front()->offer(std::move(fresh));
+  std::vector<std::vector<DueDelivery>> split(loops_.size());
+  for (auto& delivery : fresh) split[index_of(delivery.key.endpoint)].push_back(std::move(delivery));
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    if (!split[i].empty()) loops_[i]->offer(std::move(split[i]));
+  }
+}
+
+void DeliveryLoops::look_again() {
+  for (auto& loop : loops_) loop->look_again();
+}
+
+void DeliveryLoops::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {
+  for (auto& loop : loops_) loop->set_policy(policy);
+}
+
+std::optional<DeliveryStatus> DeliveryLoops::status(Millis patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::vector<std::future<DeliveryStatus>> answers;
+  for (auto& loop : loops_) {
+    const auto answer = std::make_shared<std::promise<DeliveryStatus>>();
+    answers.push_back(answer->get_future());
+    loop->ask_status([answer](DeliveryStatus status) { answer->set_value(std::move(status)); });
+  }
+  DeliveryStatus all;
+  for (auto& answer : answers) {
+    if (answer.wait_until(deadline) != std::future_status::ready) return std::nullopt;
+    DeliveryStatus one = answer.get();
+    all.now = one.now;
+    all.in_flight += one.in_flight;
+    std::ranges::move(one.lanes, std::back_inserter(all.lanes));
+  }
+  return all;
+}
+
+Millis DeliveryLoops::since_progress() const {
+  Millis longest{0};
+  for (const auto& loop : loops_) longest = std::max(longest, loop->since_progress());
+  return longest;
+}
+
+void DeliveryLoops::stop(Millis limit) {
+  for (auto& loop : loops_) loop->begin_stop(limit);
+  for (auto& loop : loops_) loop->wait_stopped();
+}
+
+}  // namespace outboxd

@@ -1,0 +1,111 @@
+#include "delivery/endpoint_health.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace outboxd {
+namespace {
+
+constexpr double kSlackMs = 100;  // what a busy machine of ours may add to a good answer
+
+bool is_about_the_event(Outcome outcome, int status) {
+  return outcome == Outcome::kHttp4xx && status != 429;
+}
+
+}  // namespace
+
+EndpointHealth::EndpointHealth(Time failing_since, Moment now)
+    : allowance_(1),
+      failures_(kTripAfter),
+      failing_(Failing{failing_since, std::max(now.wall - failing_since, Millis(0)), now.mono, true}) {}
+
+bool EndpointHealth::may_start(int sending, int most, MonotonicTime now) const {
+  if (now < paused_until_) return false;
+  return is_open() ? !probing_ && sending < most : sending < limit(most);
+}
+
+int EndpointHealth::limit(int most) const {
+  return std::min(most, static_cast<int>(allowance_));
+}
+
+bool EndpointHealth::started() {
+  if (!is_open()) return false;
+  probing_ = true;
+  return true;
+}
+
+void EndpointHealth::try_now(MonotonicTime now) {
+  if (!asked_) paused_until_ = std::min(paused_until_, now);
+}
+
+// Do answers take so much longer than at best that requests must be waiting at the endpoint?
+bool EndpointHealth::is_queueing(Millis took) {
+  const auto ms = static_cast<double>(took.count());
+  if (best_ms_ < 0) good_ms_ = best_ms_ = ms;
+  good_ms_ += (ms - good_ms_) / 8;
+  best_ms_ = std::min(ms, best_ms_ + (ms - best_ms_) / 4096);
+  return good_ms_ > 2 * best_ms_ + kSlackMs;
+}
+
+EndpointHealth::Change EndpointHealth::ended(const Attempted& attempted, int most, Moment now) {
+  if (attempted.probe) probing_ = false;
+  if (attempted.outcome == Outcome::kBlocked) return {};  // nothing was asked of the endpoint
+  usual_ms_ += (static_cast<double>(attempted.took.count()) - usual_ms_) / 8;
+  prompt_ = usual_ms_ < static_cast<double>(kSlow.count());
+  return attempted.outcome == Outcome::kSuccess ? succeeded(attempted, most) : failed(attempted, now);
+}
+
+EndpointHealth::Change EndpointHealth::succeeded(const Attempted& attempted, int most) {
+  if (is_queueing(attempted.took)) {
+    allowance_ = std::max(1.0, allowance_ - 0.1);
+  } else {
+    allowance_ += allowance_ < careful_from_ ? 1 : 1 / allowance_;
+    allowance_ = std::min(allowance_, std::max(1.0, static_cast<double>(most)));
+  }
+  Change change;
+  if (is_open() && failing_) change.recovered = failing_->since;
+  if (failing_ && failing_->stored) change.failing_since.emplace();
+  failing_.reset();
+  failures_ = 0;
+  pauses_ = 0;
+  if (!asked_) paused_until_ = {};
+  return change;
+}
+
+EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment now) {
+  const bool was_open = is_open();
+  ++failures_;
+  if (!failing_) failing_ = Failing{now.wall, Millis(0), now.mono, false};
+  if (!is_about_the_event(attempted.outcome, attempted.status) && attempted.sent_at >= last_cut_) {
+    allowance_ = std::max(1.0, allowance_ / 2);
+    careful_from_ = std::max(2.0, allowance_);
+    last_cut_ = now.mono;
+  }
+  Change change;
+  const bool trips = is_open() && !was_open;
+  if (attempted.asked) {
+    paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);
+    asked_ = true;
+  } else if (attempted.slow_down || trips || attempted.probe) {
+    pause(attempted, now.mono);
+  }
+  if (is_open() && !failing_->stored) {
+    failing_->stored = true;
+    change.failing_since.emplace(failing_->since);
+  }
+  change.disable = is_open() && failing_->before + (now.mono - failing_->from) >= kDisableAfter;
+  return change;
+}
+
+// Answers to requests that went out together are one piece of news: while a pause runs, none is added.
+void EndpointHealth::pause(const Attempted& attempted, MonotonicTime now) {
+  if (now < paused_until_) return;
+  const Millis wait =
+      std::min({kFirstPause * (1 << std::min(pauses_, 16)), kLongestPause, attempted.longest_pause});
+  ++pauses_;
+  asked_ = false;
+  paused_until_ =
+      now + Millis(std::llround(static_cast<double>(wait.count()) * (1 + 0.1 * attempted.jitter)));
+}
+
+}  // namespace outboxd

@@ -1,0 +1,106 @@
+// How an endpoint is doing, learned from the outcome of each attempt, and what follows from it. Pure.
+//
+// How many at a time: TCP's answer (RFC 5681). From 5, one more for each success until the first trouble; half
+// of it at trouble, once for all requests that were under way together; from there one more a round trip.
+// Trouble is a timeout, a refused connection, a 5xx, a 429; any other 4xx is about that one event. Besides, as
+// delay-based control does it (TCP Vegas): while successes take more than twice what they take at best, and
+// 100 ms, a tenth less each round trip, for then requests queue at the endpoint, and more of them would only
+// queue longer. (Postfix counts failures alone, and so piles up on a site that is merely slow.)
+//
+// Pauses: after 429, 502, 503, 504, and when the breaker opens, nothing at all for 1 s, then 2 s, 4 s ... up
+// to 5 min, but never longer than the longest wait of the endpoint's own retry schedule; or for as long as
+// Retry-After asks.
+//
+// The breaker: 5 failures in a row open it. Then, after each pause, one request at a time (a probe) until one
+// succeeds.
+//
+// Standing: see ReadyQueue for what it earns.
+//
+// Failing for 5 days: disable it. Counted on the monotonic clock, so that a clock set forward disables nobody.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "common/attempt.h"
+#include "delivery/moment.h"
+#include "delivery/ready_queue.h"
+
+namespace outboxd {
+
+inline constexpr int kFirstAllowance = 5;
+inline constexpr int kTripAfter = 5;
+inline constexpr Millis kFirstPause = std::chrono::seconds(1);
+inline constexpr Millis kLongestPause = std::chrono::minutes(5);
+inline constexpr Millis kSlow = std::chrono::seconds(1);
+inline constexpr Millis kDisableAfter = std::chrono::hours(24 * 5);
+
+class EndpointHealth {
+ public:
+  struct Attempted {
+    Outcome outcome = Outcome::kConnect;
+    int status = 0;
+    Millis took{0};
+    MonotonicTime sent_at{};
+    bool probe = false;
+    bool slow_down = false;       // the answer asks for a pause
+    std::optional<Millis> asked;  // for this long
+    Millis longest_pause{0};      // the longest wait of the endpoint's schedule
+    double jitter = 0;            // in [-1, 1]
+  };
+  struct Change {
+    bool disable = false;
+    std::optional<Time> recovered;  // it had been failing since then, and long enough to open the breaker
+    // To be stored: failing since (the value), or not any more (no value in it).
+    std::optional<std::optional<Time>> failing_since;
+  };
+
+  EndpointHealth() = default;
+  // As it was stored, by an earlier life of the daemon: failing, so it begins with a probe.
+  EndpointHealth(Time failing_since, Moment now);
+
+  // `most`: the endpoint's configured limit.
+  bool may_start(int sending, int most, MonotonicTime now) const;
+  int limit(int most) const;  // while the breaker is closed
+  MonotonicTime paused_until() const { return paused_until_; }
+  bool is_open() const { return failures_ >= kTripAfter; }
+  Standing standing() const {
+    return is_open() ? Standing::kFailing : prompt_ ? Standing::kPrompt : Standing::kUnproven;
+  }
+  int failures() const { return failures_; }  // in a row
+
+  bool started();  // a request; true: it is the probe
+  Change ended(const Attempted& attempted, int most, Moment now);
+  void abandoned(bool probe) { probing_ = probing_ && !probe; }  // nothing is known of it
+  // Somebody who knows better (an operator's retry, an edited endpoint): do not wait for a pause of our own.
+  void try_now(MonotonicTime now);
+
+ private:
+  Change succeeded(const Attempted& attempted, int most);
+  Change failed(const Attempted& attempted, Moment now);
+  void pause(const Attempted& attempted, MonotonicTime now);
+  bool is_queueing(Millis took);
+
+  struct Failing {
+    Time since;
+    Millis before{0};  // of it, before `from`
+    MonotonicTime from;
+    bool stored = false;
+  };
+
+  double allowance_ = kFirstAllowance;
+  double careful_from_ = 1e9;  // from here on it grows by one a round trip only
+  MonotonicTime last_cut_{};   // a request sent before it is no news
+  double usual_ms_ = 0;        // of an attempt, smoothed
+  double good_ms_ = 0;         // of a success, smoothed
+  double best_ms_ = -1;        // the least of a success, forgotten slowly; below 0: none seen yet
+  int failures_ = 0;
+  int pauses_ = 0;      // in a row
+  bool asked_ = false;  // the pause was asked for: a success does not end it
+  bool probing_ = false;
+  bool prompt_ = false;
+  MonotonicTime paused_until_{};
+  std::optional<Failing> failing_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,151 @@
+#include "delivery/endpoint_health.h"
+
+#include <doctest/doctest.h>
+
+using namespace outboxd;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kMost = 32;
+
+struct Patient {
+  EndpointHealth health;
+  Moment now{from_unix_millis(1'785'000'000'000), MonotonicTime(1h)};
+
+  void pass(Millis time) {
+    now.wall += time;
+    now.mono += time;
+  }
+  EndpointHealth::Change attempt(Outcome outcome, int status, Millis took = 10ms) {
+    const MonotonicTime sent_at = now.mono;
+    const bool probe = health.started();
+    pass(took);
+    return health.ended({.outcome = outcome,
+                         .status = status,
+                         .took = took,
+                         .sent_at = sent_at,
+                         .probe = probe,
+                         .slow_down = status == 503,
+                         .asked = {},
+                         .longest_pause = 24h},
+                        kMost, now);
+  }
+  EndpointHealth::Change succeed(Millis took = 10ms) { return attempt(Outcome::kSuccess, 200, took); }
+  EndpointHealth::Change fail() { return attempt(Outcome::kHttp5xx, 500); }
+  Millis pause() const { return std::chrono::floor<Millis>(health.paused_until() - now.mono); }
+};
+
+}  // namespace
+
+TEST_CASE("the allowance grows with each success, is halved by trouble, and then grows carefully") {
+  Patient p;
+  CHECK(p.health.limit(kMost) == 5);
+  for (int i = 0; i < 15; ++i) p.succeed();
+  CHECK(p.health.limit(kMost) == 20);
+  p.fail();
+  CHECK(p.health.limit(kMost) == 10);
+  for (int i = 0; i < 11; ++i) p.succeed();
+  CHECK(p.health.limit(kMost) == 11);
+  for (int i = 0; i < 1000; ++i) p.succeed();
+  CHECK(p.health.limit(kMost) == kMost);
+}
+
+TEST_CASE("requests that fail together are one piece of trouble") {
+  Patient p;
+  for (int i = 0; i < 27; ++i) p.succeed();
+  CHECK(p.health.limit(kMost) == 32);
+  const MonotonicTime sent_at = p.now.mono;
+  p.pass(1s);
+  for (int i = 0; i < 4; ++i) {
+    p.health.ended({.outcome = Outcome::kConnect, .sent_at = sent_at, .asked = {}, .longest_pause = 24h},
+                   kMost, p.now);
+  }
+  CHECK(p.health.limit(kMost) == 16);
+}
+
+TEST_CASE("a 4xx is about its event and costs no allowance; 429 does") {
+  Patient p;
+  p.attempt(Outcome::kHttp4xx, 422);
+  CHECK(p.health.limit(kMost) == 5);
+  p.attempt(Outcome::kHttp4xx, 429);
+  CHECK(p.health.limit(kMost) == 2);
+}
+
+TEST_CASE("an endpoint whose answers take ever longer gets fewer at a time, a merely slow one does not") {
+  Patient slow;
+  for (int i = 0; i < 100; ++i) slow.succeed(900ms);
+  CHECK(slow.health.limit(kMost) == kMost);
+  Patient queueing;
+  for (int i = 0; i < 100; ++i) queueing.succeed(20ms);
+  for (int i = 0; i < 150; ++i) queueing.succeed(800ms);
+  CHECK(queueing.health.limit(kMost) < 20);
+}
+
+TEST_CASE("five failures in a row open the breaker; its pauses double up to five minutes") {
+  Patient p;
+  for (int i = 0; i < 4; ++i) p.fail();
+  CHECK_FALSE(p.health.is_open());
+  const auto tripped = p.fail();
+  CHECK(p.health.is_open());
+  CHECK(p.health.standing() == Standing::kFailing);
+  REQUIRE(tripped.failing_since);
+  CHECK(*tripped.failing_since);
+  for (const Millis expected : {Millis(1s), Millis(2s), Millis(4s)}) {
+    CHECK(p.pause() == expected);
+    CHECK_FALSE(p.health.may_start(0, kMost, p.now.mono));
+    p.pass(p.pause());
+    CHECK(p.health.may_start(0, kMost, p.now.mono));
+    p.fail();
+  }
+  for (int i = 0; i < 10; ++i) {
+    p.pass(p.pause());
+    p.fail();
+  }
+  CHECK(p.pause() == 5min);
+}
+
+TEST_CASE("no pause is longer than the longest wait of the endpoint's schedule") {
+  EndpointHealth health;
+  const Moment now{from_unix_millis(1'785'000'000'000), MonotonicTime(1h)};
+  for (int i = 0; i < 5; ++i) {
+    health.ended({.outcome = Outcome::kTimeout, .sent_at = now.mono, .asked = {}, .longest_pause = 100ms},
+                 kMost, now);
+  }
+  CHECK(health.paused_until() == now.mono + 100ms);
+}
+
+TEST_CASE("a 503 pauses at once; those that were under way with it do not prolong the pause") {
+  Patient p;
+  p.attempt(Outcome::kHttp5xx, 503);
+  CHECK(p.pause() == 1s);
+  p.attempt(Outcome::kHttp5xx, 503);
+  CHECK(p.pause() == 990ms);
+}
+
+TEST_CASE("a success ends a pause of our own, but not one that was asked for") {
+  Patient p;
+  p.attempt(Outcome::kHttp5xx, 503);
+  p.succeed();
+  CHECK(p.health.may_start(0, kMost, p.now.mono));
+  p.health.ended({.outcome = Outcome::kHttp4xx, .status = 429, .asked = 30s}, kMost, p.now);
+  p.succeed();
+  p.health.try_now(p.now.mono);
+  CHECK_FALSE(p.health.may_start(0, kMost, p.now.mono));
+}
+
+TEST_CASE("what the address policy refused says nothing about the endpoint") {
+  Patient p;
+  for (int i = 0; i < 10; ++i) p.attempt(Outcome::kBlocked, 0);
+  CHECK(p.health.failures() == 0);
+  CHECK(p.health.may_start(0, kMost, p.now.mono));
+}
+
+TEST_CASE("an endpoint is prompt while its attempts come back within a second, whatever they say") {
+  Patient p;
+  CHECK(p.health.standing() == Standing::kUnproven);
+  p.attempt(Outcome::kHttp4xx, 404);
+  CHECK(p.health.standing() == Standing::kPrompt);
+  p.attempt(Outcome::kTimeout, 0, 20s);
+  CHECK(p.health.standing() == Standing::kUnproven);
+}
