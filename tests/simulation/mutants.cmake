@@ -1,0 +1,50 @@
+# Deliberate faults. Each is one line of the scheduler's sources replaced by another, built as a simulation of its own, which has to be
+# caught. The sources themselves carry no trace of it; a line that is not found there any more stops the configuration.
+#
+#   mutant(NAME FILE ORIGINAL REPLACEMENT)     FILE: in daemon/delivery
+function(mutant name file original replacement)
+  set(source ${PROJECT_SOURCE_DIR}/daemon/delivery/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(READ ${source} text)
+  string(FIND "${text}" "${original}" first)
+  string(FIND "${text}" "${original}" last REVERSE)
+  if(first EQUAL -1 OR NOT first EQUAL last)
+    message(FATAL_ERROR "mutant ${name}: \"${original}\" does not stand exactly once in ${file}")
+  endif()
+  string(REPLACE "${original}" "${replacement}" text "${text}")
+  set(mutated ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}/${file})
+  file(CONFIGURE OUTPUT ${mutated} CONTENT "${text}" @ONLY)
+  add_executable(mutant_${name} ${mutated} $<TARGET_OBJECTS:simulation>)
+  target_link_libraries(mutant_${name} PRIVATE delivery)
+  target_compile_options(mutant_${name} PRIVATE -w)  # a fault may leave a variable unused
+  target_include_directories(mutant_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  add_test(NAME "simulation: catches a scheduler that ${ARGN}" COMMAND mutant_${name} --seconds 60 --expect-violation)
+  set_tests_properties("simulation: catches a scheduler that ${ARGN}" PROPERTIES TIMEOUT 120)
+endfunction()
+
+mutant(leaks_slots scheduler.cpp "  --sending_;" "" "forgets to free a slot")
+mutant(loses_retries scheduler.cpp "  if (due_again != kNever) leave_on_disk(lane, due_again);" "" "forgets retries")
+mutant(global_limit scheduler.cpp "if (sending >= share_of(options_.max_in_flight, standing)) break;"
+       "if (sending > share_of(options_.max_in_flight, standing)) break;" "exceeds the global limit by one")
+mutant(no_shares scheduler.cpp "if (sending >= share_of(options_.max_in_flight, standing)) break;"
+       "if (sending_ >= options_.max_in_flight) break;" "keeps no slots for prompt endpoints")
+mutant(stale_fetch scheduler.cpp "  if (lane.fetch) lane.fetch->released.insert(event);" ""
+       "believes a fetch that read before a commit")
+mutant(overtakes scheduler.cpp "  return !is_first;" "  return false;" "sends two of one order key at a time")
+mutant(drops_arrivals scheduler.cpp "    lane->fetch->arrivals.push_back(std::move(delivery));" ""
+       "drops what arrives during a fetch")
+mutant(drops_window scheduler.cpp "  leave_on_disk(lane, kAtOnce);\n}\n\nvoid Scheduler::leave_on_disk" "}\n\nvoid Scheduler::leave_on_disk"
+       "forgets what it dropped from memory")
+mutant(forgets_next_in_order scheduler.cpp "  if (next_in_order) leave_on_disk(*lane, next_in_order->due_at);" ""
+       "forgets what waited behind")
+mutant(starves_low_priorities scheduler.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
+mutant(no_pace scheduler.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
+mutant(sleeps_in scheduler.cpp "  if (!mono_wakes_.empty()) wake_at(mono_wakes_.begin()->first);" "" "does not wake after a pause")
+mutant(endpoint_limit endpoint_health.cpp "sending < most : sending < limit(most);" "sending < most : sending <= limit(most);"
+       "exceeds an endpoint's limit by one")
+mutant(impatient endpoint_health.cpp "paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);" "" "ignores Retry-After")
+mutant(many_probes endpoint_health.cpp "  probing_ = true;" "" "probes with many requests at a time")
+mutant(too_many_attempts retry_policy.cpp "facts.attempts_made >= static_cast<int>(schedule.size())"
+       "facts.attempts_made > static_cast<int>(schedule.size())" "attempts once more than the schedule says")
+mutant(never_skips retry_policy.cpp "  if (facts.skip_on_failure) {" "  if (facts.skip_on_failure && now.time_since_epoch().count() < 0) {"
+       "never skips")

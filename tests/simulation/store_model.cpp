@@ -1,0 +1,159 @@
+#include "simulation/store_model.h"
+
+#include <algorithm>
+
+namespace outboxd::simulation {
+
+Row* StoreModel::find(DeliveryKey key) {
+  const auto lane = lanes_.find(key.endpoint);
+  if (lane == lanes_.end()) return nullptr;
+  const auto row = lane->second.rows.find(key.event);
+  return row == lane->second.rows.end() ? nullptr : &row->second;
+}
+
+bool StoreModel::insert(DueDelivery delivery) {
+  LaneRows& lane = lanes_[delivery.key.endpoint];
+  const EventSeq event = delivery.key.event;
+  Row row{std::move(delivery)};
+  if (row.delivery.order_key) {
+    auto& in_order = lane.in_order[*row.delivery.order_key];
+    row.behind = !in_order.empty() && *in_order.begin() < event;
+    in_order.insert(event);
+  }
+  if (!row.behind) lane.heads.insert(order_of(row.delivery));
+  ++pending_;
+  return !lane.rows.emplace(event, std::move(row)).first->second.behind;
+}
+
+std::optional<NewHead> StoreModel::leave_pending(DeliveryKey key, DeliveryState state) {
+  LaneRows& lane = lanes_.at(key.endpoint);
+  Row& row = lane.rows.at(key.event);
+  row.state = state;
+  --pending_;
+  if (!row.behind) lane.heads.erase(order_of(row.delivery));
+  row.behind = false;
+  if (!row.delivery.order_key) return std::nullopt;
+  const auto in_order = lane.in_order.find(*row.delivery.order_key);
+  in_order->second.erase(key.event);
+  if (in_order->second.empty()) {
+    lane.in_order.erase(in_order);
+    return std::nullopt;
+  }
+  Row& next = lane.rows.at(*in_order->second.begin());
+  if (!next.behind) return std::nullopt;
+  next.behind = false;
+  lane.heads.insert(order_of(next.delivery));
+  return NewHead{next.delivery.key, next.delivery.due_at};
+}
+
+void StoreModel::postpone(DeliveryKey key, Time due_at) {
+  LaneRows& lane = lanes_.at(key.endpoint);
+  Row& row = lane.rows.at(key.event);
+  if (!row.behind) lane.heads.erase(order_of(row.delivery));
+  row.delivery.due_at = due_at;
+  if (!row.behind) lane.heads.insert(order_of(row.delivery));
+}
+
+std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at) {
+  LaneRows& lane = lanes_.at(key.endpoint);
+  Row& row = lane.rows.at(key.event);
+  row.state = DeliveryState::kPending;
+  row.delivery.due_at = due_at;
+  row.delivery.attempts = 0;
+  ++row.replays;
+  ++pending_;
+  std::optional<DeliveryKey> set_back;
+  if (row.delivery.order_key) {
+    auto& in_order = lane.in_order[*row.delivery.order_key];
+    if (!in_order.empty() && *in_order.begin() < key.event) {
+      row.behind = true;
+    } else if (!in_order.empty()) {
+      Row& head = lane.rows.at(*in_order.begin());
+      head.behind = true;
+      lane.heads.erase(order_of(head.delivery));
+      set_back = head.delivery.key;
+    }
+    in_order.insert(key.event);
+  }
+  if (!row.behind) lane.heads.insert(order_of(row.delivery));
+  return set_back;
+}
+
+std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
+  const auto lane = lanes_.find(endpoint);
+  if (lane == lanes_.end()) return 0;
+  std::int64_t count = 0;
+  for (auto& [event, row] : lane->second.rows) {
+    if (row.state != DeliveryState::kPending) continue;
+    row.state = DeliveryState::kDiscarded;
+    row.behind = false;
+    ++count;
+  }
+  lane->second.heads.clear();
+  lane->second.in_order.clear();
+  pending_ -= static_cast<std::size_t>(count);
+  return count;
+}
+
+void StoreModel::rewind(Time now, Millis by) {
+  std::vector<std::pair<DeliveryKey, Time>> moved;
+  for_each_pending([&](const Row& row) {
+    const auto& d = row.delivery;
+    const bool scheduled = d.attempts == 0 && d.event->deliver_at.value_or(now) > now;
+    if (d.due_at <= now || scheduled) return;
+    moved.emplace_back(d.key, std::max(now, d.due_at - by));
+  });
+  for (const auto& [key, due] : moved) postpone(key, due);
+}
+
+bool StoreModel::is_head(const Row& row) const {
+  if (!row.delivery.order_key) return true;
+  const auto& in_order = lanes_.at(row.delivery.key.endpoint).in_order;
+  const auto mine = in_order.find(*row.delivery.order_key);
+  return mine == in_order.end() || *mine->second.begin() >= row.delivery.key.event;
+}
+
+// As StoreReader::due(): see daemon/store/store.h.
+DueWindow StoreModel::due(EndpointSeq endpoint, Time now, int limit) const {
+  DueWindow window;
+  const auto found = lanes_.find(endpoint);
+  if (found == lanes_.end()) return window;
+  const LaneRows& lane = found->second;
+  // Of each priority, how many of its oldest are taken: a share for all first, the rest to the highest.
+  struct Level {
+    std::set<WindowOrder>::const_iterator at;
+    int taken = 0;
+  };
+  std::vector<Level> levels;
+  const auto earlier = [&window](Time t) { window.next_due = std::min(window.next_due.value_or(t), t); };
+  const auto is_due = [&](const auto& it, int priority) {
+    return it != lane.heads.end() && it->priority == priority && it->due_at <= now;
+  };
+  for (auto it = lane.heads.begin(); it != lane.heads.end();) {
+    if (it->due_at <= now) levels.push_back({it});
+    const int priority = it->priority;
+    const auto later = lane.heads.upper_bound({priority, now, std::numeric_limits<EventSeq>::max()});
+    if (later != lane.heads.end() && later->priority == priority) earlier(later->due_at);
+    it = lane.heads.lower_bound({priority - 1, kAtOnce, 0});
+  }
+  const int share = std::max(1, limit / 16);
+  int left = limit;
+  const auto take = [&](Level& level, int most) {
+    const int priority = level.at == lane.heads.end() ? 0 : level.at->priority;
+    for (; most > 0 && left > 0 && is_due(level.at, priority); --most, --left, ++level.at) {
+      window.deliveries.push_back(lane.rows.at(level.at->event).delivery);
+    }
+  };
+  std::vector<int> priorities;
+  for (auto& level : levels) priorities.push_back(level.at->priority);
+  for (auto& level : levels) take(level, share);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    if (is_due(levels[i].at, priorities[i])) take(levels[i], left);
+    if (is_due(levels[i].at, priorities[i])) window.next_due = now;
+  }
+  std::ranges::sort(window.deliveries,
+                    [](const DueDelivery& a, const DueDelivery& b) { return order_of(a) < order_of(b); });
+  return window;
+}
+
+}  // namespace outboxd::simulation

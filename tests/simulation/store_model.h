@@ -1,0 +1,59 @@
+// What daemon/store promises, in memory: pending deliveries by lane, heads and those behind them. Each change here is what one
+// committed transaction does.
+#pragma once
+
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "delivery/lane.h"
+
+namespace outboxd::simulation {
+
+struct Row {
+  DueDelivery delivery;
+  DeliveryState state = DeliveryState::kPending;
+  bool behind = false;
+  int replays = 0;
+};
+
+class StoreModel {
+ public:
+  Row* find(DeliveryKey key);
+  Row& at(DeliveryKey key) { return lanes_.at(key.endpoint).rows.at(key.event); }
+  std::size_t pending() const { return pending_; }
+
+  bool insert(DueDelivery delivery);  // true: it is a head
+  std::optional<NewHead> leave_pending(DeliveryKey key, DeliveryState state);
+  void postpone(DeliveryKey key, Time due_at);
+  // Replay. The head that has to wait behind it now, if there is one.
+  std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
+  std::int64_t discard_all(EndpointSeq endpoint);
+  void rewind(Time now, Millis by);  // the clock was set back
+
+  DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
+  // The first pending one of its order key.
+  bool is_head(const Row& row) const;
+  template <class Visit>
+  void for_each_pending(Visit visit) {
+    for (auto& [endpoint, lane] : lanes_) {
+      for (auto& [event, row] : lane.rows) {
+        if (row.state == DeliveryState::kPending) visit(row);
+      }
+    }
+  }
+
+ private:
+  struct LaneRows {
+    std::map<EventSeq, Row> rows;  // in order of acceptance
+    std::set<WindowOrder> heads;   // pending, and behind no other
+    std::map<std::string, std::set<EventSeq>> in_order;
+  };
+  static WindowOrder order_of(const DueDelivery& d) { return {d.event->priority, d.due_at, d.key.event}; }
+
+  std::unordered_map<EndpointSeq, LaneRows> lanes_;
+  std::size_t pending_ = 0;
+};
+
+}  // namespace outboxd::simulation

@@ -1,0 +1,30 @@
+// A world for the real scheduler (with its lanes, retry policy, rate limits and breakers) to live in: a simulated clock,
+// store, network, producers and operators, all driven by one seed. Nothing waits: time jumps to what happens next.
+//
+// What goes wrong in it: crashes (what is in memory is lost, what was committed stays), slow commits and reads, endpoints
+// that hang, fail, flap, limit their rate or vanish, clocks set by an hour or by 400 days, endpoints paused, edited and
+// removed, deliveries discarded and replayed. What is promised is checked at every step; a breach is a Violation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace outboxd::simulation {
+
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Report {
+  std::int64_t steps = 0;  // calls of Scheduler::next(), each after one thing that happened
+  std::int64_t accepted = 0, attempts = 0, delivered = 0, dead = 0, discarded = 0, crashes = 0,
+               clock_steps = 0;
+  std::string to_string() const;
+};
+
+// Runs the world of this seed for so many steps, then heals it and lets every delivery end. Throws Violation.
+Report run(std::uint64_t seed, std::int64_t steps);
+
+}  // namespace outboxd::simulation
