@@ -1,142 +1,148 @@
-// scripts/bench: events from a producer through the real daemon to a sink, all on this machine.
-//   pipeline_bench OUTBOXD FOLDER [--quick] [--only TEXT]     TEXT: scenarios with it in their name; results
-//   as a table on standard output, and as JSON in FOLDER/results.json
-#include <sqlite3.h>
+// scripts/bench: events from producers through the real daemon to subscribers, all on this machine. Results as
+// a table on standard output, and as results.json and results.svg in FOLDER. Fails when an event was lost,
+// refused or badly signed, never because of a figure.
+#include <sys/resource.h>
 
-#include <algorithm>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
-#include <thread>
-#include <tuple>
+#include <string_view>
 
-#include "bench/producer.h"
-#include "bench/sink.h"
-#include "support/daemon_process.h"
+#include "bench/plot.h"
+#include "bench/scenarios.h"
+#include "common/text.h"
 
 namespace {
 
 using namespace outboxd;
 using namespace outboxd::bench;
-using Json = nlohmann::ordered_json;
 
-constexpr auto kPatience = std::chrono::seconds(120);
+constexpr const char* kUsage = R"(usage: pipeline_bench OUTBOXD FOLDER [options]
+  --quick         small loads, under a minute: is everything delivered?
+  --full          also a backlog of 10 million
+  --only TEXT     scenarios with TEXT in their name: throughput and limit, latency, isolation, backlog, restart,
+                  fan-out, unreliable
+  --backlog N     pending deliveries of scenario backlog (default 1000000)
+  --hanging N     endpoints that hang in scenario isolation (default 10000)
+)";
 
-double percentile_ms(std::vector<std::int64_t>& ns, double p) {
-  if (ns.empty()) return 0;
-  const auto at = ns.begin() + static_cast<std::ptrdiff_t>(p * static_cast<double>(ns.size() - 1));
-  std::nth_element(ns.begin(), at, ns.end());
-  return static_cast<double>(*at) / 1e6;
+struct Scenario {
+  const char* name;
+  std::vector<Result> (*run)(const Settings&);
+};
+constexpr Scenario kScenarios[] = {
+    {"latency", latency},       {"throughput and limit", throughput},
+    {"isolation", isolation},   {"fan-out", fan_out},
+    {"backlog", backlog},       {"restart", restart},
+    {"unreliable", unreliable},
+};
+
+struct Arguments {
+  Settings settings;
+  std::string only;
+};
+
+// The number behind an option, in [1, most].
+std::optional<std::int64_t> count(const char* text, std::int64_t most) {
+  const auto number = parse_int(text);
+  return number && *number >= 1 && *number <= most ? number : std::nullopt;
 }
 
-// What SQLite alone takes for one durable commit here: the floor under every acknowledgement.
-Json bare_commit(const std::filesystem::path& folder, int commits) {
-  sqlite3* db = nullptr;
-  sqlite3_open((folder / "bare.db").c_str(), &db);
-  sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(x)", nullptr, nullptr,
-               nullptr);
-  std::vector<std::int64_t> ns;
-  for (int i = 0; i < commits; ++i) {
-    const auto start = now_ns();
-    if (sqlite3_exec(db, "INSERT INTO t VALUES(randomblob(300))", nullptr, nullptr, nullptr) != SQLITE_OK) {
-      throw std::runtime_error(sqlite3_errmsg(db));
+std::optional<Arguments> read_arguments(int argc, char** argv) {
+  if (argc < 3) return std::nullopt;
+  Arguments arguments;
+  bool quick = false, full = false;
+  std::optional<std::int64_t> pending, hanging;
+  for (int i = 3; i < argc; ++i) {
+    const std::string_view option = argv[i];
+    if (option == "--quick" || option == "--full") {
+      (option == "--full" ? full : quick) = true;
+      continue;
     }
-    ns.push_back(now_ns() - start);
+    if (++i == argc) return std::nullopt;  // the others have a value
+    if (option == "--only") {
+      arguments.only = argv[i];
+    } else if (option == "--backlog") {
+      pending = count(argv[i], 100'000'000);
+      if (!pending) return std::nullopt;
+    } else if (option == "--hanging") {
+      hanging = count(argv[i], 1'000'000);
+      if (!hanging) return std::nullopt;
+    } else {
+      return std::nullopt;
+    }
   }
-  sqlite3_close(db);
-  return {{"scenario", "bare fsync'd commit"},
-          {"ack_p50_ms", percentile_ms(ns, 0.5)},
-          {"ack_p99_ms", percentile_ms(ns, 0.99)}};
+  Settings& settings = arguments.settings;
+  settings.daemon = argv[1];
+  settings.folder = argv[2];
+  settings.quick = quick;
+  settings.backlogs = {pending.value_or(settings.scaled(10'000, 1'000'000))};
+  if (full) settings.backlogs.push_back(10'000'000);
+  settings.hanging = static_cast<int>(hanging.value_or(settings.scaled(200, 10'000)));
+  settings.fan_out = static_cast<int>(settings.scaled(200, 10'000));
+  return arguments;
 }
 
-Json run(const std::string& name, const std::string& daemon_binary, const std::filesystem::path& folder,
-         Load load) {
-  Sink sink;
-  test::DaemonProcess daemon(daemon_binary, folder);
-  const std::string endpoint =
-      R"({"url":"http://127.0.0.1:)" + std::to_string(sink.port()) + R"(/","max_in_flight":256})";
-  const auto answer = test::http_over_unix(daemon.admin_socket(), "POST /v1/endpoints HTTP/1.1", endpoint);
-  if (answer.find(" 201 ") == std::string::npos) throw std::runtime_error("no endpoint: " + answer);
-  load.socket = daemon.ingest_socket();
-
-  const auto cpu_before = daemon.cpu();
-  const auto start = now_ns();
-  auto produced = produce(load);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (sink.received() < load.events && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  const double seconds = static_cast<double>(now_ns() - start) / 1e9;
-  const auto cpu = daemon.cpu() - cpu_before;
-  auto latencies = sink.take_latencies();
-  return {{"scenario", name},
-          {"events", load.events},
-          {"refused", produced.refused},
-          {"received", sink.received()},
-          {"events_per_second", static_cast<double>(sink.received()) / seconds},
-          {"ack_p50_ms", percentile_ms(produced.ack_ns, 0.5)},
-          {"ack_p99_ms", percentile_ms(produced.ack_ns, 0.99)},
-          {"delivered_p50_ms", percentile_ms(latencies, 0.5)},
-          {"delivered_p99_ms", percentile_ms(latencies, 0.99)},
-          {"cpu_us_per_event", static_cast<double>(cpu.count()) / static_cast<double>(load.events)},
-          {"resident_mib", static_cast<double>(daemon.resident_kib()) / 1024}};
+// The sink, and the daemon that inherits this, hold a descriptor for each hanging request.
+void allow_many_files() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void print(const Json& results) {
-  std::printf("%-34s %9s %11s %9s %9s %9s %9s %8s\n", "scenario", "events/s", "CPU us/evt", "ack p50",
-              "ack p99", "dlv p50", "dlv p99", "RSS MiB");
-  for (const auto& r : results) {
-    const auto number = [&](const char* key) { return r.value(key, 0.0); };
-    std::printf("%-34s %9.0f %11.1f %9.2f %9.2f %9.2f %9.2f %8.1f\n",
-                r["scenario"].get<std::string>().c_str(), number("events_per_second"),
-                number("cpu_us_per_event"), number("ack_p50_ms"), number("ack_p99_ms"),
-                number("delivered_p50_ms"), number("delivered_p99_ms"), number("resident_mib"));
+bool report(const Settings& settings, const std::vector<Result>& results, const Json& machine) {
+  std::fputs(table(results).c_str(), stdout);
+  std::ofstream(settings.folder / "results.json")
+      << Json{{"machine", machine}, {"results", to_json(results)}}.dump(2) << '\n';
+  std::ofstream(settings.folder / "results.svg") << plot(results, machine);
+  bool failed = false;
+  for (const Result& result : results) {
+    for (const auto& failure : result.failures) {
+      std::cerr << result.scenario << ": " << failure << '\n';
+      failed = true;
+    }
   }
+  return !failed;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    std::cerr << "usage: pipeline_bench OUTBOXD FOLDER [--quick] [--only TEXT]\n";
+  const auto arguments = read_arguments(argc, argv);
+  if (!arguments) {
+    std::cerr << kUsage;
     return 2;
   }
-  const std::string daemon = argv[1];
-  const std::filesystem::path folder = argv[2];
-  bool quick = false;
-  std::string only;
-  for (int i = 3; i < argc; ++i) {
-    if (argv[i] == std::string("--quick")) quick = true;
-    if (argv[i] == std::string("--only") && i + 1 < argc) only = argv[++i];
-  }
-  const std::int64_t scale = quick ? 1 : 10;
+  std::signal(SIGPIPE, SIG_IGN);
+  allow_many_files();
+  const Settings& settings = arguments->settings;
+  std::vector<Result> results;
+  bool carried_out = true;
   try {
-    Json results = Json::array();
-    results.push_back(bare_commit(folder, 2000));
-    const std::tuple<std::string, std::string, Load> scenarios[] = {
-        {"one event a request, 64 producers", "one", {.connections = 64, .events = 20'000 * scale}},
-        {"batches of 100, 8 producers",
-         "batch",
-         {.connections = 8, .events_per_request = 100, .events = 20'000 * scale}},
-        {"1,000 events/s, open loop", "latency", {.connections = 64, .events = 3'000 * scale, .rate = 1000}},
-    };
-    for (const auto& [name, subfolder, load] : scenarios) {
-      if (name.find(only) != std::string::npos)
-        results.push_back(run(name, daemon, folder / subfolder, load));
-    }
-    print(results);
-    std::ofstream(folder / "results.json") << results.dump(2) << '\n';
-    for (const auto& r : results) {
-      if (r.contains("received") && (r["received"] < r["events"] || r["refused"] != 0)) {
-        std::cerr << "not every event was accepted and delivered: " << r.dump() << '\n';
-        return 1;
+    std::filesystem::create_directories(settings.folder);
+    const Json machine = bench::machine(settings.folder);
+    for (const Scenario& scenario : kScenarios) {
+      if (std::string(scenario.name).find(arguments->only) == std::string::npos) continue;
+      std::cerr << scenario.name << " ..." << std::endl;
+      try {
+        for (Result& result : scenario.run(settings)) results.push_back(std::move(result));
+      } catch (const std::exception& error) {  // the others can still be measured
+        std::cerr << scenario.name << ": " << error.what() << '\n';
+        carried_out = false;
       }
     }
+    if (results.empty() && carried_out) {
+      std::cerr << "no scenario has \"" << arguments->only << "\" in its name\n" << kUsage;
+      return 2;
+    }
+    return report(settings, results, machine) && carried_out ? 0 : 1;
   } catch (const std::exception& error) {
     std::cerr << "bench: " << error.what() << '\n';
     return 1;
   }
-  return 0;
 }

@@ -1,6 +1,6 @@
 #include "bench/producer.h"
 
-#include <fcntl.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,17 +11,18 @@
 #include <cstring>
 #include <deque>
 #include <stdexcept>
-#include <string_view>
 
-#include "bench/sink.h"
+#include "bench/event_mark.h"
 
 namespace outboxd::bench {
 namespace {
 
+constexpr std::int64_t kLookForStop = 20'000'000;  // ns
+
 struct Connection {
   int fd = -1;
   std::string in;
-  std::int64_t due = 0;
+  std::int64_t number = 0, due = 0;  // of the request that waits for its answer
 };
 
 int connect_to(const std::string& path) {
@@ -29,31 +30,21 @@ int connect_to(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    throw std::runtime_error("cannot connect to " + path);
-  return fd;
-}
-
-std::string request(const Load& load, std::int64_t due) {
-  std::string event = R"({"type":"bench.event","payload":{"t":)" + std::to_string(due) + R"(,"pad":")";
-  event.append(load.payload, 'x').append("\"}}");
-  std::string body = event;
-  const bool batch = load.events_per_request > 1;
-  for (int i = 1; i < load.events_per_request; ++i) body.append("\n").append(event);
-  return "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: " +
-         std::string(batch ? "application/x-ndjson" : "application/json") +
-         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  close(fd);
+  throw std::runtime_error("cannot connect to " + path);
 }
 
 // Takes one whole answer off the front of `in`; its status, or 0 when it is not whole yet.
-int take_answer(std::string& in) {
+int take_answer(std::string& in, std::string& body) {
   const auto end = in.find("\r\n\r\n");
   if (end == std::string::npos) return 0;
-  const char* field = strcasestr(in.c_str(), "content-length:");
-  const std::size_t whole = end + 4 + static_cast<std::size_t>(field == nullptr ? 0 : std::atol(field + 15));
-  if (in.size() < whole) return 0;
+  const char* const field = strcasestr(in.c_str(), "content-length:");
+  const auto length = static_cast<std::size_t>(field == nullptr ? 0 : std::atol(field + 15));
+  if (in.size() < end + 4 + length) return 0;
   const int status = std::atoi(in.c_str() + 9);
-  in.erase(0, whole);
+  body = in.substr(end + 4, length);
+  in.erase(0, end + 4 + length);
   return status;
 }
 
@@ -68,69 +59,111 @@ class Producer {
       epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event);
       idle_.push_back(&connection);
     }
+    open_ = connections_.size();
+    result_.accepted.resize(static_cast<std::size_t>(load.requests));
   }
   ~Producer() {
-    for (const auto& connection : connections_) close(connection.fd);
+    for (const auto& connection : connections_) {
+      if (connection.fd >= 0) close(connection.fd);
+    }
     close(epoll_);
   }
+  Producer(const Producer&) = delete;
 
   LoadResult run() {
-    const std::int64_t requests = load_.events / load_.events_per_request;
-    const std::int64_t start = now_ns();
-    std::int64_t sent = 0, answered = 0;
-    while (answered < requests) {
-      const std::int64_t now = now_ns();
-      while (sent < requests && !idle_.empty() && due_at(sent, start, now) <= now) {
-        send(*idle_.front(), due_at(sent, start, now));
-        idle_.pop_front();
-        ++sent;
-      }
-      answered += receive(load_.rate > 0 ? 1 : -1);
+    start_ = now_ns();
+    while (open_ > 0 && (idle_.size() < open_ || more())) {
+      send_what_is_due();
+      receive();
     }
-    result_.seconds = static_cast<double>(now_ns() - start) / 1e9;
+    result_.accepted.resize(static_cast<std::size_t>(result_.sent));
+    result_.late_p99_ms = Latencies(lateness_).ms(0.99);
     return std::move(result_);
   }
 
  private:
-  std::int64_t due_at(std::int64_t n, std::int64_t start, std::int64_t now) const {
-    return load_.rate > 0 ? start + static_cast<std::int64_t>(static_cast<double>(n) * 1e9 / load_.rate)
-                          : now;
+  bool more() const { return result_.sent < load_.requests && (load_.stop == nullptr || !*load_.stop); }
+
+  std::int64_t next_due(std::int64_t now) const {
+    if (load_.rate <= 0) return now;
+    return start_ + static_cast<std::int64_t>(static_cast<double>(result_.sent) * 1e9 / load_.rate);
   }
 
-  void send(Connection& connection, std::int64_t due) {
+  void send_what_is_due() {
+    while (more() && !idle_.empty()) {
+      const std::int64_t now = now_ns();
+      const std::int64_t due = next_due(now);
+      if (due > now) return;
+      if (load_.rate > 0) lateness_.push_back({due, now});
+      Connection& connection = *idle_.front();
+      idle_.pop_front();
+      send_to(connection, result_.sent++, due);
+    }
+  }
+
+  void send_to(Connection& connection, std::int64_t number, std::int64_t due) {
+    connection.number = number;
     connection.due = due;
-    const std::string text = request(load_, due);
+    const std::string text = load_.request(number, due);
     for (std::size_t done = 0; done < text.size();) {
-      const ssize_t n = write(connection.fd, text.data() + done, text.size() - done);
-      if (n <= 0) throw std::runtime_error("the daemon closed a producer's connection");
+      const ssize_t n = send(connection.fd, text.data() + done, text.size() - done, MSG_NOSIGNAL);
+      if (n <= 0) return lose(connection);
       done += static_cast<std::size_t>(n);
     }
   }
 
-  int receive(int timeout_ms) {
+  void receive() {
     epoll_event events[256];
-    char chunk[65536];
-    int answered = 0;
-    const int n = epoll_wait(epoll_, events, 256, timeout_ms);
-    for (int i = 0; i < n; ++i) {
-      auto& connection = *static_cast<Connection*>(events[i].data.ptr);
-      const ssize_t got = read(connection.fd, chunk, sizeof chunk);
-      if (got <= 0) throw std::runtime_error("the daemon closed a producer's connection");
-      connection.in.append(chunk, static_cast<std::size_t>(got));
-      const int status = take_answer(connection.in);
-      if (status == 0) continue;
-      result_.ack_ns.push_back(now_ns() - connection.due);
-      if (status != 202) ++result_.refused;
-      idle_.push_back(&connection);
-      ++answered;
-    }
-    return answered;
+    const int n = epoll_pwait2(epoll_, events, 256, timeout().get(), nullptr);
+    for (int i = 0; i < n; ++i) read_from(*static_cast<Connection*>(events[i].data.ptr));
   }
 
+  struct Timeout {
+    timespec time{};
+    bool forever = true;
+    const timespec* get() const { return forever ? nullptr : &time; }
+  };
+  Timeout timeout() const {
+    const std::int64_t now = now_ns();
+    std::int64_t wait = -1;
+    if (more() && !idle_.empty()) wait = std::max<std::int64_t>(0, next_due(now) - now);
+    if (load_.stop != nullptr) wait = wait < 0 ? kLookForStop : std::min(wait, kLookForStop);
+    return {.time = {.tv_sec = wait / 1'000'000'000, .tv_nsec = wait % 1'000'000'000}, .forever = wait < 0};
+  }
+
+  void read_from(Connection& connection) {
+    char chunk[65536];
+    const ssize_t got = read(connection.fd, chunk, sizeof chunk);
+    if (got <= 0) return lose(connection);
+    connection.in.append(chunk, static_cast<std::size_t>(got));
+    std::string body;
+    const int status = take_answer(connection.in, body);
+    if (status == 0) return;
+    if (status == load_.status) {
+      result_.answered.push_back({connection.due, now_ns()});
+      result_.accepted[static_cast<std::size_t>(connection.number)] = true;
+    } else if (result_.refused++ == 0) {
+      result_.first_refusal = std::to_string(status) + " " + body.substr(0, 300);
+    }
+    idle_.push_back(&connection);
+  }
+
+  void lose(Connection& connection) {
+    if (!load_.daemon_may_die) throw std::runtime_error("the daemon closed a producer's connection");
+    std::erase(idle_, &connection);
+    close(connection.fd);
+    connection.fd = -1;
+    --open_;
+  }
+
+  const ExactTimers exact_timers_;
   const Load& load_;
   std::vector<Connection> connections_;
   std::deque<Connection*> idle_;
+  std::size_t open_ = 0;
+  std::int64_t start_ = 0;
   int epoll_ = -1;
+  std::vector<Sample> lateness_;
   LoadResult result_;
 };
 
@@ -138,6 +171,25 @@ class Producer {
 
 LoadResult produce(const Load& load) {
   return Producer(load).run();
+}
+
+std::string post(const std::string& path, const std::string& content_type, const std::string& body) {
+  return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + content_type +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::function<std::string(std::int64_t, std::int64_t)> requests_of(const Events& events) {
+  return [events](std::int64_t request, std::int64_t due) {
+    std::string body;
+    for (int i = 0; i < events.per_request; ++i) {
+      const std::int64_t number = events.first + request * events.per_request + i;
+      if (i > 0) body += '\n';
+      body += R"({"type":"bench.event",)";
+      if (events.tenant) body += R"("tenant":")" + events.tenant(number) + R"(",)";
+      body += R"("payload":)" + payload_of({events.stream, number, due}) + "}";
+    }
+    return post("/v1/events", events.per_request > 1 ? "application/x-ndjson" : "application/json", body);
+  };
 }
 
 }  // namespace outboxd::bench

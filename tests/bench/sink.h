@@ -1,38 +1,113 @@
-// A receiver that answers 200 as fast as it can and notes when each event came. One thread.
+// The subscribers: an HTTP/1.1 receiver, one epoll thread, any number of kept-alive connections. It listens on many
+// loopback addresses, because no team's thousand endpoints are one host: whatever a sender keeps for each host would
+// look as it never does. What a request's path says is how it behaves:
+//
+//   /ok[/N]                   200 at once
+//   /hang[/N]                 no answer until the sender hangs up, unless told otherwise (set_hanging)
+//   /slow/MS                  200 after so many milliseconds
+//   /fail/STATUS[/PERCENT]    STATUS to so many of a hundred requests (default all), 200 to the others
+//
+// It notes which events (event_mark.h) were answered 200 and when they came, and checks signatures.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
-namespace outboxd::bench {
+#include "bench/event_mark.h"
+#include "bench/latencies.h"
 
-std::int64_t now_ns();  // CLOCK_MONOTONIC
+namespace outboxd::bench {
 
 class Sink {
  public:
-  Sink();
+  // Every `verify_every`th request has its signature checked: all of them would make the sink, and not the
+  // daemon, what is measured where everything shares two cores.
+  explicit Sink(int verify_every = 1);
   ~Sink();
   Sink(const Sink&) = delete;
 
-  int port() const { return port_; }
-  std::int64_t received() const { return received_; }
-  // Of every event that carried "t": <ns since boot when it was due to be sent>. Take it when nothing arrives
-  // any more.
-  std::vector<std::int64_t> take_latencies();
+  static const std::string& secret();  // what every endpoint has to sign with
+  // Endpoint `number` is on the host that comes in turn.
+  std::string url(const std::string& path, int number = 0) const;
+  // How many events stream `stream` will have, numbered from 0: before the first of them is sent.
+  void expect(int stream, std::int64_t events);
+  void set_hanging(bool hanging) { hanging_ = hanging; }
+
+  struct Tally {
+    std::int64_t requests = 0;  // of this stream, whatever they were answered
+    std::int64_t arrived = 0;   // different events that were answered 200
+    std::int64_t repeats = 0;   // answered 200 again
+  };
+  Tally tally(int stream) const;
+  // The first arrival of each event, in the order they came.
+  std::vector<Sample> arrivals(int stream) const;
+  std::vector<bool> arrived(int stream) const;  // by number
+  Sample latest_arrival(int stream) const;      // {} when there is none
+
+  struct Checks {
+    std::int64_t verified = 0;
+    std::int64_t badly_signed = 0;
+    std::int64_t not_understood = 0;  // requests or events that nobody here has sent
+    std::string first_complaint;
+  };
+  Checks checks() const;
+  int hanging() const { return hanging_now_; }  // requests held without an answer
+  int connections() const { return connections_now_; }
+  std::int64_t connections_opened() const { return connections_opened_; }
 
  private:
-  void run();
-  void serve(int fd, std::string& buffer);
+  struct Connection;
+  struct Request;
+  struct Answer;
+  struct Stream {
+    Tally tally;
+    std::vector<bool> arrived;
+    std::vector<Sample> arrivals;
+  };
+  struct Later {
+    std::int64_t when = 0;
+    int fd = -1;
+    std::int64_t connection = 0;
+  };
 
-  int listen_fd_ = -1;
+  void listen_on_all_hosts();
+  void watch(int fd) const;
+  void run();
+  int timeout_ms() const;
+  void accept_all(int listen_fd);
+  void read_from(Connection& connection);
+  void answer_requests(Connection& connection);
+  Answer answer_to(const Request& request);
+  void take(const Request& request, bool accepted);
+  void verify(const Request& request);
+  void complain(std::int64_t& count, const std::string& what);
+  bool reply(Connection& connection, std::string_view text);
+  void reply_to_the_slow();
+  void drop(Connection& connection);
+
+  const int verify_every_;
+  std::vector<int> listen_fds_;  // one for each host
   int epoll_fd_ = -1;
   int stop_fd_ = -1;
-  int port_ = 0;
-  std::atomic<std::int64_t> received_{0};
-  std::vector<std::int64_t> latencies_;
+  std::uint16_t port_ = 0;  // the same on every host
+  std::atomic<bool> hanging_{true};
+  std::atomic<int> hanging_now_{0};
+  std::atomic<int> connections_now_{0};
+  std::atomic<std::int64_t> connections_opened_{0};
+  mutable std::mutex mutex_;
+  Stream streams_[kStreams];  // guarded by mutex_
+  Checks checks_;             // guarded by mutex_
+  // The rest is the thread's own.
+  std::vector<std::unique_ptr<Connection>> by_fd_;
+  std::vector<Later> later_;  // a heap, the earliest in front
+  std::uint64_t requests_ = 0;
+  std::uint32_t dice_ = 1;
   std::thread thread_;
 };
 

@@ -1,33 +1,56 @@
-// The real outboxd as a child process, in a folder of its own, for benchmarks.
+// The real outboxd as a child process, in a folder of its own, for benchmarks. It does not outlive this
+// process, however that ends.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 
 namespace outboxd::test {
 
 class DaemonProcess {
  public:
-  // Starts `binary` on a database in `folder`; returns when it answers. Throws std::runtime_error with its
-  // log when it does not.
-  DaemonProcess(const std::string& binary, std::filesystem::path folder);
+  // Starts `binary` on the database in `folder`; returns when it answers. `delivery`: more lines of the
+  // configuration's section [delivery]. Throws std::runtime_error with its log when it does not start. Call it
+  // on a thread that lives at least as long as the daemon shall: it dies with it.
+  DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery = "");
   ~DaemonProcess();  // SIGTERM, and SIGKILL when it takes too long
   DaemonProcess(const DaemonProcess&) = delete;
 
+  void start();  // again, after stop() or kill()
+  void
+  stop();  // SIGTERM, and waits. Throws std::runtime_error when it has to be killed, or does not exit with 0
+  void kill();  // SIGKILL, and waits
+
   std::string admin_socket() const { return (folder_ / "admin.sock").string(); }
   std::string ingest_socket() const { return (folder_ / "ingest.sock").string(); }
-  std::chrono::microseconds cpu() const;  // user and system time of the process so far
+  std::string database() const { return (folder_ / "outbox.db").string(); }
+  std::string log() const;  // what it has written so far
+  // CLOCK_MONOTONIC in ns, just before the last start: what a start takes counts from here.
+  std::int64_t started_at() const { return started_at_; }
+  std::chrono::nanoseconds cpu() const;  // user and system time of the process since it was started
+  std::map<std::string, std::chrono::nanoseconds> cpu_by_thread() const;  // by name; those that live
   long resident_kib() const;
+  long peak_resident_kib() const;
+  int open_files() const;
 
  private:
+  bool answers() const;
+  int end(int signal);  // sends it and waits, kills it when it takes too long; answers its wait status
+  long status_kib(const char* field) const;
+
+  std::string binary_;
   std::filesystem::path folder_;
   pid_t pid_ = -1;
+  std::int64_t started_at_ = 0;
 };
 
-// One request over a Unix socket, and its whole answer; for setting things up, not for speed.
+// One request over a Unix socket, and its whole answer ("" when nobody listens); for setting things up, not
+// for speed.
 std::string http_over_unix(const std::string& socket, const std::string& request_head,
                            const std::string& body);
 

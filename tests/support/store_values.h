@@ -45,6 +45,13 @@ inline NewEvent with_key(NewEvent event, const std::string& key, char content) {
   return event;
 }
 
+// To be delivered in order by its ordering key, at every endpoint that it has.
+inline NewEvent keyed(NewEvent event, const std::string& ordering_key) {
+  event.event->ordering_key = ordering_key;
+  for (FirstAttempt& first : event.endpoints) first.ordering = Ordering::kKey;
+  return event;
+}
+
 inline Attempt new_attempt(int number, Outcome outcome = Outcome::kHttp5xx) {
   Attempt a;
   a.id = AttemptId{ids().next()};

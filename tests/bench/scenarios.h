@@ -1,0 +1,27 @@
+// The scenarios; DESIGN.md ("Numbers to design for") says what each is to show. They run one after the other, each
+// on databases of its own, and throw std::runtime_error when they cannot be carried out.
+#pragma once
+
+#include <vector>
+
+#include "bench/report.h"
+#include "bench/rig.h"
+
+namespace outboxd::bench {
+
+// One event a request and batches of 100, as fast as acknowledged; and the limit of each, limit.h.
+std::vector<Result> throughput(const Settings& settings);
+// 1,000 events/s, open loop, beside a bare commit at the same pace.
+std::vector<Result> latency(const Settings& settings);
+// A healthy endpoint alone, beside many that answer, and beside as many that hang.
+std::vector<Result> isolation(const Settings& settings);
+// Millions pending: memory, first delivery, drain rate, beside a small backlog.
+std::vector<Result> backlog(const Settings& settings);
+// kill -9 with a backlog and under load, and a start.
+std::vector<Result> restart(const Settings& settings);
+// One event to very many endpoints, and what other producers notice of it.
+std::vector<Result> fan_out(const Settings& settings);
+// Subscribers that fail now and then, or are slow: everything arrives all the same.
+std::vector<Result> unreliable(const Settings& settings);
+
+}  // namespace outboxd::bench
