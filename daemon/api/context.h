@@ -48,10 +48,11 @@ struct Context {
   // Sends one signed attempt of an event that is in no store; the callback may run on any thread.
   std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};
   std::function<DeliveryStatus()> delivery_status = {};
-  // A delivery of this endpoint became pending by an operator's hand, due then. Called after the commit.
+  // A delivery of this endpoint became pending by an operator's hand, or may be attempted because of it, and
+  // is due then. Called after the commit.
   std::function<void(EndpointSeq, Time due)> wake = {};
-  // A delivery is not pending any more by an operator's hand: do not send it if it is waiting in memory.
-  // Called after the commit.
+  // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
+  // send it if it is waiting in memory. Called after the commit, before any wake.
   std::function<void(DeliveryKey)> forget = {};
   // Why the address policy denies this URL: for the log, the caller is told only that it does.
   std::function<std::optional<std::string>(const EndpointUrl&)> why_url_refused = {};

@@ -59,6 +59,16 @@ Result<Answer> show_delivery(Context& context, const Request& request) {
   return json_answer(200, json);
 }
 
+void tell_delivery_loop(const Context& context, const ChangeDelivery& done) {
+  if (done.state == DeliveryState::kPending) {
+    if (done.set_back) context.forget(*done.set_back);
+    context.wake(done.key.endpoint, done.delivery.due_at);
+  } else {
+    context.forget(done.key);
+    if (const auto& next = done.next_in_order) context.wake(next->key.endpoint, next->due_at);
+  }
+}
+
 // Retry moves to pending, discard to discarded.
 void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState state) {
   const Request& request = exchange->request();
@@ -74,12 +84,9 @@ void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState 
   context.commits.submit(
       std::move(change), [&context, exchange, retry, row = std::move(*row)](Write& write) mutable {
         if (write.refused) return exchange->respond(*write.refused);
-        row.delivery = std::get<ChangeDelivery>(write.command).delivery;
-        if (retry) {
-          context.wake(row.delivery.key.endpoint, row.delivery.due_at);
-        } else {
-          context.forget(row.delivery.key);
-        }
+        const auto& done = std::get<ChangeDelivery>(write.command);
+        row.delivery = done.delivery;
+        tell_delivery_loop(context, done);
         log::info(retry ? "delivery retried" : "delivery discarded",
                   {{"delivery", row.delivery.id().to_string()}, {"by", exchange->request().peer}});
         exchange->respond(json_answer(200, json_of_row(row)));

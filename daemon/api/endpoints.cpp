@@ -88,15 +88,19 @@ Result<Answer> list_endpoints(Context& context, const Request& request) {
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   const auto rows = context.readers.lend()->endpoints(tenant, page);
+  if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
-  for (const auto& endpoint : rows.rows) data.push_back(to_json(endpoint));
-  return list_answer(std::move(data), rows.next);
+  for (const auto& endpoint : rows->rows) data.push_back(to_json(endpoint));
+  return list_answer(std::move(data), rows->next);
 }
 
+// As stored: what is in memory does not follow failing_since.
 Result<Answer> show_endpoint(Context& context, const Request& request) {
-  const auto endpoint = find_endpoint(context, request);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  return json_answer(200, to_json(**endpoint));
+  const auto id = path_id<EndpointId>(request, "endpoint");
+  if (!id) return tl::unexpected(id.error());
+  const auto endpoint = context.readers.lend()->endpoint(*id);
+  if (!endpoint) return not_found("endpoint", id->to_string());
+  return json_answer(200, to_json(*endpoint));
 }
 
 void patch_endpoint(Context& context, const ExchangePtr& exchange) {

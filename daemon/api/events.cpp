@@ -179,8 +179,8 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
   if (!named) return tl::unexpected(named.error());
   if (!*named) {
     std::vector<EndpointSeq> matching;
-    for (const auto& endpoint : context.directory.match(event.tenant, event.type))
-      matching.push_back(endpoint->seq);
+    const auto all = context.directory.match(event.tenant, event.type);
+    for (const auto& endpoint : *all) matching.push_back(endpoint->seq);
     return matching;
   }
   const auto id = EndpointId::parse(**named);
@@ -203,6 +203,7 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
   context.commits.submit(std::move(replay), [&context, exchange](Write& write) {
     if (write.refused) return exchange->respond(*write.refused);
     const auto& done = std::get<ReplayEvent>(write.command);
+    for (const DeliveryKey& key : done.set_back) context.forget(key);
     for (const EndpointSeq endpoint : done.endpoints) context.wake(endpoint, done.at);
     log::info(
         "event replayed",

@@ -17,6 +17,7 @@
 #include "api/routes.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "ingest/operational_events.h"
 #include "ingest/outbox_watcher.h"
 #include "maintenance/removed_endpoints.h"
 #include "runtime/service_manager.h"
@@ -44,6 +45,7 @@ class App {
   void reload();
   void keep_house();
   api::Context make_context();
+  DeliveryHooks delivery_hooks();
   api::DeliveryStatus delivery_status();
   telemetry::Snapshot snapshot();
   std::optional<std::string> why_not_healthy() const;
@@ -59,7 +61,8 @@ class App {
   EndpointDirectory directory_{commits_};
   RemovedEndpoints removed_{commits_, clock_};
   std::shared_ptr<const AddressPolicy> policy_;  // swapped on reload; read through std::atomic_load
-  DeliveryLoop delivery_;
+  DeliveryLoops delivery_;
+  FanOut fan_out_;
   Ingest ingest_;
   OutboxWatcher outbox_;
   api::ReaderPool readers_;
@@ -94,13 +97,10 @@ App::App(const config::Config& config, const config::Sources& sources)
                [](const std::string& what) { fail_stop(what); }),
       policy_(address_policy(config)),
       delivery_(*store_, commits_, clock_, ids_, metrics_, policy_, delivery_options(config),
-                [this](const EndpointId& id) {
-                  directory_.set_state(
-                      id, EndpointState::kDisabled, "gone", clock_.wall(), [id](const Result<EndpointPtr>&) {
-                        log::warn("endpoint disabled: it answered 410", {{"endpoint", id.to_string()}});
-                      });
-                }),
-      ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config),
+                delivery_hooks()),
+      fan_out_(*store_, commits_, directory_, fan_out_options(config),
+               [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
+      ingest_(commits_, directory_, fan_out_, clock_, ids_, metrics_, ingest_options(config),
               [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
       outbox_(*store_, ingest_),
       readers_([this] { return store_->new_reader(); }),
@@ -108,6 +108,36 @@ App::App(const config::Config& config, const config::Sources& sources)
       listeners_(open_listeners(config)),
       context_(make_context()),
       front_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_, front_options(config)) {}
+
+// The loops call these on their threads, which run only while everything built after them is there.
+DeliveryHooks App::delivery_hooks() {
+  const auto announce = [this](std::optional<EventDraft> draft) {
+    if (draft) ingest_.announce(std::move(*draft));
+  };
+  DeliveryHooks hooks;
+  hooks.disable = [this, announce](const EndpointPtr& endpoint, const std::string& reason) {
+    announce(endpoint_disabled(*endpoint, reason, clock_.wall()));
+    directory_.set_state(endpoint->id, EndpointState::kDisabled, reason, clock_.wall(),
+                         [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>&) {
+                           log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
+                         });
+  };
+  hooks.recovered = [this, announce](const EndpointPtr& endpoint, Time failing_since) {
+    log::info("endpoint answers again",
+              {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(failing_since)}});
+    announce(endpoint_recovered(*endpoint, failing_since, clock_.wall()));
+  };
+  hooks.dead = [announce](const EndpointPtr& endpoint, const DueDelivery& delivery,
+                          const RecordOutcome& outcome) {
+    const auto& attempt = outcome.attempt;
+    announce(delivery_dead(*endpoint, {.delivery = delivery,
+                                       .reason = *outcome.reason,
+                                       .error = attempt ? std::string(to_string(attempt->outcome)) : "",
+                                       .attempts = delivery.attempts + (attempt ? 1 : 0),
+                                       .at = outcome.at}));
+  };
+  return hooks;
+}
 
 api::Context App::make_context() {
   api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_};
@@ -191,6 +221,7 @@ void App::start() {
   metrics_.set_snapshot([this] { return snapshot(); });
   commits_.start();
   delivery_.start(directory_.all());
+  fan_out_.start();
   outbox_.start();
   removed_.sweep();
   front_.start();
@@ -210,6 +241,7 @@ void App::stop() {
     front_.stop_accepting(config_.delivery.stop_timeout, [&front_done] { front_done.set_value(); });
   });
   outbox_.stop();
+  fan_out_.stop();
   delivery_.stop(config_.delivery.stop_timeout);
   front_done.get_future().wait();
   commits_.drain();

@@ -31,9 +31,11 @@ api::Front::Options front_options(const config::Config& config) {
   return options;
 }
 
-DeliveryLoop::Options delivery_options(const config::Config& config) {
+DeliveryLoops::Options delivery_options(const config::Config& config) {
   const auto& delivery = config.delivery;
-  DeliveryLoop::Options options;
+  DeliveryLoops::Options all;
+  all.threads = static_cast<int>(delivery.threads);
+  DeliveryLoop::Options& options = all.loop;
   options.scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
   options.scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
   options.scheduler.window =
@@ -43,8 +45,16 @@ DeliveryLoop::Options delivery_options(const config::Config& config) {
   options.request.timeout = delivery.timeout;
   options.request.connect_timeout = delivery.connect_timeout;
   options.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
+  // Fewer would be closed and opened again whenever the number under way goes up and down.
+  options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
+  return all;
+}
+
+FanOut::Options fan_out_options(const config::Config& config) {
+  FanOut::Options options;
+  options.first_wait = config.delivery.retry_schedule.front();
   return options;
 }
 

@@ -5,7 +5,7 @@
 
 #include "api/front.h"
 #include "config/config.h"
-#include "delivery/delivery_loop.h"
+#include "delivery/delivery_loops.h"
 #include "ingest/ingest.h"
 #include "outbound/address_policy.h"
 #include "store/group_commit.h"
@@ -13,7 +13,8 @@
 namespace outboxd {
 
 api::Front::Options front_options(const config::Config& config);
-DeliveryLoop::Options delivery_options(const config::Config& config);
+DeliveryLoops::Options delivery_options(const config::Config& config);
+FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
 GroupCommit::Options commit_options(const config::Config& config);
 std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config);

@@ -56,8 +56,9 @@ const Key kKeys[] = {
     {"delivery", "max_in_flight_per_endpoint", Kind::kInteger,
      at<&C::delivery, &C::Delivery::max_in_flight_per_endpoint>, 1, 100'000,
      "The same for one endpoint that sets no limit of its own."},
-    {"delivery", "threads", Kind::kInteger, at<&C::delivery, &C::Delivery::threads>, 1, 1,
-     "Threads that send: one, which is enough for max_in_flight."},
+    {"delivery", "threads", Kind::kInteger, at<&C::delivery, &C::Delivery::threads>, 1, 64,
+     "Threads that send; each has its share of the endpoints and of max_in_flight. One is enough for two "
+     "cores."},
     {"delivery", "proxy", Kind::kProxy, at<&C::delivery, &C::Delivery::proxy>, 0, 512,
      "HTTP proxy for all attempts, such as http://proxy.corp:3128. The environment's http_proxy is never "
      "used."},

@@ -25,12 +25,16 @@ std::vector<Column> endpoint_columns() {
           column("FORMAT", "format", true),
           column("TIMEOUT", "timeout", true),
           number_column("MAX IN FLIGHT", "max_in_flight", true),
+          column("RATE LIMIT", "rate_limit", true),
+          column("ORDERING", "ordering", true),
+          time_column("FAILING SINCE", "failing_since", true),
           time_column("CREATED", "created_at", true)};
 }
 
 // What `add` and `set` may say about an endpoint.
 struct EndpointFields {
   std::optional<std::string> url, name, types, tenant, secret_file, format, timeout, retry_schedule, metadata;
+  std::optional<std::string> rate_limit, ordering, on_failure_in_order;
   std::optional<int> max_in_flight;
   std::vector<std::string> headers;
 };
@@ -49,7 +53,19 @@ void add_field_options(CLI::App* command, EndpointFields& f) {
   command->add_option("--retry-schedule", f.retry_schedule, "The waits before each attempt: 0s,5s,5m")
       ->check(is_retry_schedule());
   command->add_option("--max-in-flight", f.max_in_flight, "Requests to it at a time")
-      ->check(CLI::Range(1, 100'000));
+      ->check(CLI::Range(1, 1000));
+  command
+      ->add_option("--rate-limit", f.rate_limit,
+                   "Requests to it in a second, minute, hour or day: 100/s; or none")
+      ->check(is_rate_limit());
+  command
+      ->add_option("--ordering", f.ordering,
+                   "What goes one at a time: none, key (events with the same ordering key) or endpoint (all)")
+      ->check(CLI::IsMember({"none", "key", "endpoint"}));
+  command
+      ->add_option("--on-failure-in-order", f.on_failure_in_order,
+                   "What those behind a failing one do: block (wait) or skip (go on without it)")
+      ->check(CLI::IsMember({"block", "skip"}));
   command->add_option("--header", f.headers, "A header for each request, name:value; may be repeated")
       ->check(is_header())
       ->allow_extra_args(false);
@@ -72,6 +88,8 @@ std::string endpoint_body(const EndpointFields& f) {
   body.add_if("format", f.format).add_if("timeout", f.timeout);
   if (f.retry_schedule) body.add("retry_schedule", split_list(*f.retry_schedule));
   body.add_if("max_in_flight", f.max_in_flight);
+  if (f.rate_limit) body.add("rate_limit", *f.rate_limit == "none" ? Json(nullptr) : Json(*f.rate_limit));
+  body.add_if("ordering", f.ordering).add_if("on_failure_in_order", f.on_failure_in_order);
   if (f.metadata) body.add_raw("metadata", *f.metadata);
   return body.empty() ? std::string() : body.text();
 }

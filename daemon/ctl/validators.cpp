@@ -100,6 +100,11 @@ CLI::Validator is_retry_schedule() {
                [](const std::string& v) { return parse_retry_schedule(split_list(v)).has_value(); });
 }
 
+CLI::Validator is_rate_limit() {
+  return check("RATE", "rate like 100/s, 30/m, 5/h or 1/d, at most 1000000, nor none",
+               [](const std::string& v) { return v == "none" || parse_rate_limit(v).has_value(); });
+}
+
 CLI::Validator has_length(std::size_t min, std::size_t max) {
   return CLI::Validator(
       [min, max](std::string& value) -> std::string {

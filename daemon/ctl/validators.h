@@ -23,6 +23,7 @@ CLI::Validator is_delivery_or_event_id();
 CLI::Validator is_endpoint_url();
 CLI::Validator is_json_object();
 CLI::Validator is_retry_schedule();  // "0s,5s,5m"
+CLI::Validator is_rate_limit();      // "100/s", "none"
 CLI::Validator has_length(std::size_t min, std::size_t max);
 
 // For values that passed the checks above.

@@ -34,7 +34,7 @@ class Metrics {
   ~Metrics();
   Metrics(const Metrics&) = delete;
 
-  void events_accepted(std::string_view source, std::int64_t n);  // "http", "sql"
+  void events_accepted(std::string_view source, std::int64_t n);  // "http", "sql", "outboxd"
   void events_rejected(std::string_view reason, std::int64_t n);  // a problem's slug
   void events_deduplicated(std::int64_t n);
   void http_request(std::string_view route, std::string_view method, int code,

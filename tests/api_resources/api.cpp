@@ -86,11 +86,10 @@ std::string Sent::problem() const {
 Api::Api()
     : store(open_store(folder.path())),
       commits(store->writer(), {}, [](const std::string& what) { FAIL(what); }),
-      ingest(commits, directory, clock, ids, metrics, {},
-             [this](std::vector<DueDelivery> deliveries) {
-               const std::lock_guard lock(mutex);
-               for (auto& d : deliveries) fresh.push_back(std::move(d));
-             }),
+      fan_out(*store, commits, directory, {},
+              [this](std::vector<DueDelivery> deliveries) { take(std::move(deliveries)); }),
+      ingest(commits, directory, fan_out, clock, ids, metrics, {},
+             [this](std::vector<DueDelivery> deliveries) { take(std::move(deliveries)); }),
       readers([this] { return store->new_reader(); }),
       context{ingest, directory, commits, clock, ids, metrics, readers} {
   context.store_url = "sqlite:///somewhere/outbox.db";
@@ -116,10 +115,17 @@ Api::Api()
   };
   routes = api::all_routes(context);
   commits.start();
+  fan_out.start();
 }
 
 Api::~Api() {
+  fan_out.stop();
   commits.drain();
+}
+
+void Api::take(std::vector<DueDelivery> deliveries) {
+  const std::lock_guard lock(mutex);
+  for (auto& d : deliveries) fresh.push_back(std::move(d));
 }
 
 Sent Api::call(const std::string& method, const std::string& target, const std::string& body,

@@ -66,6 +66,8 @@ struct Api {
   void record(const std::string& delivery, DeliveryState state,
               std::optional<Attempt> attempt = std::nullopt);
 
+  void take(std::vector<DueDelivery> deliveries);  // as the delivery loop would
+
   TemporaryFolder folder;
   SettableClock clock;
   UuidGenerator ids{clock};
@@ -73,6 +75,7 @@ struct Api {
   std::unique_ptr<Store> store;
   GroupCommit commits;
   EndpointDirectory directory{commits};
+  FanOut fan_out;
   Ingest ingest;
   api::ReaderPool readers;
   api::Context context;

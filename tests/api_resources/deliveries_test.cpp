@@ -144,3 +144,33 @@ TEST_CASE("ids that name no delivery are not found, also one with the right key 
     CHECK(api.call("POST", path(other, "/discard")).status == 404);
   }
 }
+
+TEST_CASE("a discarded head lets the next one in order go, due when it was") {
+  Api api;
+  api.add_endpoint(R"(,"ordering":"key")");
+  const auto first = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
+  api.clock.advance(Millis(1000));
+  api.add_event(R"(,"ordering_key":"k")");
+  const Time due = api.clock.wall();
+  api.clock.advance(Millis(1000));
+  CHECK(api.call("POST", path(first, "/discard")).status == 200);
+  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(first).value())});
+  REQUIRE(api.woken.size() == 1);
+  CHECK(api.woken[0] == std::pair<EndpointSeq, Time>(1, due));
+}
+
+TEST_CASE("a retry that goes before a later head has the delivery loop forget that one, then look") {
+  Api api;
+  api.add_endpoint(R"(,"ordering":"key")");
+  const auto first = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
+  const auto second = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
+  api.record(first, DeliveryState::kDead);
+  CHECK(api.call("POST", path(first, "/retry")).status == 200);
+  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(second).value())});
+  REQUIRE(api.woken.size() == 1);
+  CHECK(api.call("GET", path(second)).json["state"] == "pending");
+  CHECK(api.call("GET", "/v1/deliveries?state=pending&endpoint=" +
+                            api.call("GET", path(second)).json["endpoint"].get<std::string>())
+            .json["data"]
+            .size() == 2);
+}

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <future>
 #include <thread>
 
 #include "api/endpoint_change.h"
@@ -262,4 +263,64 @@ TEST_CASE("stats count an endpoint's deliveries by state") {
   CHECK(api.call("GET", path(other, "/stats")).json["deliveries"]["pending"] == 0);
   api.clock.advance(std::chrono::hours(2));
   CHECK(api.call("GET", path(id, "/stats?since=1h")).json["deliveries"]["pending"] == 0);
+}
+
+TEST_CASE("a rate limit and an order are set, shown, changed and taken away") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"rate_limit":"100/s","ordering":"key","on_failure_in_order":"skip")");
+  auto shown = api.call("GET", path(id)).json;
+  CHECK(shown["rate_limit"] == "100/s");
+  CHECK(shown["ordering"] == "key");
+  CHECK(shown["on_failure_in_order"] == "skip");
+  CHECK(shown["failing_since"].is_null());
+  shown = api.call("PATCH", path(id), R"({"name":"x"})").json;
+  CHECK(shown["rate_limit"] == "100/s");
+  CHECK(shown["ordering"] == "key");
+  shown = api.call("PATCH", path(id),
+                   R"({"rate_limit":null,"ordering":"endpoint","on_failure_in_order":"block"})")
+              .json;
+  CHECK(shown["rate_limit"].is_null());
+  CHECK(shown["ordering"] == "endpoint");
+  CHECK(shown["on_failure_in_order"] == "block");
+  CHECK(api.directory.find(EndpointId::parse(id).value())->ordering == Ordering::kEndpoint);
+  CHECK(api.call("GET", "/v1/endpoints").json["data"][0] == api.call("GET", path(id)).json);
+}
+
+TEST_CASE("bad limits and orders are refused, and so is what this version does not have") {
+  Api api;
+  const auto bad = api.call(
+      "POST", "/v1/endpoints",
+      R"({"url":"https://example.com/","rate_limit":"fast","ordering":"tenant","on_failure_in_order":1,"filter":{},"tls":{},"failing_since":null})");
+  CHECK(bad.status == 422);
+  CHECK(bad.pointers() ==
+        Pointers{"/rate_limit", "/ordering", "/on_failure_in_order", "/filter", "/tls", "/failing_since"});
+}
+
+TEST_CASE("since when an endpoint fails is shown, kept by changes, and over once it is resumed") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const EndpointSeq seq = api.directory.find(EndpointId::parse(id).value())->seq;
+  std::promise<void> done;
+  api.commits.submit(SetFailingSince{seq, api.clock.wall()}, [&](Write&) { done.set_value(); });
+  done.get_future().wait();
+  const std::string since = format_time(api.clock.wall());
+  api.clock.advance(Millis(5000));
+  CHECK(api.call("GET", path(id)).json["failing_since"] == since);
+  CHECK(api.call("GET", "/v1/endpoints").json["data"][0]["failing_since"] == since);
+  CHECK(api.call("PATCH", path(id), R"({"name":"x"})").json["failing_since"] == since);
+  CHECK(api.call("POST", path(id, "/resume")).json["failing_since"].is_null());
+  CHECK(api.call("GET", path(id)).json["failing_since"].is_null());
+}
+
+TEST_CASE("a cursor of another list is refused") {
+  Api api;
+  api.add_endpoint();
+  const auto refused = api.call("GET", "/v1/endpoints?cursor=e1");
+  CHECK(refused.status == 422);
+  CHECK(refused.pointers() == Pointers{"cursor"});
+}
+
+TEST_CASE("an endpoint may be of outboxd's own tenant") {
+  Api api;
+  CHECK(api.call("GET", path(api.add_endpoint(R"(,"tenant":"_ops")"))).json["tenant"] == "_ops");
 }

@@ -214,3 +214,24 @@ TEST_CASE("a replay is refused to another tenant's endpoint and for a bad body")
         415);
   CHECK(api.woken.empty());
 }
+
+TEST_CASE("an event of outboxd's own tenant cannot be given") {
+  Api api;
+  const auto refused = api.call("POST", "/v1/events",
+                                R"([{"type":"a","payload":1},{"type":"a","payload":1,"tenant":"_ops"}])");
+  CHECK(refused.status == 422);
+  CHECK(refused.problem() == "invalid-event");
+  CHECK(refused.pointers() == Pointers{"/1/tenant"});
+  CHECK(refused.json["errors"][0]["detail"] == "is reserved for events of outboxd itself");
+  CHECK(api.call("GET", "/v1/events").json["data"].empty());
+}
+
+TEST_CASE("a replay has the delivery loop forget the later heads that wait behind it now") {
+  Api api;
+  api.add_endpoint(R"(,"ordering":"endpoint")");
+  const auto first = api.add_event(), second = api.add_event();
+  api.record(api.only_delivery(first), DeliveryState::kDelivered);
+  CHECK(api.call("POST", "/v1/events/" + first + "/replay").status == 202);
+  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(api.only_delivery(second)).value())});
+  CHECK(api.woken.size() == 1);
+}

@@ -31,6 +31,8 @@ TEST_CASE("every enumerator reads back from its word") {
   check_words(DeadReason::kSkipped, parse_dead_reason);
   check_words(EndpointState::kDisabled, parse_endpoint_state);
   check_words(PayloadFormat::kCloudEvents, parse_payload_format);
+  check_words(Ordering::kEndpoint, parse_ordering);
+  check_words(OnFailureInOrder::kSkip, parse_on_failure_in_order);
 }
 
 TEST_CASE("the words are those of the contract") {
@@ -40,6 +42,31 @@ TEST_CASE("the words are those of the contract") {
   CHECK(to_string(DeadReason::kTooLarge) == "too_large");
   CHECK(to_string(EndpointState::kPaused) == "paused");
   CHECK(to_string(PayloadFormat::kCloudEvents) == "cloudevents");
+  CHECK(to_string(Ordering::kEndpoint) == "endpoint");
+  CHECK(to_string(OnFailureInOrder::kSkip) == "skip");
+}
+
+TEST_CASE("a rate limit reads back from its text, one for each unit") {
+  for (const char* text : {"1/s", "100/s", "30/m", "5/h", "1/d", "1000000/s"}) {
+    const auto limit = parse_rate_limit(text);
+    REQUIRE(limit);
+    CHECK(to_string(*limit) == text);
+  }
+  CHECK(parse_rate_limit("30/m") == RateLimit{30, std::chrono::minutes(1)});
+}
+
+TEST_CASE("an endpoint decides what an event is in order with") {
+  CHECK_FALSE(order_key_of(Ordering::kNone, "customer-7"));
+  CHECK(order_key_of(Ordering::kKey, "customer-7") == "customer-7");
+  CHECK_FALSE(order_key_of(Ordering::kKey, std::nullopt));
+  CHECK(order_key_of(Ordering::kEndpoint, "customer-7") == "");
+  CHECK(order_key_of(Ordering::kEndpoint, std::nullopt) == "");
+}
+
+TEST_CASE("what stands in a JSON Pointer is escaped") {
+  CHECK(pointer_to("type") == "/type");
+  CHECK(pointer_to("a/b~c~1") == "/a~1b~0c~01");
+  CHECK(pointer_to("") == "/");
 }
 
 TEST_CASE("the delivery loop only moves what is pending, and never discards") {

@@ -50,7 +50,8 @@ TEST_CASE("every field of an endpoint is read") {
       "url": "HTTPS://Example.com", "name": "Fakturierung \u00fc", "tenant": "acme:eu", "types": ["order.*", "ticket.created"],
       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "headers": {"Authorization": "Bearer x", "X-B": "y"},
       "format": "standard", "timeout": "2s500ms", "retry_schedule": ["0s", "5m", "30d"], "max_in_flight": 1000,
-      "state": "paused", "metadata": {"z": 1, "a": {"b": [true, null]}}, "ordering": "none"})",
+      "state": "paused", "metadata": {"z": 1, "a": {"b": [true, null]}}, "ordering": "key",
+      "on_failure_in_order": "skip", "rate_limit": "100/s"})",
                              Endpoint{});
   REQUIRE(read_one);
   CHECK(read_one->url == "https://example.com/");
@@ -65,6 +66,9 @@ TEST_CASE("every field of an endpoint is read") {
   CHECK(read_one->timeout == 2500ms);
   CHECK(read_one->retry_schedule == std::vector<Millis>{0s, 5min, 720h});
   CHECK(read_one->max_in_flight == 1000);
+  CHECK(read_one->rate_limit == RateLimit{100, 1s});
+  CHECK(read_one->ordering == Ordering::kKey);
+  CHECK(read_one->on_failure_in_order == OnFailureInOrder::kSkip);
   CHECK(read_one->state == EndpointState::kPaused);
   CHECK(read_one->metadata == R"({"z":1,"a":{"b":[true,null]}})");
 }
@@ -227,6 +231,33 @@ TEST_CASE("metadata has at most 4 KiB and 32 levels") {
   CHECK(error(nested(200'000), "/metadata") == "must be nested at most 32 levels deep");
 }
 
+TEST_CASE("a rate limit is a count and a unit of time, and null takes it away") {
+  CHECK(read(member("rate_limit", "\"30/m\""))->rate_limit == RateLimit{30, 1min});
+  Endpoint limited = base();
+  limited.rate_limit = RateLimit{5, 1h};
+  CHECK(read(R"({"name": "x"})", limited)->rate_limit == RateLimit{5, 1h});
+  CHECK_FALSE(read(R"({"rate_limit": null})", limited)->rate_limit);
+  CHECK(error(member("rate_limit", "100"), "/rate_limit") == "must be a string");
+  for (const char* bad : {"", "100", "/s", "0/s", "-1/s", "1.5/s", "1000001/s", "100/", "100/ms", "100/2s",
+                          "100 /s", "100/s ", "100/S", "99999999999999999999/s"}) {
+    CAPTURE(bad);
+    CHECK(error(member("rate_limit", '"' + std::string(bad) + '"'), "/rate_limit") ==
+          "must be 1 to 1000000 requests in an s, m, h or d, such as \"100/s\"");
+  }
+}
+
+TEST_CASE("an order and what a failure does to it are one of their words") {
+  const auto ordered = read(R"({"ordering": "endpoint", "on_failure_in_order": "skip"})");
+  REQUIRE(ordered);
+  CHECK(ordered->ordering == Ordering::kEndpoint);
+  CHECK(ordered->on_failure_in_order == OnFailureInOrder::kSkip);
+  CHECK(read(R"({"ordering": "none"})", *ordered)->ordering == Ordering::kNone);
+  CHECK(error(member("ordering", "\"tenant\""), "/ordering") == "must be none, key or endpoint");
+  CHECK(error(member("ordering", "null"), "/ordering") == "must be a string");
+  CHECK(error(member("on_failure_in_order", "\"stop\""), "/on_failure_in_order") == "must be block or skip");
+  CHECK(error(member("on_failure_in_order", "1"), "/on_failure_in_order") == "must be a string");
+}
+
 TEST_CASE("an operator's disabling has that reason and keeps an earlier one") {
   CHECK(read(R"({"state": "disabled"})")->disabled_reason == "operator");
   Endpoint gone = base();
@@ -239,14 +270,10 @@ TEST_CASE("an operator's disabling has that reason and keeps an earlier one") {
 }
 
 TEST_CASE("fields of later versions, fields that outboxd sets and unknown fields are told apart") {
-  for (const char* name : {"filter", "rate_limit", "on_failure_in_order", "tls"}) {
+  for (const char* name : {"filter", "tls"}) {
     CHECK(error(member(name, "{}"), "/" + std::string(name)) == "is not supported by this version");
   }
-  for (const char* value : {"\"key\"", "\"endpoint\"", "1", "null"}) {
-    CHECK(error(member("ordering", value), "/ordering") ==
-          "is not supported by this version but as \"none\"");
-  }
-  for (const char* name : {"id", "disabled_reason", "created_at", "updated_at"}) {
+  for (const char* name : {"id", "disabled_reason", "failing_since", "created_at", "updated_at"}) {
     CHECK(error(member(name, "\"x\""), "/" + std::string(name)) == "is set by outboxd and cannot be given");
   }
   CHECK(error(R"({"Url": "x"})", "/Url") == "unknown field");
@@ -267,14 +294,15 @@ TEST_CASE("all errors are reported at once, up to a bound, and the detail names 
 TEST_CASE("what an endpoint's answer shows can be sent back, but for what outboxd sets") {
   const auto first =
       read(R"({"types": ["a.*"], "headers": {"x-a": "1"}, "timeout": "90s", "retry_schedule": ["0s", "90s"],
-                              "max_in_flight": 7, "state": "paused", "metadata": {"k": 1}, "name": "n", "tenant": "t"})");
+                              "max_in_flight": 7, "rate_limit": "9/d", "ordering": "key", "on_failure_in_order": "skip",
+                              "state": "paused", "metadata": {"k": 1}, "name": "n", "tenant": "t"})");
   REQUIRE(first);
   Json shown = to_json(*first);
-  for (const char* name : {"id", "created_at", "updated_at"}) shown.erase(name);
+  for (const char* name : {"id", "failing_since", "created_at", "updated_at"}) shown.erase(name);
   const auto second = endpoint_from_json(shown, Endpoint{});
   REQUIRE(second);
   Json again = to_json(*second);
-  for (const char* name : {"id", "created_at", "updated_at"}) again.erase(name);
+  for (const char* name : {"id", "failing_since", "created_at", "updated_at"}) again.erase(name);
   CHECK(dump(again) == dump(shown));
 }
 

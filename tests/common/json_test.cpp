@@ -78,19 +78,28 @@ TEST_CASE("an endpoint is written without its secrets") {
   CHECK(
       dump(to_json(endpoint)) ==
       R"({"id":"ep_019a00000000700080000000000000cd","url":"https://example.com/","name":"","tenant":"","types":["**"],)"
-      R"("headers":{},"format":"raw","timeout":null,"retry_schedule":null,"max_in_flight":null,"state":"active",)"
+      R"("headers":{},"format":"raw","timeout":null,"retry_schedule":null,"max_in_flight":null,)"
+      R"("rate_limit":null,"ordering":"none","on_failure_in_order":"block","state":"active","failing_since":null,)"
       R"("metadata":{},"created_at":"2025-11-29T15:21:00.123Z","updated_at":"2025-11-29T15:21:00.123Z"})");
   endpoint.state = EndpointState::kDisabled;
   endpoint.disabled_reason = "gone";
   endpoint.timeout = 90s;
   endpoint.retry_schedule = {0s, 5min};
   endpoint.max_in_flight = 3;
+  endpoint.rate_limit = RateLimit{100, 1s};
+  endpoint.ordering = Ordering::kKey;
+  endpoint.on_failure_in_order = OnFailureInOrder::kSkip;
+  endpoint.failing_since = kCreated + 5s;
   endpoint.metadata = R"({"b":1,"a":[]})";
   const Json json = to_json(endpoint);
   CHECK(json["disabled_reason"] == "gone");
   CHECK(json["timeout"] == "1m30s");
   CHECK(dump(json["retry_schedule"]) == R"(["0s","5m"])");
   CHECK(json["max_in_flight"] == 3);
+  CHECK(json["rate_limit"] == "100/s");
+  CHECK(json["ordering"] == "key");
+  CHECK(json["on_failure_in_order"] == "skip");
+  CHECK(json["failing_since"] == "2025-11-29T15:21:05.123Z");
   CHECK(dump(json["metadata"]) == R"({"b":1,"a":[]})");
 }
 

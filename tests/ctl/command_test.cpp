@@ -283,6 +283,20 @@ TEST_CASE("an endpoint is added with what was asked for, and its secret shown") 
         "\"retry_schedule\":[\"0s\",\"5s\"],\"max_in_flight\":4,\"metadata\":{\"n\":1.10}}");
 }
 
+TEST_CASE("an endpoint is given a rate limit and an order, and rid of them") {
+  FakeApi api;
+  api.answer("PATCH /v1/endpoints/" + kEp, 200,
+             {{"id", kEp}, {"rate_limit", "100/s"}, {"ordering", "key"}, {"on_failure_in_order", "skip"}});
+  const Ended outcome = run(api, {"endpoint", "set", kEp, "--rate-limit", "100/s", "--ordering", "key",
+                                  "--on-failure-in-order", "skip"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(api.last().body == R"({"rate_limit":"100/s","ordering":"key","on_failure_in_order":"skip"})");
+  for (const char* shown : {"rate_limit", "100/s", "on_failure_in_order", "skip"})
+    CHECK(outcome.out.find(shown) != std::string::npos);
+  CHECK(run(api, {"endpoint", "set", kEp, "--rate-limit", "none", "--ordering", "none"}).exit_code == 0);
+  CHECK(api.last().body == R"({"rate_limit":null,"ordering":"none"})");
+}
+
 TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed") {
   FakeApi api;
   const std::string path = "/v1/endpoints/" + kEp;
