@@ -47,6 +47,7 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   options.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
   // Fewer would be closed and opened again whenever the number under way goes up and down.
   options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
+  options.sender.heaps = 32;
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
   return all;

@@ -74,7 +74,7 @@ class Scheduler {
     std::size_t max_held_bytes = 32u << 20;  // their payloads
     std::size_t max_fetch_bytes = 1u << 20;  // payload of one fetch (one delivery may be larger)
     int max_fetches = 16;                    // asked for and not answered yet
-    std::size_t max_sends = 64;  // of one next(): what has ended meanwhile must not wait for thousands
+    std::size_t max_sends = 32;  // of one next(): what has ended meanwhile must not wait for thousands
     std::uint64_t seed = 1;      // of the jitter
   };
   explicit Scheduler(Options options);

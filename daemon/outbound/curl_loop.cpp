@@ -73,7 +73,10 @@ void CurlLoop::remove(CURL* easy) {
   arm();
 }
 
+// This is what libcurl's timer is for, which thereby has run: libcurl sets it anew if it has more to wait for, and
+// says nothing if it has not.
 void CurlLoop::kick() {
+  due_.reset();
   act(CURL_SOCKET_TIMEOUT, 0);
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <unordered_map>
+#include <utility>
 
 #include "outbound/curl_loop.h"
 #include "outbound/pinned_addresses.h"
@@ -33,6 +35,11 @@ SendResult failed(Outcome outcome, std::string error) {
   return result;
 }
 
+std::size_t idle_share(const HttpSender::Options& options) {
+  return options.heaps == 1 ? options.max_idle_connections
+                            : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.heaps);
+}
+
 }  // namespace
 
 // A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(). All of them are in active_,
@@ -61,14 +68,26 @@ struct HttpSender::Impl {
   void finish(Transfer& transfer, SendResult result);
   void set_timer(Transfer& transfer, MonotonicTime when);
 
+  // Connections, and what belongs to them.
+  struct Heap {
+    Heap(Impl& impl, std::shared_ptr<const AddressPolicy> policy);
+    PinnedAddresses pinned;
+    CurlLoop curl;
+    Transfer::Sender sender;
+    std::vector<std::unique_ptr<Transfer>> spare;
+    bool to_kick = false;
+  };
+  Heap& heap_of(const Transfer& transfer) { return *heaps_[transfer.heap]; }
+  const AddressPolicy& policy() const { return *heaps_.front()->sender.policy; }
+  void add(Transfer& transfer);
+
   EventLoop& loop_;
   const Options options_;
+  const Proxy proxy_;
   Resolver resolver_;
-  PinnedAddresses pinned_;
-  CurlLoop curl_;
-  Transfer::Sender sender_;
+  std::vector<std::unique_ptr<Heap>> heaps_;
+  std::vector<Heap*> to_kick_;
   std::vector<std::unique_ptr<Transfer>> active_;
-  std::vector<std::unique_ptr<Transfer>> spare_;
   std::deque<Transfer*> starting_;
   std::unordered_map<std::uint64_t, Transfer*> resolving_;
   std::uint64_t next_id_ = 1;
@@ -76,32 +95,41 @@ struct HttpSender::Impl {
   bool kick_follows_ = false;
 };
 
+HttpSender::Impl::Heap::Heap(Impl& impl, std::shared_ptr<const AddressPolicy> policy)
+    : curl(impl.loop_, idle_share(impl.options_),
+           [&impl](CURL* easy, CURLcode code) { impl.on_ended(easy, code); }),
+      sender{.policy = std::move(policy),
+             .proxy = impl.proxy_,
+             .options = impl.options_,
+             .connections = curl,
+             .on_head_complete = [&impl](Transfer& transfer) { impl.on_head_complete(transfer); }} {}
+
 HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
     : loop_(loop),
       options_(std::move(options)),
-      resolver_(loop, resolver_options(options_)),
-      curl_(loop, options_.max_idle_connections, [this](CURL* easy, CURLcode code) { on_ended(easy, code); }),
-      sender_{.policy = std::move(policy),
-              .proxy = Proxy::parse(options_.proxy),
-              .options = options_,
-              .connections = curl_,
-              .on_head_complete = [this](Transfer& transfer) { on_head_complete(transfer); }} {}
+      proxy_(Proxy::parse(options_.proxy)),
+      resolver_(loop, resolver_options(options_)) {
+  for (std::size_t i = 0; i < options_.heaps; ++i) heaps_.push_back(std::make_unique<Heap>(*this, policy));
+}
 
 HttpSender::Impl::~Impl() {
   if (start_timer_) loop_.cancel(*start_timer_);
   for (const auto& transfer : active_) {
     loop_.cancel(transfer->timer);
-    if (transfer->running) curl_.remove(transfer->easy());
+    if (transfer->running) heap_of(*transfer).curl.remove(transfer->easy());
   }
 }
 
 void HttpSender::Impl::send(SendRequest request, Done done) {
+  const std::size_t index = std::hash<std::string>()(request.url.text) % heaps_.size();
+  Heap& heap = *heaps_[index];
   std::unique_ptr<Transfer> transfer;
-  if (spare_.empty()) {
-    transfer = std::make_unique<Transfer>(sender_);
+  if (heap.spare.empty()) {
+    transfer = std::make_unique<Transfer>(heap.sender);
+    transfer->heap = index;
   } else {
-    transfer = std::move(spare_.back());
-    spare_.pop_back();
+    transfer = std::move(heap.spare.back());
+    heap.spare.pop_back();
   }
   transfer->prepare(std::move(request), std::move(done), std::chrono::steady_clock::now());
   transfer->id = next_id_++;
@@ -132,14 +160,24 @@ void HttpSender::Impl::start_all() {
     start(transfer);
   }
   kick_follows_ = false;
-  curl_.kick();
+  for (Heap* heap : std::exchange(to_kick_, {})) {
+    heap->to_kick = false;
+    heap->curl.kick();
+  }
+}
+
+void HttpSender::Impl::add(Transfer& transfer) {
+  Heap& heap = heap_of(transfer);
+  heap.curl.add(transfer.easy());
+  if (!std::exchange(heap.to_kick, true)) to_kick_.push_back(&heap);
+  schedule_start();
 }
 
 void HttpSender::Impl::start(Transfer& transfer) {
   const EndpointUrl& url = transfer.request.url;
   if (auto why = why_headers_refused(transfer.request.headers))
     return fail(transfer, Outcome::kProtocol, std::move(*why));
-  if (auto why = sender_.policy->why_denied(url)) return fail(transfer, Outcome::kBlocked, std::move(*why));
+  if (auto why = policy().why_denied(url)) return fail(transfer, Outcome::kBlocked, std::move(*why));
   find(transfer, url.host, &Impl::on_addresses);
 }
 
@@ -167,15 +205,15 @@ void HttpSender::Impl::judge(Transfer& transfer, const std::vector<IpAddress>& f
   const std::string& host = transfer.request.url.host;
   const bool built_in = is_localhost(host);
   for (const IpAddress& address : found) {
-    auto why = sender_.policy->why_denied(host, address);
+    auto why = policy().why_denied(host, address);
     if (!why) {
       transfer.addresses.push_back(address);
     } else if (!built_in) {
       return fail(transfer, Outcome::kBlocked, std::move(*why));
     }
   }
-  if (sender_.proxy.url.empty()) return launch(transfer, transfer.addresses);
-  find(transfer, sender_.proxy.host, &Impl::on_proxy_addresses);
+  if (proxy_.url.empty()) return launch(transfer, transfer.addresses);
+  find(transfer, proxy_.host, &Impl::on_proxy_addresses);
 }
 
 void HttpSender::Impl::on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
@@ -186,20 +224,20 @@ void HttpSender::Impl::on_proxy_addresses(Transfer& transfer, const std::vector<
 
 void HttpSender::Impl::launch(Transfer& transfer, const std::vector<IpAddress>& connect_to) {
   const EndpointUrl& url = transfer.request.url;
-  const bool direct = sender_.proxy.url.empty();
-  const std::string& host = direct ? url.host : sender_.proxy.host;
-  const std::uint16_t port = direct ? url.port : sender_.proxy.port;
+  const bool direct = proxy_.url.empty();
+  const std::string& host = direct ? url.host : proxy_.host;
+  const std::uint16_t port = direct ? url.port : proxy_.port;
   const auto now = std::chrono::steady_clock::now();
+  PinnedAddresses& pinned = heap_of(transfer).pinned;
   PinnedAddresses::Pin pin;
   if (IpAddress::parse(host)) {
-    pin.prune = pinned_.prune_due(now);
+    pin.prune = pinned.prune_due(now);
   } else {
-    pin = pinned_.pin(host, port, connect_to, now);
+    pin = pinned.pin(host, port, connect_to, now);
   }
   transfer.launch(std::move(pin), false, now);
   transfer.running = true;
-  curl_.add(transfer.easy());
-  schedule_start();
+  add(transfer);
 }
 
 void HttpSender::Impl::on_head_complete(Transfer& transfer) {
@@ -214,8 +252,7 @@ void HttpSender::Impl::on_ended(CURL* easy, CURLcode code) {
   if (!transfer.wants_fresh_connection()) return finish(transfer, transfer.result(code));
   transfer.launch({}, true,
                   std::chrono::steady_clock::now());  // libcurl has its addresses from the first launch
-  curl_.add(easy);
-  schedule_start();
+  add(transfer);
 }
 
 void HttpSender::Impl::on_deadline(Transfer& transfer) {
@@ -225,7 +262,7 @@ void HttpSender::Impl::on_deadline(Transfer& transfer) {
     return fail(transfer, Outcome::kTimeout, std::move(error));
   }
   SendResult result = transfer.result(std::nullopt);
-  curl_.remove(transfer.easy());
+  heap_of(transfer).curl.remove(transfer.easy());
   finish(transfer, std::move(result));
 }
 
@@ -248,7 +285,8 @@ void HttpSender::Impl::finish(Transfer& transfer, SendResult result) {
   active_.pop_back();
   const Done done = std::move(ended->done);
   ended->clear();
-  if (spare_.size() < kMaxSpareTransfers) spare_.push_back(std::move(ended));
+  auto& spare = heap_of(*ended).spare;
+  if (spare.size() < kMaxSpareTransfers / heaps_.size()) spare.push_back(std::move(ended));
   done(std::move(result));
 }
 
@@ -259,7 +297,7 @@ void HttpSender::Impl::abort_all() {
   while (!active_.empty()) {
     Transfer& transfer = *active_.back();
     loop_.cancel(transfer.timer);
-    if (transfer.running) curl_.remove(transfer.easy());
+    if (transfer.running) heap_of(transfer).curl.remove(transfer.easy());
     dones.push_back(std::move(transfer.done));
     active_.pop_back();
   }
@@ -284,7 +322,7 @@ void HttpSender::flush() {
 }
 
 void HttpSender::set_policy(std::shared_ptr<const AddressPolicy> policy) {
-  impl_->sender_.policy = std::move(policy);
+  for (auto& heap : impl_->heaps_) heap->sender.policy = policy;
 }
 
 std::size_t HttpSender::in_flight() const {

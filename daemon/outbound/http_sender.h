@@ -41,6 +41,10 @@ class HttpSender {  // every call on the loop's thread
   struct Options {
     std::string proxy;  // an operator's egress proxy, "" for none; the environment's is never used
     std::size_t max_idle_connections = 1024;
+    // libcurl 7.88 walks over all its connections after each transfer (curl_multi_remove_handle), so with thousands
+    // under way they had better be in many heaps. URLs are spread over these; each may keep its share of the idle
+    // connections twice over.
+    std::size_t heaps = 1;
     std::size_t max_response_bytes = 64u << 10;  // read at most this much of a body, then hang up
     Millis dns_timeout{5'000};
     std::size_t max_dns_queries = 256;  // under way at once; more wait their turn

@@ -14,7 +14,7 @@ namespace {
 constexpr auto kLongestWait =
     std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
 
-constexpr int kTimersARound = 64;
+constexpr int kTimersARound = 16;
 
 std::int64_t steady_millis(MonotonicTime t) {
   return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
@@ -151,7 +151,7 @@ void EventLoop::run_posted() {
 }
 
 void EventLoop::run() {
-  std::array<epoll_event, 256> events;
+  std::array<epoll_event, 64> events;
   while (!stopping_) {
     const int n = epoll_wait(epoll_fd_, events.data(), events.size(), wait_timeout());
     if (n < 0 && errno != EINTR) fail("epoll_wait");

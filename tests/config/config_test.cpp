@@ -220,7 +220,7 @@ TEST_CASE("all errors are listed, with file, line and column, in the order of th
     CHECK(found);
   };
   has("outboxd.toml:1:1: speed: no such section");
-  has("outboxd.toml:3:11: delivery.threads: is 0; expected 1 to 64");
+  has("outboxd.toml:3:11: delivery.threads: is 0; expected a number from 1 to 64");
   has("outboxd.toml:4:25: delivery.retry_schedule: is \"soon\"; expected 1 to 64 durations from 0s to 30d, "
       "such as "
       "[\"0s\", \"5s\", \"5m\"]");

@@ -95,17 +95,6 @@ std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
   return count;
 }
 
-void StoreModel::rewind(Time now, Millis by) {
-  std::vector<std::pair<DeliveryKey, Time>> moved;
-  for_each_pending([&](const Row& row) {
-    const auto& d = row.delivery;
-    const bool scheduled = d.attempts == 0 && d.event->deliver_at.value_or(now) > now;
-    if (d.due_at <= now || scheduled) return;
-    moved.emplace_back(d.key, std::max(now, d.due_at - by));
-  });
-  for (const auto& [key, due] : moved) postpone(key, due);
-}
-
 bool StoreModel::is_head(const Row& row) const {
   if (!row.delivery.order_key) return true;
   const auto& in_order = lanes_.at(row.delivery.key.endpoint).in_order;

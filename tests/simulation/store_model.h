@@ -30,7 +30,6 @@ class StoreModel {
   // Replay. The head that has to wait behind it now, if there is one.
   std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
   std::int64_t discard_all(EndpointSeq endpoint);
-  void rewind(Time now, Millis by);  // the clock was set back
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
   // The first pending one of its order key.

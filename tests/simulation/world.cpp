@@ -22,8 +22,6 @@ constexpr int kWindow = 8;
 constexpr int kMaxFetches = 4;
 constexpr Millis kTimeout = 5s;       // of an attempt
 constexpr Millis kOperatorRace = 1s;  // what an operator does reaches the scheduler no later
-constexpr Millis kLongestBackStep =
-    2s;  // until the store's due times have followed a clock that was set back
 // From being due at an endpoint that answers promptly to its attempt, while everything around it fails. The second one: with nothing
 // known of it yet, as after a start.
 constexpr Millis kHealthyBound = 5s;
@@ -202,8 +200,6 @@ class World {
       s.answered.reset();
       s.began_failing = s.endpoint->failing_since.has_value();
     }
-    if (stepped_back_ > followed_) store_.rewind(wall(), stepped_back_ - followed_);
-    noticed_ = followed_ = stepped_back_;
     start();
     store_.for_each_pending([this](const Row& row) { expect_soon(row.delivery); });
   }
@@ -262,13 +258,23 @@ class World {
     if (s.kind == Kind::kOverloaded && d.event->priority < 5) waiting_since_[d.key] = mono_;
   }
 
-  void check_waiting() const {
+  // What is due again only later, because the clock was set back, does not wait yet.
+  void forgive_waiting() {
+    for (auto& [key, since] : waiting_since_) {
+      if (store_.at(key).delivery.due_at > wall()) since = mono_;
+    }
+  }
+
+  void check_waiting() {
+    forgive_waiting();
     for (const auto& [key, since] : waiting_since_) {
       const Subscriber& s = of(key);
-      if (s.removed) continue;
+      const Time due = store_.at(key).delivery.due_at;
+      if (s.removed || due > wall()) continue;
+      const MonotonicTime waits = std::max({since, mono_ - (wall() - due), s.answered.value_or(since)});
       const bool overloaded = s.kind == Kind::kOverloaded;
       const Millis bound = !s.answered ? kUnprovenBound : overloaded ? kStarvationBound : kHealthyBound;
-      if (mono_ - std::max(since, s.answered.value_or(since)) > bound)
+      if (mono_ - waits > bound)
         fail(overloaded ? "a low priority starves" : "a healthy lane waits too long", key);
     }
   }
@@ -617,22 +623,9 @@ class World {
     ++report_.clock_steps;
     constexpr std::array<Millis, 4> kSteps = {Millis(1h), Millis(-1h), Millis(24h * 400), Millis(-24h * 400)};
     const Millis by = kSteps[static_cast<std::size_t>(pick(4))];
+    forgive_waiting();
     wall_offset_ += by;
     newest_wall_ = std::max(newest_wall_, wall());
-    if (by > 0ms) return;
-    stepped_back_ -= by;
-    // The daemon notices within a second, has the store follow, and looks at every lane again.
-    later(some(1s), [this] {
-      const Millis noticed = stepped_back_ - noticed_;
-      if (noticed == 0ms) return;
-      noticed_ += noticed;
-      commit(
-          [this, noticed] {
-            store_.rewind(wall(), noticed);
-            followed_ += noticed;
-          },
-          [this] { scheduler_->look_again(); });
-    });
   }
 
   void remove(Subscriber& s) {
@@ -729,8 +722,6 @@ class World {
   MonotonicTime mono_{std::chrono::hours(1)};
   Millis wall_offset_{};
   Time newest_wall_{};  // of this life of the daemon
-  Millis stepped_back_{}, noticed_{},
-      followed_{};  // how far the clock was set back; seen; made up for in the store
   std::vector<Happening> todo_;
   std::uint64_t order_ = 0;
   std::optional<MonotonicTime> wake_for_;
