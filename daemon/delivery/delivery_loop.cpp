@@ -175,6 +175,7 @@ void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delive
                               {"error", error}});
     hooks_.dead(endpoint, delivery, outcome);
   }
+  outcome.urgent = delivery.order_key.has_value();  // the next one waits for this commit
   commits_.submit(std::move(outcome), [this](Write& write) {
     const auto& done = std::get<RecordOutcome>(write.command);
     loop_.post([this, key = done.key, next = done.next_in_order] { scheduler_.recorded(key, next); });

@@ -19,7 +19,8 @@ using Monotonic = std::chrono::steady_clock;
 
 constexpr Millis kFirstBackoff{2};
 constexpr Millis kLongestBackoff{100};
-constexpr Millis kIdleRound{1000};  // how often an idle writer comes round, for since_progress()
+constexpr std::size_t kPatientMost = 256;  // outcomes: more of them are worth a commit of their own
+constexpr Millis kIdleRound{1000};         // how often an idle writer comes round, for since_progress()
 
 struct Item {
   Write write;
@@ -52,6 +53,11 @@ std::size_t rows_of(const Command& command) {
   return std::max<std::size_t>(rows, 1);
 }
 
+bool is_urgent(const Command& command) {
+  const auto* outcome = std::get_if<RecordOutcome>(&command);
+  return outcome == nullptr || outcome->urgent;
+}
+
 void refuse(Item& item, ProblemCode code, std::string detail) {
   item.write.refused = Problem{code, std::move(detail)};
 }
@@ -69,7 +75,9 @@ struct GroupCommit::Impl {
   std::condition_variable wake;
   std::deque<Item> incoming;        // guarded by mutex
   std::size_t refusable_count = 0;  // guarded by mutex: in incoming and waiting
+  std::size_t urgent_count = 0;     // guarded by mutex: in incoming
   bool asleep = false;              // guarded by mutex
+  bool patient = false;             // guarded by mutex: asleep for outcome_patience
   bool draining = false;            // guarded by mutex
   bool stopped = false;             // guarded by mutex: nobody will come for `incoming` any more
   bool failed = false;              // guarded by mutex
@@ -95,6 +103,7 @@ struct GroupCommit::Impl {
   void complete(std::deque<Item>& items);
   void refuse_overdue(bool stopping);
   void postpone(const char* why);
+  bool is_worth_a_commit() const { return draining || urgent_count > 0 || incoming.size() >= kPatientMost; }
   bool is_draining() const {
     const std::lock_guard lock(mutex);
     return draining;
@@ -139,8 +148,9 @@ void GroupCommit::submit(Command command, Completion completion) {
     refuse(item, ProblemCode::kTooManyRequests, "too many writes are waiting for the store: try again later");
   }
   i.refusable_count += item.refusable;
+  i.urgent_count += is_urgent(item.write.command);
   i.incoming.push_back(std::move(item));
-  const bool must_wake = std::exchange(i.asleep, false);
+  const bool must_wake = std::exchange(i.asleep, false) || (i.patient && i.is_worth_a_commit());
   lock.unlock();
   if (must_wake) i.wake.notify_one();
 }
@@ -209,6 +219,13 @@ bool GroupCommit::Impl::gather() {
   } else if (backoff.count() > 0) {
     wake.wait_for(lock, backoff, [this] { return draining; });
   }
+  if (waiting.empty() && !incoming.empty() && !is_worth_a_commit()) {
+    patient = true;
+    wake.wait_until(lock, incoming.front().submitted + options.outcome_patience,
+                    [this] { return is_worth_a_commit(); });
+    patient = false;
+  }
+  urgent_count = 0;
   if (waiting.empty()) {
     waiting.swap(incoming);
   } else {

@@ -23,6 +23,9 @@ class GroupCommit {
     std::size_t max_batch_rows = 2000;
     std::size_t queue =
         8192;  // refusable commands waiting; beyond it submit() refuses them with kTooManyRequests
+    // An outcome that nobody waits for may wait so long for a command that somebody does wait for, and share its
+    // commit: at moderate load that halves the commits, and no producer waits behind one of outcomes alone.
+    Millis outcome_patience{2};
     Millis busy_limit{5000};  // a refusable command that could not be committed for this long: kUnavailable
     // After each commit, on the writer thread: how many commands it carried and how long it took.
     std::function<void(std::size_t commands, std::chrono::nanoseconds duration)> on_commit = nullptr;

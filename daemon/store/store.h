@@ -119,6 +119,7 @@ struct RecordOutcome {
   std::optional<DeadReason> reason;
   Time due_at{};                              // with kPending
   Time at{};                                  // now
+  bool urgent = false;                        // something waits for this commit: see GroupCommit
   std::optional<NewHead> next_in_order = {};  // result: what waited behind this delivery
 };
 

@@ -402,5 +402,26 @@ TEST_CASE("idle connections are bounded") {
   CHECK(receiver.open_connections() > 0);
 }
 
+TEST_CASE("between requests the loop sleeps") {
+  RawReceiver receiver(behaviour::answer());
+  SenderRig rig;
+  for (int i = 0; i < 3; ++i) CHECK(rig.send(receiver.url()).outcome == Outcome::kSuccess);
+  CHECK(rig.rounds_in(Millis(300)) < 30);
+}
+
+TEST_CASE("in many heaps requests to one URL share its connection, and policy holds in each") {
+  RawReceiver receiver(behaviour::answer());
+  HttpSender::Options options;
+  options.heaps = 8;
+  SenderRig rig(options);
+  for (int i = 0; i < 24; ++i)
+    CHECK(rig.send(receiver.url("/" + std::to_string(i % 8))).outcome == Outcome::kSuccess);
+  CHECK(receiver.connections() <= 8);
+  rig.set_policy({});
+  for (int i = 0; i < 8; ++i)
+    CHECK(rig.send(receiver.url("/" + std::to_string(i))).outcome == Outcome::kBlocked);
+  CHECK(receiver.request_count() == 24);
+}
+
 }  // namespace
 }  // namespace outboxd

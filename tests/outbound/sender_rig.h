@@ -85,6 +85,19 @@ class SenderRig {
   void set_policy(AddressPolicy::Options policy) {
     on_loop([&] { sender_->set_policy(policy_of(std::move(policy))); });
   }
+  // How often the loop comes round before a timer of so long fires.
+  int rounds_in(Millis time) {
+    std::promise<int> counted;
+    int rounds = 0;
+    on_loop([&] {
+      loop_.after_each_round([&rounds] { ++rounds; });
+      loop_.call_at(std::chrono::steady_clock::now() + time, [&] {
+        loop_.after_each_round([] {});
+        counted.set_value(rounds);
+      });
+    });
+    return counted.get_future().get();
+  }
   std::size_t in_flight() {
     std::size_t count = 0;
     on_loop([&] { count = sender_->in_flight(); });

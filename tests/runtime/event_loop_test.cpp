@@ -212,6 +212,26 @@ TEST_CASE("a timer that sets itself again at once lets descriptors and posted wo
   CHECK(rounds >= 2);
 }
 
+TEST_CASE("many timers that are due together do not keep a descriptor waiting until the last has run") {
+  EventLoop loop;
+  const Pipe pipe;
+  int timers = 0;
+  int timers_before_read = -1;
+  loop.watch(pipe.ends[0], EPOLLIN, [&](std::uint32_t) {
+    pipe.read_byte();
+    timers_before_read = timers;
+  });
+  for (int i = 0; i < 1000; ++i) {
+    loop.call_at(MonotonicTime{}, [&] {
+      if (++timers == 1) pipe.write_byte();
+      if (timers == 1000) loop.stop();
+    });
+  }
+  loop.run();
+  CHECK(timers_before_read > 0);
+  CHECK(timers_before_read < 100);
+}
+
 TEST_CASE("posted work runs in order, on the loop's thread, and what it posts runs in the next round") {
   GuardedLoop loop;
   std::string order;

@@ -88,6 +88,34 @@ TEST_CASE("commands that arrive while a commit is under way share the next one, 
   CHECK(std::is_sorted(order.begin(), order.end()));
 }
 
+TEST_CASE("an outcome that nobody waits for shares the commit of the next command, or has its own in time") {
+  Rig rig;
+  auto& commits = rig.start({.outcome_patience = Millis(20'000)});
+  auto outcome = submit(commits, kOutcome);
+  auto accepted = submit(commits, accept_bytes(1));
+  CHECK_FALSE(wait(outcome));
+  CHECK_FALSE(wait(accepted));
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{2});
+  Rig alone;
+  auto kept = submit(alone.start({.outcome_patience = Millis(1)}), kOutcome);
+  CHECK_FALSE(wait(kept));
+}
+
+TEST_CASE("an outcome that something waits for, and many together, do not wait for a command") {
+  Rig rig;
+  auto& commits = rig.start({.outcome_patience = Millis(3'600'000)});
+  RecordOutcome urgent = kOutcome;
+  urgent.urgent = true;
+  auto first = submit(commits, urgent);
+  CHECK_FALSE(wait(first));
+  std::vector<Answer> many;
+  for (int i = 0; i < 256; ++i) many.push_back(submit(commits, kOutcome));
+  for (auto& answer : many) CHECK_FALSE(wait(answer));
+  auto last = submit(commits, kOutcome);
+  commits.drain();
+  CHECK_FALSE(wait(last));
+}
+
 TEST_CASE("a transaction is bounded in commands and bytes, but takes one command however large") {
   Rig rig;
   auto& commits = rig.start({.max_batch = 3, .max_batch_bytes = 100});
