@@ -31,6 +31,12 @@ struct DeliveryStatus {
   std::vector<Lane> worst_endpoints;     // at most ten, the worst first
 };
 
+// What POST /v1/prune wants kept; absent: as configured.
+struct Keep {
+  std::optional<Millis> delivered, dead;
+};
+using PruneDone = std::function<void(const Prune&, const std::optional<Problem>&)>;
+
 struct Context {
   Ingest& ingest;
   EndpointDirectory& directory;
@@ -54,6 +60,8 @@ struct Context {
   // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
   // send it if it is waiting in memory. Called after the commit, before any wake.
   std::function<void(DeliveryKey)> forget = {};
+  // One step of retention, behind that event (0: from the beginning); the callback runs on the writer thread.
+  std::function<void(const Keep&, EventSeq after, PruneDone)> prune = {};
   // Why the address policy denies this URL: for the log, the caller is told only that it does.
   std::function<std::optional<std::string>(const EndpointUrl&)> why_url_refused = {};
   // Why the daemon should get no traffic now; nullopt: it is ready.

@@ -39,6 +39,7 @@ Result<Answer> show_status(Context& context, const Request&) {
                                 {{"url", context.store_url},
                                  {"database_bytes", store.database_bytes},
                                  {"wal_bytes", store.wal_bytes},
+                                 {"free_bytes", store.free_bytes},
                                  {"schema_version", store.schema_version}}},
                                {"deliveries",
                                 {{"pending", store.pending},
@@ -67,12 +68,49 @@ Result<Answer> show_metrics(Context& context, const Request&) {
   return Answer{200, "text/plain; version=0.0.4; charset=utf-8", context.metrics.render(), {}};
 }
 
+Result<std::optional<Millis>> duration_member(const Json& body, std::string_view name) {
+  const auto text = text_member(body, name);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  const auto duration = parse_duration(**text);
+  if (!duration) return invalid_parameter("/" + std::string(name), "expected a duration such as \"7d\"");
+  return duration;
+}
+
+// A step a request, so that no answer waits for long: the caller goes on from `next` until it is null.
+void prune(Context& context, const ExchangePtr& exchange) {
+  const auto body = action_body(exchange->request(), {"delivered", "dead", "after"});
+  if (!body) return exchange->respond(body.error());
+  const auto delivered = duration_member(*body, "delivered");
+  if (!delivered) return exchange->respond(delivered.error());
+  const auto dead = duration_member(*body, "dead");
+  if (!dead) return exchange->respond(dead.error());
+  const Json after = body->value("after", Json(0));
+  if (!after.is_number_unsigned()) {
+    return exchange->respond(invalid_parameter("/after", "expected `next` of the answer before").value());
+  }
+  context.prune(
+      {*delivered, *dead}, after.get<EventSeq>(),
+      [exchange](const Prune& done, const std::optional<Problem>& refused) {
+        if (refused) return exchange->respond(*refused);
+        const Pruned& pruned = done.pruned;
+        exchange->respond(json_answer(200, Json{{"events", pruned.events},
+                                                {"deliveries", pruned.deliveries},
+                                                {"attempts", pruned.attempts},
+                                                {"idempotency_keys", pruned.idempotency_keys},
+                                                {"outbox_rows", pruned.outbox_rows},
+                                                {"endpoints", pruned.endpoints},
+                                                {"next", done.next ? Json(*done.next) : Json(nullptr)}}));
+      });
+}
+
 }  // namespace
 
 std::vector<Route> operation_routes(Context& context) {
   // What a load balancer asks says nothing about anybody's events. Metrics name endpoints.
   return {
       {"GET", "/v1/status", Scope::kAdmin, answering(context, show_status)},
+      {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},
       {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
       {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
       {"GET", "/metrics", Scope::kAdmin, answering(context, show_metrics)},

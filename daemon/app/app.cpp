@@ -20,6 +20,7 @@
 #include "ingest/operational_events.h"
 #include "ingest/outbox_watcher.h"
 #include "maintenance/removed_endpoints.h"
+#include "maintenance/retention.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
 #include "store/sqlite/sqlite_store.h"
@@ -44,6 +45,8 @@ class App {
   void stop();
   void reload();
   void keep_house();
+  void watch_clock();
+  void later(Millis wait, std::function<void()> task);
   api::Context make_context();
   DeliveryHooks delivery_hooks();
   api::DeliveryStatus delivery_status();
@@ -60,6 +63,8 @@ class App {
   GroupCommit commits_;
   EndpointDirectory directory_{commits_};
   RemovedEndpoints removed_{commits_, clock_};
+  Retention retention_{commits_, clock_, metrics_,
+                       [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
   std::shared_ptr<const AddressPolicy> policy_;  // swapped on reload; read through std::atomic_load
   DeliveryLoops delivery_;
   FanOut fan_out_;
@@ -74,6 +79,7 @@ class App {
   std::thread api_thread_;
   EventLoop main_loop_;
   std::atomic<bool> stopping_{false};
+  Store::ClockSteps clock_steps_;
 };
 
 GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metrics& metrics) {
@@ -86,6 +92,8 @@ GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metri
 std::unique_ptr<Store> open_store(const config::Config& config) {
   SqliteOptions options;
   options.path = config.store.path();
+  options.ballast_bytes = config.retention.ballast;
+  options.checkpoints = config.store.checkpoint == "auto";
   return open_sqlite_store(options);
 }
 
@@ -154,6 +162,12 @@ api::Context App::make_context() {
   context.why_url_refused = [this](const EndpointUrl& url) {
     return std::atomic_load(&policy_)->why_denied(url);
   };
+  context.prune = [this](const api::Keep& keep, EventSeq after, api::PruneDone done) {
+    Retention::Keep wanted = retention_.keep();
+    wanted.delivered = keep.delivered.value_or(wanted.delivered);
+    wanted.dead = keep.dead.value_or(wanted.dead);
+    retention_.step(wanted, after, std::move(done));
+  };
   context.why_not_ready = [this]() -> std::optional<std::string> {
     if (stopping_) return "stopping";
     return why_not_healthy();
@@ -196,6 +210,7 @@ telemetry::Snapshot App::snapshot() {
   snapshot.discarded = store.discarded;
   snapshot.database_bytes = store.database_bytes;
   snapshot.wal_bytes = store.wal_bytes;
+  snapshot.free_bytes = store.free_bytes;
   std::unordered_map<EndpointSeq, double> overdue;
   if (const auto status = delivery_.status(kStatusPatience)) {
     snapshot.in_flight = status->in_flight;
@@ -224,6 +239,8 @@ void App::start() {
   fan_out_.start();
   outbox_.start();
   removed_.sweep();
+  retention_.set(retention_keep(config_));
+  retention_.start();
   front_.start();
   api_thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "api");
@@ -240,6 +257,7 @@ void App::stop() {
   api_loop_.post([this, &front_done] {
     front_.stop_accepting(config_.delivery.stop_timeout, [&front_done] { front_done.set_value(); });
   });
+  retention_.stop();
   outbox_.stop();
   fan_out_.stop();
   delivery_.stop(config_.delivery.stop_timeout);
@@ -264,12 +282,26 @@ void App::reload() {
     log::configure(config_.log.level, config_.log.format);
     std::atomic_store(&policy_, address_policy(config_));
     delivery_.set_policy(std::atomic_load(&policy_));
+    retention_.set(retention_keep(config_));
     log::info("reloaded: [policy], [retention] and [log]; other sections need a restart");
   }
   manager_.ready("serving");
 }
 
+void App::later(Millis wait, std::function<void()> task) {
+  main_loop_.post([this, wait, task = std::move(task)]() mutable {
+    main_loop_.call_at(main_loop_.now() + wait, std::move(task));
+  });
+}
+
+void App::watch_clock() {
+  const Store::ClockSteps before = std::exchange(clock_steps_, store_->clock_steps());
+  if (clock_steps_.set_back != before.set_back) delivery_.look_again();
+  if (clock_steps_.jumps != before.jumps) retention_.hold();
+}
+
 void App::keep_house() {
+  watch_clock();
   const auto why = why_not_healthy();
   if (why) log::error("not healthy", {{"error", *why}});
   if (!why) manager_.watchdog();

@@ -73,6 +73,12 @@ GroupCommit::Options commit_options(const config::Config& config) {
   return options;
 }
 
+Retention::Keep retention_keep(const config::Config& config) {
+  return {.delivered = config.retention.delivered,
+          .dead = config.retention.dead,
+          .at_least = config.limits.idempotency_window};
+}
+
 std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config) {
   return std::make_shared<const AddressPolicy>(AddressPolicy::Options{
       .allow_http = config.policy.allow_http,

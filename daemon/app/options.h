@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "delivery/delivery_loops.h"
 #include "ingest/ingest.h"
+#include "maintenance/retention.h"
 #include "outbound/address_policy.h"
 #include "store/group_commit.h"
 
@@ -17,6 +18,7 @@ DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
 GroupCommit::Options commit_options(const config::Config& config);
+Retention::Keep retention_keep(const config::Config& config);
 std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config);
 
 }  // namespace outboxd

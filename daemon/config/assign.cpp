@@ -41,6 +41,8 @@ bool acceptable_text(const Key& key, const std::string& text) {
   if (length > key.max) return false;
   if (text.empty()) return key.min == 0;
   switch (key.kind) {
+    case Kind::kCheckpoint:
+      return text == "auto" || text == "external";
     case Kind::kText:
       return is_printable_ascii(text);
     case Kind::kPath:

@@ -23,6 +23,7 @@ struct Config {
   struct Store {
     std::string url = "sqlite:///var/lib/outboxd/outbox.db";
     std::string path() const;  // of a sqlite:// URL
+    std::string checkpoint = "auto";
   } store;
   struct Listen {
     std::string ingest_socket = "/run/outboxd/ingest.sock";
@@ -72,6 +73,7 @@ struct Config {
     Millis delivered = std::chrono::days(7);
     Millis dead = std::chrono::days(30);
     std::int64_t free_disk = 256 << 20;
+    std::int64_t ballast = 8 << 20;
   } retention;
   struct Log {
     log::Level level = log::Level::kInfo;

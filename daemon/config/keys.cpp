@@ -27,6 +27,9 @@ constexpr std::int64_t kKiB = 1 << 10, kMiB = 1 << 20, kTiB = std::int64_t{1} <<
 const Key kKeys[] = {
     {"store", "url", Kind::kStoreUrl, at<&C::store, &C::Store::url>, 1, kMaxPath,
      "Where events are kept. The folder must be on a local disk."},
+    {"store", "checkpoint", Kind::kCheckpoint, at<&C::store, &C::Store::checkpoint>, 1, 8,
+     "Who moves the write-ahead log into the database: auto (outboxd), or external (Litestream or the "
+     "like)."},
 
     {"listen", "ingest_socket", Kind::kPath, at<&C::listen, &C::Listen::ingest_socket>, 0, kMaxSocketPath,
      "Unix socket for producers: events only. Empty: none."},
@@ -90,16 +93,18 @@ const Key kKeys[] = {
     {"limits", "connections", Kind::kInteger, at<&C::limits, &C::Limits::connections>, 1, 100'000,
      "Connections to the API at once."},
     {"limits", "idempotency_window", Kind::kDuration, at<&C::limits, &C::Limits::idempotency_window>,
-     ms(minutes(1)), ms(days(30)), "How long an idempotency key is remembered."},
+     1000, ms(days(30)), "How long an idempotency key is remembered."},
 
     {"retention", "delivered", Kind::kDuration, at<&C::retention, &C::Retention::delivered>, 0,
      ms(days(3650)),
-     "How long events whose deliveries are all delivered or discarded are kept. Not applied yet: this "
-     "version deletes nothing."},
+     "How long delivered and discarded deliveries are kept, with their attempts; an event goes with its last "
+     "one. Never less than limits.idempotency_window."},
     {"retention", "dead", Kind::kDuration, at<&C::retention, &C::Retention::dead>, 0, ms(days(3650)),
-     "How long dead letters are kept. Not applied yet: this version deletes nothing."},
+     "How long dead letters are kept, and rejected rows of the SQL outbox."},
     {"retention", "free_disk", Kind::kSize, at<&C::retention, &C::Retention::free_disk>, 0, kTiB,
      "Refuse new events when the disk has less room than this, so that outcomes can still be recorded."},
+    {"retention", "ballast", Kind::kSize, at<&C::retention, &C::Retention::ballast>, 0, kTiB,
+     "Size of the file beside the database that is given up when the disk is full all the same. 0: none."},
 
     {"log", "level", Kind::kLogLevel, at<&C::log, &C::Log::level>, 0, 0, "debug, info, warn or error."},
     {"log", "format", Kind::kLogFormat, at<&C::log, &C::Log::format>, 0, 0,
@@ -251,6 +256,8 @@ std::string expectation(const Key& key) {
     case Kind::kHosts:
       return key.section == "listen" ? "names or addresses in lower case, such as [\"outbox.corp\"]"
                                      : "names in lower case, such as [\"hooks.corp\", \"*.internal\"]";
+    case Kind::kCheckpoint:
+      return "auto or external";
     case Kind::kLogLevel:
       return "debug, info, warn or error";
     case Kind::kLogFormat:

@@ -26,6 +26,7 @@ enum class Kind {
   kNetworks,  // CIDR
   kPorts,
   kHosts,  // names, "*.name" for those below it
+  kCheckpoint,
   kLogLevel,
   kLogFormat,
 };

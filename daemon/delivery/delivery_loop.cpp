@@ -107,8 +107,8 @@ void DeliveryLoop::look_again() {
 void DeliveryLoop::pump() {
   const Moment now = moment_of(clock_);
   Decisions decisions = scheduler_.next(now);
-  for (auto& expired : decisions.expired) {
-    record(expired.endpoint, expired.delivery, std::move(expired.record), "");
+  for (auto& unsent : decisions.unsent) {
+    record(unsent.endpoint, unsent.delivery, std::move(unsent.record), "");
   }
   for (auto& next : decisions.send) send(std::move(next), now);
   if (!decisions.send.empty()) sender_.flush();

@@ -20,6 +20,21 @@ WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
 }
 
+// What becomes of a delivery whose time is over, or has not come.
+std::optional<RecordOutcome> without_attempt(const Event& event, Time now) {
+  RecordOutcome record;
+  record.at = now;
+  if (event.expires_at && *event.expires_at <= now) {
+    record.state = DeliveryState::kDead;
+    record.reason = DeadReason::kExpired;
+  } else if (event.deliver_at && *event.deliver_at > now) {
+    record.due_at = *event.deliver_at;
+  } else {
+    return std::nullopt;
+  }
+  return record;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(Options options) : options_(std::move(options)), random_(options_.seed) {}
@@ -212,7 +227,8 @@ void Scheduler::offer(DueDelivery delivery, Moment now) {
   Lane* lane = find(delivery.key.endpoint);
   if (lane == nullptr) return;  // removed meanwhile: the store discards what is left of it
   touch(*lane);
-  const Time due = delivery.due_at;
+  // Accepted in the future: before the clock was set back, and due on disk by another reckoning.
+  const Time due = delivery.created_at > now.wall ? kAtOnce : delivery.due_at;
   if (lane->fetch && fits(*lane) && due <= now.wall &&
       static_cast<int>(lane->fetch->arrivals.size()) < window_of(*lane)) {
     lane->fetch->arrivals.push_back(std::move(delivery));
@@ -234,6 +250,9 @@ void Scheduler::wake(EndpointSeq endpoint, Time due, Moment now) {
 void Scheduler::look_again() {
   for (auto& [seq, lane] : lanes_) {
     leave_on_disk(*lane, kAtOnce);
+    for (auto& [event, held] : lane->held) {
+      if (held.due_again != kNever) held.due_again = kAtOnce;
+    }
     touch(*lane);
   }
 }
@@ -336,7 +355,7 @@ void Scheduler::recorded(DeliveryKey key, const std::optional<NewHead>& next_in_
   Lane* lane = find(key.endpoint);
   if (lane == nullptr) return;
   release(*lane, key.event);
-  if (next_in_order) leave_on_disk(*lane, next_in_order->due_at);
+  if (next_in_order) leave_on_disk(*lane, kAtOnce);
 }
 
 void Scheduler::abandoned(DeliveryKey key) {
@@ -426,16 +445,11 @@ void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
   lane.window.erase(chosen);
   Held& held = lane.held.at(chosen.event);
   if (wait_in_order(lane, held)) return;
-  const auto& expires_at = held.delivery.event->expires_at;
-  if (expires_at && *expires_at <= now.wall) {
+  if (auto record = without_attempt(*held.delivery.event, now.wall)) {
     held.stage = Stage::kRecording;
-    decisions.expired.push_back({lane.endpoint, held.delivery,
-                                 RecordOutcome{.key = held.delivery.key,
-                                               .attempt = {},
-                                               .state = DeliveryState::kDead,
-                                               .reason = DeadReason::kExpired,
-                                               .due_at = {},
-                                               .at = now.wall}});
+    if (record->state == DeliveryState::kPending) held.due_again = record->due_at;
+    record->key = held.delivery.key;
+    decisions.unsent.push_back({lane.endpoint, held.delivery, std::move(*record)});
     return;
   }
   held.stage = Stage::kSending;
@@ -451,7 +465,7 @@ void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
 
 void Scheduler::send_some(Moment now, Decisions& decisions) {
   while (const auto worst = worst_with_slots()) {
-    if (decisions.send.size() + decisions.expired.size() >= options_.max_sends) {
+    if (decisions.send.size() + decisions.unsent.size() >= options_.max_sends) {
       decisions.wake_at = now.mono;  // for the rest
       return;
     }

@@ -44,12 +44,14 @@ struct Decisions {
     std::size_t max_bytes;
   };
   std::vector<Send> send;
-  struct Expired {  // before an attempt could be made
+  // Recorded without an attempt: expired; or put off to its deliver_at, which is yet to come when the clock was
+  // set back (or an operator replayed it before).
+  struct Unsent {
     EndpointPtr endpoint;
     DueDelivery delivery;
     RecordOutcome record;
   };
-  std::vector<Expired> expired;
+  std::vector<Unsent> unsent;
   std::vector<Fetch> fetch;
   std::optional<MonotonicTime> wake_at;  // call next() again then, if nothing happens before
 };
@@ -96,7 +98,7 @@ class Scheduler {
     std::optional<Time> recovered;       // it had been failing since then
   };
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
-  // That record, or that of an expired one, is committed; what waited behind it may come next.
+  // That record, or that of an unsent one, is committed; what waited behind it may come next.
   void recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order);
   void abandoned(
       DeliveryKey key);  // the request was aborted and nothing is known of it: still pending on disk

@@ -144,7 +144,7 @@ void Ingest::commit_rows(std::vector<NewEvent> events, const std::shared_ptr<voi
 }
 
 void Ingest::reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last) {
-  commits_.submit(RejectOutboxRow{row, std::move(reason)}, [last](Write&) {});
+  commits_.submit(RejectOutboxRow{row, std::move(reason), clock_.wall()}, [last](Write&) {});
 }
 
 }  // namespace outboxd

@@ -103,6 +103,7 @@ struct ExpandEvent {
 struct RejectOutboxRow {
   std::int64_t row = 0;
   std::string reason;
+  Time at{};
 };
 
 // One attempt was made (or none: an expired or skipped delivery), and where the delivery stands now. Has no
@@ -182,9 +183,25 @@ struct ReplayEvent {
   std::vector<DeliveryKey> set_back = {};  // result: heads that wait behind the replayed deliveries now
 };
 
+// Delete what is past its keeping, oldest events first, `limit` rows at most: a step of retention. An event goes
+// with its last delivery. Gives free pages back to the file system, some in each step.
+struct Pruned {
+  std::int64_t events = 0, deliveries = 0, attempts = 0;
+  std::int64_t idempotency_keys = 0, outbox_rows = 0, endpoints = 0;  // rejected rows; removed endpoints
+};
+struct Prune {
+  Time delivered_before{};  // deliveries that were delivered or discarded before, and events that had none
+  Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
+  Time at{};                // now
+  std::int64_t limit = 256;
+  EventSeq after = 0;            // 0: from the beginning; else `next` of the step before
+  Pruned pruned = {};            // result
+  std::optional<EventSeq> next = {};  // result; absent: nothing is left to delete for now
+};
+
 using Command = std::variant<AcceptEvents, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
                              CreateEndpoint, UpdateEndpoint, SetEndpointState, RemoveEndpoint, DiscardRemoved,
-                             ChangeDelivery, ReplayEvent>;
+                             ChangeDelivery, ReplayEvent, Prune>;
 
 struct Write {
   Command command;
@@ -278,6 +295,7 @@ struct StoreStatus {
   std::int64_t events = 0;
   std::int64_t outbox_rejected = 0;
   std::int64_t database_bytes = 0, wal_bytes = 0;
+  std::int64_t free_bytes = 0;  // of the database: what was deleted and not given back
   int schema_version = 0;
 };
 
@@ -322,6 +340,13 @@ class Store {
   // or interrupt() is called from another thread. May return early for nothing. One thread waits.
   virtual void wait_for_foreign_commit(Millis timeout) = 0;
   virtual void interrupt() = 0;
+  // The clock was set back so many times; after a change due times on disk are earlier than they were read.
+  // It jumped forward so many times.
+  struct ClockSteps {
+    Millis set_back{0};
+    int jumps = 0;
+  };
+  virtual ClockSteps clock_steps() = 0;
 };
 
 }  // namespace outboxd

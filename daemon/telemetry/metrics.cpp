@@ -116,6 +116,9 @@ void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector
                               static_cast<double>(snapshot.database_bytes)));
   out.push_back(single_metric("outbox_db_wal_bytes", "Size of the write-ahead log.", MetricType::Gauge,
                               static_cast<double>(snapshot.wal_bytes)));
+  out.push_back(single_metric("outbox_db_free_bytes",
+                              "Room in the database file that was deleted and not yet given back.",
+                              MetricType::Gauge, static_cast<double>(snapshot.free_bytes)));
   append_endpoint_gauges(snapshot, labels, out);
 }
 
@@ -168,6 +171,7 @@ struct Metrics::Impl {
   Histogram& batch_size =
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
   LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Transactions that failed."), {"op"}};
+  LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
   Gauge& reload = prometheus::BuildGauge()
                       .Name("outbox_config_last_reload_successful")
                       .Help("1 if the configuration was last read without an error.")
@@ -229,6 +233,10 @@ void Metrics::delivery_latency(Millis accepted_to_success) {
 void Metrics::db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size) {
   impl_->transactions.with({op}).Observe(seconds(duration));
   impl_->batch_size.Observe(static_cast<double>(batch_size));
+}
+
+void Metrics::pruned(std::string_view table, std::int64_t rows) {
+  impl_->pruned.with({table}).Increment(static_cast<double>(rows));
 }
 
 void Metrics::db_error(std::string_view op) {

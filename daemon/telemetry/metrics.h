@@ -20,7 +20,7 @@ namespace outboxd::telemetry {
 struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
   std::int64_t in_flight = 0;
-  std::int64_t database_bytes = 0, wal_bytes = 0;
+  std::int64_t database_bytes = 0, wal_bytes = 0, free_bytes = 0;
   struct EndpointGauge {
     std::string endpoint, state;
     double oldest_due_age_seconds = 0;
@@ -46,6 +46,7 @@ class Metrics {
   void delivery_latency(Millis accepted_to_success);
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
   void db_error(std::string_view op);
+  void pruned(std::string_view table, std::int64_t rows);
   void config_reload(bool successful);
 
   // Called by render() for the gauges; set once before serving.

@@ -80,6 +80,9 @@ std::vector<std::string> wrong_values(const Key& key) {
     case Kind::kProxy:
       wrong.insert(wrong.end(), {"\"proxy:80\"", "\"socks5://p:1\""});
       break;
+    case Kind::kCheckpoint:
+      wrong.insert(wrong.end(), {"\"\"", "\"Auto\"", "\"litestream\""});
+      break;
     case Kind::kLogLevel:
     case Kind::kLogFormat:
       wrong.insert(wrong.end(), {"\"\"", "\"INFO\"", "\"syslog\""});

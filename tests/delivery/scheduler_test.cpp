@@ -408,10 +408,30 @@ TEST_CASE("an expired delivery becomes a dead letter without an attempt") {
   b.scheduler.offer(delivery, b.now);
   const Decisions d = b.scheduler.next(b.now);
   CHECK(d.send.empty());
-  REQUIRE(d.expired.size() == 1);
-  CHECK(d.expired[0].record.reason == DeadReason::kExpired);
+  REQUIRE(d.unsent.size() == 1);
+  CHECK(d.unsent[0].record.reason == DeadReason::kExpired);
   b.scheduler.recorded(delivery.key, {});
   CHECK(b.scheduler.held() == 0);
+}
+
+TEST_CASE("a delivery that is due before its event's deliver_at is put off to that, not sent") {
+  Bench b;
+  b.add(1);
+  DueDelivery delivery = b.make(1);
+  auto event = std::make_shared<Event>(*delivery.event);
+  event->deliver_at = b.now.wall + 1h;
+  delivery.event = event;
+  b.scheduler.offer(delivery, b.now);
+  const Decisions d = b.scheduler.next(b.now);
+  CHECK(d.send.empty());
+  REQUIRE(d.unsent.size() == 1);
+  CHECK(d.unsent[0].record.state == DeliveryState::kPending);
+  CHECK(d.unsent[0].record.due_at == *event->deliver_at);
+  b.scheduler.recorded(delivery.key, {});
+  CHECK(b.scheduler.held() == 0);
+  CHECK(b.scheduler.next(b.now).fetch.empty());
+  b.pass(1h);
+  CHECK(b.scheduler.next(b.now).fetch.size() == 1);
 }
 
 TEST_CASE("a discarded delivery that waits in memory is not sent") {

@@ -35,7 +35,7 @@ mutant(drops_arrivals scheduler.cpp "    lane->fetch->arrivals.push_back(std::mo
        "drops what arrives during a fetch")
 mutant(drops_window scheduler.cpp "  leave_on_disk(lane, kAtOnce);\n}\n\nvoid Scheduler::leave_on_disk" "}\n\nvoid Scheduler::leave_on_disk"
        "forgets what it dropped from memory")
-mutant(forgets_next_in_order scheduler.cpp "  if (next_in_order) leave_on_disk(*lane, next_in_order->due_at);" ""
+mutant(forgets_next_in_order scheduler.cpp "  if (next_in_order) leave_on_disk(*lane, kAtOnce);" ""
        "forgets what waited behind")
 mutant(starves_low_priorities scheduler.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
 mutant(no_pace scheduler.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
@@ -48,3 +48,6 @@ mutant(too_many_attempts retry_policy.cpp "facts.attempts_made >= static_cast<in
        "facts.attempts_made > static_cast<int>(schedule.size())" "attempts once more than the schedule says")
 mutant(never_skips retry_policy.cpp "  if (facts.skip_on_failure) {" "  if (facts.skip_on_failure && now.time_since_epoch().count() < 0) {"
        "never skips")
+mutant(never_looks_again scheduler.cpp "  for (auto& [seq, lane] : lanes_) {\n    leave_on_disk(*lane, kAtOnce);" "  for (auto& [seq, lane] : lanes_) {"
+       "does not look at the disk when the clock was set back")
+mutant(too_early scheduler.cpp "event.deliver_at && *event.deliver_at > now" "false" "sends before deliver_at")

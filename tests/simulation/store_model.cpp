@@ -14,6 +14,7 @@ Row* StoreModel::find(DeliveryKey key) {
 bool StoreModel::insert(DueDelivery delivery) {
   LaneRows& lane = lanes_[delivery.key.endpoint];
   const EventSeq event = delivery.key.event;
+  delivery.due_at += ahead_;
   Row row{std::move(delivery)};
   if (row.delivery.order_key) {
     auto& in_order = lane.in_order[*row.delivery.order_key];
@@ -43,14 +44,14 @@ std::optional<NewHead> StoreModel::leave_pending(DeliveryKey key, DeliveryState 
   if (!next.behind) return std::nullopt;
   next.behind = false;
   lane.heads.insert(order_of(next.delivery));
-  return NewHead{next.delivery.key, next.delivery.due_at};
+  return NewHead{next.delivery.key, due_of(next)};
 }
 
 void StoreModel::postpone(DeliveryKey key, Time due_at) {
   LaneRows& lane = lanes_.at(key.endpoint);
   Row& row = lane.rows.at(key.event);
   if (!row.behind) lane.heads.erase(order_of(row.delivery));
-  row.delivery.due_at = due_at;
+  row.delivery.due_at = due_at + ahead_;
   if (!row.behind) lane.heads.insert(order_of(row.delivery));
 }
 
@@ -58,7 +59,7 @@ std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at
   LaneRows& lane = lanes_.at(key.endpoint);
   Row& row = lane.rows.at(key.event);
   row.state = DeliveryState::kPending;
-  row.delivery.due_at = due_at;
+  row.delivery.due_at = due_at + ahead_;
   row.delivery.attempts = 0;
   ++row.replays;
   ++pending_;
@@ -103,7 +104,8 @@ bool StoreModel::is_head(const Row& row) const {
 }
 
 // As StoreReader::due(): see daemon/store/store.h.
-DueWindow StoreModel::due(EndpointSeq endpoint, Time now, int limit) const {
+DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
+  const Time now = wall + ahead_;
   DueWindow window;
   const auto found = lanes_.find(endpoint);
   if (found == lanes_.end()) return window;
@@ -142,6 +144,8 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time now, int limit) const {
   }
   std::ranges::sort(window.deliveries,
                     [](const DueDelivery& a, const DueDelivery& b) { return order_of(a) < order_of(b); });
+  for (auto& delivery : window.deliveries) delivery.due_at -= ahead_;
+  if (window.next_due) *window.next_due -= ahead_;
   return window;
 }
 

@@ -12,7 +12,7 @@
 namespace outboxd::simulation {
 
 struct Row {
-  DueDelivery delivery;
+  DueDelivery delivery;  // due_at as on disk: see daemon/store/due_clock.h, and due_of()
   DeliveryState state = DeliveryState::kPending;
   bool behind = false;
   int replays = 0;
@@ -30,6 +30,8 @@ class StoreModel {
   // Replay. The head that has to wait behind it now, if there is one.
   std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
   std::int64_t discard_all(EndpointSeq endpoint);
+  void clock_set_back(Millis by) { ahead_ += by; }
+  Time due_of(const Row& row) const { return row.delivery.due_at - ahead_; }
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
   // The first pending one of its order key.
@@ -53,6 +55,7 @@ class StoreModel {
 
   std::unordered_map<EndpointSeq, LaneRows> lanes_;
   std::size_t pending_ = 0;
+  Millis ahead_{0};
 };
 
 }  // namespace outboxd::simulation

@@ -212,9 +212,14 @@ class World {
       later(some(20ms), [this, fetch] { read(fetch); });
     }
     for (const auto& sent : decisions.send) send(sent);
-    for (auto& expired : decisions.expired) {
-      require(*expired.delivery.event->expires_at <= wall(), "expired before its time", expired.delivery.key);
-      commit_outcome(std::move(expired.record));
+    for (auto& unsent : decisions.unsent) {
+      const Event& event = *unsent.delivery.event;
+      const bool over = event.expires_at && *event.expires_at <= wall();
+      require(over || unsent.record.state == DeliveryState::kPending, "expired before its time",
+              unsent.delivery.key);
+      require(over || event.deliver_at.value_or(wall()) > wall(), "put off without a reason",
+              unsent.delivery.key);
+      commit_outcome(std::move(unsent.record), false);
     }
     require(scheduler_->in_flight() == static_cast<int>(sending_.size()), "in_flight() is wrong");
     const int slack = kMaxFetches * 4 * kWindow;
@@ -258,18 +263,10 @@ class World {
     if (s.kind == Kind::kOverloaded && d.event->priority < 5) waiting_since_[d.key] = mono_;
   }
 
-  // What is due again only later, because the clock was set back, does not wait yet.
-  void forgive_waiting() {
-    for (auto& [key, since] : waiting_since_) {
-      if (store_.at(key).delivery.due_at > wall()) since = mono_;
-    }
-  }
-
   void check_waiting() {
-    forgive_waiting();
     for (const auto& [key, since] : waiting_since_) {
       const Subscriber& s = of(key);
-      const Time due = store_.at(key).delivery.due_at;
+      const Time due = store_.due_of(store_.at(key));
       if (s.removed || due > wall()) continue;
       const MonotonicTime waits = std::max({since, mono_ - (wall() - due), s.answered.value_or(since)});
       const bool overloaded = s.kind == Kind::kOverloaded;
@@ -284,14 +281,19 @@ class World {
     if (finished_.size() > kRemembered) finished_.pop_front();
   }
 
-  void commit_outcome(RecordOutcome outcome) {
+  // As the writer does with what was decided before the clock was set back.
+  Time reckoned(Time due, Time at) const { return due - std::max(at - wall(), Millis(0)); }
+
+  void commit_outcome(RecordOutcome outcome, bool attempted) {
     const auto next = std::make_shared<std::optional<NewHead>>();
     commit(
-        [this, outcome, next] {
+        [this, outcome, next, attempted] {
           Row* row = store_.find(outcome.key);
           if (row == nullptr || row->state != DeliveryState::kPending) return;  // an operator was faster
-          if (outcome.reason != DeadReason::kExpired) ++row->delivery.attempts, ++row->delivery.attempts_ever;
-          if (outcome.state == DeliveryState::kPending) return store_.postpone(outcome.key, outcome.due_at);
+          if (attempted) ++row->delivery.attempts, ++row->delivery.attempts_ever;
+          if (outcome.state == DeliveryState::kPending) {
+            return store_.postpone(outcome.key, reckoned(outcome.due_at, outcome.at));
+          }
           *next = store_.leave_pending(outcome.key, outcome.state);
           ++(outcome.state == DeliveryState::kDead ? report_.dead : report_.delivered);
           waiting_since_.erase(outcome.key);
@@ -376,7 +378,9 @@ class World {
     commit(
         [this, delivery, head] {
           if (of(delivery.key).removed) return;
-          *head = store_.insert(delivery);
+          DueDelivery stored = delivery;
+          stored.due_at = reckoned(delivery.due_at, delivery.created_at);
+          *head = store_.insert(std::move(stored));
           ++report_.accepted;
           expect_soon(delivery);
         },
@@ -450,9 +454,7 @@ class World {
     require(s.told->state == EndpointState::kActive && !s.gone_told, "sent to an endpoint that is not active",
             d.key);
     require(racing || d.due_at <= newest_wall_, "sent before it was due", d.key);
-    require(racing || d.attempts > 0 || row->replays > 0 ||
-                d.event->deliver_at.value_or(newest_wall_) <= newest_wall_,
-            "sent before its deliver_at", d.key);
+    require(d.event->deliver_at.value_or(wall()) <= wall(), "sent before its deliver_at", d.key);
     require(d.attempts < static_cast<int>(schedule_of(s).size()), "more attempts than the schedule has",
             d.key);
     if (d.order_key) {
@@ -522,7 +524,7 @@ class World {
     check_verdict(d, a, result, schedule);
     if (result.failing_since) store_failing_since(s, *result.failing_since);
     if (result.disable) disable(s, *result.disable);
-    commit_outcome(result.record);
+    commit_outcome(result.record, true);
   }
 
   void check_verdict(const DueDelivery& d, const Answer& a, const Scheduler::Ended& result,
@@ -623,9 +625,11 @@ class World {
     ++report_.clock_steps;
     constexpr std::array<Millis, 4> kSteps = {Millis(1h), Millis(-1h), Millis(24h * 400), Millis(-24h * 400)};
     const Millis by = kSteps[static_cast<std::size_t>(pick(4))];
-    forgive_waiting();
     wall_offset_ += by;
     newest_wall_ = std::max(newest_wall_, wall());
+    if (by > Millis(0)) return;
+    store_.clock_set_back(-by);
+    later(some(1000ms), [this] { scheduler_->look_again(); });  // as app does, which looks each second
   }
 
   void remove(Subscriber& s) {
@@ -647,7 +651,7 @@ class World {
           touch(row->delivery);
           const auto set_back = store_.make_pending(key, wall());
           expect_soon(row->delivery);
-          const Time due = row->delivery.due_at;
+          const Time due = store_.due_of(*row);
           later(some(5ms), [this, key, due, set_back] {
             if (set_back) scheduler_->withdraw(*set_back);
             of(key).closed_until = {};
@@ -705,7 +709,7 @@ class World {
           fprintf(stderr,
                   "due-now %ld behind %d pending %zu todo %zu state %d told %d removed %d ordering %d key %s "
                   "dl %ld held %d\n",
-                  (long)(r->delivery.due_at - wall()).count(), r->behind, store_.pending(), todo_.size(),
+                  (long)(store_.due_of(*r) - wall()).count(), r->behind, store_.pending(), todo_.size(),
                   (int)su.endpoint->state, (int)su.told->state, su.removed, (int)su.endpoint->ordering,
                   r->delivery.order_key.value_or("-").c_str(),
                   r->delivery.event->deliver_at ? (long)(*r->delivery.event->deliver_at - wall()).count() : 0,

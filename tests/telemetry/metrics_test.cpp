@@ -65,6 +65,7 @@ void touch_everything(Metrics& metrics) {
   metrics.delivery_latency(4ms);
   metrics.db_transaction("commit", 700us, 17);
   metrics.db_error("commit");
+  metrics.pruned("event", 3);
   metrics.set_snapshot([] {
     Snapshot s;
     s.pending = 7;
@@ -97,6 +98,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_config_last_reload_successful",
                                        "outbox_db_batch_size",
                                        "outbox_db_errors_total",
+                                       "outbox_db_free_bytes",
                                        "outbox_db_size_bytes",
                                        "outbox_db_transaction_duration_seconds",
                                        "outbox_db_wal_bytes",
@@ -111,6 +113,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_http_requests_total",
                                        "outbox_in_flight",
                                        "outbox_oldest_due_age_seconds",
+                                       "outbox_pruned_total",
                                        "process_cpu_seconds_total",
                                        "process_max_fds",
                                        "process_open_fds",
@@ -154,6 +157,7 @@ TEST_CASE("counters, histograms and gauges show what was told") {
   CHECK(has_line(text, "outbox_in_flight 2"));
   CHECK(has_line(text, "outbox_db_size_bytes 4096"));
   CHECK(has_line(text, "outbox_db_wal_bytes 99"));
+  CHECK(has_line(text, "outbox_pruned_total{table=\"event\"} 3"));
   CHECK(has_line(text, "outbox_oldest_due_age_seconds{endpoint=\"ep_1\"} 12.5"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"paused\"} 1"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"active\"} 0"));

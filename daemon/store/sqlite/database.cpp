@@ -44,7 +44,11 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
   execute("PRAGMA mmap_size=0");  // an I/O error must be an error code and not SIGBUS
   execute("PRAGMA temp_store=MEMORY");
   execute("PRAGMA cache_size=-" + std::to_string(cache_kib));
-  if (mode == Mode::kReader) execute("PRAGMA query_only=ON");
+  if (mode == Mode::kReader) {
+    execute("PRAGMA query_only=ON");
+    // Also for the last one to close: what only reads leaves the files as they are.
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
 }
 
 void Database::execute(const std::string& sql) {

@@ -28,14 +28,24 @@ void earlier(std::optional<Time>& next, Time t) {
 
 }  // namespace
 
-Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate)
-    : path_(std::move(path)), gate_(std::move(gate)), db_(path_, Mode::kReader, busy_timeout, cache_kib) {}
+Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
+               std::shared_ptr<DueClock> due_clock)
+    : path_(std::move(path)),
+      gate_(std::move(gate)),
+      due_clock_(std::move(due_clock)),
+      db_(path_, Mode::kReader, busy_timeout, cache_kib) {}
 
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
 class Reader::DueScan {
  public:
+  // Within, `now` and all due times are as on disk.
   DueScan(Reader& reader, EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes)
-      : reader_(reader), endpoint_(endpoint), now_(now), limit_(limit), max_bytes_(max_bytes) {}
+      : reader_(reader),
+        ahead_(reader.due_clock_->ahead()),
+        endpoint_(endpoint),
+        now_(now + ahead_),
+        limit_(limit),
+        max_bytes_(max_bytes) {}
 
   DueWindow run() {
     find_levels();
@@ -48,6 +58,7 @@ class Reader::DueScan {
       Cursor later(reader_.first_due_after_, endpoint_, level.priority, millis(now_));
       if (later.next()) earlier(window_.next_due, later.time(0));
     }
+    if (window_.next_due) *window_.next_due -= ahead_;
     return std::move(window_);
   }
 
@@ -96,7 +107,7 @@ class Reader::DueScan {
       window_.deliveries.push_back({.key = key,
                                     .attempts = row.number(1),
                                     .attempts_ever = row.number(2),
-                                    .due_at = row.time(3),
+                                    .due_at = row.time(3) - ahead_,
                                     .created_at = row.time(4),
                                     .order_key = row.optional_text(5),
                                     .event = std::move(event)});
@@ -108,6 +119,7 @@ class Reader::DueScan {
   static constexpr int kPayload = kEvent + 3;  // see read_event
 
   Reader& reader_;
+  const Millis ahead_;
   const EndpointSeq endpoint_;
   const Time now_;
   const int limit_;
@@ -152,7 +164,7 @@ std::optional<DeliveryRow> Reader::delivery(DeliveryKey key) {
   const Snapshot snapshot(*this);
   Cursor row(delivery_by_key_, key.event, key.endpoint);
   if (!row.next()) return std::nullopt;
-  return read_delivery_row(row);
+  return read_delivery_row(row, due_clock_->ahead());
 }
 
 std::vector<Attempt> Reader::attempts(DeliveryKey key) {
@@ -204,6 +216,7 @@ StoreStatus Reader::status() {
   }
   status.database_bytes = size_of(path_);
   status.wal_bytes = size_of(path_ + "-wal");
+  status.free_bytes = db_.query_int("PRAGMA freelist_count") * db_.query_int("PRAGMA page_size");
   status.schema_version = schema_version(db_);
   return status;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "store/due_clock.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/statements.h"
@@ -15,7 +16,8 @@ namespace outboxd::sqlite {
 
 class Reader final : public StoreReader {
  public:
-  Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate);
+  Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
+         std::shared_ptr<DueClock> due_clock);
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
 
@@ -50,6 +52,7 @@ class Reader final : public StoreReader {
 
   std::string path_;
   std::shared_ptr<ReadGate> gate_;
+  std::shared_ptr<DueClock> due_clock_;
   Database db_;
   Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
   Statement next_priority_{db_, sql::kNextPriority}, count_due_{db_, sql::kCountDue};

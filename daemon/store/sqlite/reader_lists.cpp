@@ -94,9 +94,9 @@ bool is_too_old(const std::optional<Time>& since, Time t) {
 // Collects the rows of one page of deliveries from whatever range they are read.
 class Reader::DeliveryScan {
  public:
-  DeliveryScan(const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint, std::size_t limit,
-               char list)
-      : filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
+  DeliveryScan(Millis ahead, const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint,
+               std::size_t limit, char list)
+      : ahead_(ahead), filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
 
   int rows_left() const { return kMostRowsExamined - examined_; }
   bool done() const { return done_; }
@@ -112,7 +112,7 @@ class Reader::DeliveryScan {
         return;
       }
       last_ = make_key(row);
-      if (matches(row, created_at)) rows.rows.push_back(read_delivery_row(row));
+      if (matches(row, created_at)) rows.rows.push_back(read_delivery_row(row, ahead_));
     }
   }
 
@@ -125,7 +125,7 @@ class Reader::DeliveryScan {
       if ((behind || rows_left() <= 0) && is_full(cursor)) return;
       ++examined_;
       previous = {row.text(15), row.integer(0)};
-      if (behind && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row));
+      if (behind && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row, ahead_));
     }
   }
 
@@ -149,6 +149,7 @@ class Reader::DeliveryScan {
     return in_time(filter_.since, filter_.until, created_at);
   }
 
+  const Millis ahead_;  // see due_clock.h
   const DeliveryFilter& filter_;
   std::optional<EndpointSeq> endpoint_;
   std::size_t limit_;
@@ -230,7 +231,7 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
 // First what may be attempted, in the order it will be, then what waits behind others.
 Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
                                                       const Page& page) {
-  DeliveryScan scan(filter, endpoint, page_size(page), 'w');
+  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'w');
   std::optional<PlaceInOrder> place;
   if (page.after.starts_with(kInOrder)) {
     auto read = read_place(page.after);
@@ -264,7 +265,7 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
   const auto key = read_cursor(page.after, 'd', {kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
   if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
-  DeliveryScan scan(filter, endpoint, page_size(page), 'd');
+  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
   const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
 

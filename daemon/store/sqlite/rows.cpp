@@ -157,13 +157,17 @@ EventRow read_event_row(const Cursor& row) {
   return answer;
 }
 
-Delivery read_delivery(const Cursor& row) {
+DeliveryState read_state(std::string_view text) {
+  return word(parse_delivery_state(text), "delivery.state");
+}
+
+Delivery read_delivery(const Cursor& row, Millis ahead) {
   Delivery d;
   d.key = {row.integer(0), row.integer(1)};
-  d.state = word(parse_delivery_state(row.view(2)), "delivery.state");
+  d.state = read_state(row.view(2));
   if (!row.is_null(3)) d.reason = word(parse_dead_reason(row.view(3)), "delivery.reason");
   d.attempts = row.number(4);
-  d.due_at = row.time(5);
+  d.due_at = row.time(5) - ahead;
   d.priority = row.number(6);
   d.error = row.optional_text(7);
   d.created_at = row.time(8);
@@ -171,8 +175,8 @@ Delivery read_delivery(const Cursor& row) {
   return d;
 }
 
-DeliveryRow read_delivery_row(const Cursor& row) {
-  return {read_delivery(row), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))},
+DeliveryRow read_delivery_row(const Cursor& row, Millis ahead) {
+  return {read_delivery(row, ahead), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))},
           row.text(12), row.text(13)};
 }
 

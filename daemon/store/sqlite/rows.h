@@ -30,8 +30,10 @@ Endpoint read_endpoint(const Cursor& row);  // sql::kEndpoint*
 Ordering read_ordering(std::string_view word);
 void read_event(const Cursor& row, int first, Event& event);  // id, tenant, type, payload, ... expires_at
 EventRow read_event_row(const Cursor& row);                   // sql::kEventById, kEventsBefore
-Delivery read_delivery(const Cursor& row);                    // the first ten columns
-DeliveryRow read_delivery_row(const Cursor& row);
+// The first ten columns. `ahead`: how far due time is ahead of the wall clock (due_clock.h).
+Delivery read_delivery(const Cursor& row, Millis ahead);
+DeliveryRow read_delivery_row(const Cursor& row, Millis ahead);
+DeliveryState read_state(std::string_view word);
 Attempt read_attempt(const Cursor& row);
 OutboxRow read_outbox_row(const Cursor& row);
 

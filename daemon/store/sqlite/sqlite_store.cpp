@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "store/sqlite/foreign_commits.h"
+#include "store/sqlite/opening.h"
 #include "store/sqlite/ownership.h"
 #include "store/sqlite/reader.h"
 #include "store/sqlite/schema.h"
@@ -14,42 +15,6 @@ namespace {
 using namespace sqlite;
 
 constexpr int kSmallCacheKib = 2000;
-
-[[noreturn]] void unusable(const std::string& path, int code, const std::string& what) {
-  switch (code) {
-    case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-    case SQLITE_FULL:
-    case SQLITE_NOMEM:
-      throw StoreUnusable(kExitStoreCannotOpen, "cannot open " + path + ": " + what);
-    case SQLITE_BUSY:
-      throw StoreUnusable(kExitStoreLocked, path + " is locked by another process: " + what);
-    default:
-      throw StoreUnusable(kExitStoreCorrupt,
-                          path + " is damaged: " + what +
-                              "; nothing was repaired: restore a backup, or move it away to start anew");
-  }
-}
-
-// What goes wrong while opening is no failure of a running store: it has an exit status of its own.
-template <class Open>
-auto opening(const std::string& path, Open open) {
-  try {
-    return open();
-  } catch (const SqliteFailure& failure) {
-    unusable(path, failure.code, failure.what());
-  } catch (const StoreBusy& busy) {
-    unusable(path, SQLITE_BUSY, busy.what());
-  } catch (const StoreFull& full) {
-    unusable(path, SQLITE_FULL, full.what());
-  } catch (const std::runtime_error& failure) {
-    if (dynamic_cast<const StoreUnusable*>(&failure)) throw;
-    unusable(path, SQLITE_CORRUPT, failure.what());
-  }
-}
 
 // Brings the file to the newest schema, or makes it. Answers the version it had. The caller owns it.
 int prepare_file(const SqliteOptions& options) {
@@ -68,6 +33,17 @@ int prepare_file(const SqliteOptions& options) {
   return version;
 }
 
+const Clock& clock_of(const SqliteOptions& options) {
+  static const SystemClock system;
+  return options.clock ? *options.clock : system;
+}
+
+DueClock::State read_due_clock(const SqliteOptions& options) {
+  Database db(options.path, Mode::kReader, options.busy_timeout, kSmallCacheKib);
+  return {Millis(db.query_int("SELECT due_ahead FROM counter")),
+          from_unix_millis(db.query_int("SELECT due_last FROM counter"))};
+}
+
 class SqliteStore final : public Store {
  public:
   explicit SqliteStore(const SqliteOptions& options)
@@ -75,23 +51,29 @@ class SqliteStore final : public Store {
         ownership_(options.path),
         version_before_(prepare_file(options)),
         gate_(std::make_shared<ReadGate>()),
-        writer_(options.path, options.busy_timeout, options.writer_cache_kib, *gate_),
+        due_clock_(std::make_shared<DueClock>(clock_of(options), read_due_clock(options))),
+        writer_({options.path, options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
+                 options.checkpoints},
+                *gate_, *due_clock_),
         foreign_commits_(options.path, options.busy_timeout) {
     new_reader();  // prepares what no other connection has yet: a damaged schema shows now
   }
 
   StoreWriter& writer() override { return writer_; }
   std::unique_ptr<StoreReader> new_reader() override {
-    return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_);
+    return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_,
+                                    due_clock_);
   }
   void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
   void interrupt() override { foreign_commits_.interrupt(); }
+  ClockSteps clock_steps() override { return {due_clock_->ahead(), due_clock_->jumps()}; }
 
  private:
   const SqliteOptions options_;
   const Ownership ownership_;  // given up last
   const int version_before_;
   std::shared_ptr<ReadGate> gate_;
+  std::shared_ptr<DueClock> due_clock_;
   Writer writer_;
   ForeignCommits foreign_commits_;
 };

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "common/clock.h"
 #include "common/time.h"
 #include "store/store.h"
 
@@ -15,6 +16,11 @@ struct SqliteOptions {
   Millis busy_timeout{1000};     // how long a transaction waits for another process's before StoreBusy
   int writer_cache_kib = 16384;  // memory for pages, of the writer's connection
   int reader_cache_kib = 4096;   // and of each reader's
+  // Of "<path>.ballast", given up when the disk is full. 0: none.
+  std::int64_t ballast_bytes = 0;
+  // False: another program checkpoints (Litestream); the WAL is its matter then.
+  bool checkpoints = true;
+  const Clock* clock = nullptr;  // outlives the store; absent: the system's
 };
 
 // Opens, creates or migrates. Throws StoreUnusable; a file that is not a whole database of ours is left

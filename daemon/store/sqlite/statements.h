@@ -15,10 +15,12 @@ inline constexpr std::string_view kRollback = "ROLLBACK";
 inline constexpr std::string_view kBeginRead = "BEGIN";
 
 inline constexpr std::string_view kReadCounter =
-    "SELECT event_seq, endpoint_seq, events, pending, delivered, dead, discarded FROM counter WHERE one = 1";
+    "SELECT event_seq, endpoint_seq, events, pending, delivered, dead, discarded, due_ahead, due_last FROM "
+    "counter WHERE one = 1";
 inline constexpr std::string_view kAddToCounter =
     "UPDATE counter SET event_seq = ?1, endpoint_seq = ?2, events = events + ?3, pending = pending + ?4,"
-    " delivered = delivered + ?5, dead = dead + ?6, discarded = discarded + ?7 WHERE one = 1";
+    " delivered = delivered + ?5, dead = dead + ?6, discarded = discarded + ?7, due_ahead = ?8, due_last = ?9"
+    " WHERE one = 1";
 
 // ---- accepting events
 inline constexpr std::string_view kInsertEvent =
@@ -56,7 +58,7 @@ inline constexpr std::string_view kOutboxRowWaits =
     "SELECT 1 FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kDeleteOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kRejectOutboxRow =
-    "UPDATE outbox SET rejected = ?2 WHERE seq = ?1 AND rejected IS NULL";
+    "UPDATE outbox SET rejected = ?2, rejected_at = ?3 WHERE seq = ?1 AND rejected IS NULL";
 
 // ---- outcomes
 inline constexpr std::string_view kInsertAttempt =
@@ -146,6 +148,32 @@ inline constexpr std::string_view kDiscardPending =
     "UPDATE delivery SET state = 'discarded', finished_at = ?3, order_key = NULL WHERE event = ?1 AND "
     "endpoint = ?2 AND state = 'pending'";
 inline constexpr std::string_view kEndDiscarding = "UPDATE endpoint SET discarding = 0 WHERE seq = ?1";
+
+// ---- retention
+inline constexpr std::string_view kEventsAfter =
+    "SELECT seq, id FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+inline constexpr std::string_view kFinishOfDeliveries =
+    "SELECT endpoint, state, finished_at FROM delivery WHERE event = ?1 AND endpoint > ?2 ORDER BY endpoint "
+    "LIMIT ?3";
+inline constexpr std::string_view kFanOutOf = "SELECT 1 FROM fan_out WHERE event = ?1";
+inline constexpr std::string_view kDeleteAttempts = "DELETE FROM attempt WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kDeleteDelivery = "DELETE FROM delivery WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kDeleteEvent = "DELETE FROM event WHERE seq = ?1";
+inline constexpr std::string_view kExpiredIdempotency =
+    "SELECT tenant, key FROM idempotency INDEXED BY idempotency_by_expiry WHERE expires_at <= ?1 LIMIT ?2";
+inline constexpr std::string_view kDeleteIdempotency =
+    "DELETE FROM idempotency WHERE tenant = ?1 AND key = ?2";
+inline constexpr std::string_view kRejectedAfter =
+    "SELECT seq, coalesce(rejected_at, 0) FROM outbox INDEXED BY outbox_rejected WHERE rejected IS NOT NULL "
+    "AND "
+    "seq > ?1 ORDER BY seq LIMIT ?2";
+inline constexpr std::string_view kDeleteRejected =
+    "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NOT NULL";
+inline constexpr std::string_view kRemovedEndpoints =
+    "SELECT seq FROM endpoint INDEXED BY endpoint_removed WHERE removed_at IS NOT NULL AND removed_at < ?1 "
+    "AND "
+    "discarding = 0 LIMIT ?2";
+inline constexpr std::string_view kDeleteEndpoint = "DELETE FROM endpoint WHERE seq = ?1";
 
 // ---- delivery loop
 // One seek finds the highest priority that has anything pending and its earliest due time; the next one goes
@@ -281,6 +309,18 @@ inline constexpr std::string_view kAll[] = {
     kPendingInOrderOfEndpoint,
     kDiscardPending,
     kEndDiscarding,
+    kEventsAfter,
+    kFinishOfDeliveries,
+    kFanOutOf,
+    kDeleteAttempts,
+    kDeleteDelivery,
+    kDeleteEvent,
+    kExpiredIdempotency,
+    kDeleteIdempotency,
+    kRejectedAfter,
+    kDeleteRejected,
+    kRemovedEndpoints,
+    kDeleteEndpoint,
     kNextPriority,
     kCountDue,
     kDueOfPriority,

@@ -33,8 +33,11 @@ Tally read_tally(Statement& read_counter) {
           row.integer(4), row.integer(5), row.integer(6)};
 }
 
-Writer::Writer(const std::string& path, Millis busy_timeout, int cache_kib, ReadGate& gate)
-    : db_(path, Mode::kWriter, busy_timeout, cache_kib), checkpoint_(db_, path, gate) {
+Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
+    : ballast_(options.path, options.ballast_bytes),
+      db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib),
+      due_clock_(due_clock) {
+  if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
   Statement read_counter(db_, sql::kReadCounter);
   committed_ = read_tally(read_counter);
@@ -42,7 +45,24 @@ Writer::Writer(const std::string& path, Millis busy_timeout, int cache_kib, Read
 
 void Writer::apply(std::span<Write*> batch) {
   if (failed_) throw StoreFailure("the store failed before: it takes no more writes");
-  while (!try_apply(batch)) {
+  if (ballast_.released()) refuse_growth(batch);
+  try {
+    while (!try_apply(batch)) {
+    }
+  } catch (const StoreFull&) {
+    ballast_.release();
+    throw;
+  }
+}
+
+// The room that the ballast gave is for what became of deliveries.
+void Writer::refuse_growth(std::span<Write*> batch) const {
+  for (Write* write : batch) {
+    const Command& command = write->command;
+    if (std::holds_alternative<AcceptEvents>(command) || std::holds_alternative<ReplayEvent>(command) ||
+        std::holds_alternative<CreateEndpoint>(command)) {
+      write->refused = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
+    }
   }
 }
 
@@ -83,13 +103,18 @@ bool Writer::try_apply(std::span<Write*> batch) {
 void Writer::begin() {
   now_ = committed_;
   removing_.clear();
+  const DueClock::State due = due_clock_.state();
+  ahead_ = due.ahead;
+  wall_ = due.last - due.ahead;
   begin_.run();
 }
 
 void Writer::commit() {
+  const DueClock::State due = due_clock_.state();
   add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events,
                       now_.pending - committed_.pending, now_.delivered - committed_.delivered,
-                      now_.dead - committed_.dead, now_.discarded - committed_.discarded);
+                      now_.dead - committed_.dead, now_.discarded - committed_.discarded, due.ahead.count(),
+                      millis(due.last));
   commit_.run();
   committed_ = now_;
 }
@@ -113,8 +138,9 @@ void Writer::fail(const std::string& what) {
 
 void Writer::tidy() {
   if (failed_) return;
+  ballast_.restore_if_possible();
   try {
-    checkpoint_.run_if_due();
+    if (checkpoint_) checkpoint_->run_if_due();
   } catch (const std::exception& failure) {
     fail(failure.what());
   }

@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "store/due_clock.h"
+#include "store/sqlite/ballast.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/statements.h"
@@ -25,7 +27,14 @@ Tally read_tally(Statement& read_counter);
 
 class Writer final : public StoreWriter {
  public:
-  Writer(const std::string& path, Millis busy_timeout, int cache_kib, ReadGate& gate);
+  struct Options {
+    std::string path;
+    Millis busy_timeout{};
+    int cache_kib = 0;
+    std::int64_t ballast_bytes = 0;
+    bool checkpoints = true;  // false: another program does
+  };
+  Writer(const Options& options, ReadGate& gate, DueClock& due_clock);
 
   void apply(std::span<Write*> batch) override;
   void tidy() override;
@@ -34,8 +43,14 @@ class Writer final : public StoreWriter {
   // One transaction over the batch without what is refused already. False: `write` broke a constraint;
   // everything was undone and it alone is refused now.
   bool try_apply(std::span<Write*> batch);
+  void refuse_growth(std::span<Write*> batch) const;  // while the disk is full
   void begin();
   void commit();
+  // As the column due_at has it: `due` as it was decided at `at`, which lies in the future when the clock was set
+  // back since.
+  std::int64_t due_millis(Time due, Time at) const {
+    return millis(due + ahead_ - std::max(at - wall_ - DueClock::kStep, Millis(0)));
+  }
   void rollback() noexcept;
   void fail(const std::string& what);
 
@@ -51,6 +66,7 @@ class Writer final : public StoreWriter {
   void execute(DiscardRemoved& command, Write& write);
   void execute(ChangeDelivery& command, Write& write);
   void execute(ReplayEvent& command, Write& write);
+  void execute(Prune& command, Write& write);
 
   // writer_events.cpp
   struct Fate;
@@ -87,8 +103,20 @@ class Writer final : public StoreWriter {
   std::optional<NewHead> promote(EndpointSeq endpoint, const std::string& order_key);
   std::optional<std::string> order_key_of_pending(DeliveryKey key);
 
+  // writer_retention.cpp
+  std::int64_t prune_keys(Time now, std::int64_t limit);
+  std::int64_t prune_rejected(Time before, std::int64_t limit);
+  std::int64_t prune_endpoints(Time before, std::int64_t limit);
+  bool prune_event(EventSeq event, bool old, Prune& command, std::int64_t& left);
+  void prune_events(Prune& command, std::int64_t left);
+  bool give_back_pages();  // true: there are more
+
+  Ballast ballast_;  // before the connection is opened: what it gives up must not be in the way
   Database db_;
-  Checkpoint checkpoint_;
+  std::optional<Checkpoint> checkpoint_;
+  DueClock& due_clock_;
+  Millis ahead_{0};  // due time - wall time, in the transaction under way
+  Time wall_{};      // when it began
   Tally committed_;
   Tally now_;  // with what the transaction under way has changed
   // Endpoints removed since the start. A command made before the removal may still name them: they match no
@@ -123,6 +151,13 @@ class Writer final : public StoreWriter {
       pending_of_endpoint_{db_, sql::kPendingOfEndpoint};
   Statement pending_in_order_of_endpoint_{db_, sql::kPendingInOrderOfEndpoint};
   Statement discard_pending_{db_, sql::kDiscardPending}, end_discarding_{db_, sql::kEndDiscarding};
+  Statement events_after_{db_, sql::kEventsAfter}, finish_of_deliveries_{db_, sql::kFinishOfDeliveries};
+  Statement fan_out_of_{db_, sql::kFanOutOf}, delete_attempts_{db_, sql::kDeleteAttempts};
+  Statement delete_delivery_{db_, sql::kDeleteDelivery}, delete_event_{db_, sql::kDeleteEvent};
+  Statement expired_idempotency_{db_, sql::kExpiredIdempotency};
+  Statement delete_idempotency_{db_, sql::kDeleteIdempotency};
+  Statement rejected_after_{db_, sql::kRejectedAfter}, delete_rejected_{db_, sql::kDeleteRejected};
+  Statement removed_endpoints_{db_, sql::kRemovedEndpoints}, delete_endpoint_{db_, sql::kDeleteEndpoint};
 };
 
 }  // namespace outboxd::sqlite

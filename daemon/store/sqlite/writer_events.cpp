@@ -59,8 +59,8 @@ void Writer::forget_removed(std::vector<FirstAttempt>& endpoints) const {
 void Writer::insert_delivery(Statement& insert, const Event& e, FirstAttempt& first) {
   const auto order_key = order_key_of(first.ordering, e.ordering_key);
   first.behind = place({e.seq, first.endpoint}, order_key).behind;
-  insert.run(e.seq, first.endpoint, millis(first.due_at), e.priority, order_key, first.behind ? 1 : 0,
-             millis(e.created_at));
+  insert.run(e.seq, first.endpoint, due_millis(first.due_at, e.created_at), e.priority, order_key,
+             first.behind ? 1 : 0, millis(e.created_at));
 }
 
 void Writer::insert(NewEvent& accepted, Millis idempotency_window) {
@@ -142,7 +142,7 @@ void Writer::execute(ExpandEvent& command, Write&) {
 }
 
 void Writer::execute(RejectOutboxRow& command, Write&) {
-  reject_outbox_row_.run(command.row, command.reason);
+  reject_outbox_row_.run(command.row, command.reason, millis(command.at));
 }
 
 bool Writer::move_pending(Statement& move, const RecordOutcome& command) {
@@ -153,8 +153,8 @@ bool Writer::move_pending(Statement& move, const RecordOutcome& command) {
   if (command.reason) reason = to_string(*command.reason);
   if (attempt && !success) error = to_string(attempt->outcome);
   move.run(command.key.event, command.key.endpoint, to_string(command.state), reason,
-           pending ? std::optional(millis(command.due_at)) : std::nullopt, attempt ? 1 : 0, error,
-           pending ? std::nullopt : std::optional(millis(command.at)), attempt ? 1 : 0,
+           pending ? std::optional(due_millis(command.due_at, command.at)) : std::nullopt, attempt ? 1 : 0,
+           error, pending ? std::nullopt : std::optional(millis(command.at)), attempt ? 1 : 0,
            attempt ? attempt->number : 0);
   if (move.changes() == 0) return false;
   count_move(DeliveryState::kPending, command.state);

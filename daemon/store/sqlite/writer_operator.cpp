@@ -122,7 +122,7 @@ std::int64_t Writer::discard_some(EndpointSeq endpoint, std::int64_t limit, Time
 std::optional<Delivery> Writer::find_delivery(DeliveryKey key) {
   Cursor row(find_delivery_, key.event, key.endpoint);
   if (!row.next()) return std::nullopt;
-  return read_delivery(row);
+  return read_delivery(row, ahead_);
 }
 
 std::optional<Ordering> Writer::ordering_of(EndpointSeq endpoint) {
@@ -148,7 +148,7 @@ std::optional<DeliveryKey> Writer::make_pending(const Delivery& from,
   const auto left = from.state == DeliveryState::kPending ? order_key_of_pending(from.key) : std::nullopt;
   if (left) discard_pending_.run(event, endpoint, millis(at));
   const Place now = place(from.key, order_key);
-  change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), millis(at), std::nullopt,
+  change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), due_millis(at, at), std::nullopt,
                        order_key, now.behind ? 1 : 0);
   if (left) promote(endpoint, *left);
   count_move(from.state, DeliveryState::kPending);
@@ -224,7 +224,7 @@ void Writer::execute(ReplayEvent& command, Write& write) {
       set_back = make_pending(*stored, order_key, command.at);
     } else {
       const Place now = place(key, order_key);
-      insert_delivery_.run(key.event, key.endpoint, millis(command.at), priority, order_key,
+      insert_delivery_.run(key.event, key.endpoint, due_millis(command.at, command.at), priority, order_key,
                            now.behind ? 1 : 0, millis(command.at));
       set_back = now.set_back;
       ++now_.pending;

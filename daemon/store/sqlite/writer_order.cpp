@@ -15,7 +15,7 @@ struct Writer::First {
 std::optional<Writer::First> Writer::first_in_order(EndpointSeq endpoint, const std::string& order_key) {
   Cursor row(first_in_order_, endpoint, order_key);
   if (!row.next()) return std::nullopt;
-  return First{row.integer(0), row.number(1) != 0, row.time(2)};
+  return First{row.integer(0), row.number(1) != 0, row.time(2) - ahead_};
 }
 
 Writer::Place Writer::place(DeliveryKey key, const std::optional<std::string>& order_key) {

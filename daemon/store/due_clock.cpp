@@ -1,0 +1,70 @@
+#include "store/due_clock.h"
+
+#include <optional>
+
+#include "telemetry/log.h"
+
+namespace outboxd {
+namespace {
+
+constexpr Millis kHeldUp{50};
+
+// Absent: the thread was held up between looking at the one clock and at the other.
+std::optional<Millis> difference(const Clock& clock) {
+  const MonotonicTime before = clock.monotonic();
+  const Time wall = clock.wall();
+  const MonotonicTime after = clock.monotonic();
+  if (after - before > kHeldUp) return std::nullopt;
+  return wall.time_since_epoch() - std::chrono::floor<Millis>(before.time_since_epoch());
+}
+
+}  // namespace
+
+DueClock::DueClock(const Clock& clock, State stored) : clock_(clock), state_(stored) {
+  std::optional<Millis> found;
+  while (!found) found = difference(clock_);
+  wall_minus_mono_ = *found;
+  if (stored.last == Time{}) return;
+  const Millis since = clock_.wall() + stored.ahead - stored.last;
+  if (since < -kStep) {
+    state_.ahead -= since;
+    log::warn("the clock was set back since the last run; what is due stays due", {{"ms", -since.count()}});
+  } else if (since > kJumpWhileDown) {
+    ++jumps_;
+  }
+}
+
+void DueClock::look() {
+  const auto found = difference(clock_);
+  if (!found) return;
+  const Millis step = *found - wall_minus_mono_;
+  wall_minus_mono_ = *found;
+  if (step < -kStep) {
+    state_.ahead -= step;
+    log::warn("the clock was set back; what is due stays due", {{"ms", -step.count()}});
+  } else if (step > kJump) {
+    ++jumps_;
+    log::warn("the clock jumped forward", {{"ms", step.count()}});
+  }
+}
+
+Millis DueClock::ahead() {
+  const std::lock_guard lock(mutex_);
+  look();
+  return state_.ahead;
+}
+
+DueClock::State DueClock::state() {
+  const std::lock_guard lock(mutex_);
+  look();
+  state_.last = clock_.wall() + state_.ahead;
+  return state_;
+}
+
+int DueClock::jumps() {
+  const std::lock_guard lock(mutex_);
+  look();
+  return jumps_;
+}
+
+}  // namespace outboxd

@@ -1,0 +1,44 @@
+// The clock that due times on disk are told by: the wall clock, but that it never goes back.
+//
+// A wall clock that is set back by an hour (by a year, after a glitch) would make everything that is due within
+// that time wait for it to catch up. So due times are stored as wall time + ahead(), and ahead() grows by each
+// step back: whatever waited goes on waiting for as long as it would have. A step forward is not undone, for it
+// cannot be told from a machine that slept; it makes what falls due in the skipped time due at once.
+#pragma once
+
+#include <mutex>
+
+#include "common/clock.h"
+
+namespace outboxd {
+
+class DueClock {
+ public:
+  // What the store keeps of it. `last` is due time at the last commit; unset before the first.
+  struct State {
+    Millis ahead{0};
+    Time last{};
+  };
+  DueClock(const Clock& clock, State stored);
+
+  // Due time - wall time. Looks at the clocks; any thread.
+  Millis ahead();
+  State state();
+  // How often the wall clock was seen to jump forward, by so much that somebody may have set it wrongly.
+  int jumps();
+
+  static constexpr Millis kStep{250};                       // less is drift, or a thread that was held up
+  static constexpr Millis kJump = std::chrono::minutes(1);  // while running
+  static constexpr Millis kJumpWhileDown = std::chrono::days(1);  // time passes between two runs
+
+ private:
+  void look();
+
+  const Clock& clock_;
+  std::mutex mutex_;
+  State state_;             // guarded by mutex_, as all below
+  Millis wall_minus_mono_;  // when it was last looked at
+  int jumps_ = 0;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,171 @@
+#include "store/sqlite/sqlite_tools.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "store/sqlite/database.h"
+#include "store/sqlite/opening.h"
+#include "store/sqlite/ownership.h"
+#include "store/sqlite/schema.h"
+
+namespace outboxd {
+namespace {
+
+using namespace sqlite;
+
+constexpr int kCacheKib = 16384;
+constexpr int kPagesAtOnce = 1024;  // 4 MiB between two reports of progress
+constexpr const char* kMostProblems = "100";
+
+// What must hold between tables, each as the number of rows for which it does not.
+struct Agreement {
+  const char* broken;
+  const char* count;
+};
+constexpr Agreement kAgreements[] = {
+    {"deliveries whose event is missing",
+     "SELECT count(*) FROM delivery AS d WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = d.event)"},
+    {"deliveries whose endpoint is missing",
+     "SELECT count(*) FROM delivery AS d WHERE NOT EXISTS (SELECT 1 FROM endpoint WHERE seq = d.endpoint)"},
+    {"attempts whose delivery is missing",
+     "SELECT count(*) FROM attempt AS a WHERE NOT EXISTS"
+     " (SELECT 1 FROM delivery WHERE event = a.event AND endpoint = a.endpoint)"},
+    {"delivered deliveries without a successful attempt",
+     "SELECT count(*) FROM delivery AS d WHERE d.state = 'delivered' AND NOT EXISTS"
+     " (SELECT 1 FROM attempt WHERE event = d.event AND endpoint = d.endpoint AND outcome = 'success')"},
+    {"deliveries in order that are wrongly behind or not behind another",
+     "SELECT count(*) FROM delivery AS d WHERE d.order_key IS NOT NULL AND d.state = 'pending' AND d.behind "
+     "<> EXISTS"
+     " (SELECT 1 FROM delivery WHERE endpoint = d.endpoint AND order_key = d.order_key AND state = 'pending'"
+     " AND event < d.event)"},
+    {"finished deliveries that still hold a place in order",
+     "SELECT count(*) FROM delivery WHERE order_key IS NOT NULL AND state <> 'pending'"},
+    {"fan-outs whose event is missing",
+     "SELECT count(*) FROM fan_out AS f WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = f.event)"},
+    {"counts of events that are wrong", "SELECT abs((SELECT count(*) FROM event) - events) FROM counter"},
+    {"counts of pending deliveries that are wrong",
+     "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'pending') - pending) FROM counter"},
+    {"counts of delivered deliveries that are wrong",
+     "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'delivered') - delivered) FROM counter"},
+    {"counts of dead letters that are wrong",
+     "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'dead') - dead) FROM counter"},
+    {"numbers given to events beyond the last one",
+     "SELECT max(0, coalesce((SELECT max(seq) FROM event), 0) - event_seq) FROM counter"},
+};
+
+void find_problems(Database& db, bool quick, std::vector<std::string>& problems) {
+  {
+    Statement integrity(
+        db, std::string("PRAGMA ") + (quick ? "quick_check(" : "integrity_check(") + kMostProblems + ")");
+    Cursor row(integrity);
+    while (row.next()) {
+      if (row.view(0) != "ok") problems.push_back(row.text(0));
+    }
+  }
+  for (const Agreement& agreement : kAgreements) {
+    if (const auto count = db.query_int(agreement.count); count != 0)
+      problems.push_back(std::to_string(count) + " " + agreement.broken);
+  }
+}
+
+[[noreturn]] void cannot_write(const std::string& path) {
+  throw std::runtime_error("cannot write " + path + ": " + std::strerror(errno));
+}
+
+struct CloseBackup {
+  void operator()(sqlite3_backup* backup) const { sqlite3_backup_finish(backup); }
+};
+
+// The copy; the caller names it `target` when it is done.
+void copy(Database& source, const std::string& part,
+          const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  Database copied(part, Mode::kWriter, Millis(0), kCacheKib);
+  // Of one moment: while this transaction is open, commits of others do not make the copy begin again.
+  source.execute("BEGIN");
+  source.query_int("SELECT count(*) FROM counter");
+  const std::unique_ptr<sqlite3_backup, CloseBackup> backup(
+      sqlite3_backup_init(copied.handle(), "main", source.handle(), "main"));
+  if (!backup) throw_error(copied.handle(), sqlite3_errcode(copied.handle()), "beginning the backup");
+  int rc = SQLITE_OK;
+  while (rc == SQLITE_OK) {
+    rc = sqlite3_backup_step(backup.get(), kPagesAtOnce);
+    const std::int64_t all = sqlite3_backup_pagecount(backup.get());
+    progress(all - sqlite3_backup_remaining(backup.get()), all);
+  }
+  if (rc != SQLITE_DONE)
+    throw std::runtime_error(std::string("cannot copy the database: ") + sqlite3_errstr(rc));
+}
+
+void sync(const std::string& path, int flags) {
+  const int fd = open(path.c_str(), flags | O_CLOEXEC);
+  const bool done = fd >= 0 && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  if (!done) cannot_write(path);
+}
+
+Database open_to_read(const SqliteOptions& options) {
+  if (!inspect_file(options.path))
+    throw StoreUnusable(kExitStoreCannotOpen, "there is no database " + options.path);
+  Database db(options.path, Mode::kReader, options.busy_timeout, kCacheKib);
+  if (const int version = schema_version(db); version != newest_version(embedded::sqlite_migrations())) {
+    throw StoreUnusable(kExitStoreSchema, options.path + " has schema " + std::to_string(version) +
+                                              ", this program knows " +
+                                              std::to_string(newest_version(embedded::sqlite_migrations())) +
+                                              ": use the program of its version, or migrate it first");
+  }
+  return db;
+}
+
+}  // namespace
+
+std::vector<std::string> check_sqlite(const SqliteOptions& options, bool quick) {
+  std::vector<std::string> problems;
+  opening(options.path, [&] {
+    Database db = open_to_read(options);
+    db.execute("BEGIN");
+    try {
+      find_problems(db, quick, problems);
+    } catch (const SqliteFailure& failure) {
+      if (failure.code != SQLITE_CORRUPT && failure.code != SQLITE_NOTADB) throw;
+      problems.push_back(failure.what());
+    }
+  });
+  return problems;
+}
+
+void backup_sqlite(const SqliteOptions& options, const std::string& target,
+                   const std::function<void(std::int64_t done, std::int64_t all)>& progress) {
+  if (std::filesystem::exists(std::filesystem::symlink_status(target)))
+    throw std::runtime_error(target + " exists already: a backup never overwrites");
+  const std::string part = target + ".part";
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) unlink((part + suffix).c_str());
+  // As secret as the database: it holds the endpoints' signing secrets.
+  const int fd = open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) cannot_write(part);
+  close(fd);
+  try {
+    opening(options.path, [&] {
+      Database source = open_to_read(options);
+      copy(source, part, progress);
+    });
+    SqliteOptions copied = options;
+    copied.path = part;
+    if (const auto problems = check_sqlite(copied, true); !problems.empty())
+      throw std::runtime_error("the copy is damaged, and so probably is the database: " + problems.front());
+  } catch (...) {
+    for (const char* suffix : {"", "-wal", "-shm", "-journal"}) unlink((part + suffix).c_str());
+    throw;
+  }
+  for (const char* suffix : {"-wal", "-shm"}) unlink((part + suffix).c_str());
+  sync(part, O_RDONLY);
+  if (link(part.c_str(), target.c_str()) != 0) cannot_write(target);  // unlike rename(), it never overwrites
+  unlink(part.c_str());
+  sync(folder_of(target), O_RDONLY | O_DIRECTORY);
+}
+
+}  // namespace outboxd

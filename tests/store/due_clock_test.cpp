@@ -1,0 +1,75 @@
+#include <doctest/doctest.h>
+
+#include "store/due_clock.h"
+
+using namespace outboxd;
+using namespace std::chrono_literals;
+
+namespace {
+
+Time due_time(DueClock& due, const Clock& clock) {
+  return clock.wall() + due.ahead();
+}
+
+}  // namespace
+
+TEST_CASE("due time goes on where it was when the clock is set back") {
+  ManualClock clock;
+  DueClock due(clock, {});
+  const Time start = due_time(due, clock);
+  CHECK(start == clock.wall());
+  clock.advance(10s);
+  clock.step_wall(-24h * 400);
+  CHECK(due_time(due, clock) == start + 10s);
+  clock.advance(5s);
+  clock.step_wall(-1h);
+  clock.advance(5s);
+  CHECK(due_time(due, clock) == start + 20s);
+  CHECK(due.jumps() == 0);
+}
+
+TEST_CASE("a step forward is not undone, and one back to the truth afterwards is") {
+  ManualClock clock;
+  DueClock due(clock, {});
+  const Time start = due_time(due, clock);
+  clock.step_wall(24h * 400);
+  CHECK(due_time(due, clock) == start + 24h * 400);
+  CHECK(due.jumps() == 1);
+  clock.step_wall(-24h * 400);
+  CHECK(due_time(due, clock) == start + 24h * 400);
+}
+
+TEST_CASE("drift is followed and not taken for a step") {
+  ManualClock clock;
+  DueClock due(clock, {});
+  for (int i = 0; i < 100; ++i) {
+    clock.advance(1s);
+    clock.step_wall(-DueClock::kStep);
+    CHECK(due.ahead() == 0ms);
+  }
+}
+
+TEST_CASE("a clock that was set back between two runs is noticed by the time of the last commit") {
+  ManualClock clock;
+  DueClock before(clock, {});
+  clock.step_wall(-1h);
+  const DueClock::State stored = before.state();
+  CHECK(stored.ahead == 1h);
+  clock.advance(10s);
+  SUBCASE("set back again") {
+    clock.step_wall(-2h);
+    DueClock after(clock, stored);
+    CHECK(due_time(after, clock) == stored.last);
+    CHECK(after.jumps() == 0);
+  }
+  SUBCASE("not set back") {
+    DueClock after(clock, stored);
+    CHECK(due_time(after, clock) == stored.last + 10s);
+    CHECK(after.jumps() == 0);
+  }
+  SUBCASE("far ahead") {
+    clock.step_wall(24h * 400);
+    DueClock after(clock, stored);
+    CHECK(after.jumps() == 1);
+  }
+}

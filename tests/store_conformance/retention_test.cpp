@@ -1,0 +1,176 @@
+#include "store_conformance/fixture.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+const Time kLater = kNow + kDay * 10;
+
+// What was delivered is kept for a day, dead letters for eight; it is ten days later.
+Prune prune_step(std::int64_t limit = 256, EventSeq after = 0) {
+  return {.delivered_before = kLater - kDay,
+          .dead_before = kLater - kDay * 8,
+          .at = kLater,
+          .limit = limit,
+          .after = after};
+}
+
+RecordOutcome finished(DeliveryKey key, DeliveryState state, Time at) {
+  RecordOutcome outcome = delivered(key, 1);
+  outcome.state = state;
+  if (state == DeliveryState::kDead) outcome.reason = DeadReason::kExhausted;
+  outcome.at = at;
+  return outcome;
+}
+
+struct Retention : Fixture {
+  EndpointSeq endpoint = create().seq;
+  EndpointSeq other = create().seq;
+
+  Pruned prune_all(std::int64_t limit = 256) {
+    Pruned all;
+    std::optional<EventSeq> after = 0;
+    for (int steps = 0; after && steps < 1000; ++steps) {
+      const auto answer = apply(prune_step(limit, *after));
+      REQUIRE_FALSE(answer.refused);
+      const Pruned& some = answer.command.pruned;
+      CHECK(some.events + some.deliveries + some.attempts + some.idempotency_keys + some.outbox_rows +
+                some.endpoints <=
+            limit + 4);
+      all.events += some.events;
+      all.deliveries += some.deliveries;
+      all.attempts += some.attempts;
+      all.idempotency_keys += some.idempotency_keys;
+      all.outbox_rows += some.outbox_rows;
+      all.endpoints += some.endpoints;
+      after = answer.command.next;
+    }
+    CHECK_FALSE(after);
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Retention, "an event goes with its last delivery, once each is past its keeping") {
+  const auto old = accept_one(new_event({endpoint, other}));
+  apply(finished({old, endpoint}, DeliveryState::kDelivered, kNow));
+  apply(finished({old, other}, DeliveryState::kDead, kNow + kDay));
+  const auto mixed = accept_one(new_event({endpoint, other}));
+  apply(finished({mixed, endpoint}, DeliveryState::kDelivered, kNow));
+  apply(finished({mixed, other}, DeliveryState::kDead, kNow + kDay * 3));
+  const auto recent = accept_one(new_event({endpoint}));
+  apply(finished({recent, endpoint}, DeliveryState::kDelivered, kLater - kDay));
+
+  const Pruned pruned = prune_all();
+  CHECK(pruned.events == 1);
+  CHECK(pruned.deliveries == 3);
+  CHECK(pruned.attempts == 3);
+  CHECK_FALSE(reader->delivery({old, endpoint}));
+  CHECK(reader->attempts({old, endpoint}).empty());
+  CHECK_FALSE(reader->delivery({mixed, endpoint}));
+  CHECK(delivery({mixed, other}).state == DeliveryState::kDead);
+  CHECK(delivery({recent, endpoint}).state == DeliveryState::kDelivered);
+  const auto status = reader->status();
+  CHECK(status.events == 2);
+  CHECK(status.delivered == 1);
+  CHECK(status.dead == 1);
+}
+
+TEST_CASE_FIXTURE(Retention, "what is pending stays, however old") {
+  const auto pending = accept_one(new_event({endpoint, other}));
+  apply(finished({pending, other}, DeliveryState::kDelivered, kNow));
+  CHECK(prune_all().events == 0);
+  CHECK(due(endpoint) == std::vector<EventSeq>{pending});
+}
+
+TEST_CASE_FIXTURE(Retention, "an event that matched nobody goes when it is old") {
+  accept_one(new_event());
+  CHECK(prune_all().events == 1);
+  CHECK(reader->status().events == 0);
+  CHECK(prune_all().events == 0);
+}
+
+TEST_CASE_FIXTURE(Retention, "an event whose fan-out is not finished stays") {
+  NewEvent event = new_event();
+  event.more_after = 0;
+  accept_one(std::move(event));
+  CHECK(prune_all().events == 0);
+  CHECK(reader->unfinished_fan_outs(0, 10).size() == 1);
+}
+
+TEST_CASE_FIXTURE(Retention, "idempotency keys go when they expire, before their events") {
+  accept({with_key(new_event({endpoint}), "k", 'a')});
+  CHECK(prune_all().idempotency_keys == 1);
+  CHECK_FALSE(accept({with_key(new_event(), "k", 'b')}).refused);
+}
+
+TEST_CASE_FIXTURE(Retention, "rejected rows of the outbox are kept as long as dead letters") {
+  for (int i = 0; i < 3; ++i)
+    REQUIRE(subject->produce("INSERT INTO outbox(type, payload) VALUES ('a.b', '{}')"));
+  const auto rows = reader->outbox(10, 1000);
+  apply(RejectOutboxRow{rows[0].row, "no", kNow});
+  apply(RejectOutboxRow{rows[1].row, "no", kLater - kDay * 8});
+  CHECK(prune_all().outbox_rows == 1);
+  CHECK(reader->status().outbox_rejected == 1);
+  CHECK(reader->outbox(10, 1000).size() == 1);
+}
+
+TEST_CASE_FIXTURE(Retention, "a removed endpoint goes after its deliveries") {
+  const Endpoint removed = create();
+  const auto event = accept_one(new_event({removed.seq}));
+  REQUIRE_FALSE(apply(RemoveEndpoint{removed.id, kNow}).refused);
+  CHECK(prune_all().endpoints == 0);  // it may have pending deliveries
+  apply(DiscardRemoved{.limit = 1000, .at = kNow});
+  apply(DiscardRemoved{.limit = 1000, .at = kNow});
+  const Pruned pruned = prune_all();
+  CHECK(pruned.endpoints == 1);
+  CHECK(pruned.deliveries == 1);
+  CHECK_FALSE(reader->delivery({event, removed.seq}));
+  CHECK(reader->all_endpoints().size() == 2);
+}
+
+TEST_CASE_FIXTURE(Retention, "steps are bounded, and together they do it all") {
+  std::vector<NewEvent> events;
+  for (int i = 0; i < 50; ++i) events.push_back(new_event({endpoint, other}));
+  accept(std::move(events));
+  for (EventSeq event = 1; event <= 50; ++event) {
+    apply(finished({event, endpoint}, DeliveryState::kDelivered, kNow));
+    apply(finished({event, other}, event % 5 ? DeliveryState::kDiscarded : DeliveryState::kDead,
+                   event % 2 ? kNow : kLater));
+  }
+  const Pruned pruned = prune_all(7);
+  CHECK(pruned.deliveries == 75);
+  CHECK(pruned.events == 25);
+  CHECK(reader->status().events == 25);
+}
+
+TEST_CASE_FIXTURE(Retention, "an event accepted while the clock was far ahead holds up nobody") {
+  NewEvent future = new_event({endpoint});
+  ManualClock clock(kNow + kDay * 400);
+  UuidGenerator far(clock);
+  future.event->id = EventId{far.next()};
+  accept_one(std::move(future));
+  const auto old = accept_one(new_event({endpoint}));
+  apply(finished({old, endpoint}, DeliveryState::kDelivered, kNow));
+  CHECK(prune_all().events == 1);
+  CHECK(reader->status().events == 1);
+}
+
+TEST_CASE_FIXTURE(Retention, "the room of what was deleted is given back") {
+  for (int round = 0; round < 20; ++round) {
+    std::vector<NewEvent> events;
+    for (int i = 0; i < 50; ++i) {
+      events.push_back(new_event());
+      events.back().event->payload.assign(20'000, 'x');
+    }
+    accept(std::move(events));
+  }
+  const auto full = reader->status();
+  prune_all();
+  const auto empty = reader->status();
+  CHECK(empty.events == 0);
+  CHECK(full.free_bytes < (2 << 20));
+  CHECK(empty.free_bytes <= (2 << 20));
+}
