@@ -15,6 +15,7 @@ void add_event(CLI::App& app, Session& session);
 void add_endpoint(CLI::App& app, Session& session);
 void add_delivery(CLI::App& app, Session& session);  // and the short form `retry ID…`
 void add_db(CLI::App& app, Session& session);
+void add_doctor(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_listen(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);

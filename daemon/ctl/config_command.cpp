@@ -1,9 +1,8 @@
 // `config`: the daemon's configuration as it would read it, on this machine, without the daemon.
 #include <memory>
 
-#include "common/text.h"
-#include "config/config.h"
 #include "ctl/commands.h"
+#include "ctl/configuration.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -13,21 +12,8 @@ struct Options {
   bool origin = false;
 };
 
-config::Loaded load(Session& session, const Options& options) {
-  config::Sources sources;
-  if (options.file) sources.file = *options.file;
-  sources.file_required = options.file.has_value();
-  sources.environment = config::environment_of_process();
-  auto loaded = config::load(sources);
-  if (loaded) return std::move(*loaded);
-  for (const std::string& error : loaded.error()) session.warn(escape_control(error));
-  const std::size_t count = loaded.error().size();
-  throw Failure(kExitConfiguration,
-                std::to_string(count) + (count == 1 ? " error" : " errors") + " in the configuration");
-}
-
 int check(Session& session, const Options& options) {
-  (void)load(session, options);
+  (void)load_configuration(session, options.file);
   session.note("the configuration is fine");
   return kExitOk;
 }
@@ -45,7 +31,7 @@ std::string as_toml(const std::vector<config::Setting>& settings, bool origin) {
 }
 
 int show(Session& session, const Options& options) {
-  const std::vector<config::Setting> settings = config::settings(load(session, options));
+  const std::vector<config::Setting> settings = config::settings(load_configuration(session, options.file));
   if (session.format() == Format::kTable) {
     session.print(as_toml(settings, options.origin));
     return kExitOk;
@@ -70,8 +56,7 @@ void add_config(CLI::App& app, Session& session) {
   CLI::App* show_command = add_command(*group, "show", "The configuration in effect, defaults included",
                                        "outboxctl config show --origin");
   for (CLI::App* command : {check_command, show_command}) {
-    command->add_option("--config", o->file, "The file (default " + std::string(config::kDefaultFile) + ")")
-        ->type_name("FILE");
+    add_config_option(*command, o->file);
   }
   show_command->add_flag("--origin", o->origin, "Where each value comes from");
   check_command->callback([&session, o] { session.action = [&session, o] { return check(session, *o); }; });

@@ -113,7 +113,7 @@ int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
 
 }  // namespace
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, const DatabaseTools& tools) {
   use_utf8();
   curl_global_init(CURL_GLOBAL_DEFAULT);
   CLI::App app("Look at and steer outboxd, the event delivery daemon.", "outboxctl");
@@ -124,7 +124,7 @@ int run(int argc, char** argv) {
       "configuration.\n"
       "Start with: outboxctl status");
   GlobalOptions options;
-  Session session(options);
+  Session session(options, tools);
   add_global_options(app, options);
   add_status(app, session);
   add_failures(app, session);
@@ -133,6 +133,7 @@ int run(int argc, char** argv) {
   add_endpoint(app, session);
   add_delivery(app, session);
   add_db(app, session);
+  add_doctor(app, session);
   add_config(app, session);
   add_version(app, session);
   add_listen(app, session);

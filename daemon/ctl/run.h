@@ -1,11 +1,13 @@
-// outboxctl: the operator's and the producer's command line, a client of the HTTP API and of nothing else in
-// the daemon. It never opens the database. CONTRACT.md section 4 fixes its commands, formats and exit
-// statuses.
+// outboxctl: the operator's and the producer's command line, a client of the HTTP API. Only `db` and `doctor` touch the
+// database file, for they must work without a daemon, and only through DatabaseTools. CONTRACT.md section 4
+// fixes its commands, formats and exit statuses.
 #pragma once
+
+#include "ctl/database_tools.h"
 
 namespace outboxd::ctl {
 
 // The whole program. The answer is the exit status (failure.h).
-int run(int argc, char** argv);
+int run(int argc, char** argv, const DatabaseTools& tools);
 
 }  // namespace outboxd::ctl

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ctl/api_client.h"
+#include "ctl/database_tools.h"
 #include "ctl/output.h"
 
 namespace outboxd::ctl {
@@ -22,7 +23,10 @@ struct GlobalOptions {
 
 class Session {
  public:
-  explicit Session(const GlobalOptions& options) : options_(options) {}
+  Session(const GlobalOptions& options, const DatabaseTools& database)
+      : tools(database), options_(options) {}
+
+  const DatabaseTools& tools;
 
   // What the chosen command does, set while parsing and run after it. The answer is the exit status.
   std::function<int()> action;

@@ -1,4 +1,4 @@
-// `status`, and `db info` from the same answer.
+// `status`.
 #include <unistd.h>
 
 #include <memory>
@@ -122,19 +122,6 @@ void add_status(CLI::App& app, Session& session) {
   command->add_flag("--exit-code", o->exit_code,
                     "Exit status 1 when deliveries are over 60s late or an endpoint is disabled");
   command->callback([&session, o] { session.action = [&session, o] { return run_status(session, *o); }; });
-}
-
-void add_db(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "db", "info");
-  group->group(kRun);
-  CLI::App* command = add_command(*group, "info", "The database: where, how large, which schema");
-  command->callback([&session] {
-    session.action = [&session] {
-      const Json status = session.api().get("/v1/status");
-      session.print_object(part(status, "store"), database_fields(status), "url");
-      return kExitOk;
-    };
-  });
 }
 
 }  // namespace outboxd::ctl

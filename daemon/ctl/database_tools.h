@@ -1,0 +1,31 @@
+// What `db` and `doctor` do with the database file itself. outboxctl's main makes them from the store: this folder
+// knows none. All throw DatabaseFailure.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace outboxd::ctl {
+
+struct DatabaseFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct DatabaseSchema {
+  int current = 0;  // of the file; 0: there is none
+  int known = 0;    // to this program
+};
+
+using Progress = std::function<void(std::int64_t done, std::int64_t all)>;
+
+struct DatabaseTools {
+  std::function<std::vector<std::string>(const std::string& path, bool quick)> check;  // what is wrong
+  std::function<void(const std::string& path, const std::string& target, const Progress&)> backup;
+  std::function<DatabaseSchema(const std::string& path)> schema;
+  std::function<DatabaseSchema(const std::string& path)> migrate;  // `current`: what it was before
+};
+
+}  // namespace outboxd::ctl

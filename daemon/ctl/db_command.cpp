@@ -1,0 +1,159 @@
+// `db`: the database, through the daemon (info, prune) and without it (check, backup, migrate).
+#include <memory>
+
+#include "common/text.h"
+#include "common/time.h"
+#include "ctl/commands.h"
+#include "ctl/configuration.h"
+#include "ctl/status.h"
+
+namespace outboxd::ctl {
+namespace {
+
+struct Options {
+  std::optional<std::string> config;
+  bool quick = false;
+  std::string target;
+  std::optional<std::string> delivered, dead;
+  bool yes = false;
+};
+
+template <class Tool>
+auto with_database(Tool tool) {
+  try {
+    return tool();
+  } catch (const DatabaseFailure& failure) {
+    throw Failure(kExitFailed, escape_control(failure.what()));
+  }
+}
+
+std::string database_of(const Session& session, const Options& options) {
+  return load_configuration(session, options.config).config.store.path();
+}
+
+int info(Session& session) {
+  const Json status = session.api().get("/v1/status");
+  session.print_object(status.value("store", Json::object()), database_fields(status), "url");
+  return kExitOk;
+}
+
+int check(Session& session, const Options& options) {
+  const std::string path = database_of(session, options);
+  const auto problems = with_database([&] { return session.tools.check(path, options.quick); });
+  if (problems.empty()) {
+    session.note(path + " is whole");
+    return kExitOk;
+  }
+  std::vector<Json> rows;
+  for (const auto& problem : problems) rows.push_back({{"problem", problem}});
+  session.print_rows({column("PROBLEM", "problem")}, rows, nullptr, "problem");
+  session.warn(
+      path +
+      " is damaged. Stop outboxd, keep a copy of the file with its -wal, and restore the newest backup that "
+      "passes `outboxctl db check` (README, \"Backup and restore\")");
+  return kExitFailed;
+}
+
+int backup(Session& session, const Options& options) {
+  const std::string path = database_of(session, options);
+  const auto progress = [&](std::int64_t done, std::int64_t all) {
+    if (session.shows_progress() && all > 0)
+      std::fprintf(stderr, "\r%lld %%", static_cast<long long>(done * 100 / all));
+  };
+  with_database([&] { session.tools.backup(path, options.target, progress); });
+  if (session.shows_progress()) std::fputs("\r\033[K", stderr);
+  session.note("copied " + path + " to " + options.target + ", and checked the copy");
+  return kExitOk;
+}
+
+int migrate_status(Session& session, const Options& options) {
+  const std::string path = database_of(session, options);
+  const auto schema = with_database([&] { return session.tools.schema(path); });
+  session.print_object(
+      {{"path", path}, {"current", schema.current}, {"known", schema.known}},
+      {{"database", {path}},
+       {"schema", {schema.current == 0 ? "none: there is no file" : std::to_string(schema.current)}},
+       {"known to this program", {std::to_string(schema.known)}}},
+      "path");
+  return schema.current == schema.known ? kExitOk : kExitFailed;
+}
+
+int migrate_up(Session& session, const Options& options) {
+  const std::string path = database_of(session, options);
+  const auto schema = with_database([&] { return session.tools.migrate(path); });
+  session.note(schema.current == schema.known
+                   ? path + " has schema " + std::to_string(schema.known) + " already"
+                   : path + " is at schema " + std::to_string(schema.known) + " now");
+  return kExitOk;
+}
+
+// One bounded step after another, as the daemon would do by itself.
+int prune(Session& session, const Options& options) {
+  Json body = Json::object();
+  if (options.delivered) body["delivered"] = *options.delivered;
+  if (options.dead) body["dead"] = *options.dead;
+  if (!body.empty() && !options.yes && !session.confirm("Delete what is older than that for good?")) {
+    session.warn("nothing was deleted");
+    return kExitFailed;
+  }
+  Json all = Json::object();
+  for (Json next = 0; !next.is_null();) {
+    body["after"] = next;
+    const Json step = session.api().post("/v1/prune", body.dump());
+    for (const auto& [name, count] : step.items()) {
+      if (name != "next" && count.is_number_integer())
+        all[name] = all.value(name, std::int64_t{0}) + count.get<std::int64_t>();
+    }
+    next = step.value("next", Json());
+    if (session.shows_progress())
+      std::fprintf(stderr, "\r%s events deleted", member_text(all, "events").c_str());
+  }
+  if (session.shows_progress()) std::fputs("\r\033[K", stderr);
+  session.print_object(all, fields_of(all, {}), "events");
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_db(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "db", "info, check, backup, prune, migrate");
+  group->group(kRun);
+  auto o = std::make_shared<Options>();
+  add_command(*group, "info", "The database: where, how large, which schema")->callback([&session] {
+    session.action = [&session] { return info(session); };
+  });
+
+  CLI::App* check_command = add_command(
+      *group, "check",
+      "Is the database whole? Reads all of it; works with and without the daemon; changes nothing",
+      "outboxctl db check");
+  check_command->add_flag("--quick", o->quick, "Do not compare indexes with tables");
+  CLI::App* backup_command = add_command(
+      *group, "backup", "Copy the database as of one moment, while the daemon goes on, and check the copy",
+      "outboxctl db backup /var/backups/outbox-$(date +%F).db");
+  backup_command->add_option("FILE", o->target, "Must not exist; readable by its owner only")->required();
+  CLI::App* prune_command = add_command(*group, "prune", "Delete now what retention would delete, or more",
+                                        "outboxctl db prune --delivered 1d --yes");
+  prune_command
+      ->add_option("--delivered", o->delivered, "Keep delivered and discarded deliveries for so long")
+      ->type_name("DURATION");
+  prune_command->add_option("--dead", o->dead, "Keep dead letters for so long")->type_name("DURATION");
+  prune_command->add_flag("--yes", o->yes, "Do not ask");
+  CLI::App* migrate_group = add_group(*group, "migrate", "status, up");
+  CLI::App* status_command =
+      add_command(*migrate_group, "status", "Which schema the database has; exit status 1 if not the newest");
+  CLI::App* up_command = add_command(
+      *migrate_group, "up",
+      "Bring it to this program's schema; stop the daemon before. (It does so itself at its start)");
+
+  for (CLI::App* command : {check_command, backup_command, status_command, up_command})
+    add_config_option(*command, o->config);
+  check_command->callback([&session, o] { session.action = [&session, o] { return check(session, *o); }; });
+  backup_command->callback([&session, o] { session.action = [&session, o] { return backup(session, *o); }; });
+  prune_command->callback([&session, o] { session.action = [&session, o] { return prune(session, *o); }; });
+  status_command->callback(
+      [&session, o] { session.action = [&session, o] { return migrate_status(session, *o); }; });
+  up_command->callback([&session, o] { session.action = [&session, o] { return migrate_up(session, *o); }; });
+}
+
+}  // namespace outboxd::ctl

@@ -1,0 +1,165 @@
+"""What an operator does with the store: retention, backup and restore, check, migrate, doctor."""
+import json
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import threading
+import unittest
+
+from harness import BIN, EndToEndTest, PATIENCE, wait_until
+
+
+class Operations(EndToEndTest):
+    def db(self, daemon, *arguments, **environment):
+        command = [str(BIN / "outboxctl"), "--socket", str(daemon.admin), *arguments, "--config", str(daemon.config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 3, check=False, env={**os.environ, **environment})
+
+    def metric(self, daemon, name):
+        for line in daemon.get("/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[-1])
+        return 0
+
+    def test_retention_deletes_what_was_delivered_and_keeps_dead_letters_and_what_is_pending(self):
+        daemon = self.daemon("retention.delivered=0s", "limits.idempotency_window=1s", "delivery.retry_schedule=0s").start()
+        receiver, failing = self.receiver(), self.receiver(lambda request: 500)
+        daemon.endpoint(receiver.url, types=["good.*"])
+        daemon.endpoint(failing.url, types=["bad.*"])
+        paused = daemon.endpoint(receiver.url, types=["held.*"])
+        daemon.post(f"/v1/endpoints/{paused['id']}/pause")
+        for _ in range(300):
+            daemon.event("good.one")
+        daemon.event("bad.one")
+        daemon.event("held.one")
+        daemon.wait_for_state("dead", 1)
+        receiver.wait_for(300)
+        wait_until(lambda: daemon.get("/v1/status").json["deliveries"]["delivered"] == 300, "all are delivered")
+        # A round a minute goes by itself; here the operator asks for one.
+        wait_until(lambda: daemon.ctl("db", "prune").returncode == 0 and daemon.get("/v1/status").json["events"] == 2,
+                   "retention has done its work")
+        status = daemon.get("/v1/status").json
+        self.assertEqual({"pending": 1, "delivered": 0, "dead": 1, "discarded": 0}, status["deliveries"])
+        self.assertEqual(300, self.metric(daemon, 'outbox_pruned_total{table="event"}'))
+        self.assertEqual(300, self.metric(daemon, 'outbox_pruned_total{table="attempt"}'))
+        self.assertEqual("", self.db(daemon, "db", "check").stdout)
+
+    def test_retention_runs_by_itself(self):
+        daemon, receiver = self.daemon("retention.delivered=0s", "limits.idempotency_window=1s").start(), self.receiver()
+        daemon.endpoint(receiver.url)
+        daemon.event()
+        daemon.wait_for_state("delivered", 1)
+        first = daemon.deliveries()[0]["id"]
+        # The first round runs right after the start.
+        self.assertEqual(0, daemon.stop())
+        wait_until(lambda: self.older_than_a_second(daemon), "a second has passed")
+        daemon.start()
+        wait_until(lambda: first not in [d["id"] for d in daemon.deliveries()], "the delivery is gone")
+
+    def older_than_a_second(self, daemon):
+        with sqlite3.connect(f"file:{daemon.database}?mode=ro", uri=True) as db:
+            return db.execute("SELECT unixepoch('now') * 1000 - max(finished_at) > 2000 FROM delivery").fetchone()[0]
+
+    def test_prune_asks_before_it_deletes_more_than_configured(self):
+        daemon = self.daemon().start()
+        refused = daemon.ctl("db", "prune", "--delivered", "1h")
+        self.assertEqual(2, refused.returncode, refused)
+        self.assertIn(b"--yes", refused.stderr)
+        self.assertEqual(0, daemon.ctl("db", "prune", "--delivered", "1h", "--yes").returncode)
+        self.assertEqual(4, daemon.ctl("db", "prune", "--delivered", "soon", "--yes").returncode)
+
+    def test_a_backup_under_load_holds_every_event_acknowledged_before_it_and_can_be_restored(self):
+        daemon, receiver = self.daemon().start(), self.receiver()
+        endpoint = daemon.endpoint(receiver.url)
+        daemon.post(f"/v1/endpoints/{endpoint['id']}/pause")
+        acknowledged = [daemon.event()["id"] for _ in range(200)]
+        stopping = threading.Event()
+
+        def load():
+            while not stopping.is_set():
+                daemon.event("load.one")
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        target = self.folder / "backup.db"
+        try:
+            made = self.db(daemon, "db", "backup", str(target))
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(0, made.returncode, made)
+        self.assertEqual(0o600, target.stat().st_mode & 0o777)
+        self.assertNotEqual(0, self.db(daemon, "db", "backup", str(target)).returncode, "a backup overwrote another one")
+        self.assertEqual([], [p.name for p in self.folder.iterdir() if "part" in p.name])
+        # Restore, as README says: stop, put the copy in place of the file and its -wal and -shm, start.
+        self.assertEqual(0, daemon.stop())
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(str(daemon.database) + suffix).unlink(missing_ok=True)
+        shutil.copy(target, daemon.database)
+        daemon.start()
+        self.assertEqual(0, self.db(daemon, "db", "check").returncode)
+        daemon.post(f"/v1/endpoints/{endpoint['id']}/resume")
+        wait_until(lambda: set(acknowledged) <= set(receiver.ids()), "every event of before the backup arrives")
+
+    def test_check_finds_what_does_not_agree_and_changes_nothing(self):
+        daemon = self.daemon().start()
+        daemon.endpoint(self.receiver().url)
+        daemon.event()
+        daemon.wait_for_state("delivered", 1)
+        self.assertEqual(0, self.db(daemon, "db", "check").returncode)
+        daemon.kill()  # the write-ahead log stays
+        before = {p.name: p.read_bytes() for p in self.folder.glob("outbox.db*") if not p.name.endswith("-shm")}
+        self.assertEqual(0, self.db(daemon, "db", "check").returncode)
+        after = {p.name: p.read_bytes() for p in self.folder.glob("outbox.db*") if not p.name.endswith("-shm")}
+        self.assertEqual(before, after)
+        daemon.sql("DELETE FROM event;")
+        found = self.db(daemon, "db", "check", "-o", "json")
+        self.assertEqual(1, found.returncode)
+        problems = " ".join(row["problem"] for row in json.loads(found.stdout)["data"])
+        self.assertIn("deliveries whose event is missing", problems)
+        self.assertIn("counts of events", problems)
+        self.assertIn("restore", found.stderr)
+
+    def test_migrate_tells_the_schema_and_is_refused_beside_the_daemon(self):
+        daemon = self.daemon()
+        self.assertEqual(1, self.db(daemon, "db", "migrate", "status").returncode)
+        self.assertEqual(0, self.db(daemon, "db", "migrate", "up").returncode)
+        self.assertEqual(0, self.db(daemon, "db", "migrate", "status").returncode)
+        daemon.start()
+        refused = self.db(daemon, "db", "migrate", "up")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("already served by pid", refused.stderr)
+
+    def test_doctor_tells_what_is_wrong_and_how_to_mend_it(self):
+        daemon = self.daemon().start()
+        healthy = json.loads(self.db(daemon, "doctor", "-o", "json").stdout)["data"]
+        results = {row["check"]: row for row in healthy}
+        for check in ("permissions", "disk", "schema", "integrity", "daemon", "deliveries", "DNS"):
+            self.assertEqual("ok", results[check]["result"], results[check])
+        os.chmod(daemon.database, 0o666)
+        daemon.stop()
+        sick = self.db(daemon, "doctor", "-o", "json")
+        self.assertEqual(1, sick.returncode)
+        results = {row["check"]: row for row in json.loads(sick.stdout)["data"]}
+        self.assertEqual("wrong", results["permissions"]["result"])
+        self.assertIn("chmod", results["permissions"]["mend"])
+        self.assertEqual("wrong", results["daemon"]["result"])
+        self.assertIn("systemctl", results["daemon"]["mend"])
+
+    def test_with_external_checkpoints_the_log_is_left_to_the_other_program(self):
+        daemon = self.daemon("store.checkpoint=external").start()
+        for _ in range(40):
+            self.assertEqual(202, daemon.post("/v1/events", [{"type": "a.b", "payload": "x" * 1000}] * 100).status)
+        wal = pathlib.Path(str(daemon.database) + "-wal")
+        self.assertGreater(wal.stat().st_size, 4_000_000)
+        with sqlite3.connect(daemon.database) as db:
+            self.assertEqual(0, db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0])
+        daemon.event()
+        self.assertEqual("ok", daemon.integrity())
+
+
+if __name__ == "__main__":
+    unittest.main()
