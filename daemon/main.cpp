@@ -61,6 +61,10 @@ int run(const Flags& flags, bool migrate_only) {
   } catch (const StoreUnusable& error) {
     log::error("cannot serve this store", {{"error", error.what()}, {"exit_status", error.exit_status}});
     return error.exit_status;
+  } catch (const StoreFailure& error) {
+    log::error("cannot serve this store",
+               {{"error", error.what()}, {"exit_status", error.exit_status}, {"see", "outboxctl db check"}});
+    return error.exit_status;
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});
     return 1;

@@ -1,6 +1,7 @@
 #include "app/app.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <future>
+#include <limits>
 #include <span>
 #include <unordered_map>
 
@@ -350,7 +352,19 @@ int App::run() {
 
 }  // namespace
 
-int serve(const config::Config& config, const config::Sources& sources) {
+// As many files as the system lets us open; how many that are.
+std::int64_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t soft = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = soft;
+  return static_cast<std::int64_t>(
+      std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
+}
+
+int serve(const config::Config& given, const config::Sources& sources) {
+  config::Config config = given;
+  fit_to_descriptors(config, raise_descriptor_limit());
   std::signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
+#include "telemetry/log.h"
 #include "version.h"
 
 namespace outboxd {
@@ -17,6 +19,10 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
   }
   return parsed;
 }
+
+// Database, log, sockets, timers and the epoll instances of the sender's heaps; 93 were counted.
+constexpr std::int64_t kOwnDescriptors = 128;
+constexpr std::int64_t kFewestDescriptors = 32;
 
 }  // namespace
 
@@ -71,6 +77,24 @@ GroupCommit::Options commit_options(const config::Config& config) {
   GroupCommit::Options options;
   options.queue = static_cast<std::size_t>(config.limits.queue);
   return options;
+}
+
+void fit_to_descriptors(config::Config& config, std::int64_t limit) {
+  const std::int64_t left = limit - kOwnDescriptors;
+  if (left < kFewestDescriptors) {
+    throw std::runtime_error("a limit of " + std::to_string(limit) + " open files is too low: at least " +
+                             std::to_string(kOwnDescriptors + kFewestDescriptors) +
+                             " are needed (ulimit -n, or LimitNOFILE= in the unit)");
+  }
+  // Each attempt may leave an idle connection beside another one's that is under way.
+  if (2 * config.delivery.max_in_flight + config.limits.connections <= left) return;
+  const std::int64_t connections = std::min(config.limits.connections, left / 3);
+  const std::int64_t in_flight = std::min(config.delivery.max_in_flight, (left - connections) / 2);
+  log::warn(
+      "the limit of open files is too low for the configuration",
+      {{"open_files", limit}, {"delivery.max_in_flight", in_flight}, {"limits.connections", connections}});
+  config.limits.connections = connections;
+  config.delivery.max_in_flight = in_flight;
 }
 
 Retention::Keep retention_keep(const config::Config& config) {

@@ -28,9 +28,25 @@ void add_text(std::string& body, std::string_view name, const std::optional<std:
   if (text) add(body, name, dump(Json(*text)));
 }
 
+// SQLite keeps bytes that are no UTF-8 in a TEXT column. As JSON they would become U+FFFD, and two keys one.
+std::optional<Problem> refuse_foreign_text(const OutboxRow& row) {
+  const std::pair<const char*, const std::optional<std::string>*> texts[] = {
+      {"/tenant", &row.tenant},
+      {"/content_type", &row.content_type},
+      {"/ordering_key", &row.ordering_key},
+      {"/idempotency_key", &row.idempotency_key}};
+  for (const auto& [pointer, text] : texts) {
+    if (*text && !is_valid_utf8(**text))
+      return Problem{
+          ProblemCode::kInvalidEvent, "the row cannot become an event", {{pointer, "is not UTF-8"}}};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits) {
+  if (auto refused = refuse_foreign_text(row)) return tl::unexpected(std::move(*refused));
   std::string body = "{\"type\":" + dump(Json(row.type));
   if (row.content_type) {
     add_text(body, "content_type", row.content_type);

@@ -31,18 +31,20 @@ void Retention::hold() {
 void Retention::round() {
   if (stopped_) return;
   began_ = clock_.monotonic();
+  deleted_ = false;
   if (began_ < held_until_.load()) return round_ended();
   next_step(0);
 }
 
 void Retention::round_ended() {
   const auto took = std::chrono::floor<Millis>(clock_.monotonic() - began_);
-  later_(std::max(kInterval, kIntervalFactor * took), [this] { round(); });
+  later_(deleted_ ? kInterval : std::max(kInterval, kIntervalFactor * took), [this] { round(); });
 }
 
 void Retention::next_step(EventSeq after) {
   if (stopped_) return;
   step(keep(), after, [this](const Prune& prune, const std::optional<Problem>& refused) {
+    if (prune.pruned.events + prune.pruned.deliveries > 0) deleted_ = true;
     if (refused || !prune.next) return round_ended();  // busy, full or stopping: the next round goes on
     later_(kPause, [this, next = *prune.next] { next_step(next); });
   });

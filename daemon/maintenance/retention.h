@@ -51,7 +51,9 @@ class Retention {
   std::atomic<Millis> delivered_{}, dead_{}, at_least_{};
   std::atomic<bool> stopped_{false};
   std::atomic<MonotonicTime> held_until_{};
-  MonotonicTime began_{};  // of the round under way
+  // Of the round under way.
+  MonotonicTime began_{};
+  std::atomic<bool> deleted_{false};
 };
 
 }  // namespace outboxd

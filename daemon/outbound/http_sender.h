@@ -45,7 +45,9 @@ class HttpSender {  // every call on the loop's thread
     // under way they had better be in many heaps. URLs are spread over these; each may keep its share of the idle
     // connections twice over.
     std::size_t heaps = 1;
-    std::size_t max_response_bytes = 64u << 10;  // read at most this much of a body, then hang up
+    // Of a body, then hang up. Four times what is kept: a thousand subscribers that never end must not keep the
+    // loop reading.
+    std::size_t max_response_bytes = 16u << 10;
     Millis dns_timeout{5'000};
     std::size_t max_dns_queries = 256;  // under way at once; more wait their turn
     Millis dns_cache{30'000};           // answers, positive ones, are kept this long at most

@@ -198,6 +198,7 @@ void GroupCommit::Impl::run() {
       waiting_count = waiting.size();
       writer.tidy();
     }
+    writer.finish();
     return;
   } catch (const std::exception& failure) {
     {
@@ -306,11 +307,16 @@ void GroupCommit::Impl::complete(std::deque<Item>& items) {
 // What waited too long is given up: what can be refused always, the rest only when outboxd stops.
 void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto limit = Monotonic::now() - options.busy_limit;
+  std::int64_t given_up = 0;
   for (Item& item : waiting) {
     if (item.write.refused || item.submitted > limit || !(item.refusable || stopping)) continue;
     refuse(item, ProblemCode::kUnavailable,
            "the database could not be written in time: another process keeps it locked");
+    given_up += !item.refusable;
   }
+  if (given_up > 0)
+    log::warn("stopping without recording what became of attempts: they are made again",
+              {{"outcomes", given_up}});
 }
 
 // The transaction was undone: completes what is refused by now, keeps the rest for the next one.

@@ -28,8 +28,12 @@
 
 namespace outboxd {
 
+inline constexpr int kExitStoreFailure = 70;  // EX_SOFTWARE: fail stop after an I/O error
+inline constexpr int kExitStoreCorrupt = 65;  // EX_DATAERR: corrupt or not ours
 struct StoreFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit StoreFailure(const std::string& what, int status = kExitStoreFailure)
+      : std::runtime_error(what), exit_status(status) {}
+  int exit_status;  // what outboxd ends with when it is met while starting
 };
 struct StoreBusy : std::runtime_error {  // another process holds the write lock
   using std::runtime_error::runtime_error;
@@ -43,9 +47,7 @@ struct StoreUnusable : std::runtime_error {
   StoreUnusable(int status, const std::string& what) : std::runtime_error(what), exit_status(status) {}
   int exit_status;
 };
-inline constexpr int kExitStoreFailure = 70;     // EX_SOFTWARE: fail stop after an I/O error
 inline constexpr int kExitStoreLocked = 75;      // EX_TEMPFAIL: another outboxd owns the database
-inline constexpr int kExitStoreCorrupt = 65;     // EX_DATAERR: corrupt or not ours
 inline constexpr int kExitStoreSchema = 76;      // a newer schema than this binary knows
 inline constexpr int kExitStoreCannotOpen = 74;  // EX_IOERR: missing folder, permissions, network filesystem
 
@@ -194,8 +196,8 @@ struct Prune {
   Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
   Time at{};                // now
   std::int64_t limit = 256;
-  EventSeq after = 0;            // 0: from the beginning; else `next` of the step before
-  Pruned pruned = {};            // result
+  EventSeq after = 0;                 // 0: from the beginning; else `next` of the step before
+  Pruned pruned = {};                 // result
   std::optional<EventSeq> next = {};  // result; absent: nothing is left to delete for now
 };
 
@@ -216,6 +218,8 @@ class StoreWriter {  // used by one thread
   // Between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws
   // StoreFailure.
   virtual void tidy() = 0;
+  // The last call of a clean stop. Throws StoreFailure.
+  virtual void finish() {}
 };
 
 // ---- reads ---------------------------------------------------------------------------------------

@@ -76,10 +76,10 @@ def one_flip(run, specimen, kind, bits):
     if truth != "ok" and found != 1:
         return "served", f"db check ended with {found}, but: {truth[:200]}"
     status = launch(daemon)
-    if status is not None:
+    if status is not None and status != FAIL_STOP:  # which is: served, and met the damage before anybody asked
         why = why_refused_badly(daemon, status, content, (CORRUPT, NEWER_SCHEMA) if kind == "header" else (CORRUPT,))
         return "refused", why or (f"refused, but db check ended with {found}" if found == 0 else None)
-    if not exercise(daemon, specimen):
+    if status == FAIL_STOP or not exercise(daemon, specimen):
         good = daemon.process.returncode == FAIL_STOP and "the store failed" in daemon.log()
         return "stopped", None if good else f"ended with {daemon.process.returncode} when it met the damage: {daemon.log()[-400:]}"
     altered = bool(wrong_bytes(specimen))

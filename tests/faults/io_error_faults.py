@@ -35,9 +35,9 @@ def at_the_error(trace):
     return None
 
 
-def syncs_folder(line):
-    """SQLite syncs the folder of a new WAL and does not look at what came of it: no error that anybody could stop at."""
-    return "fdatasync" in line and ".db" not in line
+def elsewhere(line):
+    """Not at a file of the store: at a library, or at the folder, which SQLite syncs for a new WAL without a look at what came of it."""
+    return ".db" not in line
 
 
 def answers_a_question(line, attached):
@@ -68,7 +68,7 @@ def error_at(run, name, k):
     trace = attached.wait()
     failed = at_the_error(trace)
     broken = []
-    if failed and not syncs_folder(failed) and not answers_a_question(failed, attached):
+    if failed and not elsewhere(failed) and not answers_a_question(failed, attached):
         broken = judge(daemon, trace, [STORE_FAILED])
     return broken + check_restart(daemon, work, run), bool(failed)
 
@@ -83,7 +83,7 @@ def error_of_start_at(run, name, k):
     trace = strace.complete(output, daemon)
     failed = at_the_error(trace)
     broken = []
-    if failed and not syncs_folder(failed):
+    if failed and not elsewhere(failed):
         # Closing what it had opened is all that a start may still do.
         allowed = [STORE_FAILED, CANNOT_OPEN] + [CORRUPT] * (name == "pread64")
         broken = judge(daemon, trace, allowed, by_others=True)

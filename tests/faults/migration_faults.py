@@ -104,8 +104,8 @@ class Migration:
         if not self.version and not daemon.database.exists():
             return []
         found = copy_as_found(daemon, self.run.folder())
-        integrity, version = ask(found, "PRAGMA integrity_check"), int(ask(found, "PRAGMA user_version"))
-        broken = [] if integrity == "ok" else [f"integrity: {integrity}"]
+        integrity, version = ask(found, "PRAGMA integrity_check"), int(ask(found, "PRAGMA user_version") or -1)
+        broken = [] if integrity == "ok" else [f"integrity: {integrity or 'no database'}"]
         if version not in (range(self.version, self.newest + 1) if self.version else [self.newest]):
             return [*broken, f"schema {version}"]
         if schema_of(found) != self.schemas[version]:
@@ -120,7 +120,8 @@ class Migration:
 
     def finish(self, daemon):
         """The next start completes the migration and delivers what was there."""
-        daemon.start()
+        if not strace.starts(daemon):
+            return [f"the next start ended with {daemon.process.returncode}: {daemon.log()}"]
         if self.version:
             wait_until(lambda: len(set(self.receiver.ids())) >= EVENTS + ROWS, "everything there was is delivered")
         daemon.kill()

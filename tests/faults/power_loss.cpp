@@ -126,17 +126,23 @@ class Checker {
   std::size_t reported_ = 0;
 };
 
+// Stopped cleanly after a third, killed after two.
+void work_through(Workload& work, std::int64_t steps) {
+  work.restart(true);
+  while (work.steps() < steps) {
+    if (work.steps() == steps / 3) work.restart(true);
+    if (work.steps() == 2 * steps / 3) work.restart(false);
+    work.step();
+    work.note_content();
+  }
+}
+
 Recorded record(const Options& options, const std::string& path) {
   Workload work(path, options.seed);
   Recorded recorded;
   recorded.before = read_image(path);
   start_recording();
-  work.restart();
-  while (work.steps() < options.steps) {
-    if (work.steps() % (options.steps / 3 + 1) == options.steps / 3) work.restart();
-    work.step();
-    work.note_content();
-  }
+  work_through(work, options.steps);
   recorded.log = stop_recording();
   recorded.contents = work.contents();
   return recorded;
@@ -183,12 +189,7 @@ void check_failed_sync(const Options& options, const Recorded& reference, std::i
   fail_sync(n);
   std::int64_t acknowledged = 0;
   try {
-    work.restart();
-    while (work.steps() < options.steps) {
-      if (work.steps() % (options.steps / 3 + 1) == options.steps / 3) work.restart();
-      work.step();
-      work.note_content();
-    }
+    work_through(work, options.steps);
     acknowledged = work.steps();
   } catch (const std::exception&) {
     acknowledged = work.steps();

@@ -55,17 +55,15 @@ std::string left_of(const std::string& durable, const std::vector<const Operatio
                     Luck& luck) {
   std::string file = durable;
   if (arrived == Arrived::kNothing) return file;
+  const bool all = arrived == Arrived::kEverything;
   for (const Operation* operation : pending) {
-    if (arrived == Arrived::kEverything) {
-      carry_out(file, *operation);
-    } else if (operation->kind == Kind::kWrite) {
+    if (operation->kind == Kind::kWrite && !all) {
       write_parts(file, *operation, arrived == Arrived::kSomeSectors, luck);
-    } else if (luck.arrives()) {
+    } else if (all || luck.arrives()) {
       carry_out(file, *operation);
     }
   }
-  if (arrived != Arrived::kEverything && luck.rarely())
-    file.resize(std::min(file.size(), durable.size()));  // the data without the size
+  if (!all && luck.rarely()) file.resize(std::min(file.size(), durable.size()));  // the data without the size
   return file;
 }
 

@@ -50,7 +50,7 @@ std::string content_of(const std::string& path) {
 Workload::Workload(std::string path, std::uint64_t seed) : clock_(test::kNow), random_(seed) {
   options_.path = std::move(path);
   options_.clock = &clock_;
-  restart();
+  restart(true);
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     Endpoint endpoint = test::new_endpoint();
     endpoint.id = EndpointId{next_uuid()};
@@ -60,13 +60,20 @@ Workload::Workload(std::string path, std::uint64_t seed) : clock_(test::kNow), r
     endpoints_.push_back(std::get<CreateEndpoint>(write.command).endpoint);
   }
   note_content();
-  reader_.reset();  // closed and whole: what a recording starts from
+  store_->writer().finish();  // closed and whole: what a recording starts from
+  reader_.reset();
   store_.reset();
 }
 
 Workload::~Workload() = default;
 
-void Workload::restart() {
+void Workload::restart(bool clean_stop) {
+  try {
+    if (clean_stop && store_) store_->writer().finish();
+  } catch (const std::exception&) {
+    store_failed_ = true;
+    throw;
+  }
   reader_.reset();
   store_.reset();
   store_ = open_sqlite_store(options_);
@@ -95,8 +102,10 @@ void Workload::step() {
 
 void Workload::apply(std::vector<Command> commands) {
   std::vector<Write> writes;
+  writes.reserve(commands.size());
   for (auto& command : commands) writes.push_back({std::move(command), {}});
   std::vector<Write*> batch;
+  batch.reserve(writes.size());
   for (auto& write : writes) batch.push_back(&write);
   try {
     store_->writer().apply(batch);

@@ -24,8 +24,8 @@ class Workload {
 
   // One step; throws what the store throws. The step counts, and is marked in the recording, when it has returned.
   void step();
-  // Closes the store and opens it again. No step.
-  void restart();
+  // Opens the store again, after a clean stop or as if the process had been killed. No step.
+  void restart(bool clean_stop);
   // Between steps: the content after the last one.
   void note_content() { contents_.push_back(content_of(options_.path)); }
 

@@ -393,7 +393,7 @@ class Soak:
         taken = sum(len(s.taken) for s in self.subscribers)
         repeats = sum(sum(s.taken.values()) for s in self.subscribers) - taken
         unacknowledged = sum(serial not in self.ledger.accepted for serial in self.ids)
-        print(f"events      {self.ledger.given} given, {len(self.ledger.accepted)} accepted, {unacknowledged} came without an answer to their producer")
+        print(f"events      {self.ledger.given} given, {len(self.ledger.accepted)} accepted, {unacknowledged} came though no answer had promised it")
         print(f"deliveries  {taken} taken, {repeats} times again; {sum(map(len, dead.values()))} dead letters")
         print(f"faults      {', '.join(f'{count} × {fault}' for fault, count in sorted(self.faults.items()))}")
         print(f"refused     {', '.join(f'{p.name}: {dict(p.refused)}' for p in self.producers)}   (0: no answer)")

@@ -14,7 +14,7 @@ void check_limits(const Endpoint& e) {
   HOLDS(url && url->text == e.url);
   HOLDS(is_tenant(e.tenant) && !e.types.empty() && e.types.size() <= kMaxEndpointTypes);
   for (const auto& type : e.types) HOLDS(is_type_pattern(type));
-  HOLDS(e.name.size() <= 4 * 128 && escape_control(e.name) == e.name);
+  HOLDS(e.name.size() <= std::size_t{4} * 128 && escape_control(e.name) == e.name);
   HOLDS(e.secrets.size() <= 1 && (e.secrets.empty() || SigningKey::parse(e.secrets[0].text)));
   HOLDS(e.headers.size() <= kMaxExtraHeaders);
   for (const auto& header : e.headers) HOLDS(!why_header_refused(header.name, header.value));

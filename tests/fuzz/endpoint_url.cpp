@@ -20,7 +20,7 @@ struct Cleanup {
 std::string part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
-  const std::string copy = text;
+  std::string copy = text;
   curl_free(text);
   return copy;
 }

@@ -12,7 +12,8 @@
 
 #include "fuzz/target.h"
 
-// A sanitizer's report ends in abort() too, so that the input is printed.
+// A sanitizer's report ends in abort() too, so that the input is printed. The names are the sanitizers'.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" const char* __asan_default_options() {
   return "abort_on_error=1";
 }
@@ -22,6 +23,7 @@ extern "C" const char* __ubsan_default_options() {
 extern "C" const char* __tsan_default_options() {
   return "abort_on_error=1";
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace {
 
@@ -83,8 +85,8 @@ class Mutator {
   const std::string& any() { return corpus_[below(corpus_.size())]; }
 
   void change(std::string& text) {
-    constexpr std::string_view kTelling("\0\x1e\t\n\r \"%&*+,-./0189:;=@AZ[\\]az{}\x7f\x80\xc2\xe2\xef\xff",
-                                        39);
+    using namespace std::string_view_literals;
+    constexpr auto kTelling = "\0\x1e\t\n\r \"%&*+,-./0189:;=@AZ[\\]az{}\x7f\x80\xc2\xe2\xef\xff"sv;
     const std::size_t at = below(text.size() + 1);
     const std::size_t length = below(std::min<std::size_t>(text.size() - at, 16) + 1);
     switch (below(7)) {

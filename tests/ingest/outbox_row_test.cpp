@@ -33,6 +33,17 @@ TEST_CASE("a payload that would close its own member and open others is refused"
   }
 }
 
+TEST_CASE("text that is not UTF-8 is refused: as JSON two keys would become one") {
+  for (auto column : {&OutboxRow::tenant, &OutboxRow::content_type, &OutboxRow::ordering_key,
+                      &OutboxRow::idempotency_key}) {
+    OutboxRow r = row("1");
+    r.*column = "k\xff";
+    const auto draft = draft_from_row(std::move(r), {});
+    REQUIRE_FALSE(draft);
+    CHECK(draft.error().errors.at(0).detail == "is not UTF-8");
+  }
+}
+
 TEST_CASE("columns become the event's fields, and unix milliseconds a time") {
   OutboxRow r = row("1");
   r.tenant = "acme";

@@ -1,19 +1,9 @@
-# Deliberate faults. Each is one line of the scheduler's sources replaced by another, built as a simulation of its own, which has to be
-# caught. The sources themselves carry no trace of it; a line that is not found there any more stops the configuration.
+# Deliberate faults of the scheduler, each built as a simulation of its own, which has to be caught.
 #
-#   mutant(NAME FILE ORIGINAL REPLACEMENT)     FILE: in daemon/delivery
+#   mutant(NAME FILE ORIGINAL REPLACEMENT WHAT...)     FILE: in daemon/delivery; a scheduler that WHAT
+include(support/mutated_source.cmake)
 function(mutant name file original replacement)
-  set(source ${PROJECT_SOURCE_DIR}/daemon/delivery/${file})
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-  file(READ ${source} text)
-  string(FIND "${text}" "${original}" first)
-  string(FIND "${text}" "${original}" last REVERSE)
-  if(first EQUAL -1 OR NOT first EQUAL last)
-    message(FATAL_ERROR "mutant ${name}: \"${original}\" does not stand exactly once in ${file}")
-  endif()
-  string(REPLACE "${original}" "${replacement}" text "${text}")
-  set(mutated ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}/${file})
-  file(CONFIGURE OUTPUT ${mutated} CONTENT "${text}" @ONLY)
+  outboxd_mutated_source(mutated ${name} daemon/delivery/${file} "${original}" "${replacement}")
   add_executable(mutant_${name} ${mutated} $<TARGET_OBJECTS:simulation>)
   target_link_libraries(mutant_${name} PRIVATE delivery)
   target_compile_options(mutant_${name} PRIVATE -w)  # a fault may leave a variable unused

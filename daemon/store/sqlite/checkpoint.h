@@ -30,13 +30,12 @@ class Checkpoint {
   // Writer thread, outside a transaction. Does nothing until kFrames new frames are in the WAL; never waits
   // for the write lock nor for readers of other processes.
   void run_if_due();
+  void run();
 
   static constexpr int kFrames = 500;
   static constexpr int kFramesToGate = 8192;  // 32 MiB: from here on our own reads are held back
 
  private:
-  void run();
-
   Database& writer_;
   Database guard_;
   Statement begin_;

@@ -44,16 +44,21 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
   execute("PRAGMA mmap_size=0");  // an I/O error must be an error code and not SIGBUS
   execute("PRAGMA temp_store=MEMORY");
   execute("PRAGMA cache_size=-" + std::to_string(cache_kib));
-  if (mode == Mode::kReader) {
-    execute("PRAGMA query_only=ON");
-    // Also for the last one to close: what only reads leaves the files as they are.
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  }
+  // SQLite would swallow an I/O error of that checkpoint and go on; and what only reads leaves the files alone.
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  if (mode == Mode::kReader) execute("PRAGMA query_only=ON");
 }
 
 void Database::execute(const std::string& sql) {
   const int rc = sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr);
   if (rc != SQLITE_OK) throw_error(db_.get(), rc, "executing " + sql.substr(0, 60));
+}
+
+bool Database::checkpoint_all() {
+  const int rc = sqlite3_wal_checkpoint_v2(db_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if ((rc & 0xff) == SQLITE_BUSY) return false;
+  if (rc != SQLITE_OK) throw_error(db_.get(), rc, "checkpointing");
+  return true;
 }
 
 std::int64_t Database::query_int(const std::string& sql) {

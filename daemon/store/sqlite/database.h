@@ -22,7 +22,9 @@ struct ConstraintViolation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 struct SqliteFailure : StoreFailure {
-  SqliteFailure(int c, const std::string& what) : StoreFailure(what), code(c) {}
+  SqliteFailure(int c, const std::string& what)
+      : StoreFailure(what, c == SQLITE_CORRUPT || c == SQLITE_NOTADB ? kExitStoreCorrupt : kExitStoreFailure),
+        code(c) {}
   int code;  // primary result code
 };
 // SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull, SQLITE_CONSTRAINT -> ConstraintViolation, all else ->
@@ -41,6 +43,9 @@ class Database {
   void execute(const std::string& sql);  // for pragmas and migrations, not for data
   std::int64_t query_int(const std::string& sql);
   std::string query_text(const std::string& sql);
+  // Moves the whole WAL into the file and empties it, for the last connection before it closes. Unlike what SQLite
+  // does by itself then, it tells of a failure. False: others use the database, which is as good.
+  bool checkpoint_all();
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
 
  private:

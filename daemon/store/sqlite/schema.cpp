@@ -132,7 +132,9 @@ void create_file(const std::string& path, std::span<const embedded::File> migrat
     db.execute("PRAGMA auto_vacuum=INCREMENTAL");  // only takes effect before the first table
     db.execute("PRAGMA journal_mode=WAL");
     migrate(db, migrations);
+    db.checkpoint_all();  // the file alone gets the name
   }
+  for (const char* suffix : {"-wal", "-shm"}) unlink((draft + suffix).c_str());
   unlink((path + "-shm").c_str());  // of a database that was moved away
   if (rename(draft.c_str(), path.c_str()) != 0) cannot("create", path);
   sync_folder(path);

@@ -146,4 +146,15 @@ void Writer::tidy() {
   }
 }
 
+// What SQLite does itself at the last close would swallow an I/O error; after this it finds nothing to copy.
+void Writer::finish() {
+  if (failed_ || !checkpoint_) return;
+  try {
+    checkpoint_->run();
+  } catch (const std::exception& failure) {
+    fail(failure.what());
+  }
+  sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+}
+
 }  // namespace outboxd::sqlite

@@ -38,6 +38,7 @@ class Writer final : public StoreWriter {
 
   void apply(std::span<Write*> batch) override;
   void tidy() override;
+  void finish() override;
 
  private:
   // One transaction over the batch without what is refused already. False: `write` broke a constraint;
