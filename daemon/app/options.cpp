@@ -23,6 +23,8 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 // Database, log, sockets, timers and the epoll instances of the sender's heaps; 93 were counted.
 constexpr std::int64_t kOwnDescriptors = 128;
 constexpr std::int64_t kFewestDescriptors = 32;
+constexpr std::int64_t kInManyHeaps =
+    2048;  // connections from which on libcurl's walks over all of them cost
 
 }  // namespace
 
@@ -53,7 +55,7 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   options.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
   // Fewer would be closed and opened again whenever the number under way goes up and down.
   options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
-  options.sender.heaps = 32;
+  options.sender.heaps = delivery.max_in_flight >= kInManyHeaps ? 32 : 1;
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
   return all;
@@ -86,12 +88,14 @@ void fit_to_descriptors(config::Config& config, std::int64_t limit) {
                              std::to_string(kOwnDescriptors + kFewestDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
-  // Each attempt may leave an idle connection beside another one's that is under way.
-  if (2 * config.delivery.max_in_flight + config.limits.connections <= left) return;
+  // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
+  constexpr std::int64_t kOfAttempt = 3;
+  if (kOfAttempt * config.delivery.max_in_flight + config.limits.connections <= left) return;
   const std::int64_t connections = std::min(config.limits.connections, left / 3);
-  const std::int64_t in_flight = std::min(config.delivery.max_in_flight, (left - connections) / 2);
+  const std::int64_t in_flight = std::min(config.delivery.max_in_flight, (left - connections) / kOfAttempt);
   log::warn(
-      "the limit of open files is too low for the configuration",
+      "the limit of open files is too low for the configuration: raise LimitNOFILE= in the unit, or ulimit "
+      "-n",
       {{"open_files", limit}, {"delivery.max_in_flight", in_flight}, {"limits.connections", connections}});
   config.limits.connections = connections;
   config.delivery.max_in_flight = in_flight;

@@ -168,7 +168,7 @@ class Doctor {
       const std::int64_t limit =
           std::strtoll(line.c_str() + std::string_view("Max open files").size(), nullptr, 10);
       const std::int64_t wanted =
-          2 * config_.delivery.max_in_flight + config_.limits.connections + kOtherFiles;
+          3 * config_.delivery.max_in_flight + config_.limits.connections + kOtherFiles;
       const std::string found = std::to_string(limit) + " open files";
       if (limit < wanted) {
         return warn("limits", found + ", " + std::to_string(wanted) + " may be needed",

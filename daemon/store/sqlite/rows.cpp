@@ -8,7 +8,8 @@ namespace outboxd::sqlite {
 namespace {
 
 [[noreturn]] void corrupt(std::string_view what) {
-  throw StoreFailure("the database holds a value that outboxd never wrote: " + std::string(what));
+  throw StoreFailure("the database holds a value that outboxd never wrote: " + std::string(what),
+                     kExitStoreCorrupt);
 }
 
 // Calls `take` for each element of a stored JSON list.

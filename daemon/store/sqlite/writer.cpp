@@ -28,7 +28,8 @@ std::int64_t& Tally::of(DeliveryState state) {
 
 Tally read_tally(Statement& read_counter) {
   Cursor row(read_counter);
-  if (!row.next()) throw StoreFailure("the row of table counter is missing: the database is damaged");
+  if (!row.next())
+    throw StoreFailure("the row of table counter is missing: the database is damaged", kExitStoreCorrupt);
   return {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
           row.integer(4), row.integer(5), row.integer(6)};
 }
