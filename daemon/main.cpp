@@ -63,7 +63,9 @@ int run(const Flags& flags, bool migrate_only) {
     return error.exit_status;
   } catch (const StoreFailure& error) {
     log::error("cannot serve this store",
-               {{"error", error.what()}, {"exit_status", error.exit_status}, {"see", "outboxctl db check"}});
+               {{"error", error.what()},
+                {"exit_status", error.exit_status},
+                {"mend", "outboxctl db check tells what is damaged: restore a backup then"}});
     return error.exit_status;
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});

@@ -26,9 +26,9 @@ JUDGEMENTS = {
     "endless-1xx": ("dead", "protocol", "64 KiB"),
     "silence": ("dead", "timeout", "timed out"),
 }
-# The stated bounds: a request in flight may cost 64 KiB of response head and body, its buffers and a socket, and as many sockets may be
-# kept open for the next; nothing costs a thread.
-MEMORY_MIB = 64
+# The stated bounds: payloads 32 MiB; a request in flight 16 KiB and a socket, and as many sockets may be kept open for the next; nothing
+# costs a thread.
+PAYLOADS_MIB, REQUEST_MIB = 32, 1 / 64
 LATENCY_MEDIAN, LATENCY_WORST, TIMES_TAME = 0.25, 3.0, 3
 
 
@@ -82,7 +82,7 @@ def described(latencies):
 
 
 def within_bounds(watch, in_flight):
-    return watch.memory_grown < MEMORY_MIB and watch.threads_grown <= 0 and watch.files_grown < 2 * in_flight
+    return watch.memory_grown < PAYLOADS_MIB + REQUEST_MIB * in_flight and watch.threads_grown <= 0 and watch.files_grown < 2 * in_flight
 
 
 def misjudged(daemon, kinds):
@@ -115,7 +115,7 @@ def storm(daemon, healthy, type, events):
 
 @fault("bounded", "1,000 hostile receivers of nine kinds beside one healthy endpoint")
 def hostile_receivers(run):
-    count, events, in_flight, timeout = (180, 1, 256, "4s") if run.quick else (1000, 5, 1024, "10s")
+    count, events, in_flight, timeout = (180, 1, 256, "4s") if run.quick else (1000, 5, 4096, "10s")
     daemon = run.daemon(f"delivery.timeout={timeout}", "delivery.connect_timeout=2s", "delivery.retry_schedule=0s",
                         f"delivery.max_in_flight={in_flight}").start()
     healthy, hostile = run.receiver(), hostile_receiver(run)
