@@ -20,9 +20,9 @@ FUZZ_TARGET(input) {
   const auto key = SigningKey::parse(secret);
   if (!key) {
     HOLDS(!key.error().detail.empty() && !(verified && secret.starts_with("whsec_")));
-    // The refusal does not quote the secret.
+    // The refusal does not quote the secret. (One with blanks may be words of the refusal itself: libFuzzer found that.)
     const auto hidden = secret.substr(std::min<std::size_t>(secret.size(), 6));
-    HOLDS(hidden.size() < 32 || !secret.starts_with("whsec_") ||
+    HOLDS(hidden.size() < 32 || !secret.starts_with("whsec_") || hidden.find(' ') != hidden.npos ||
           key.error().detail.find(hidden) == std::string::npos);
     return;
   }
