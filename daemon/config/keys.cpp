@@ -92,8 +92,8 @@ const Key kKeys[] = {
      "Requests that may wait for a commit; beyond it producers are answered 429."},
     {"limits", "connections", Kind::kInteger, at<&C::limits, &C::Limits::connections>, 1, 100'000,
      "Connections to the API at once."},
-    {"limits", "idempotency_window", Kind::kDuration, at<&C::limits, &C::Limits::idempotency_window>,
-     1000, ms(days(30)), "How long an idempotency key is remembered."},
+    {"limits", "idempotency_window", Kind::kDuration, at<&C::limits, &C::Limits::idempotency_window>, 1000,
+     ms(days(30)), "How long an idempotency key is remembered."},
 
     {"retention", "delivered", Kind::kDuration, at<&C::retention, &C::Retention::delivered>, 0,
      ms(days(3650)),

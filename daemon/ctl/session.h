@@ -23,8 +23,7 @@ struct GlobalOptions {
 
 class Session {
  public:
-  Session(const GlobalOptions& options, const DatabaseTools& database)
-      : tools(database), options_(options) {}
+  Session(const GlobalOptions& options, const DatabaseTools& database) : tools(database), options_(options) {}
 
   const DatabaseTools& tools;
 
