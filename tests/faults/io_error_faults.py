@@ -24,17 +24,6 @@ def written_after_the_error(trace, by_others=False):
     return []
 
 
-def at_the_error(trace):
-    """The call that failed, with the file it was for; None: none was."""
-    lines = trace.splitlines()
-    for n, line in enumerate(lines):
-        if "(INJECTED)" in line and "resumed>" in line:  # strace tells of calls that overlap in two lines
-            return next(begun for begun in reversed(lines[:n]) if begun.split()[0] == line.split()[0])
-        if "(INJECTED)" in line:
-            return line
-    return None
-
-
 def elsewhere(line):
     """Not at a file of the store: at a library, or at the folder, which SQLite syncs for a new WAL without a look at what came of it."""
     return ".db" not in line
@@ -49,11 +38,11 @@ def judge(daemon, trace, allowed, by_others=False):
     broken = []
     if daemon.process.returncode not in allowed:
         broken.append(f"ended with {daemon.process.returncode}, not {allowed}")
-    if "pread64" in at_the_error(trace):  # mostly another thread than the writer's, which has nothing to do with it
+    if "pread64" in strace.struck(trace):  # mostly another thread than the writer's, which has nothing to do with it
         return broken
     later = written_after_the_error(trace, by_others)
     if later:
-        broken.append(f"{len(later)} calls to the store after {at_the_error(trace)}, such as {later[0]}")
+        broken.append(f"{len(later)} calls to the store after {strace.struck(trace)}, such as {later[0]}")
     return broken
 
 
@@ -66,7 +55,7 @@ def error_at(run, name, k):
         daemon.kill()
     wait_until(lambda: daemon.process.poll() is not None, "outboxd has stopped")
     trace = attached.wait()
-    failed = at_the_error(trace)
+    failed = strace.struck(trace)
     broken = []
     if failed and not elsewhere(failed) and not answers_a_question(failed, attached):
         broken = judge(daemon, trace, [STORE_FAILED])
@@ -76,12 +65,15 @@ def error_at(run, name, k):
 def error_of_start_at(run, name, k):
     daemon, work = killed_midway(run)
     output = strace.run_under(daemon, [f"{name}:error=EIO:when={k}"])
-    serves = strace.starts(daemon)
-    if serves:
-        daemon.kill()
+    if strace.starts(daemon):  # it may say that it is ready before the call comes: what it does then is its own to decide
+        failed = strace.until_struck(output)
+        if failed and not elsewhere(failed):
+            wait_until(lambda: daemon.process.poll() is not None, f"outboxd has stopped after {failed}")
+        else:
+            daemon.kill()
     strace.run_alone(daemon)
     trace = strace.complete(output, daemon)
-    failed = at_the_error(trace)
+    failed = strace.struck(trace)
     broken = []
     if failed and not elsewhere(failed):
         # Closing what it had opened is all that a start may still do.
@@ -120,5 +112,5 @@ def a_program_that_goes_on(run, call, k):
     ended = subprocess.run([*strace.arguments(folder / "strace.log", [f"{call}:error=EIO:when={k}"]), "sqlite3", str(folder / "t.db")],
                            input=script, capture_output=True, text=True, timeout=20, check=False)
     trace = (folder / "strace.log").read_text()
-    noticed = at_the_error(trace) and judge(types.SimpleNamespace(process=ended), trace, [STORE_FAILED])
+    noticed = strace.struck(trace) and judge(types.SimpleNamespace(process=ended), trace, [STORE_FAILED])
     run.control(f"a program that goes on after EIO at {call} {k}", noticed)

@@ -79,6 +79,26 @@ def complete(output, daemon):
     return output.read_text(errors="replace")
 
 
+def struck(trace):
+    """The call that an --inject failed, with the file it was for; None: none was."""
+    lines = trace.splitlines()
+    for n, line in enumerate(lines):
+        if "(INJECTED)" in line and "resumed>" in line:  # strace tells of calls that overlap in two lines
+            return next(begun for begun in reversed(lines[:n]) if begun.split()[0] == line.split()[0])
+        if "(INJECTED)" in line:
+            return line
+    return None
+
+
+def until_struck(output, patience=2):
+    """As struck(), of a daemon that runs: it has that long to get there."""
+    try:
+        wait_until(lambda: "(INJECTED)" in output.read_text(errors="replace"), "the fault came", patience)
+    except AssertionError:
+        return None
+    return struck(output.read_text(errors="replace"))
+
+
 def counts(trace):
     """{system call: how often the busiest thread made it}"""
     calls = collections.Counter(CALL.match(line).groups() for line in trace.splitlines() if CALL.match(line))
