@@ -46,6 +46,16 @@ struct EndpointSecret {
   bool operator==(const EndpointSecret&) const = default;
 };
 
+// How the endpoint is trusted and what it asks to see: names of PEM files (common/secret_file.h), "" for none.
+// Certificate and key are given together.
+struct EndpointTls {
+  std::string ca_file;      // trusted instead of the system's authorities
+  std::string client_cert;  // with its chain
+  std::string client_key;
+  bool empty() const { return ca_file.empty() && client_cert.empty(); }
+  bool operator==(const EndpointTls&) const = default;
+};
+
 inline constexpr std::size_t kMaxEndpointTypes = 64;
 inline constexpr std::size_t kMaxRetrySchedule = 64;
 inline constexpr std::size_t kMaxEndpointSecrets = 8;
@@ -69,6 +79,7 @@ struct Endpoint {
   OnFailureInOrder on_failure_in_order = OnFailureInOrder::kBlock;
   EndpointState state = EndpointState::kActive;
   std::string disabled_reason;  // with kDisabled: "gone", "failing", "operator"
+  EndpointTls tls;
   std::string metadata = "{}";  // a JSON object, as given
   Time created_at{};
   Time updated_at{};

@@ -11,6 +11,9 @@
 
 namespace outboxd {
 
+// What everybody but the operator is told when the address policy denies a URL, or what its name resolves to.
+inline constexpr std::string_view kUrlNotAllowed = "the address policy does not allow this URL";
+
 struct EndpointUrl {
   bool https = true;
   std::string host;              // lower case; an IPv6 address without its brackets

@@ -77,6 +77,14 @@ Json to_json(const Event& event) {
           {"expires_at", or_null(event.expires_at)}};
 }
 
+Json to_json(const EndpointTls& tls) {
+  Json json = Json::object();
+  if (!tls.ca_file.empty()) json["ca_file"] = tls.ca_file;
+  if (!tls.client_cert.empty()) json["client_cert"] = tls.client_cert;
+  if (!tls.client_key.empty()) json["client_key"] = tls.client_key;
+  return json;
+}
+
 Json to_json(const Endpoint& endpoint) {
   Json json = {{"id", endpoint.id.to_string()},
                {"url", endpoint.url},
@@ -93,6 +101,7 @@ Json to_json(const Endpoint& endpoint) {
                {"on_failure_in_order", to_string(endpoint.on_failure_in_order)},
                {"state", to_string(endpoint.state)}};
   if (endpoint.state == EndpointState::kDisabled) json["disabled_reason"] = endpoint.disabled_reason;
+  if (!endpoint.tls.empty()) json["tls"] = to_json(endpoint.tls);
   json["failing_since"] = or_null(endpoint.failing_since);
   const Json metadata = Json::parse(endpoint.metadata, nullptr, false);
   json["metadata"] = metadata.is_object() ? metadata : Json::object();

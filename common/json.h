@@ -26,6 +26,7 @@ std::string dump(const Json& json);
 Json to_json(const Problem& problem);
 Json to_json(const Event& event);        // without the payload
 Json to_json(const Endpoint& endpoint);  // without the secrets
+Json to_json(const EndpointTls& tls);
 Json to_json(const Delivery& delivery, const EventId& event, const EndpointId& endpoint,
              std::string_view event_type);
 Json to_json(const Attempt& attempt);

@@ -3,6 +3,7 @@
 
 #include "common/endpoint_url.h"
 #include "common/json.h"
+#include "common/secret_file.h"
 #include "common/signature.h"
 #include "common/text.h"
 
@@ -187,6 +188,40 @@ void read_state(Reading& in, const Json& value) {
   in.endpoint.disabled_reason = *state == EndpointState::kDisabled ? "operator" : "";
 }
 
+// Names of files only: what an API call holds, its log and its history hold too.
+void read_tls(Reading& in, const Json& value) {
+  in.endpoint.tls = {};
+  if (value.is_null()) return;
+  if (!value.is_object())
+    return in.refuse("must be an object of ca_file, client_cert and client_key, or null");
+  EndpointTls& tls = in.endpoint.tls;
+  const std::pair<std::string_view, std::string*> members[] = {
+      {"ca_file", &tls.ca_file}, {"client_cert", &tls.client_cert}, {"client_key", &tls.client_key}};
+  for (const auto& item : value.items()) {
+    const std::string below = pointer_to(item.key());
+    const auto* member = std::find_if(std::begin(members), std::end(members),
+                                      [&](const auto& m) { return m.first == item.key(); });
+    if (member == std::end(members)) {
+      in.refuse("unknown field", below);
+      continue;
+    }
+    if (item.value().is_null()) continue;
+    const std::string* text = in.text(item.value(), below);
+    if (text == nullptr) continue;
+    if (!is_secret_file(*text)) {
+      in.refuse(
+          "must name a file, by an absolute path or as credential:NAME; certificates and keys are never "
+          "given inline",
+          below);
+      continue;
+    }
+    *member->second = *text;
+  }
+  if (tls.client_cert.empty() != tls.client_key.empty()) {
+    in.refuse("must have client_cert and client_key together, or neither");
+  }
+}
+
 bool nests_deeper(const Json& value, int levels) {
   if (!value.is_structured()) return false;
   return levels == 0 || std::any_of(value.begin(), value.end(),
@@ -229,7 +264,7 @@ constexpr std::array kFields = {
     Field{"state", read_state},
     Field{"metadata", read_metadata},
     Field{"filter", refuse_unsupported},
-    Field{"tls", refuse_unsupported},
+    Field{"tls", read_tls},
     Field{"id", refuse_read_only},
     Field{"disabled_reason", refuse_read_only},
     Field{"failing_since", refuse_read_only},

@@ -62,8 +62,12 @@ struct Context {
   std::function<void(DeliveryKey)> forget = {};
   // One step of retention, behind that event (0: from the beginning); the callback runs on the writer thread.
   std::function<void(const Keep&, EventSeq after, PruneDone)> prune = {};
-  // Why the address policy denies this URL: for the log, the caller is told only that it does.
-  std::function<std::optional<std::string>(const EndpointUrl&)> why_url_refused = {};
+  // Would a request to this URL, with these TLS files, be let go now? kBlocked and kTls: no; all else: yes, or that is
+  // not known yet. The callback runs on a delivery loop.
+  using Judged = std::function<void(Outcome, std::string error)>;
+  std::function<void(EndpointUrl, EndpointTls, Judged)> judge = {};
+  // Of the key that encrypts secrets on disk; "": none is configured.
+  std::string secrets_key = {};
   // Why the daemon should get no traffic now; nullopt: it is ready.
   std::function<std::optional<std::string>()> why_not_ready = {};
 };

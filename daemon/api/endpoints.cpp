@@ -32,16 +32,23 @@ EndpointDirectory::Done answer_endpoint(const ExchangePtr& exchange, std::string
   };
 }
 
-// The reason is for the operator's log: told to a tenant it would map the inside of the network.
-Result<void> check_policy(Context& context, const std::string& url) {
-  const auto parsed = parse_endpoint_url(url);
-  if (!parsed)
-    return problem(ProblemCode::kInvalidEndpoint, parsed.error().detail, {{"/url", parsed.error().detail}});
-  const auto why = context.why_url_refused(*parsed);
-  if (!why) return {};
-  log::warn("endpoint refused by the address policy", {{"host", parsed->host}, {"reason", *why}});
-  const std::string detail = "the address policy does not allow this URL";
-  return problem(ProblemCode::kInvalidEndpoint, detail, {{"/url", detail}});
+// Goes on if a request to this endpoint would be let go now, else answers that it would not. Why the policy denies a
+// URL is in the sender's log: told to a tenant it would map the inside of the network.
+void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& endpoint,
+                std::function<void()> go_on) {
+  auto url = parse_endpoint_url(endpoint.url);
+  if (!url)
+    return exchange->respond(
+        Problem{ProblemCode::kInvalidEndpoint, url.error().detail, {{"/url", url.error().detail}}});
+  context.judge(std::move(*url), endpoint.tls,
+                [exchange, go_on = std::move(go_on)](Outcome outcome, const std::string& error) {
+                  const char* const field = outcome == Outcome::kBlocked ? "/url"
+                                            : outcome == Outcome::kTls   ? "/tls"
+                                                                         : nullptr;
+                  if (field == nullptr) return go_on();
+                  log::warn("endpoint refused", {{"why", error}, {"by", exchange->request().peer}});
+                  exchange->respond(Problem{ProblemCode::kInvalidEndpoint, error, {{field, error}}});
+                });
 }
 
 void date_secrets(Endpoint& endpoint, Time now) {
@@ -58,19 +65,13 @@ Result<EndpointPtr> find_endpoint(Context& context, const Request& request) {
   return endpoint;
 }
 
-void create_endpoint(Context& context, const ExchangePtr& exchange) {
-  const auto body = json_body(exchange->request());
-  if (!body) return exchange->respond(body.error());
-  auto endpoint = endpoint_from_json(*body, Endpoint{});
-  if (!endpoint) return exchange->respond(endpoint.error());
-  if (const auto allowed = check_policy(context, endpoint->url); !allowed)
-    return exchange->respond(allowed.error());
+void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endpoint) {
   const Time now = context.clock.wall();
-  endpoint->id = EndpointId{context.ids.next()};
-  endpoint->created_at = endpoint->updated_at = now;
-  if (endpoint->secrets.empty()) endpoint->secrets.push_back({SigningKey::generate(), now, std::nullopt});
-  date_secrets(*endpoint, now);
-  context.directory.create(std::move(*endpoint), [exchange](const Result<EndpointPtr>& result) {
+  endpoint.id = EndpointId{context.ids.next()};
+  endpoint.created_at = endpoint.updated_at = now;
+  if (endpoint.secrets.empty()) endpoint.secrets.push_back({SigningKey::generate(), now, std::nullopt});
+  date_secrets(endpoint, now);
+  context.directory.create(std::move(endpoint), [exchange](const Result<EndpointPtr>& result) {
     if (!result) return exchange->respond(result.error());
     const Endpoint& made = **result;
     log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
@@ -82,6 +83,15 @@ void create_endpoint(Context& context, const ExchangePtr& exchange) {
   });
 }
 
+void create_endpoint(Context& context, const ExchangePtr& exchange) {
+  const auto body = json_body(exchange->request());
+  if (!body) return exchange->respond(body.error());
+  auto endpoint = endpoint_from_json(*body, Endpoint{});
+  if (!endpoint) return exchange->respond(endpoint.error());
+  if_allowed(context, exchange, *endpoint, [&context, exchange, made = *endpoint]() mutable {
+    store_endpoint(context, exchange, std::move(made));
+  });
+}
 Result<Answer> list_endpoints(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const auto tenant = query.text("tenant");
@@ -109,13 +119,9 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto endpoint = find_endpoint(context, exchange->request());
   if (!endpoint) return exchange->respond(endpoint.error());
   const EndpointId id = (*endpoint)->id;
-  const bool new_url = body->contains("url");
+  const bool new_target = body->contains("url") || body->contains("tls");
   const auto wanted = endpoint_from_json(*body, **endpoint);
   if (!wanted) return exchange->respond(wanted.error());
-  if (new_url) {
-    if (const auto allowed = check_policy(context, wanted->url); !allowed)
-      return exchange->respond(allowed.error());
-  }
   const auto merge = [&context, body = *body](const Endpoint& base) {
     auto merged = endpoint_from_json(body, base);
     if (merged) date_secrets(*merged, context.clock.wall());
@@ -126,11 +132,13 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
                          ? std::optional(std::pair(wanted->state, wanted->disabled_reason))
                          : std::nullopt;
   auto done = answer_endpoint(exchange, "endpoint changed");
-  change_endpoint(context, id, merge,
-                  [&context, id, state, done = std::move(done)](Result<EndpointPtr> result) {
-                    if (!result || !state || (*result)->state == state->first) return done(std::move(result));
-                    context.directory.set_state(id, state->first, state->second, (*result)->updated_at, done);
-                  });
+  const auto change = [&context, id, merge, state, done = std::move(done)] {
+    change_endpoint(context, id, merge, [&context, id, state, done](Result<EndpointPtr> result) {
+      if (!result || !state || (*result)->state == state->first) return done(std::move(result));
+      context.directory.set_state(id, state->first, state->second, (*result)->updated_at, done);
+    });
+  };
+  new_target ? if_allowed(context, exchange, *wanted, change) : change();
 }
 
 void remove_endpoint(Context& context, const ExchangePtr& exchange) {

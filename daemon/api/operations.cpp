@@ -1,5 +1,7 @@
 #include "api/routes.h"
 
+#include <limits>
+
 #include "api/handling.h"
 #include "version.h"
 
@@ -77,6 +79,14 @@ Result<std::optional<Millis>> duration_member(const Json& body, std::string_view
   return duration;
 }
 
+// Where a step begins: `next` of the answer before.
+Result<std::int64_t> after_member(const Json& body) {
+  const Json after = body.value("after", Json(0u));
+  if (!after.is_number_unsigned() || after.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())
+    return invalid_parameter("/after", "expected `next` of the answer before");
+  return after.get<std::int64_t>();
+}
+
 // A step a request, so that no answer waits for long: the caller goes on from `next` until it is null.
 void prune(Context& context, const ExchangePtr& exchange) {
   const auto body = action_body(exchange->request(), {"delivered", "dead", "after"});
@@ -85,13 +95,10 @@ void prune(Context& context, const ExchangePtr& exchange) {
   if (!delivered) return exchange->respond(delivered.error());
   const auto dead = duration_member(*body, "dead");
   if (!dead) return exchange->respond(dead.error());
-  const Json after = body->value("after", Json(0));
-  if (!after.is_number_unsigned()) {
-    return exchange->respond(invalid_parameter("/after", "expected `next` of the answer before").value());
-  }
+  const auto after = after_member(*body);
+  if (!after) return exchange->respond(after.error());
   context.prune(
-      {*delivered, *dead}, after.get<EventSeq>(),
-      [exchange](const Prune& done, const std::optional<Problem>& refused) {
+      {*delivered, *dead}, *after, [exchange](const Prune& done, const std::optional<Problem>& refused) {
         if (refused) return exchange->respond(*refused);
         const Pruned& pruned = done.pruned;
         exchange->respond(json_answer(200, Json{{"events", pruned.events},
@@ -104,6 +111,39 @@ void prune(Context& context, const ExchangePtr& exchange) {
       });
 }
 
+Result<Answer> show_secrets(Context& context, const Request&) {
+  const SecretKeys counts = context.readers.lend()->secret_keys();
+  Json keys = Json::array();
+  std::int64_t plain = 0;
+  for (const auto& [id, count] : counts) {
+    if (id.empty()) {
+      plain = count;
+    } else {
+      keys.push_back({{"id", id}, {"secrets", count}});
+    }
+  }
+  return json_answer(200,
+                     Json{{"key", context.secrets_key.empty() ? Json(nullptr) : Json(context.secrets_key)},
+                          {"plain", plain},
+                          {"encrypted", std::move(keys)}});
+}
+
+// In steps, as prune().
+void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
+  const auto body = action_body(exchange->request(), {"after"});
+  if (!body) return exchange->respond(body.error());
+  const auto after = after_member(*body);
+  if (!after) return exchange->respond(after.error());
+  EncryptSecrets command;
+  command.after = *after;
+  context.commits.submit(std::move(command), [exchange](Write& write) {
+    if (write.refused) return exchange->respond(*write.refused);
+    const auto& done = std::get<EncryptSecrets>(write.command);
+    exchange->respond(json_answer(
+        200, Json{{"endpoints", done.changed}, {"next", done.next ? Json(*done.next) : Json(nullptr)}}));
+  });
+}
+
 }  // namespace
 
 std::vector<Route> operation_routes(Context& context) {
@@ -111,6 +151,8 @@ std::vector<Route> operation_routes(Context& context) {
   return {
       {"GET", "/v1/status", Scope::kAdmin, answering(context, show_status)},
       {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},
+      {"GET", "/v1/secrets", Scope::kAdmin, answering(context, show_secrets)},
+      {"POST", "/v1/secrets/encrypt", Scope::kAdmin, deferring(context, encrypt_secrets)},
       {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
       {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
       {"GET", "/metrics", Scope::kAdmin, answering(context, show_metrics)},

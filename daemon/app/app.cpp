@@ -46,6 +46,7 @@ class App {
   void start();
   void stop();
   void reload();
+  void apply_policy();
   void keep_house();
   void watch_clock();
   void later(Millis wait, std::function<void()> task);
@@ -61,13 +62,13 @@ class App {
   UuidGenerator ids_{clock_};
   telemetry::Metrics metrics_;
   ServiceManager manager_;
+  const std::shared_ptr<const SecretBox> secret_box_;
   std::unique_ptr<Store> store_;
   GroupCommit commits_;
   EndpointDirectory directory_{commits_};
   RemovedEndpoints removed_{commits_, clock_};
   Retention retention_{commits_, clock_, metrics_,
                        [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
-  std::shared_ptr<const AddressPolicy> policy_;  // swapped on reload; read through std::atomic_load
   DeliveryLoops delivery_;
   FanOut fan_out_;
   Ingest ingest_;
@@ -91,23 +92,24 @@ GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metri
   return options;
 }
 
-std::unique_ptr<Store> open_store(const config::Config& config) {
+std::unique_ptr<Store> open_store(const config::Config& config, std::shared_ptr<const SecretBox> secrets) {
   SqliteOptions options;
   options.path = config.store.path();
   options.ballast_bytes = config.retention.ballast;
   options.checkpoints = config.store.checkpoint == "auto";
+  options.secrets = std::move(secrets);
   return open_sqlite_store(options);
 }
 
 App::App(const config::Config& config, const config::Sources& sources)
     : config_(config),
       sources_(sources),
-      store_(open_store(config)),
+      secret_box_(secret_box(config)),
+      store_(open_store(config, secret_box_)),
       commits_(store_->writer(), with_metrics(commit_options(config), metrics_),
                [](const std::string& what) { fail_stop(what); }),
-      policy_(address_policy(config)),
-      delivery_(*store_, commits_, clock_, ids_, metrics_, policy_, delivery_options(config),
-                delivery_hooks()),
+      delivery_(*store_, commits_, clock_, ids_, metrics_, address_policy(config, {}),
+                delivery_options(config), delivery_hooks()),
       fan_out_(*store_, commits_, directory_, fan_out_options(config),
                [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
       ingest_(commits_, directory_, fan_out_, clock_, ids_, metrics_, ingest_options(config),
@@ -161,9 +163,10 @@ api::Context App::make_context() {
   context.delivery_status = [this] { return delivery_status(); };
   context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
   context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
-  context.why_url_refused = [this](const EndpointUrl& url) {
-    return std::atomic_load(&policy_)->why_denied(url);
+  context.judge = [this](EndpointUrl url, EndpointTls tls, api::Context::Judged done) {
+    delivery_.judge(std::move(url), std::move(tls), std::move(done));
   };
+  if (secret_box_) context.secrets_key = secret_box_->key_id();
   context.prune = [this](const api::Keep& keep, EventSeq after, api::PruneDone done) {
     Retention::Keep wanted = retention_.keep();
     wanted.delivered = keep.delivered.value_or(wanted.delivered);
@@ -229,6 +232,11 @@ telemetry::Snapshot App::snapshot() {
   return snapshot;
 }
 
+// Anew on each reload: the machine's addresses change too.
+void App::apply_policy() {
+  delivery_.set_policy(address_policy(config_, own_listeners(listeners_)));
+}
+
 void App::start() {
   directory_.load(store_->new_reader()->all_endpoints());
   directory_.subscribe([this](EndpointSeq seq, const EndpointPtr& endpoint) {
@@ -237,6 +245,7 @@ void App::start() {
   });
   metrics_.set_snapshot([this] { return snapshot(); });
   commits_.start();
+  apply_policy();
   delivery_.start(directory_.all());
   fan_out_.start();
   outbox_.start();
@@ -282,8 +291,7 @@ void App::reload() {
     config_.retention = loaded->config.retention;
     config_.log = loaded->config.log;
     log::configure(config_.log.level, config_.log.format);
-    std::atomic_store(&policy_, address_policy(config_));
-    delivery_.set_policy(std::atomic_load(&policy_));
+    apply_policy();
     retention_.set(retention_keep(config_));
     log::info("reloaded: [policy], [retention] and [log]; other sections need a restart");
   }

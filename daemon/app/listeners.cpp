@@ -1,6 +1,12 @@
 #include "app/listeners.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
 
 #include "runtime/service_manager.h"
@@ -28,7 +34,48 @@ api::Listener adopted_listener(const AdoptedSocket& socket) {
   return {socket.fd, api::Scope::kNone, false, "TCP socket (systemd)"};
 }
 
+// Every address of this machine: where a listener on 0.0.0.0 or [::] can be reached.
+std::vector<IpAddress> own_addresses() {
+  std::vector<IpAddress> addresses;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return addresses;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(all, freeifaddrs);
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    if (const auto address = IpAddress::from_sockaddr(one->ifa_addr)) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+Network only(const IpAddress& address) {
+  return {address, address.v6 ? 128 : 32};
+}
+
 }  // namespace
+
+std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Listener>& listeners) {
+  std::vector<AddressPolicy::OwnListener> own;
+  for (const api::Listener& listener : listeners) {
+    if (listener.unix_socket) continue;
+    sockaddr_storage bound{};
+    socklen_t length = sizeof bound;
+    if (getsockname(listener.fd, reinterpret_cast<sockaddr*>(&bound), &length) != 0) continue;
+    const auto address = IpAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&bound));
+    if (!address) continue;
+    const std::uint16_t port = ntohs(address->v6 ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
+                                                 : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
+    own.push_back({only(*address), port});
+    // To connect to 0.0.0.0 or :: is to connect to this machine.
+    for (const char* unspecified : {"0.0.0.0/8", "::/128"})
+      own.push_back({Network::parse(unspecified).value(), port});
+    const bool everywhere = *address == IpAddress{.v6 = address->v6};
+    if (!everywhere) continue;
+    for (const char* loopback : {"127.0.0.0/8", "::1/128"})
+      own.push_back({Network::parse(loopback).value(), port});
+    for (const IpAddress& mine : own_addresses()) own.push_back({only(mine), port});
+  }
+  return own;
+}
 
 std::shared_ptr<const api::Authenticator> make_authenticator(const config::Config& config) {
   if (config.listen.tokens_file.empty()) return api::Authenticator::open();

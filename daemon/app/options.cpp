@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "common/secret_file.h"
+#include "runtime/secret_file_reader.h"
 #include "telemetry/log.h"
 #include "version.h"
 
@@ -58,6 +60,7 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   options.sender.heaps = delivery.max_in_flight >= kInManyHeaps ? 32 : 1;
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
+  options.store_responses = delivery.store_responses;
   return all;
 }
 
@@ -107,13 +110,24 @@ Retention::Keep retention_keep(const config::Config& config) {
           .at_least = config.limits.idempotency_window};
 }
 
-std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config) {
+std::shared_ptr<const SecretBox> secret_box(const config::Config& config) {
+  if (config.store.secrets_key_file.empty()) return nullptr;
+  const std::string path = secret_file_path(config.store.secrets_key_file);
+  auto box =
+      read_secret_file(path).and_then([&](const std::string& text) { return SecretBox::parse(text, path); });
+  if (!box) throw std::runtime_error("[store] secrets_key_file: " + box.error().detail);
+  return std::make_shared<const SecretBox>(std::move(*box));
+}
+
+std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config,
+                                                    std::vector<AddressPolicy::OwnListener> own_listeners) {
   return std::make_shared<const AddressPolicy>(AddressPolicy::Options{
       .allow_http = config.policy.allow_http,
       .allow_networks = networks(config.policy.allow_networks),
       .deny_networks = networks(config.policy.deny_networks),
       .ports = config.policy.ports,
       .allow_hosts = config.policy.allow_hosts,
+      .own_listeners = std::move(own_listeners),
   });
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "api/front.h"
+#include "common/secret_box.h"
 #include "config/config.h"
 #include "delivery/delivery_loops.h"
 #include "ingest/ingest.h"
@@ -23,6 +24,9 @@ GroupCommit::Options commit_options(const config::Config& config);
 void fit_to_descriptors(config::Config& config, std::int64_t limit);
 
 Retention::Keep retention_keep(const config::Config& config);
-std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config);
+std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config,
+                                                    std::vector<AddressPolicy::OwnListener> own_listeners);
+// Null without [store] secrets_key_file. Throws std::runtime_error for a file that cannot be read or holds no keys.
+std::shared_ptr<const SecretBox> secret_box(const config::Config& config);
 
 }  // namespace outboxd

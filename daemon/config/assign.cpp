@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/endpoint.h"
+#include "common/secret_file.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -47,6 +48,8 @@ bool acceptable_text(const Key& key, const std::string& text) {
       return is_printable_ascii(text);
     case Kind::kPath:
       return text.starts_with('/') && text.find('\0') == std::string::npos;
+    case Kind::kSecretFile:
+      return is_secret_file(text);
     case Kind::kStoreUrl:
       return text.starts_with("sqlite:///") && text.find('\0') == std::string::npos && !text.ends_with('/');
     case Kind::kAddress:

@@ -209,6 +209,8 @@ void Loader::check_together() {
       c.listen.tcp.empty() || is_loopback(c.listen.tcp) || !c.listen.tokens_file.empty(), "listen.tcp",
       "is not a loopback address; expected one, or listen.tokens_file with the tokens of those who may call",
       "listen.tokens_file");
+  require(c.listen.tls_cert.empty() == c.listen.tls_key.empty(), "listen.tls_cert",
+          "expected together with listen.tls_key, or neither", "listen.tls_key");
 }
 
 tl::expected<Loaded, std::vector<std::string>> Loader::result() && {

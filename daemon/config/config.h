@@ -24,6 +24,7 @@ struct Config {
     std::string url = "sqlite:///var/lib/outboxd/outbox.db";
     std::string path() const;  // of a sqlite:// URL
     std::string checkpoint = "auto";
+    std::string secrets_key_file;
   } store;
   struct Listen {
     std::string ingest_socket = "/run/outboxd/ingest.sock";
@@ -32,6 +33,8 @@ struct Config {
     std::string admin_group = "outboxd-admin";
     std::string tcp = "127.0.0.1:8877";
     std::string tokens_file;
+    std::string tls_cert;
+    std::string tls_key;
     std::vector<std::string> allowed_hosts;
   } listen;
   struct Delivery {
@@ -54,6 +57,7 @@ struct Config {
     std::string user_agent;  // "": outboxd/<version>
     std::string dns_servers;
     Millis stop_timeout{20'000};
+    bool store_responses = true;
   } delivery;
   struct Policy {
     bool allow_http = false;
@@ -67,6 +71,7 @@ struct Config {
     std::int64_t request_bytes = 16 << 20;
     std::int64_t queue = 8192;
     std::int64_t connections = 4096;
+    std::int64_t connections_per_peer = 1024;
     Millis idempotency_window = std::chrono::hours(24);
   } limits;
   struct Retention {

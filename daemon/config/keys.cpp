@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/endpoint.h"
+#include "common/secret_file.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -30,6 +31,11 @@ const Key kKeys[] = {
     {"store", "checkpoint", Kind::kCheckpoint, at<&C::store, &C::Store::checkpoint>, 1, 8,
      "Who moves the write-ahead log into the database: auto (outboxd), or external (Litestream or the "
      "like)."},
+    {"store", "secrets_key_file", Kind::kSecretFile, at<&C::store, &C::Store::secrets_key_file>, 0,
+     kMaxSecretFileName,
+     "File of the keys that endpoint secrets are encrypted with on disk, a line each: 64 hex digits (openssl "
+     "rand -hex "
+     "32). The first one encrypts, all decrypt. Empty: secrets are stored in plain."},
 
     {"listen", "ingest_socket", Kind::kPath, at<&C::listen, &C::Listen::ingest_socket>, 0, kMaxSocketPath,
      "Unix socket for producers: events only. Empty: none."},
@@ -41,9 +47,14 @@ const Key kKeys[] = {
      "Group that may connect to admin_socket. Empty: the daemon's own."},
     {"listen", "tcp", Kind::kAddress, at<&C::listen, &C::Listen::tcp>, 0, 64,
      "Address and port of the API over TCP. Empty: none. An address that is not loopback needs tokens_file."},
-    {"listen", "tokens_file", Kind::kPath, at<&C::listen, &C::Listen::tokens_file>, 0, kMaxPath,
+    {"listen", "tokens_file", Kind::kSecretFile, at<&C::listen, &C::Listen::tokens_file>, 0,
+     kMaxSecretFileName,
      "File of the bearer tokens for TCP, a line each: scope (ingest or admin), SHA-256 of the token in hex, "
-     "name."},
+     "name. outboxctl token writes it; a change is noticed within seconds."},
+    {"listen", "tls_cert", Kind::kSecretFile, at<&C::listen, &C::Listen::tls_cert>, 0, kMaxSecretFileName,
+     "Certificate and its chain (PEM) of the API over TCP, which then speaks TLS only. Empty: plain HTTP."},
+    {"listen", "tls_key", Kind::kSecretFile, at<&C::listen, &C::Listen::tls_key>, 0, kMaxSecretFileName,
+     "Private key (PEM, not encrypted) of tls_cert."},
     {"listen", "allowed_hosts", Kind::kHosts, at<&C::listen, &C::Listen::allowed_hosts>, 0, 0,
      "Values of the Host header that TCP accepts besides loopback names and addresses."},
 
@@ -72,6 +83,8 @@ const Key kKeys[] = {
     {"delivery", "stop_timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::stop_timeout>, 0,
      ms(minutes(10)),
      "How long a stop waits for attempts under way. Those cut off are due again at the next start."},
+    {"delivery", "store_responses", Kind::kBoolean, at<&C::delivery, &C::Delivery::store_responses>, 0, 0,
+     "Keep the headers and the first 4 KiB of what subscribers answer. False: the status alone."},
 
     {"policy", "allow_http", Kind::kBoolean, at<&C::policy, &C::Policy::allow_http>, 0, 0,
      "Allow http:// endpoints, whose events and signatures travel in the clear."},
@@ -92,6 +105,8 @@ const Key kKeys[] = {
      "Requests that may wait for a commit; beyond it producers are answered 429."},
     {"limits", "connections", Kind::kInteger, at<&C::limits, &C::Limits::connections>, 1, 100'000,
      "Connections to the API at once."},
+    {"limits", "connections_per_peer", Kind::kInteger, at<&C::limits, &C::Limits::connections_per_peer>, 1,
+     100'000, "The same of one peer: an IP address (IPv6: its /64), or a user on a Unix socket."},
     {"limits", "idempotency_window", Kind::kDuration, at<&C::limits, &C::Limits::idempotency_window>, 1000,
      ms(days(30)), "How long an idempotency key is remembered."},
 
@@ -231,6 +246,8 @@ std::string expectation(const Key& key) {
       return "printable ASCII of at most " + std::to_string(key.max) + " characters";
     case Kind::kPath:
       return "an absolute path of at most " + std::to_string(key.max) + " bytes" + or_empty;
+    case Kind::kSecretFile:
+      return "an absolute path, or credential:NAME" + or_empty;
     case Kind::kStoreUrl:
       return "a URL such as \"sqlite:///var/lib/outboxd/outbox.db\"";
     case Kind::kAddress:

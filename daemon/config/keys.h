@@ -13,11 +13,12 @@ namespace outboxd::config {
 
 // How a value is written and what is checked beyond its bounds.
 enum class Kind {
-  kText,      // printable ASCII
-  kPath,      // absolute
-  kStoreUrl,  // sqlite:// and an absolute path
-  kAddress,   // IPv4:port or [IPv6]:port
-  kProxy,     // http://host:port
+  kText,        // printable ASCII
+  kPath,        // absolute
+  kSecretFile,  // common/secret_file.h
+  kStoreUrl,    // sqlite:// and an absolute path
+  kAddress,     // IPv4:port or [IPv6]:port
+  kProxy,       // http://host:port
   kBoolean,
   kInteger,
   kSize,  // "256MiB", or a number of bytes

@@ -12,6 +12,13 @@ namespace {
 
 // A wall clock may be set forward at any time: look at it at least this often while something is due later.
 constexpr Millis kLongestTimer{1000};
+// What an operator waits for when a name server is silent.
+constexpr Millis kLongestJudgement{2000};
+
+HttpSender::Options counting_denials(HttpSender::Options options, telemetry::Metrics& metrics) {
+  options.on_denied = [&metrics](std::string_view reason) { metrics.policy_denied(reason); };
+  return options;
+}
 
 Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& target, SendResult result) {
   return {.id = id,
@@ -38,7 +45,7 @@ DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& cloc
       options_(std::move(options)),
       hooks_(hooks),
       scheduler_(options_.scheduler),
-      sender_(loop_, std::move(policy), options_.sender),
+      sender_(loop_, std::move(policy), counting_denials(options_.sender, metrics)),
       backlog_(store.new_reader(), clock, [this](EndpointSeq endpoint, DueWindow found) {
         loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
           scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
@@ -157,6 +164,10 @@ void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResul
   if (ended.disable) hooks_.disable(sent.endpoint, *ended.disable);
   if (ended.recovered) hooks_.recovered(sent.endpoint, *ended.recovered);
   const std::string error = result.error;
+  if (!options_.store_responses) {
+    result.response_headers.clear();
+    result.response_body.clear();
+  }
   if (const auto target = targets_.find(delivery.key.endpoint); target != targets_.end()) {
     ended.record.attempt = make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at,
                                         *target->second, std::move(result));
@@ -199,6 +210,20 @@ void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> 
                  [this, target, now, done](SendResult result) {
                    done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
                  });
+  });
+}
+
+void DeliveryLoop::judge(EndpointUrl url, EndpointTls tls,
+                         std::function<void(Outcome, std::string error)> done) {
+  loop_.post([this, url = std::move(url), tls = std::move(tls), done = std::move(done)]() mutable {
+    SendRequest request;
+    request.url = std::move(url);
+    if (!tls.empty()) request.tls = std::make_shared<const EndpointTls>(std::move(tls));
+    request.timeout = kLongestJudgement;
+    request.judge_only = true;
+    sender_.send(std::move(request), [done = std::move(done)](SendResult result) {
+      done(result.outcome, std::move(result.error));
+    });
   });
 }
 

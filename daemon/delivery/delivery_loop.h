@@ -47,6 +47,7 @@ class DeliveryLoop {
     Scheduler::Options scheduler;
     RequestDefaults request;
     HttpSender::Options sender;
+    bool store_responses = true;  // what subscribers answer, beyond the status
   };
   DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
                telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
@@ -65,6 +66,9 @@ class DeliveryLoop {
   // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is
   // stored. `done` runs on the loop.
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
+  // Would a request to this URL, with these TLS files, be let go now? Its name is resolved for it; a name without an
+  // address may get one. `done` runs on the loop: kSuccess, kBlocked, kTls, or why that is not known.
+  void judge(EndpointUrl url, EndpointTls tls, std::function<void(Outcome, std::string error)> done);
   void look_again();                                            // due times on disk have changed
   void ask_status(std::function<void(DeliveryStatus)> answer);  // called on the loop
   Millis since_progress() const { return loop_.since_progress(); }

@@ -35,6 +35,9 @@ class DeliveryLoops {
                  std::function<void(Attempt)> done) {
     of(endpoint->seq).send_test(endpoint, std::move(event), std::move(done));
   }
+  void judge(EndpointUrl url, EndpointTls tls, std::function<void(Outcome, std::string error)> done) {
+    loops_.front()->judge(std::move(url), std::move(tls), std::move(done));
+  }
   std::optional<DeliveryStatus> status(Millis patience);  // nullopt: a loop did not answer in time
   Millis since_progress() const;                          // of the loop that is worst off
   void stop(Millis limit);                                // blocks; called once

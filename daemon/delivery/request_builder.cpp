@@ -81,7 +81,8 @@ std::string child_traceparent(const std::string& traceparent, std::string_view s
 Result<Target> make_target(EndpointPtr endpoint) {
   auto url = parse_endpoint_url(endpoint->url);
   if (!url) return tl::unexpected(url.error());
-  Target target{.endpoint = std::move(endpoint), .url = std::move(*url), .keys = {}};
+  Target target{.endpoint = std::move(endpoint), .url = std::move(*url), .tls = nullptr, .keys = {}};
+  if (!target.endpoint->tls.empty()) target.tls = {target.endpoint, &target.endpoint->tls};
   for (const EndpointSecret& secret : target.endpoint->secrets) {
     auto key = SigningKey::parse(secret.text);
     if (!key) return tl::unexpected(key.error());
@@ -103,10 +104,11 @@ SendRequest build_request(const Target& target, const std::shared_ptr<const Even
 
   SendRequest request;
   request.url = target.url;
+  request.tls = target.tls;
   request.timeout = endpoint.timeout.value_or(defaults.timeout);
   request.connect_timeout = std::min(request.timeout, defaults.connect_timeout);
   auto& headers = request.headers;
-  headers.reserve(8 + endpoint.headers.size() + event->headers.size());
+  headers.reserve(8);
   headers.push_back({"content-type", std::move(content.type)});
   headers.push_back({"user-agent", defaults.user_agent});
   headers.push_back({"webhook-id", id});
@@ -116,11 +118,11 @@ SendRequest build_request(const Target& target, const std::shared_ptr<const Even
   headers.push_back({"outboxd-attempt", std::to_string(number)});
   if (event->traceparent) headers.push_back({"traceparent", child_traceparent(*event->traceparent, span_id)});
   // The endpoint's own headers win over the event's of the same name: the subscriber set them up.
-  headers.insert(headers.end(), endpoint.headers.begin(), endpoint.headers.end());
+  request.extra_headers = endpoint.headers;
   for (const HeaderField& field : event->headers) {
     const bool taken = std::ranges::any_of(
         endpoint.headers, [&](const HeaderField& own) { return ascii_iequals(own.name, field.name); });
-    if (!taken) headers.push_back(field);
+    if (!taken) request.extra_headers.push_back(field);
   }
   request.body = std::move(content.body);
   return request;

@@ -21,6 +21,7 @@ struct Target {
   };
   EndpointPtr endpoint;
   EndpointUrl url;
+  std::shared_ptr<const EndpointTls> tls;  // of the endpoint; null: none of its own
   std::vector<Key> keys;
 };
 // Refuses an endpoint that registration would not have let in (the row was edited by hand).

@@ -151,10 +151,10 @@ bool any_matches(const std::vector<std::string>& patterns, std::string_view host
   return std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return host_matches(p, host); });
 }
 
-std::string denial(const IpAddress& address, const IpAddress& form, std::string_view why) {
+Denial denial(const IpAddress& address, const IpAddress& form, std::string_view why) {
   std::string text = "address " + address.to_string() + " is not allowed: ";
   if (!(form == address)) text += "it carries " + form.to_string() + ", ";
-  return text.append(why);
+  return {why, text.append(why)};
 }
 
 }  // namespace
@@ -224,30 +224,38 @@ AddressPolicy::AddressPolicy(Options options) : options_(std::move(options)) {
   for (std::string& host : options_.allow_hosts) host = ascii_lower(host);
 }
 
-std::optional<std::string> AddressPolicy::why_denied(const EndpointUrl& url) const {
-  if (!url.https && !options_.allow_http) return "http is not allowed, only https ([policy] allow_http)";
+std::optional<Denial> AddressPolicy::why_denied(const EndpointUrl& url) const {
+  if (!url.https && !options_.allow_http)
+    return Denial{"scheme", "http is not allowed, only https ([policy] allow_http)"};
   const auto& ports = options_.ports;
   if (!ports.empty() && std::find(ports.begin(), ports.end(), url.port) == ports.end()) {
-    return "port " + std::to_string(url.port) + " is not allowed ([policy] ports)";
+    return Denial{"port", "port " + std::to_string(url.port) + " is not allowed ([policy] ports)"};
   }
   if (url.host_is_address) {
     const auto address = IpAddress::parse(url.host);
-    return address ? why_denied(url.host, *address) : "the host is not an address";
+    return address ? why_denied(url.host, url.port, *address)
+                   : Denial{"not an address", "the host is not an address"};
   }
   if (is_localhost(url.host)) {
-    const bool usable = std::any_of(kLoopback.begin(), kLoopback.end(),
-                                    [&](const IpAddress& address) { return !why_denied(url.host, address); });
-    if (!usable) return "the name " + url.host + " is not allowed: loopback";
+    const bool usable = std::any_of(kLoopback.begin(), kLoopback.end(), [&](const IpAddress& address) {
+      return !why_denied(url.host, url.port, address);
+    });
+    if (!usable) return Denial{"loopback", "the name " + url.host + " is not allowed: loopback"};
   }
   return std::nullopt;
 }
 
-std::optional<std::string> AddressPolicy::why_denied(std::string_view host, const IpAddress& address) const {
+std::optional<Denial> AddressPolicy::why_denied(std::string_view host, std::uint16_t port,
+                                                const IpAddress& address) const {
   const Forms forms = forms_of(address);
   for (std::size_t i = 0; i < forms.count; ++i) {
-    if (any_contains(options_.deny_networks, forms.address[i])) {
-      return denial(address, forms.address[i], "[policy] deny_networks");
-    }
+    const IpAddress& form = forms.address[i];
+    if (any_contains(options_.deny_networks, form)) return denial(address, form, "[policy] deny_networks");
+    const bool own = std::any_of(options_.own_listeners.begin(), options_.own_listeners.end(),
+                                 [&](const OwnListener& listener) {
+                                   return listener.port == port && listener.network.contains(form);
+                                 });
+    if (own) return denial(address, form, "outboxd itself listens there");
   }
   if (!options_.allow_hosts.empty() && any_matches(options_.allow_hosts, host)) return std::nullopt;
   for (std::size_t i = 0; i < forms.count; ++i) {

@@ -44,8 +44,19 @@ inline constexpr std::array<IpAddress, 2> kLoopback = {
     IpAddress{.v6 = true, .bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
     IpAddress{.v6 = false, .bytes = {127, 0, 0, 1}}};
 
+// Why something may not be reached. For logs and metrics; subscribers and tenants are told kUrlNotAllowed alone,
+// for the reason would map the inside of the network.
+struct Denial {
+  std::string_view reason;  // one of a few: "scheme", "port", "loopback", "private use", "deny_networks" ...
+  std::string text;         // for operators: "address 10.0.0.1 is not allowed: private use"
+};
+
 class AddressPolicy {
  public:
+  struct OwnListener {
+    Network network;
+    std::uint16_t port = 0;
+  };
   struct Options {
     bool allow_http = false;
     std::vector<Network> allow_networks;           // exceptions from the default deny
@@ -53,15 +64,16 @@ class AddressPolicy {
     std::vector<std::uint16_t> ports = {80, 443};  // empty: any
     std::vector<std::string>
         allow_hosts;  // names ("hooks.corp" or "*.corp") whose addresses are exempt from the default deny
+    // Where this daemon itself listens: denied whatever is allowed, or a URL could speak to the API from within.
+    std::vector<OwnListener> own_listeners;
   };
   explicit AddressPolicy(Options options);
 
   // What can be judged from the URL alone: scheme, port, a literal address, names that never leave (localhost
-  // and its like). The reason is for logs and operators; subscribers and tenants are only told that the
-  // address is not allowed.
-  std::optional<std::string> why_denied(const EndpointUrl& url) const;
+  // and its like).
+  std::optional<Denial> why_denied(const EndpointUrl& url) const;
   // One address that `host` resolved to, or that a socket is about to be used with.
-  std::optional<std::string> why_denied(std::string_view host, const IpAddress& address) const;
+  std::optional<Denial> why_denied(std::string_view host, std::uint16_t port, const IpAddress& address) const;
 
  private:
   Options options_;

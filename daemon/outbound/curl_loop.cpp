@@ -32,7 +32,11 @@ CurlLoop::CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_
     : loop_(loop), max_idle_connections_(max_idle_connections), on_done_(std::move(on_done)) {
   init_curl_once();
   multi_ = curl_multi_init();
-  if (multi_ == nullptr) throw std::runtime_error("curl_multi_init failed: out of memory");
+  sessions_ = curl_share_init();
+  if (multi_ == nullptr || sessions_ == nullptr)
+    throw std::runtime_error("curl_multi_init failed: out of memory");
+  curl_share_setopt(sessions_, CURLSHOPT_SHARE,
+                    CURL_LOCK_DATA_SSL_SESSION);  // one thread: no locks are needed
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -43,12 +47,14 @@ CurlLoop::CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_
 
 CurlLoop::~CurlLoop() {
   curl_multi_cleanup(multi_);
+  curl_share_cleanup(sessions_);
   if (armed_) loop_.cancel(*armed_);
 }
 
 void CurlLoop::adopt(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_SHARE, sessions_);
 }
 
 // libcurl counts the connections in use towards its limit, and over it closes the idle ones first: without

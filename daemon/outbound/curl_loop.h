@@ -18,7 +18,7 @@ class CurlLoop {  // every call on the loop's thread, and none from inside a lib
 
   // `on_done` gets each transfer that ended by itself, removed already. It may call anything here.
   CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_done);
-  ~CurlLoop();  // after all transfers were removed
+  ~CurlLoop();  // after all transfers were removed, and the easy handles that it adopted are gone
   CurlLoop(const CurlLoop&) = delete;
 
   // An easy handle that runs here must close its sockets through this, open them by open_socket(), and say
@@ -54,6 +54,8 @@ class CurlLoop {  // every call on the loop's thread, and none from inside a lib
   const std::size_t max_idle_connections_;
   const OnDone on_done_;
   CURLM* multi_;
+  CURLSH*
+      sessions_;  // TLS sessions, which libcurl else keeps with each easy handle: any may serve any endpoint
   std::size_t active_ = 0;
   std::vector<Socket> sockets_;  // by descriptor
   std::optional<MonotonicTime> due_;

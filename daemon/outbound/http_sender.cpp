@@ -9,7 +9,9 @@
 #include "outbound/curl_loop.h"
 #include "outbound/pinned_addresses.h"
 #include "outbound/resolver.h"
+#include "outbound/tls_files.h"
 #include "outbound/transfer.h"
+#include "telemetry/log.h"
 
 namespace outboxd {
 namespace {
@@ -65,6 +67,8 @@ struct HttpSender::Impl {
   void on_ended(CURL* easy, CURLcode code);
   void on_deadline(Transfer& transfer);
   void fail(Transfer& transfer, Outcome outcome, std::string error);
+  void deny(Transfer& transfer, const Denial& denial);
+  void on_denied(const std::string& host, const Denial& denial);
   void finish(Transfer& transfer, SendResult result);
   void set_timer(Transfer& transfer, MonotonicTime when);
 
@@ -85,6 +89,8 @@ struct HttpSender::Impl {
   const Options options_;
   const Proxy proxy_;
   Resolver resolver_;
+  TlsFiles tls_files_;
+  log::Budget denial_log_;
   std::vector<std::unique_ptr<Heap>> heaps_;
   std::vector<Heap*> to_kick_;
   std::vector<std::unique_ptr<Transfer>> active_;
@@ -102,7 +108,9 @@ HttpSender::Impl::Heap::Heap(Impl& impl, std::shared_ptr<const AddressPolicy> po
              .proxy = impl.proxy_,
              .options = impl.options_,
              .connections = curl,
-             .on_head_complete = [&impl](Transfer& transfer) { impl.on_head_complete(transfer); }} {}
+             .on_head_complete = [&impl](Transfer& transfer) { impl.on_head_complete(transfer); },
+             .on_denied = [&impl](const std::string& host,
+                                  const Denial& denial) { impl.on_denied(host, denial); }} {}
 
 HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
     : loop_(loop),
@@ -175,9 +183,14 @@ void HttpSender::Impl::add(Transfer& transfer) {
 
 void HttpSender::Impl::start(Transfer& transfer) {
   const EndpointUrl& url = transfer.request.url;
-  if (auto why = why_headers_refused(transfer.request.headers))
+  if (auto why = why_headers_refused(transfer.request))
     return fail(transfer, Outcome::kProtocol, std::move(*why));
-  if (auto why = policy().why_denied(url)) return fail(transfer, Outcome::kBlocked, std::move(*why));
+  if (const auto why = policy().why_denied(url)) return deny(transfer, *why);
+  if (transfer.request.tls) {
+    auto identity = tls_files_.find(*transfer.request.tls, transfer.started);
+    if (!identity) return fail(transfer, Outcome::kTls, std::move(identity.error().detail));
+    transfer.identity = std::move(*identity);
+  }
   find(transfer, url.host, &Impl::on_addresses);
 }
 
@@ -205,12 +218,17 @@ void HttpSender::Impl::judge(Transfer& transfer, const std::vector<IpAddress>& f
   const std::string& host = transfer.request.url.host;
   const bool built_in = is_localhost(host);
   for (const IpAddress& address : found) {
-    auto why = policy().why_denied(host, address);
+    const auto why = policy().why_denied(host, transfer.request.url.port, address);
     if (!why) {
       transfer.addresses.push_back(address);
     } else if (!built_in) {
-      return fail(transfer, Outcome::kBlocked, std::move(*why));
+      return deny(transfer, *why);
     }
+  }
+  if (transfer.request.judge_only) {
+    SendResult allowed;
+    allowed.outcome = Outcome::kSuccess;
+    return finish(transfer, std::move(allowed));
   }
   if (proxy_.url.empty()) return launch(transfer, transfer.addresses);
   find(transfer, proxy_.host, &Impl::on_proxy_addresses);
@@ -273,6 +291,19 @@ void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string err
   if (transfer.resolved)
     result.timings.dns = std::chrono::floor<Millis>(*transfer.resolved - transfer.started);
   finish(transfer, std::move(result));
+}
+
+void HttpSender::Impl::deny(Transfer& transfer, const Denial& denial) {
+  on_denied(transfer.request.url.host, denial);
+  fail(transfer, Outcome::kBlocked, std::string(kUrlNotAllowed));
+}
+
+void HttpSender::Impl::on_denied(const std::string& host, const Denial& denial) {
+  if (options_.on_denied) options_.on_denied(denial.reason);
+  if (const auto left_out = denial_log_.take(loop_.now())) {
+    log::warn("the address policy stopped a request",
+              {{"host", host}, {"reason", denial.text}, {"left_out_before", *left_out}});
+  }
 }
 
 void HttpSender::Impl::finish(Transfer& transfer, SendResult result) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/attempt.h"
+#include "common/endpoint.h"
 #include "common/endpoint_url.h"
 #include "common/event.h"
 #include "outbound/address_policy.h"
@@ -19,10 +20,17 @@ namespace outboxd {
 
 struct SendRequest {
   EndpointUrl url;
-  std::vector<HeaderField> headers;  // all but Host and Content-Length
+  std::vector<HeaderField> headers;  // outboxd's own, all but Host and Content-Length
+  // What endpoint and event ask for. Judged once more before they are sent (common/event.h, why_header_refused): a
+  // row may have been edited by hand.
+  std::vector<HeaderField> extra_headers;
+  std::shared_ptr<const EndpointTls> tls;  // null: the system's authorities, no client certificate
   std::shared_ptr<const std::string> body;
   Millis timeout{20'000};  // whole request: resolve, connect, send, response headers
   Millis connect_timeout{5'000};
+  // Only whether it would be let go: URL, addresses and TLS files are looked at as for any request, and nothing is
+  // sent. kSuccess: it would, as far as is known.
+  bool judge_only = false;
 };
 
 struct SendResult {
@@ -53,6 +61,7 @@ class HttpSender {  // every call on the loop's thread
     Millis dns_cache{30'000};           // answers, positive ones, are kept this long at most
     std::string dns_servers;            // "127.0.0.1:5353": instead of resolv.conf's; for tests and odd hosts
     std::string ca_file;                // PEM certificates to trust instead of the system's
+    std::function<void(std::string_view reason)> on_denied = {};  // by the policy: counts them
   };
   using Done = std::function<void(SendResult)>;
 

@@ -54,6 +54,8 @@ Millis since(MonotonicTime start, MonotonicTime end) {
   return std::chrono::floor<Millis>(end - start);
 }
 
+const std::optional<Denial> kNoAddress = Denial{"not an address", "not an IP address"};
+
 SendResult from_status(int status) {
   SendResult result;
   result.status = status;
@@ -95,8 +97,11 @@ Proxy Proxy::parse(const std::string& text) {
   return proxy;
 }
 
-std::optional<std::string> why_headers_refused(const std::vector<HeaderField>& headers) {
-  for (const HeaderField& header : headers) {
+std::optional<std::string> why_headers_refused(const SendRequest& request) {
+  for (const HeaderField& header : request.extra_headers) {
+    if (auto why = why_header_refused(header.name, header.value)) return why;
+  }
+  for (const HeaderField& header : request.headers) {
     if (!is_token(header.name)) return "a request header's name is malformed";
     if (!is_field_value(header.value)) return "request header " + header.name + " holds control characters";
     if (std::any_of(std::begin(kFramingHeaders), std::end(kFramingHeaders),
@@ -139,7 +144,10 @@ void Transfer::set_fixed_options() {
   set(e, CURLOPT_SSL_VERIFYHOST, 2L);
   set(e, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(e, CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  if (!sender_.options.ca_file.empty()) set(e, CURLOPT_CAINFO, sender_.options.ca_file.c_str());
+  if (!sender_.options.ca_file.empty()) {
+    set(e, CURLOPT_CAINFO, sender_.options.ca_file.c_str());
+    set(e, CURLOPT_CAPATH, nullptr);  // Debian's libcurl trusts /etc/ssl/certs beside it
+  }
 
   set(e, CURLOPT_PROXY, sender_.proxy.url.c_str());  // "" also switches off http_proxy and its like
   set(e, CURLOPT_NOPROXY, "");
@@ -168,14 +176,33 @@ void Transfer::prepare(SendRequest new_request, HttpSender::Done new_done, Monot
   resolved.reset();
   addresses.clear();
   running = false;
-  denied_.clear();
+  denied_.reset();
+  identity.reset();
+}
+
+// Own authorities are trusted instead of the system's, not beside them.
+void Transfer::set_identity() {
+  if (set_ == identity) return;
+  CURL* const e = easy();
+  const auto set_blob = [e](CURLoption option, const std::string* pem) {
+    if (pem == nullptr || pem->empty()) return set(e, option, static_cast<curl_blob*>(nullptr));
+    curl_blob blob{const_cast<char*>(pem->data()), pem->size(), CURL_BLOB_NOCOPY};
+    set(e, option, &blob);
+  };
+  const bool own_ca = identity && !identity->ca.empty();
+  set_blob(CURLOPT_CAINFO_BLOB, identity ? &identity->ca : nullptr);
+  set(e, CURLOPT_CAPATH,
+      own_ca || !sender_.options.ca_file.empty() ? nullptr : curl_version_info(CURLVERSION_NOW)->capath);
+  set_blob(CURLOPT_SSLCERT_BLOB, identity ? &identity->cert : nullptr);
+  set_blob(CURLOPT_SSLKEY_BLOB, identity ? &identity->key : nullptr);
+  set_ = identity;
 }
 
 void Transfer::set_headers() {
   header_text_.clear();
   header_offsets_.clear();
   bool has_type = false;
-  for (const HeaderField& header : request.headers) {
+  const auto send = [&](const HeaderField& header) {
     has_type = has_type || ascii_iequals(header.name, "content-type");
     header_offsets_.push_back(header_text_.size());
     header_text_.append(header.name);
@@ -186,7 +213,9 @@ void Transfer::set_headers() {
       header_text_.append(": ").append(header.value);
     }
     header_text_ += '\0';
-  }
+  };
+  for (const HeaderField& header : request.headers) send(header);
+  for (const HeaderField& header : request.extra_headers) send(header);
   const auto leave_out = [&](std::string_view name) {
     header_offsets_.push_back(header_text_.size());
     header_text_.append(name).append(":").push_back('\0');
@@ -205,13 +234,14 @@ void Transfer::launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now) {
   launched_ = now;
   fresh_ = fresh;
   denied_connection_ = false;
-  denied_.clear();
+  denied_.reset();
   tls_started_.reset();
   opened_.clear();
   connected_ = false;
   detail_[0] = '\0';
   reader_ = ResponseReader(sender_.options.max_response_bytes);
   set_headers();
+  set_identity();
 
   CURL* const e = easy();
   set(e, CURLOPT_URL, request.url.text.c_str());
@@ -244,11 +274,10 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* 
   auto& transfer = *static_cast<Transfer*>(self);
   if (transfer.sender_.proxy.url.empty()) {
     const auto ip = IpAddress::from_sockaddr(&address->addr);
-    auto why = ip ? transfer.sender_.policy->why_denied(transfer.request.url.host, *ip) : "not an IP address";
-    if (why) {
-      transfer.denied_ = std::move(*why);
-      return CURL_SOCKET_BAD;
-    }
+    transfer.denied_ =
+        ip ? transfer.sender_.policy->why_denied(transfer.request.url.host, transfer.request.url.port, *ip)
+           : kNoAddress;
+    if (transfer.denied_) return CURL_SOCKET_BAD;
   }
   const curl_socket_t fd = transfer.sender_.connections.open_socket(*address);
   if (fd != CURL_SOCKET_BAD) transfer.opened_.push_back(fd);
@@ -260,24 +289,24 @@ int Transfer::on_before_request(void* self, char* remote_ip, char*, int, int) {
   auto& transfer = *static_cast<Transfer*>(self);
   for (const curl_socket_t fd : transfer.opened_) transfer.sender_.connections.connected(fd);
   transfer.connected_ = true;
-  auto why = transfer.why_denied_now(remote_ip);
-  if (!why) return CURL_PREREQFUNC_OK;
-  transfer.denied_ = std::move(*why);
+  transfer.denied_ = transfer.why_denied_now(remote_ip);
+  if (!transfer.denied_) return CURL_PREREQFUNC_OK;
   long opened = 0;
   curl_easy_getinfo(transfer.easy(), CURLINFO_NUM_CONNECTS, &opened);
   transfer.denied_connection_ = opened == 0;
   return CURL_PREREQFUNC_ABORT;
 }
 
-std::optional<std::string> Transfer::why_denied_now(const char* remote_ip) const {
+std::optional<Denial> Transfer::why_denied_now(const char* remote_ip) const {
   const AddressPolicy& policy = *sender_.policy;
-  if (auto why = policy.why_denied(request.url)) return why;
+  const EndpointUrl& url = request.url;
+  if (auto why = policy.why_denied(url)) return why;
   if (sender_.proxy.url.empty()) {
     const auto ip = IpAddress::parse(remote_ip);
-    return ip ? policy.why_denied(request.url.host, *ip) : "not an IP address";
+    return ip ? policy.why_denied(url.host, url.port, *ip) : kNoAddress;
   }
   for (const IpAddress& address : addresses) {
-    if (auto why = policy.why_denied(request.url.host, address)) return why;
+    if (auto why = policy.why_denied(url.host, url.port, address)) return why;
   }
   return std::nullopt;
 }
@@ -329,9 +358,10 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
   SendResult result;
   if (reader_.head_complete()) {
     result = from_status(reader_.status());
-  } else if (!denied_.empty()) {
+  } else if (denied_) {
+    sender_.on_denied(request.url.host, *denied_);
     result.outcome = Outcome::kBlocked;
-    result.error = std::move(denied_);
+    result.error = kUrlNotAllowed;
   } else if (!reader_.refusal().empty()) {
     result.outcome = Outcome::kProtocol;
     result.error = reader_.refusal();
@@ -354,6 +384,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
 
 void Transfer::clear() {
   request = {};
+  identity.reset();
   done = nullptr;
   running = false;
 }

@@ -19,6 +19,7 @@
 #include "outbound/http_sender.h"
 #include "outbound/pinned_addresses.h"
 #include "outbound/response_reader.h"
+#include "outbound/tls_files.h"
 
 namespace outboxd {
 
@@ -31,9 +32,9 @@ struct Proxy {
   static Proxy parse(const std::string& text);  // throws std::invalid_argument
 };
 
-// Why these headers may not go out: what would change the framing or begin a header of its own. libcurl
-// refuses neither.
-std::optional<std::string> why_headers_refused(const std::vector<HeaderField>& headers);
+// Why these headers may not go out: what would change the framing, begin a header of its own, or pass for one of
+// outboxd's. libcurl refuses nothing of it.
+std::optional<std::string> why_headers_refused(const SendRequest& request);
 
 class Transfer {
  public:
@@ -44,6 +45,7 @@ class Transfer {
     const HttpSender::Options& options;
     CurlLoop& connections;
     std::function<void(Transfer&)> on_head_complete;  // called inside libcurl: touch no handle
+    std::function<void(const std::string& host, const Denial&)> on_denied;
   };
 
   explicit Transfer(const Sender& sender);
@@ -63,6 +65,7 @@ class Transfer {
   bool wants_fresh_connection() const { return denied_connection_ && !fresh_; }
 
   SendRequest request;
+  std::shared_ptr<const TlsIdentity> identity;  // of request.tls
   HttpSender::Done done;
   MonotonicTime started, deadline;
   std::optional<MonotonicTime> resolved;
@@ -84,7 +87,8 @@ class Transfer {
 
   void set_fixed_options();
   void set_headers();
-  std::optional<std::string> why_denied_now(const char* remote_ip) const;
+  void set_identity();
+  std::optional<Denial> why_denied_now(const char* remote_ip) const;
   Progress progress() const;
   void add_timings(AttemptTimings& timings) const;
 
@@ -97,7 +101,8 @@ class Transfer {
   bool connected_ = false;
   bool fresh_ = false;
   bool denied_connection_ = false;
-  std::string denied_;  // the policy's reason, when it stepped in after the launch
+  std::optional<Denial> denied_;            // the policy stepped in after the launch
+  std::shared_ptr<const TlsIdentity> set_;  // in the easy handle
   std::array<char, CURL_ERROR_SIZE> detail_{};
   std::string header_text_;
   std::vector<std::size_t> header_offsets_;

@@ -11,6 +11,7 @@
 // start).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,8 +48,9 @@ struct StoreUnusable : std::runtime_error {
   StoreUnusable(int status, const std::string& what) : std::runtime_error(what), exit_status(status) {}
   int exit_status;
 };
-inline constexpr int kExitStoreLocked = 75;      // EX_TEMPFAIL: another outboxd owns the database
-inline constexpr int kExitStoreSchema = 76;      // a newer schema than this binary knows
+inline constexpr int kExitStoreLocked = 75;  // EX_TEMPFAIL: another outboxd owns the database
+inline constexpr int kExitStoreSchema = 76;  // a newer schema than this binary knows
+inline constexpr int kExitStoreKey = 78;     // EX_CONFIG: secrets are encrypted with a key that was not given
 inline constexpr int kExitStoreCannotOpen = 74;  // EX_IOERR: missing folder, permissions, network filesystem
 
 // ---- commands ------------------------------------------------------------------------------------
@@ -143,6 +145,14 @@ struct UpdateEndpoint {
   Endpoint endpoint;  // result: as stored, state included
   Time if_updated_at{};
 };
+// Encrypt the secrets of the next `limit` endpoints, removed ones too, with the key that encrypts now. Refused with
+// kConflict when there is none.
+struct EncryptSecrets {
+  EndpointSeq after = 0;
+  std::int64_t limit = 100;
+  std::int64_t changed = 0;              // result: endpoints that were not encrypted, or with another key
+  std::optional<EndpointSeq> next = {};  // result: the last one looked at; absent: there are no more
+};
 // To kActive: failing_since is forgotten.
 struct SetEndpointState {
   EndpointId id;
@@ -202,8 +212,8 @@ struct Prune {
 };
 
 using Command = std::variant<AcceptEvents, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
-                             CreateEndpoint, UpdateEndpoint, SetEndpointState, RemoveEndpoint, DiscardRemoved,
-                             ChangeDelivery, ReplayEvent, Prune>;
+                             CreateEndpoint, UpdateEndpoint, EncryptSecrets, SetEndpointState, RemoveEndpoint,
+                             DiscardRemoved, ChangeDelivery, ReplayEvent, Prune>;
 
 struct Write {
   Command command;
@@ -294,6 +304,8 @@ struct UnfinishedFanOut {
   std::shared_ptr<const Event> event;
   EndpointSeq after = 0, last = 0;  // endpoints in (after, last] that match are still to be served
 };
+// How many secrets are encrypted with the key of each id ("" for those in plain).
+using SecretKeys = std::map<std::string, std::int64_t>;
 struct StoreStatus {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
   std::int64_t events = 0;
@@ -317,6 +329,7 @@ class StoreReader {  // each used by one thread at a time; any number of them
   // Lists: a cursor that is none of this list's is refused with kInvalidParameter.
   virtual Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant,
                                            const Page& page) = 0;  // oldest first
+  virtual SecretKeys secret_keys() = 0;  // of all endpoints, also removed ones that retention has not deleted
 
   // events and deliveries, newest first
   virtual std::optional<EventRow> event(const EventId& id, bool with_payload) = 0;

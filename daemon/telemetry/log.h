@@ -5,8 +5,12 @@
 
 #include <concepts>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "common/time.h"
 
 namespace outboxd::log {
 
@@ -49,6 +53,26 @@ inline void warn(std::string_view message, Fields fields = {}) {
 inline void error(std::string_view message, Fields fields = {}) {
   write(Level::kError, message, fields);
 }
+
+// For lines that somebody outside can cause at will: so many a second and no more. One thread.
+class Budget {
+ public:
+  // Whether a line may be written now, and if so how many were left out since the last one.
+  std::optional<std::size_t> take(MonotonicTime now) {
+    if (now - since_ >= std::chrono::seconds(1)) {
+      since_ = now;
+      used_ = 0;
+    }
+    if (++used_ <= kLinesPerSecond) return std::exchange(left_out_, 0);
+    ++left_out_;
+    return std::nullopt;
+  }
+
+ private:
+  static constexpr std::size_t kLinesPerSecond = 20;
+  MonotonicTime since_{};
+  std::size_t used_ = 0, left_out_ = 0;
+};
 
 // Render one line (without the newline); pure, for the tests and the sinks. `time` is RFC 3339.
 std::string render_logfmt(std::string_view time, Level level, std::string_view message, Fields fields);

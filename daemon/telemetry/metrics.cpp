@@ -172,6 +172,9 @@ struct Metrics::Impl {
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
   LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Transactions that failed."), {"op"}};
   LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
+  LabelledMetric<Counter> denied{
+      counters("outbox_policy_denials_total", "Requests and registrations that the address policy stopped."),
+      {"reason"}};
   Gauge& reload = prometheus::BuildGauge()
                       .Name("outbox_config_last_reload_successful")
                       .Help("1 if the configuration was last read without an error.")
@@ -241,6 +244,10 @@ void Metrics::pruned(std::string_view table, std::int64_t rows) {
 
 void Metrics::db_error(std::string_view op) {
   impl_->db_errors.with({op}).Increment();
+}
+
+void Metrics::policy_denied(std::string_view reason) {
+  impl_->denied.with({reason}).Increment();
 }
 
 void Metrics::config_reload(bool successful) {

@@ -47,6 +47,7 @@ class Metrics {
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
   void db_error(std::string_view op);
   void pruned(std::string_view table, std::int64_t rows);
+  void policy_denied(std::string_view reason);  // one of outbound/address_policy.h
   void config_reload(bool successful);
 
   // Called by render() for the gauges; set once before serving.

@@ -97,8 +97,9 @@ Api::Api()
   context.started_at = clock.wall();
   context.delivery_status = [] { return api::DeliveryStatus{}; };
   context.why_not_ready = [] { return std::nullopt; };
-  context.why_url_refused = [](const EndpointUrl& url) {
-    return url.host == "127.0.0.1" ? std::optional<std::string>("127.0.0.0/8 is loopback") : std::nullopt;
+  context.judge = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Judged& done) {
+    const bool denied = url.host == "127.0.0.1";
+    done(denied ? Outcome::kBlocked : Outcome::kSuccess, denied ? std::string(kUrlNotAllowed) : "");
   };
   context.wake = [this](EndpointSeq endpoint, Time due) {
     const std::lock_guard lock(mutex);

@@ -66,6 +66,7 @@ void touch_everything(Metrics& metrics) {
   metrics.db_transaction("commit", 700us, 17);
   metrics.db_error("commit");
   metrics.pruned("event", 3);
+  metrics.policy_denied("loopback");
   metrics.set_snapshot([] {
     Snapshot s;
     s.pending = 7;
@@ -114,6 +115,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_in_flight",
                                        "outbox_oldest_due_age_seconds",
                                        "outbox_pruned_total",
+                                       "outbox_policy_denials_total",
                                        "process_cpu_seconds_total",
                                        "process_max_fds",
                                        "process_open_fds",
@@ -158,6 +160,7 @@ TEST_CASE("counters, histograms and gauges show what was told") {
   CHECK(has_line(text, "outbox_db_size_bytes 4096"));
   CHECK(has_line(text, "outbox_db_wal_bytes 99"));
   CHECK(has_line(text, "outbox_pruned_total{table=\"event\"} 3"));
+  CHECK(has_line(text, "outbox_policy_denials_total{reason=\"loopback\"} 1"));
   CHECK(has_line(text, "outbox_oldest_due_age_seconds{endpoint=\"ep_1\"} 12.5"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"paused\"} 1"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"active\"} 0"));

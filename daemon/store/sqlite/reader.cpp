@@ -29,10 +29,11 @@ void earlier(std::optional<Time>& next, Time t) {
 }  // namespace
 
 Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-               std::shared_ptr<DueClock> due_clock)
+               std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets)
     : path_(std::move(path)),
       gate_(std::move(gate)),
       due_clock_(std::move(due_clock)),
+      secrets_(std::move(secrets)),
       db_(path_, Mode::kReader, busy_timeout, cache_kib) {}
 
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
@@ -142,7 +143,7 @@ std::vector<Endpoint> Reader::all_endpoints() {
   const Snapshot snapshot(*this);
   std::vector<Endpoint> endpoints;
   Cursor row(endpoints_after_, 0, std::numeric_limits<std::int64_t>::max());
-  while (row.next()) endpoints.push_back(read_endpoint(row));
+  while (row.next()) endpoints.push_back(read_endpoint(row, secrets_.get()));
   return endpoints;
 }
 
@@ -150,7 +151,22 @@ std::optional<Endpoint> Reader::endpoint(const EndpointId& id) {
   const Snapshot snapshot(*this);
   Cursor row(endpoint_by_id_, as_blob(id.uuid));
   if (!row.next()) return std::nullopt;
-  return read_endpoint(row);
+  return read_endpoint(row, secrets_.get());
+}
+
+SecretKeys Reader::secret_keys() {
+  constexpr int kAtOnce = 500;
+  SecretKeys counts;
+  EndpointSeq after = 0;
+  for (int rows = kAtOnce; rows == kAtOnce;) {
+    const Snapshot snapshot(*this);
+    Cursor row(secrets_after_, after, kAtOnce);
+    for (rows = 0; row.next(); ++rows) {
+      after = row.integer(0);
+      count_secret_keys(row.view(2), counts);
+    }
+  }
+  return counts;
 }
 
 std::optional<EventRow> Reader::event(const EventId& id, bool with_payload) {

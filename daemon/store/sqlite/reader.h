@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/secret_box.h"
 #include "store/due_clock.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
@@ -17,13 +18,14 @@ namespace outboxd::sqlite {
 class Reader final : public StoreReader {
  public:
   Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-         std::shared_ptr<DueClock> due_clock);
+         std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets);
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
 
   std::vector<Endpoint> all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override;
+  SecretKeys secret_keys() override;
 
   std::optional<EventRow> event(const EventId& id, bool with_payload) override;
   Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override;
@@ -53,10 +55,12 @@ class Reader final : public StoreReader {
   std::string path_;
   std::shared_ptr<ReadGate> gate_;
   std::shared_ptr<DueClock> due_clock_;
+  const std::shared_ptr<const SecretBox> secrets_;
   Database db_;
   Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
   Statement next_priority_{db_, sql::kNextPriority}, count_due_{db_, sql::kCountDue};
   Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};
+  Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},
       endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};

@@ -195,7 +195,7 @@ Result<Rows<Endpoint>> Reader::endpoints(const std::optional<std::string>& tenan
         answer.next = write_cursor('p', {answer.rows.back().seq});
         return;
       }
-      answer.rows.push_back(read_endpoint(row));
+      answer.rows.push_back(read_endpoint(row, secrets_.get()));
     }
   };
   tenant ? collect(Cursor(endpoints_of_tenant_after_, *tenant, key->at(0), wanted))

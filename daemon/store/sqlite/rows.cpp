@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/json.h"
+#include "common/text.h"
 
 namespace outboxd::sqlite {
 namespace {
@@ -32,21 +33,50 @@ std::vector<HeaderField> decode_headers(std::string_view text) {
   return headers;
 }
 
-std::string encode_secrets(const std::vector<EndpointSecret>& secrets) {
+// A secret opens in its endpoint's row alone.
+std::string place_of(const EndpointId& endpoint) {
+  return "endpoint.secrets " + endpoint.to_string();
+}
+
+std::string encode_secrets(const Endpoint& endpoint, const SecretBox* box) {
   Json list = Json::array();
-  for (const auto& secret : secrets) {
-    Json one{{"text", secret.text}, {"created_at", unix_millis(secret.created_at)}};
+  for (const auto& secret : endpoint.secrets) {
+    Json one = Json::object();
+    if (box == nullptr) {
+      one["text"] = secret.text;
+    } else {
+      const auto sealed = box->seal(secret.text, place_of(endpoint.id));
+      one["sealed"] = base64_encode(sealed.bytes);
+      one["key"] = sealed.key_id;
+    }
+    one["created_at"] = unix_millis(secret.created_at);
     if (secret.expires_at) one["expires_at"] = unix_millis(*secret.expires_at);
     list.push_back(std::move(one));
   }
   return dump(list);
 }
 
-std::vector<EndpointSecret> decode_secrets(std::string_view text) {
+std::string open_secret(const Json& one, const EndpointId& endpoint, const SecretBox* box) {
+  if (!one.contains("sealed")) return one.at("text").get<std::string>();
+  const SecretBox::Sealed sealed{one.at("key").get<std::string>(),
+                                 base64_decode(one.at("sealed").get<std::string>()).value_or("")};
+  if (box == nullptr || !box->has(sealed.key_id)) {
+    throw StoreFailure("the secrets of endpoint " + endpoint.to_string() + " are encrypted with key " +
+                           sealed.key_id + ": add its line to the file of [store] secrets_key_file" +
+                           (box == nullptr ? ", which is not configured" : ""),
+                       kExitStoreKey);
+  }
+  const auto text = box->open(sealed, place_of(endpoint));
+  if (!text) corrupt("a secret of endpoint " + endpoint.to_string() + ", which does not decrypt");
+  return *text;
+}
+
+std::vector<EndpointSecret> decode_secrets(std::string_view text, const EndpointId& endpoint,
+                                           const SecretBox* box) {
   std::vector<EndpointSecret> secrets;
-  for_each(text, "endpoint.secrets", [&secrets](const Json& one) {
+  for_each(text, "endpoint.secrets", [&](const Json& one) {
     EndpointSecret secret{
-        one.at("text").get<std::string>(), from_unix_millis(one.at("created_at").get<std::int64_t>()), {}};
+        open_secret(one, endpoint, box), from_unix_millis(one.at("created_at").get<std::int64_t>()), {}};
     if (one.contains("expires_at"))
       secret.expires_at = from_unix_millis(one.at("expires_at").get<std::int64_t>());
     secrets.push_back(std::move(secret));
@@ -81,9 +111,9 @@ Uuid read_uuid(std::string_view bytes) {
   return uuid;
 }
 
-EndpointColumns::EndpointColumns(const Endpoint& e)
+EndpointColumns::EndpointColumns(const Endpoint& e, const SecretBox* box)
     : types(dump(Json(e.types))),
-      secrets(encode_secrets(e.secrets)),
+      secrets(encode_secrets(e, box)),
       headers(encode_headers(e.headers).value_or("[]")) {
   if (e.retry_schedule) {
     Json list = Json::array();
@@ -96,13 +126,40 @@ EndpointColumns::EndpointColumns(const Endpoint& e)
     rate_limit_count = e.rate_limit->count;
     rate_limit_per = e.rate_limit->per.count();
   }
+  if (!e.tls.empty()) tls = dump(to_json(e.tls));
 }
 
 Ordering read_ordering(std::string_view text) {
   return word(parse_ordering(text), "endpoint.ordering");
 }
 
-Endpoint read_endpoint(const Cursor& row) {
+namespace {
+
+EndpointTls decode_tls(std::string_view text) {
+  try {
+    const Json json = Json::parse(text);
+    const auto member = [&json](const char* name) { return json.value(name, std::string()); };
+    return {member("ca_file"), member("client_cert"), member("client_key")};
+  } catch (const Json::exception&) {
+    corrupt("endpoint.tls");
+  }
+}
+
+}  // namespace
+
+std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, const SecretBox& box) {
+  Endpoint e;
+  e.id = endpoint;
+  e.secrets = decode_secrets(stored, endpoint, &box);
+  return encode_secrets(e, &box);
+}
+
+void count_secret_keys(std::string_view stored, SecretKeys& counts) {
+  for_each(stored, "endpoint.secrets",
+           [&counts](const Json& one) { ++counts[one.value("key", std::string())]; });
+}
+
+Endpoint read_endpoint(const Cursor& row, const SecretBox* box) {
   Endpoint e;
   e.seq = row.integer(0);
   e.id = EndpointId{read_uuid(row.view(1))};
@@ -112,7 +169,7 @@ Endpoint read_endpoint(const Cursor& row) {
   e.types.clear();
   for_each(row.view(5), "endpoint.types",
            [&e](const Json& type) { e.types.push_back(type.get<std::string>()); });
-  e.secrets = decode_secrets(row.view(6));
+  e.secrets = decode_secrets(row.view(6), e.id, box);
   e.headers = decode_headers(row.view(7));
   e.format = word(parse_payload_format(row.view(8)), "endpoint.format");
   e.timeout = read_duration(row, 9);
@@ -131,6 +188,7 @@ Endpoint read_endpoint(const Cursor& row) {
   e.ordering = read_ordering(row.view(19));
   e.on_failure_in_order = word(parse_on_failure_in_order(row.view(20)), "endpoint.on_failure_in_order");
   e.failing_since = row.optional_time(21);
+  if (!row.is_null(22)) e.tls = decode_tls(row.view(22));
   return e;
 }
 

@@ -10,6 +10,7 @@
 #include "common/delivery.h"
 #include "common/endpoint.h"
 #include "common/event.h"
+#include "common/secret_box.h"
 #include "store/sqlite/database.h"
 #include "store/store.h"
 
@@ -19,14 +20,18 @@ namespace outboxd::sqlite {
 std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers);
 
 // An endpoint's fields as the columns hold them; the views bound to statements point in here.
+// Without a `box` the secrets are stored in plain.
 struct EndpointColumns {
-  explicit EndpointColumns(const Endpoint& endpoint);
+  EndpointColumns(const Endpoint& endpoint, const SecretBox* box);
   std::string types, secrets, headers;
-  std::optional<std::string> retry_schedule;
+  std::optional<std::string> retry_schedule, tls;
   std::optional<std::int64_t> timeout, max_in_flight, rate_limit_count, rate_limit_per;
 };
 
-Endpoint read_endpoint(const Cursor& row);  // sql::kEndpoint*
+Endpoint read_endpoint(const Cursor& row, const SecretBox* box);  // sql::kEndpoint*
+// The column `secrets`, with every secret sealed by the key that seals now.
+std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, const SecretBox& box);
+void count_secret_keys(std::string_view stored, SecretKeys& counts);
 Ordering read_ordering(std::string_view word);
 void read_event(const Cursor& row, int first, Event& event);  // id, tenant, type, payload, ... expires_at
 EventRow read_event_row(const Cursor& row);                   // sql::kEventById, kEventsBefore

@@ -53,7 +53,7 @@ class SqliteStore final : public Store {
         gate_(std::make_shared<ReadGate>()),
         due_clock_(std::make_shared<DueClock>(clock_of(options), read_due_clock(options))),
         writer_({options.path, options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
-                 options.checkpoints},
+                 options.checkpoints, options.secrets},
                 *gate_, *due_clock_),
         foreign_commits_(options.path, options.busy_timeout) {
     new_reader();  // prepares what no other connection has yet: a damaged schema shows now
@@ -62,7 +62,7 @@ class SqliteStore final : public Store {
   StoreWriter& writer() override { return writer_; }
   std::unique_ptr<StoreReader> new_reader() override {
     return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_,
-                                    due_clock_);
+                                    due_clock_, options_.secrets);
   }
   void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
   void interrupt() override { foreign_commits_.interrupt(); }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/secret_box.h"
 #include "common/time.h"
 #include "store/store.h"
 
@@ -20,6 +21,9 @@ struct SqliteOptions {
   std::int64_t ballast_bytes = 0;
   // False: another program checkpoints (Litestream); the WAL is its matter then.
   bool checkpoints = true;
+  // What the endpoints' secrets are encrypted with; null: nothing. Without the key of one that is encrypted, reading
+  // that endpoint throws StoreFailure with kExitStoreKey.
+  std::shared_ptr<const SecretBox> secrets;
   const Clock* clock = nullptr;  // outlives the store; absent: the system's
 };
 

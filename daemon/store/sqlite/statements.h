@@ -107,16 +107,21 @@ inline constexpr std::string_view kAddEventDeliveries =
   "seq, id, url, name, tenant, types, secrets, headers, format, timeout, retry_schedule, max_in_flight, " \
   "state,"                                                                                                \
   " disabled_reason, metadata, created_at, updated_at, rate_limit_count, rate_limit_per, ordering, "      \
-  "on_failure_in_order, failing_since"
+  "on_failure_in_order, failing_since, tls"
 inline constexpr std::string_view kInsertEndpoint =
     "INSERT INTO endpoint (" OUTBOXD_ENDPOINT_COLUMNS
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-    "?19, ?20, ?21, ?22)";
+    "?19, ?20, ?21, ?22, ?23)";
 inline constexpr std::string_view kUpdateEndpoint =
     "UPDATE endpoint SET url = ?2, name = ?3, tenant = ?4, types = ?5, secrets = ?6, headers = ?7, format = "
     "?8, timeout = ?9,"
     " retry_schedule = ?10, max_in_flight = ?11, metadata = ?12, updated_at = ?13,"
-    " rate_limit_count = ?14, rate_limit_per = ?15, ordering = ?16, on_failure_in_order = ?17 WHERE seq = ?1";
+    " rate_limit_count = ?14, rate_limit_per = ?15, ordering = ?16, on_failure_in_order = ?17, tls = ?18 "
+    "WHERE seq = ?1";
+// Removed endpoints too: what retention has not deleted yet is still on the disk.
+inline constexpr std::string_view kSecretsAfter =
+    "SELECT seq, id, secrets FROM endpoint WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+inline constexpr std::string_view kSetSecrets = "UPDATE endpoint SET secrets = ?2 WHERE seq = ?1";
 inline constexpr std::string_view kSetEndpointState =
     "UPDATE endpoint SET state = ?2, disabled_reason = ?3, updated_at = ?4, failing_since = ?5 WHERE seq = "
     "?1";
@@ -296,6 +301,8 @@ inline constexpr std::string_view kAll[] = {
     kAddEventDeliveries,
     kInsertEndpoint,
     kUpdateEndpoint,
+    kSecretsAfter,
+    kSetSecrets,
     kSetEndpointState,
     kSetFailingSince,
     kRemoveEndpoint,

@@ -37,7 +37,8 @@ Tally read_tally(Statement& read_counter) {
 Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
     : ballast_(options.path, options.ballast_bytes),
       db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib),
-      due_clock_(due_clock) {
+      due_clock_(due_clock),
+      secrets_(options.secrets) {
   if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
   Statement read_counter(db_, sql::kReadCounter);

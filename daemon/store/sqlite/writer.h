@@ -1,10 +1,12 @@
 // The StoreWriter: each kind of command is a few prepared statements. One connection, one thread.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "common/secret_box.h"
 #include "store/due_clock.h"
 #include "store/sqlite/ballast.h"
 #include "store/sqlite/checkpoint.h"
@@ -33,6 +35,7 @@ class Writer final : public StoreWriter {
     int cache_kib = 0;
     std::int64_t ballast_bytes = 0;
     bool checkpoints = true;  // false: another program does
+    std::shared_ptr<const SecretBox> secrets;
   };
   Writer(const Options& options, ReadGate& gate, DueClock& due_clock);
 
@@ -62,6 +65,7 @@ class Writer final : public StoreWriter {
   void execute(SetFailingSince& command, Write& write);
   void execute(CreateEndpoint& command, Write& write);
   void execute(UpdateEndpoint& command, Write& write);
+  void execute(EncryptSecrets& command, Write& write);
   void execute(SetEndpointState& command, Write& write);
   void execute(RemoveEndpoint& command, Write& write);
   void execute(DiscardRemoved& command, Write& write);
@@ -116,8 +120,9 @@ class Writer final : public StoreWriter {
   Database db_;
   std::optional<Checkpoint> checkpoint_;
   DueClock& due_clock_;
-  Millis ahead_{0};  // due time - wall time, in the transaction under way
-  Time wall_{};      // when it began
+  const std::shared_ptr<const SecretBox> secrets_;  // null: they are stored in plain
+  Millis ahead_{0};                                 // due time - wall time, in the transaction under way
+  Time wall_{};                                     // when it began
   Tally committed_;
   Tally now_;  // with what the transaction under way has changed
   // Endpoints removed since the start. A command made before the removal may still name them: they match no
@@ -146,6 +151,7 @@ class Writer final : public StoreWriter {
       add_event_deliveries_{db_, sql::kAddEventDeliveries};
   Statement event_ordering_key_{db_, sql::kEventOrderingKey}, endpoint_ordering_{db_, sql::kEndpointOrdering};
   Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
+  Statement secrets_after_{db_, sql::kSecretsAfter}, set_secrets_{db_, sql::kSetSecrets};
   Statement set_endpoint_state_{db_, sql::kSetEndpointState}, remove_endpoint_{db_, sql::kRemoveEndpoint};
   Statement set_failing_since_{db_, sql::kSetFailingSince}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint},

@@ -21,18 +21,18 @@ Time next_version(Time wanted, Time last) {
 void Writer::execute(CreateEndpoint& command, Write&) {
   Endpoint& e = command.endpoint;
   e.seq = ++now_.endpoint_seq;
-  const EndpointColumns columns(e);
+  const EndpointColumns columns(e, secrets_.get());
   insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
                        columns.headers, to_string(e.format), columns.timeout, columns.retry_schedule,
                        columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
                        millis(e.created_at), millis(e.updated_at), columns.rate_limit_count,
                        columns.rate_limit_per, to_string(e.ordering), to_string(e.on_failure_in_order),
-                       millis(e.failing_since));
+                       millis(e.failing_since), columns.tls);
 }
 
 std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id, Write& write) {
   Cursor row(endpoint_by_id_, as_blob(id.uuid));
-  if (row.next()) return read_endpoint(row);
+  if (row.next()) return read_endpoint(row, secrets_.get());
   write.refused = not_found("endpoint");
   return std::nullopt;
 }
@@ -52,12 +52,40 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
   e.disabled_reason = stored->disabled_reason;
   e.failing_since = stored->failing_since;
   e.updated_at = next_version(e.updated_at, stored->updated_at);
-  const EndpointColumns columns(e);
+  const EndpointColumns columns(e, secrets_.get());
   update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
                        to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
                        e.metadata, millis(e.updated_at), columns.rate_limit_count, columns.rate_limit_per,
-                       to_string(e.ordering), to_string(e.on_failure_in_order));
+                       to_string(e.ordering), to_string(e.on_failure_in_order), columns.tls);
   command.endpoint = std::move(e);
+}
+
+void Writer::execute(EncryptSecrets& command, Write& write) {
+  if (!secrets_) {
+    write.refused =
+        Problem{ProblemCode::kConflict, "no key is configured: set [store] secrets_key_file and restart"};
+    return;
+  }
+  struct Row {
+    EndpointSeq seq;
+    std::string secrets;
+  };
+  std::vector<Row> rows;  // first read, then written
+  {
+    Cursor row(secrets_after_, command.after, command.limit);
+    while (row.next()) {
+      command.next = row.integer(0);
+      SecretKeys keys;
+      count_secret_keys(row.view(2), keys);
+      if (keys.empty() || (keys.size() == 1 && keys.begin()->first == secrets_->key_id())) continue;
+      rows.push_back(
+          {row.integer(0), recode_secrets(row.view(2), EndpointId{read_uuid(row.view(1))}, *secrets_)});
+    }
+  }
+  db_.execute("PRAGMA secure_delete=ON");  // what they were does not stay in the pages
+  for (const Row& row : rows) set_secrets_.run(row.seq, row.secrets);
+  db_.execute("PRAGMA secure_delete=OFF");
+  command.changed = static_cast<std::int64_t>(rows.size());
 }
 
 void Writer::execute(SetEndpointState& command, Write& write) {
