@@ -49,9 +49,9 @@ struct EndpointSecret {
 // How the endpoint is trusted and what it asks to see: names of PEM files (common/secret_file.h), "" for none.
 // Certificate and key are given together.
 struct EndpointTls {
-  std::string ca_file;      // trusted instead of the system's authorities
-  std::string client_cert;  // with its chain
-  std::string client_key;
+  std::string ca_file = {};      // trusted instead of the system's authorities
+  std::string client_cert = {};  // with its chain
+  std::string client_key = {};
   bool empty() const { return ca_file.empty() && client_cert.empty(); }
   bool operator==(const EndpointTls&) const = default;
 };

@@ -62,10 +62,12 @@ int run(const Flags& flags, bool migrate_only) {
     log::error("cannot serve this store", {{"error", error.what()}, {"exit_status", error.exit_status}});
     return error.exit_status;
   } catch (const StoreFailure& error) {
+    const bool damaged = error.exit_status != kExitStoreKey;
     log::error("cannot serve this store",
                {{"error", error.what()},
                 {"exit_status", error.exit_status},
-                {"mend", "outboxctl db check tells what is damaged: restore a backup then"}});
+                {"mend", damaged ? "outboxctl db check tells what is damaged: restore a backup then"
+                                 : "give outboxd the key that they were encrypted with"}});
     return error.exit_status;
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <limits>
 #include <span>
@@ -370,8 +371,17 @@ std::int64_t raise_descriptor_limit() {
       std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
 }
 
+// Memory holds signing secrets and events. A limit of 0 is what systemd-coredump obeys as well; other programs that
+// core_pattern names do not, so no memory is in what they are given (core(5)).
+void forbid_core_dumps() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  std::ofstream("/proc/self/coredump_filter") << "0";
+}
+
 int serve(const config::Config& given, const config::Sources& sources) {
   config::Config config = given;
+  forbid_core_dumps();
   fit_to_descriptors(config, raise_descriptor_limit());
   std::signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = handled_signals();

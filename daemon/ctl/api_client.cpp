@@ -49,6 +49,7 @@ HttpResponse ApiClient::send(std::string_view method, const std::string& path, s
   request.method = method;
   request.url = (options_.socket.empty() ? options_.url : "http://localhost") + path;
   request.unix_socket = options_.socket;
+  request.ca_file = options_.ca_file;
   request.body = body;
   request.timeout = timeout;
   request.headers.push_back({"Accept", "application/json, application/problem+json, */*"});

@@ -31,6 +31,7 @@ class ApiClient {
     std::string socket;  // either this
     std::string url;     // or this, without a trailing slash
     std::string token;
+    std::string ca_file;  // for https://; empty: the system's
   };
   explicit ApiClient(Options options) : options_(std::move(options)) {}
 

@@ -17,6 +17,7 @@ void add_delivery(CLI::App& app, Session& session);  // and the short form `retr
 void add_db(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
+void add_token(CLI::App& app, Session& session);
 void add_listen(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);
 

@@ -113,16 +113,46 @@ int prune(Session& session, const Options& options) {
   return kExitOk;
 }
 
+int secrets(Session& session) {
+  const Json found = session.api().get("/v1/secrets");
+  Fields fields = {{"key",
+                    {found.value("key", Json()).is_null() ? "none: secrets are stored in plain"
+                                                          : member_text(found, "key")}},
+                   {"in plain", {member_text(found, "plain")}}};
+  for (const Json& key : found.value("encrypted", Json::array()))
+    fields.push_back({"with " + member_text(key, "id"), {member_text(key, "secrets")}});
+  session.print_object(found, fields, "key");
+  return kExitOk;
+}
+
+int encrypt(Session& session) {
+  std::int64_t changed = 0;
+  for (Json next = 0; !next.is_null();) {
+    const Json step = session.api().post("/v1/secrets/encrypt", Json{{"after", next}}.dump());
+    changed += step.value("endpoints", std::int64_t{0});
+    next = step.value("next", Json());
+  }
+  session.print_object({{"endpoints", changed}}, {{"endpoints changed", {std::to_string(changed)}}},
+                       "endpoints");
+  return kExitOk;
+}
+
 }  // namespace
 
 void add_db(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "db", "info, check, backup, prune, migrate");
+  CLI::App* group = add_group(app, "db", "info, check, backup, prune, migrate, secrets, encrypt");
   group->group(kRun);
   auto o = std::make_shared<Options>();
   add_command(*group, "info", "The database: where, how large, which schema")->callback([&session] {
     session.action = [&session] { return info(session); };
   });
 
+  add_command(*group, "secrets", "With which keys the endpoints' secrets are encrypted on disk")
+      ->callback([&session] { session.action = [&session] { return secrets(session); }; });
+  add_command(
+      *group, "encrypt",
+      "Encrypt every secret with the first key of [store] secrets_key_file, also those of earlier keys")
+      ->callback([&session] { session.action = [&session] { return encrypt(session); }; });
   CLI::App* check_command = add_command(
       *group, "check",
       "Is the database whole? Reads all of it; works with and without the daemon; changes nothing",

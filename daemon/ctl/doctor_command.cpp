@@ -44,6 +44,8 @@ class Doctor {
     clock();
     names();
     certificates();
+    callers();
+    secrets();
     return std::move(rows_);
   }
   bool healthy() const { return healthy_; }
@@ -222,6 +224,51 @@ class Doctor {
                  "install the package ca-certificates");
     }
     good("TLS", std::string("certificate authorities in ") + kCertificates);
+  }
+
+  void private_file(const std::string& key, const std::string& name) {
+    struct stat file {};
+    if (!name.starts_with('/') || stat(name.c_str(), &file) != 0) return;
+    if ((file.st_mode & S_IRWXO) != 0)
+      bad("permissions", "everybody may open " + name + " (" + key + ")", "chmod 0640 " + name);
+  }
+
+  void callers() {
+    private_file("listen.tokens_file", config_.listen.tokens_file);
+    private_file("listen.tls_key", config_.listen.tls_key);
+    if (config_.listen.tcp.empty()) return good("callers", "by Unix sockets alone");
+    if (config_.listen.tokens_file.empty()) {
+      return warn("callers", "whoever is on this machine may do everything at " + config_.listen.tcp,
+                  "set [listen] tokens_file and outboxctl token create, or [listen] tcp = \"\"");
+    }
+    good("callers", "tokens are asked for at " + config_.listen.tcp);
+  }
+
+  void secrets() {
+    private_file("store.secrets_key_file", config_.store.secrets_key_file);
+    try {
+      const Json found = session_.api().get("/v1/secrets");
+      const bool has_key = !found.value("key", Json()).is_null();
+      const std::string key = member_text(found, "key");
+      std::int64_t others = 0;
+      for (const Json& one : found.value("encrypted", Json::array()))
+        if (member_text(one, "id") != key) others += one.value("secrets", std::int64_t{0});
+      const auto plain = found.value("plain", std::int64_t{0});
+      if (!has_key) {
+        return warn("secrets",
+                    std::to_string(plain) + " signing secrets are stored in plain, and no key is configured",
+                    "set [store] secrets_key_file, restart, outboxctl db encrypt (README, \"Security\")");
+      }
+      if (plain + others > 0) {
+        return warn(
+            "secrets",
+            std::to_string(plain) + " are in plain, " + std::to_string(others) + " have an earlier key",
+            "outboxctl db encrypt");
+      }
+      good("secrets", "encrypted with " + key);
+    } catch (const Failure&) {
+      // the daemon's row says so
+    }
   }
 
   Session& session_;

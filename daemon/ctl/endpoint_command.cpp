@@ -35,6 +35,8 @@ std::vector<Column> endpoint_columns() {
 struct EndpointFields {
   std::optional<std::string> url, name, types, tenant, secret_file, format, timeout, retry_schedule, metadata;
   std::optional<std::string> rate_limit, ordering, on_failure_in_order;
+  std::optional<std::string> ca_file, client_cert, client_key;
+  bool no_tls = false;
   std::optional<int> max_in_flight;
   std::vector<std::string> headers;
 };
@@ -69,6 +71,11 @@ void add_field_options(CLI::App* command, EndpointFields& f) {
   command->add_option("--header", f.headers, "A header for each request, name:value; may be repeated")
       ->check(is_header())
       ->allow_extra_args(false);
+  command->add_option(
+      "--ca-file", f.ca_file,
+      "Authorities (PEM, on the daemon's machine, or credential:NAME) to trust instead of the system's");
+  command->add_option("--client-cert", f.client_cert, "Certificate (PEM) to show it, with --client-key");
+  command->add_option("--client-key", f.client_key, "Its private key (PEM)");
   command->add_option("--metadata", f.metadata, "A JSON object of your own")->check(is_json_object());
 }
 
@@ -90,6 +97,14 @@ std::string endpoint_body(const EndpointFields& f) {
   body.add_if("max_in_flight", f.max_in_flight);
   if (f.rate_limit) body.add("rate_limit", *f.rate_limit == "none" ? Json(nullptr) : Json(*f.rate_limit));
   body.add_if("ordering", f.ordering).add_if("on_failure_in_order", f.on_failure_in_order);
+  if (f.no_tls) body.add("tls", Json(nullptr));
+  if (f.ca_file || f.client_cert || f.client_key) {
+    Json tls = Json::object();
+    if (f.ca_file) tls["ca_file"] = *f.ca_file;
+    if (f.client_cert) tls["client_cert"] = *f.client_cert;
+    if (f.client_key) tls["client_key"] = *f.client_key;
+    body.add("tls", tls);
+  }
   if (f.metadata) body.add_raw("metadata", *f.metadata);
   return body.empty() ? std::string() : body.text();
 }
@@ -131,6 +146,8 @@ void add_set(CLI::App& group, Session& session) {
   command->add_option("id", o->id, "The endpoint")->required()->check(is_endpoint_id());
   command->add_option("--url", o->fields.url, "Where to POST")->check(is_endpoint_url());
   add_field_options(command, o->fields);
+  command->add_flag("--no-tls", o->fields.no_tls, "Forget its own authorities and certificate")
+      ->excludes("--ca-file", "--client-cert");
   command->callback([&session, o] {
     session.action = [&session, o] {
       const std::string body = endpoint_body(o->fields);

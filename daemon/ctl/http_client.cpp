@@ -94,6 +94,11 @@ tl::expected<HttpResponse, std::string> HttpClient::send(const HttpRequest& requ
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kConnectTimeout.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!request.ca_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, request.ca_file.c_str());
+    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
+  }
   if (!request.unix_socket.empty())
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
   if (request.method == "POST" || !request.body.empty()) {
@@ -136,6 +141,15 @@ std::optional<std::string> why_base_url_refused(const std::string& url) {
   if (part_of(parsed.get(), CURLUPART_QUERY) || part_of(parsed.get(), CURLUPART_FRAGMENT))
     return "it must end with the host or a path";
   return std::nullopt;
+}
+
+bool is_loopback_url(const std::string& url) {
+  std::unique_ptr<CURLU, CurlUrlDeleter> parsed(curl_url());
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return false;
+  const std::string host = part_of(parsed.get(), CURLUPART_HOST).value_or("");
+  return host == "localhost" || host.ends_with(".localhost") ||
+         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos) ||
+         host == "[::1]";
 }
 
 }  // namespace outboxd::ctl

@@ -24,6 +24,7 @@ struct HttpRequest {
   std::string method = "GET";
   std::string url;
   std::string unix_socket;  // empty: TCP
+  std::string ca_file;      // certificates to trust instead of the system's; empty: the system's
   std::vector<HeaderField> headers;
   std::string_view body;
   Millis timeout = kRequestTimeout;
@@ -53,5 +54,7 @@ class HttpClient {
 // Why `url` cannot be sent to, or nullopt: it must be http or https with a host, without user info, query and
 // fragment.
 std::optional<std::string> why_base_url_refused(const std::string& url);
+// Does it stay on this machine?
+bool is_loopback_url(const std::string& url);
 
 }  // namespace outboxd::ctl

@@ -38,6 +38,9 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--token-file", options.token_file,
                  "A file with the bearer token for TCP [$OUTBOXD_TOKEN_FILE]")
       ->check(has_length(1, 4096));
+  app.add_option("--ca-file", options.ca_file,
+                 "Certificates (PEM) to trust for an https:// URL instead of the system's [$OUTBOXD_CA_FILE]")
+      ->check(has_length(1, 4096));
   app.add_option("-o,--output", options.format, "table, wide, json, jsonl or id")
       ->check(CLI::IsMember({"table", "wide", "json", "jsonl", "id"}))
       ->capture_default_str();
@@ -135,6 +138,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_db(app, session);
   add_doctor(app, session);
   add_config(app, session);
+  add_token(app, session);
   add_version(app, session);
   add_listen(app, session);
   add_signature(app, session);

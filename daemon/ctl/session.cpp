@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "ctl/input.h"
 
 namespace outboxd::ctl {
@@ -53,6 +54,10 @@ ApiClient& Session::api() {
   }
   const auto token_file = options_.token_file ? options_.token_file : environment("OUTBOXD_TOKEN_FILE");
   if (token_file) target.token = read_token(*token_file);
+  target.ca_file = options_.ca_file ? *options_.ca_file : environment("OUTBOXD_CA_FILE").value_or("");
+  if (!target.token.empty() && target.url.starts_with("http://") && !is_loopback_url(target.url))
+    warn("the token travels unencrypted to " + escape_control(target.url) +
+         ": use https:// there, or a tunnel");
   api_ = std::make_unique<ApiClient>(std::move(target));
   return *api_;
 }

@@ -15,7 +15,7 @@
 namespace outboxd::ctl {
 
 struct GlobalOptions {
-  std::optional<std::string> socket, url, token_file;
+  std::optional<std::string> socket, url, token_file, ca_file;
   std::string format = "table";
   std::string color = "auto";
   bool quiet = false;

@@ -3,7 +3,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <system_error>
 
 namespace outboxd {
@@ -49,6 +51,16 @@ std::string certificate_text(CURL* easy, std::string_view detail) {
   if (result != X509_V_OK && result != X509_V_ERR_UNSPECIFIED) return X509_verify_cert_error_string(result);
   if (detail.find("subject name") != std::string_view::npos) return "certificate is not for this host";
   return detail.empty() ? "certificate could not be verified" : tidy(detail);
+}
+
+// What the other side said: "... routines::tlsv13 alert certificate required, errno 0". In TLS 1.3 a refused client
+// certificate shows only after the handshake.
+std::optional<std::string> tls_alert(std::string_view detail) {
+  constexpr std::string_view kAlert = " alert ";
+  const auto at = detail.find(kAlert);
+  if (at == std::string_view::npos) return std::nullopt;
+  detail.remove_prefix(at + kAlert.size());
+  return std::string(detail.substr(0, std::min(detail.find(','), kMaxDetail)));
 }
 
 Failure timed_out(CURL* easy, const Progress& progress, Millis connect_timeout) {
@@ -104,6 +116,7 @@ Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, const Pro
       curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
       if (tunnel >= 300)
         return {Outcome::kConnect, "the proxy refused the tunnel with status " + std::to_string(tunnel)};
+      if (auto alert = tls_alert(detail)) return {Outcome::kTls, "the other side ended TLS: " + *alert};
       return {Outcome::kProtocol,
               system_error_text(easy, "connection failed") + " before the response was complete"};
     }

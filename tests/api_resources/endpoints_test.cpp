@@ -290,10 +290,10 @@ TEST_CASE("bad limits and orders are refused, and so is what this version does n
   Api api;
   const auto bad = api.call(
       "POST", "/v1/endpoints",
-      R"({"url":"https://example.com/","rate_limit":"fast","ordering":"tenant","on_failure_in_order":1,"filter":{},"tls":{},"failing_since":null})");
+      R"({"url":"https://example.com/","rate_limit":"fast","ordering":"tenant","on_failure_in_order":1,"filter":{},"tls":{"verify":false},"failing_since":null})");
   CHECK(bad.status == 422);
-  CHECK(bad.pointers() ==
-        Pointers{"/rate_limit", "/ordering", "/on_failure_in_order", "/filter", "/tls", "/failing_since"});
+  CHECK(bad.pointers() == Pointers{"/rate_limit", "/ordering", "/on_failure_in_order", "/filter",
+                                   "/tls/verify", "/failing_since"});
 }
 
 TEST_CASE("since when an endpoint fails is shown, kept by changes, and over once it is resumed") {

@@ -269,10 +269,33 @@ TEST_CASE("an operator's disabling has that reason and keeps an earlier one") {
   CHECK(read(R"({"name": "x"})", gone)->disabled_reason == "gone");
 }
 
-TEST_CASE("fields of later versions, fields that outboxd sets and unknown fields are told apart") {
-  for (const char* name : {"filter", "tls"}) {
-    CHECK(error(member(name, "{}"), "/" + std::string(name)) == "is not supported by this version");
+TEST_CASE("tls names files: absolute paths or credentials, certificate and key together") {
+  const auto tls = read(
+      R"({"tls": {"ca_file": "/etc/ca.pem", "client_cert": "credential:cert", "client_key": "credential:key"}})");
+  REQUIRE(tls);
+  CHECK(tls->tls == EndpointTls{"/etc/ca.pem", "credential:cert", "credential:key"});
+  CHECK(read(R"({"name": "x"})", *tls)->tls == tls->tls);
+  CHECK(read(R"({"tls": {"ca_file": "/other.pem"}})", *tls)->tls == EndpointTls{"/other.pem", "", ""});
+  CHECK(read(R"({"tls": null})", *tls)->tls.empty());
+  CHECK(read(R"({"tls": {}})", *tls)->tls.empty());
+  CHECK(read(R"({"tls": {"ca_file": null}})", *tls)->tls.empty());
+  for (const char* name : {"", "ca.pem", "../ca.pem", "file:///ca.pem", "credential:", "credential:..",
+                           "credential:a/b", "/a b", "-----BEGIN CERTIFICATE-----\\nMIIB", "/a\\u0000b"}) {
+    CAPTURE(name);
+    CHECK(error(R"({"tls": {"ca_file": ")" + std::string(name) + "\"}}", "/tls/ca_file")
+              .starts_with("must name a file"));
   }
+  CHECK(error(member("tls", "\"/etc/ca.pem\""), "/tls").starts_with("must be an object"));
+  CHECK(error(member("tls", R"({"ca_file": 1})"), "/tls/ca_file") == "must be a string");
+  CHECK(error(member("tls", R"({"verify": false})"), "/tls/verify") == "unknown field");
+  CHECK(error(member("tls", R"({"client_cert": "/c.pem"})"), "/tls") ==
+        "must have client_cert and client_key together, or neither");
+  CHECK(error(member("tls", R"({"client_key": "/c.key"})"), "/tls") ==
+        "must have client_cert and client_key together, or neither");
+}
+
+TEST_CASE("fields of later versions, fields that outboxd sets and unknown fields are told apart") {
+  CHECK(error(member("filter", "{}"), "/filter") == "is not supported by this version");
   for (const char* name : {"id", "disabled_reason", "failing_since", "created_at", "updated_at"}) {
     CHECK(error(member(name, "\"x\""), "/" + std::string(name)) == "is set by outboxd and cannot be given");
   }
@@ -294,7 +317,7 @@ TEST_CASE("all errors are reported at once, up to a bound, and the detail names 
 TEST_CASE("what an endpoint's answer shows can be sent back, but for what outboxd sets") {
   const auto first =
       read(R"({"types": ["a.*"], "headers": {"x-a": "1"}, "timeout": "90s", "retry_schedule": ["0s", "90s"],
-                              "max_in_flight": 7, "rate_limit": "9/d", "ordering": "key", "on_failure_in_order": "skip",
+                              "tls": {"ca_file": "/c.pem"}, "max_in_flight": 7, "rate_limit": "9/d", "ordering": "key", "on_failure_in_order": "skip",
                               "state": "paused", "metadata": {"k": 1}, "name": "n", "tenant": "t"})");
   REQUIRE(first);
   Json shown = to_json(*first);

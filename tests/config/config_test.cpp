@@ -47,6 +47,9 @@ std::vector<std::string> wrong_values(const Key& key) {
       wrong.push_back(quoted("/" + std::string(key.max, 'x')));
       wrong.push_back(quoted("tab\\t"));
       break;
+    case Kind::kSecretFile:
+      wrong.insert(wrong.end(), {"\"relative\"", "\"credential:\"", "\"credential:a/b\"", "\"/with space\""});
+      break;
     case Kind::kInteger:
     case Kind::kSize:
       wrong.push_back(std::to_string(key.min - 1));

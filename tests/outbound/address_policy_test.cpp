@@ -19,7 +19,7 @@ EndpointUrl url(std::string_view text) {
 }
 
 bool denied(const AddressPolicy& policy, std::string_view address, std::string_view host = "example.com") {
-  return policy.why_denied(host, ip(address)).has_value();
+  return policy.why_denied(host, 443, ip(address)).has_value();
 }
 
 Network net(std::string_view text) {
@@ -128,8 +128,9 @@ TEST_CASE("the neighbours of the special ranges are allowed") {
 
 TEST_CASE("the reason names the address and what it is") {
   const AddressPolicy policy({});
-  CHECK(policy.why_denied("a.example", ip("10.1.2.3")) == "address 10.1.2.3 is not allowed: private use");
-  CHECK(policy.why_denied("a.example", ip("2606:4700::5efe:10.0.0.1")) ==
+  CHECK(policy.why_denied("a.example", 443, ip("10.1.2.3"))->text ==
+        "address 10.1.2.3 is not allowed: private use");
+  CHECK(policy.why_denied("a.example", 443, ip("2606:4700::5efe:10.0.0.1"))->text ==
         "address 2606:4700::5efe:a00:1 is not allowed: it carries 10.0.0.1, private use");
 }
 
@@ -233,6 +234,27 @@ TEST_CASE("addresses are read from text and from sockets, and written in their n
   sockaddr unix_like{};
   unix_like.sa_family = AF_UNIX;
   CHECK_FALSE(IpAddress::from_sockaddr(&unix_like));
+}
+
+TEST_CASE("where the daemon listens is denied whatever is allowed, in every form, at that port alone") {
+  AddressPolicy::Options options;
+  options.allow_http = true;
+  options.ports = {};
+  options.allow_networks = {net("0.0.0.0/0"), net("::/0")};
+  options.allow_hosts = {"api.corp"};
+  options.own_listeners = {{net("127.0.0.1/32"), 8877}, {net("::1/128"), 8877}};
+  const AddressPolicy policy(options);
+  for (const char* address : {"127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1"}) {
+    CAPTURE(address);
+    const auto why = policy.why_denied("api.corp", 8877, ip(address));
+    REQUIRE(why);
+    CHECK(why->reason == "outboxd itself listens there");
+    CHECK_FALSE(policy.why_denied("api.corp", 8878, ip(address)));
+  }
+  CHECK_FALSE(policy.why_denied("api.corp", 8877, ip("127.0.0.2")));
+  CHECK(policy.why_denied(url("http://localhost:8877/")));
+  CHECK(policy.why_denied(url("http://[::1]:8877/")));
+  CHECK_FALSE(policy.why_denied(url("http://localhost:8878/")));
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ TEST_CASE("what the URL alone forbids is blocked without a query") {
     CAPTURE(url);
     const auto result = rig.send(url);
     CHECK(result.outcome == Outcome::kBlocked);
-    CHECK(result.error.find("not allowed") != std::string::npos);
+    CHECK(result.error == kUrlNotAllowed);
   }
   CHECK(dns.queries("a.test") == 0);
 }
@@ -124,7 +124,7 @@ TEST_CASE("a name that is rebound to a denied address is blocked, also when a co
   dns.set("rebind.test", {"10.0.0.1"}, 0);
   const auto result = rig.send(receiver.url_of("rebind.test"));
   CHECK(result.outcome == Outcome::kBlocked);
-  CHECK(result.error == "address 10.0.0.1 is not allowed: private use");
+  CHECK(result.error == kUrlNotAllowed);
   CHECK(receiver.request_count() == 1);
 }
 
@@ -208,7 +208,39 @@ TEST_CASE("a policy that changes between the resolution and the socket still hol
   });
   const auto result = promise.get_future().get();
   CHECK(result.outcome == Outcome::kBlocked);
-  CHECK(result.error == "address 127.0.0.1 is not allowed: [policy] deny_networks");
+  CHECK(result.error == kUrlNotAllowed);
+  CHECK(receiver.connections() == 0);
+}
+
+TEST_CASE("what is denied is counted by its reason") {
+  std::vector<std::string> reasons;
+  auto options = HttpSender::Options{};
+  options.on_denied = [&reasons](std::string_view reason) { reasons.emplace_back(reason); };
+  {
+    SenderRig rig(options, AddressPolicy::Options{});
+    for (const char* url :
+         {"https://10.0.0.1/", "http://8.8.8.8/", "https://8.8.8.8:1/", "https://localhost/"})
+      CHECK(rig.send(url).outcome == Outcome::kBlocked);
+  }
+  CHECK(reasons == std::vector<std::string>{"private use", "scheme", "port", "loopback"});
+}
+
+TEST_CASE("a URL is judged like a request, and nothing is sent") {
+  TestDns dns;
+  dns.set("fine.test", {"127.0.0.1"});
+  dns.set("inside.test", {"127.0.0.1", "10.0.0.1"});
+  RawReceiver receiver(behaviour::answer());
+  SenderRig rig(with(dns));
+  const auto judged = [&rig](const std::string& url) {
+    auto request = request_to(url);
+    request.judge_only = true;
+    return rig.send(std::move(request)).outcome;
+  };
+  CHECK(judged(receiver.url()) == Outcome::kSuccess);
+  CHECK(judged(receiver.url_of("fine.test")) == Outcome::kSuccess);
+  CHECK(judged(receiver.url_of("inside.test")) == Outcome::kBlocked);
+  CHECK(judged("http://10.0.0.1/") == Outcome::kBlocked);
+  CHECK(judged("http://missing.test/") == Outcome::kDns);
   CHECK(receiver.connections() == 0);
 }
 

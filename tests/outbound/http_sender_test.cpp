@@ -323,6 +323,34 @@ TEST_CASE("headers that would break the framing are refused before anything is s
   CHECK(receiver.connections() == 0);
 }
 
+TEST_CASE(
+    "an extra header that only outboxd may set, or that is no header, ends the request before it is sent") {
+  RawReceiver receiver(behaviour::answer());
+  SenderRig rig;
+  const HeaderField bad[] = {{"webhook-id", "evt_2"},
+                             {"Webhook-Signature", "v1,x"},
+                             {"OUTBOXD-attempt", "9"},
+                             {"content-type", "text/html"},
+                             {"user-agent", "x"},
+                             {"Connection", "close"},
+                             {"x-a", "1\r\nwebhook-id: 2"},
+                             {"x-a\r\nb", "1"},
+                             {"x-a", ""}};
+  for (const auto& header : bad) {
+    CAPTURE(header.name);
+    auto request = request_to(receiver.url());
+    request.extra_headers.push_back(header);
+    const auto result = rig.send(std::move(request));
+    CHECK(result.outcome == Outcome::kProtocol);
+    CHECK(mentions(result, "header"));
+  }
+  CHECK(receiver.connections() == 0);
+  auto good = request_to(receiver.url());
+  good.extra_headers.push_back({"Authorization", "Bearer x"});
+  CHECK(rig.send(std::move(good)).outcome == Outcome::kSuccess);
+  CHECK(receiver.requests().at(0).header("authorization") == "Bearer x");
+}
+
 TEST_CASE("nothing is done from inside send(), and abort_all ends everything once") {
   RawReceiver receiver(behaviour::silence());
   test::TestDns dns;

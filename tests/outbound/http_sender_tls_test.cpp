@@ -1,9 +1,13 @@
 // TLS: who is trusted, and what people are told when somebody is not.
 #include <openssl/ssl.h>
 
+#include <filesystem>
+
 #include "outbound/full_listener.h"
 #include "outbound/http_sender.h"
 #include "outbound/sender_rig.h"
+#include "outbound/tls_files.h"
+#include "support/temporary_folder.h"
 
 namespace outboxd {
 namespace {
@@ -86,6 +90,125 @@ TEST_CASE("a TLS handshake that hangs ends with the connect timeout") {
   const auto result = rig.send(std::move(request));
   CHECK(result.outcome == Outcome::kTimeout);
   CHECK(result.error == "timed out after 200ms in the TLS handshake");
+}
+
+SendRequest with_tls(const std::string& url, EndpointTls tls) {
+  auto request = request_to(url);
+  request.tls = std::make_shared<const EndpointTls>(std::move(tls));
+  return request;
+}
+
+TEST_CASE("an endpoint's own authority is trusted by its requests alone") {
+  const TestCertificate certificate, other;
+  RawReceiver receiver(behaviour::answer(), {.certificate = certificate});
+  const std::string url = receiver.url_of("localhost");
+  SenderRig rig;
+  CHECK(rig.send(with_tls(url, {.ca_file = certificate.file()})).outcome == Outcome::kSuccess);
+  // The connection is still open, and not theirs.
+  CHECK(rig.send(url).error == "self-signed certificate");
+  CHECK(rig.send(with_tls(url, {.ca_file = other.file()})).outcome == Outcome::kTls);
+  CHECK(rig.send(with_tls(url, {.ca_file = certificate.file()})).outcome == Outcome::kSuccess);
+  REQUIRE(receiver.request_count() == 2);
+  CHECK(receiver.requests()[1].connection == 1);
+}
+
+TEST_CASE("requests with different client certificates share neither connection nor session") {
+  const TestCertificate certificate, alice({.host = "alice"}), bob({.host = "bob"});
+  RawReceiver receiver(behaviour::answer(), {.certificate = certificate, .clients = {alice, bob}});
+  const std::string url = receiver.url_of("localhost");
+  const auto as = [&](const TestCertificate& client) {
+    return with_tls(url, {certificate.file(), client.file(), client.key_file()});
+  };
+  SenderRig rig;
+  for (int round = 0; round < 2; ++round) {
+    CHECK(rig.send(as(alice)).outcome == Outcome::kSuccess);
+    CHECK(rig.send(as(bob)).outcome == Outcome::kSuccess);
+  }
+  const auto requests = receiver.requests();
+  REQUIRE(requests.size() == 4);
+  CHECK(requests[0].client == "alice");
+  CHECK(requests[1].client == "bob");
+  CHECK(requests[2].client == "alice");
+  CHECK(requests[3].client == "bob");
+  CHECK(receiver.connections() == 2);
+  const auto nobody = rig.send(with_tls(url, {.ca_file = certificate.file()}));
+  CHECK(nobody.outcome == Outcome::kTls);
+  CHECK(nobody.error == "the other side ended TLS: certificate required");
+}
+
+TEST_CASE("a new connection takes up the TLS session of an earlier one, by the same credentials only") {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    CAPTURE(version);
+    const TestCertificate certificate({.min_tls_version = version, .max_tls_version = version});
+    const TestCertificate alice({.host = "alice"}), bob({.host = "bob"});
+    RawReceiver receiver(behaviour::send_and_close(behaviour::response(200, "", {"Connection: close"})),
+                         {.certificate = certificate, .clients = {alice, bob}});
+    SenderRig rig;
+    for (const TestCertificate& client : {alice, bob, alice, bob}) {
+      CHECK(rig.send(with_tls(receiver.url_of("localhost"),
+                              {certificate.file(), client.file(), client.key_file()}))
+                .outcome == Outcome::kSuccess);
+    }
+    const auto requests = receiver.requests();
+    REQUIRE(requests.size() == 4);
+    CHECK_FALSE(requests[0].resumed);
+    CHECK_FALSE(requests[1].resumed);
+    CHECK(requests[1].client == "bob");
+    CHECK(requests[2].resumed);
+    CHECK(requests[2].client == "alice");
+    CHECK(requests[3].resumed);
+    CHECK(requests[3].client == "bob");
+  }
+}
+
+TEST_CASE("TLS files that cannot be used end the request with the member, the file and the reason") {
+  const TestCertificate one, two, expired({.first_day = -9, .last_day = -1});
+  RawReceiver receiver(behaviour::answer(), {.certificate = one});
+  SenderRig rig;
+  const auto error_of = [&](const EndpointTls& tls) {
+    const auto result = rig.send(with_tls(receiver.url_of("localhost"), tls));
+    CHECK(result.outcome == Outcome::kTls);
+    return result.error;
+  };
+  CHECK(error_of({.ca_file = "/nowhere/ca.pem"}) ==
+        "tls.ca_file: /nowhere/ca.pem: cannot be read: No such file or directory");
+  CHECK(error_of({.ca_file = "/tmp"}) == "tls.ca_file: /tmp: is not a regular file of at most 1 MiB");
+  CHECK(error_of({.ca_file = one.key_file()}) ==
+        "tls.ca_file: " + one.key_file() + ": holds no certificate in PEM");
+  CHECK(error_of({"", one.key_file(), one.key_file()}) ==
+        "tls.client_cert: " + one.key_file() + ": holds no certificate in PEM");
+  CHECK(error_of({"", one.file(), one.file()}) ==
+        "tls.client_key: " + one.file() + ": holds no private key in PEM");
+  CHECK(error_of({"", one.file(), two.key_file()}) ==
+        "tls.client_key: " + two.key_file() + ": does not belong to tls.client_cert");
+  CHECK(error_of({"", one.file(), one.key_file("secret")}).find("is encrypted") != std::string::npos);
+  CHECK(error_of({"", expired.file(), expired.key_file()}) ==
+        "tls.client_cert: " + expired.file() + ": has expired");
+  CHECK(error_of({.ca_file = "credential:ca"}).find("CREDENTIALS_DIRECTORY") != std::string::npos);
+  CHECK(receiver.connections() == 0);
+}
+
+TEST_CASE("a replaced TLS file is noticed within ten seconds, and a broken one until it is mended") {
+  const TestCertificate one, two;
+  const test::TemporaryFolder folder;
+  const auto put = [&](const std::string& from) {
+    std::filesystem::copy_file(from, folder / "ca.pem", std::filesystem::copy_options::overwrite_existing);
+  };
+  const EndpointTls tls{.ca_file = folder / "ca.pem"};
+  TlsFiles files;
+  const MonotonicTime start{};
+  put(one.file());
+  const auto first = files.find(tls, start);
+  REQUIRE(first);
+  put(two.file());
+  CHECK(files.find(tls, start + std::chrono::seconds(9)).value() == *first);
+  const auto second = files.find(tls, start + std::chrono::seconds(10));
+  REQUIRE(second);
+  CHECK((*second)->ca != (*first)->ca);
+  std::filesystem::remove(folder / "ca.pem");
+  CHECK_FALSE(files.find(tls, start + std::chrono::seconds(20)));
+  put(one.file());
+  CHECK(files.find(tls, start + std::chrono::seconds(30)).value()->ca == (*first)->ca);
 }
 
 TEST_CASE("connections that fail in every stage leave those that share the loop with them alone") {

@@ -19,6 +19,7 @@ Endpoint full_endpoint() {
   e.ordering = Ordering::kKey;
   e.on_failure_in_order = OnFailureInOrder::kSkip;
   e.state = EndpointState::kPaused;
+  e.tls = {"/etc/outboxd/ca.pem", "credential:cert", "credential:key"};
   e.metadata = R"({"team":"billing"})";
   return e;
 }
@@ -41,6 +42,7 @@ void check_same(const Endpoint& a, const Endpoint& b) {
   CHECK(a.failing_since == b.failing_since);
   CHECK(a.state == b.state);
   CHECK(a.disabled_reason == b.disabled_reason);
+  CHECK(a.tls == b.tls);
   CHECK(a.metadata == b.metadata);
   CHECK(a.created_at == b.created_at);
 }

@@ -39,13 +39,27 @@ int listen_on(const std::string& address, std::uint16_t& port) {
   return fd;
 }
 
-SSL_CTX* tls_context(const TestCertificate& certificate) {
+SSL_CTX* tls_context(const TestCertificate& certificate, const std::vector<TestCertificate>& clients) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   certificate.use_in(context);
   SSL_CTX_set_min_proto_version(context, certificate.min_tls_version());
   SSL_CTX_set_max_proto_version(context, certificate.max_tls_version());
+  if (clients.empty()) return context;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  constexpr std::string_view kSessions = "test";
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessions.data()),
+                                 kSessions.size());
+  for (const TestCertificate& client : clients)
+    SSL_CTX_load_verify_locations(context, client.file().c_str(), nullptr);
   return context;
+}
+
+std::string subject_of(X509* certificate) {
+  std::array<char, 256> name{};
+  if (certificate == nullptr) return "";
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(), name.size());
+  return name.data();
 }
 
 }  // namespace
@@ -100,6 +114,10 @@ std::optional<ReceivedRequest> RawReceiver::Connection::read_request() {
   }
   ReceivedRequest request;
   request.connection = number_;
+  if (SSL* const tls = static_cast<SSL*>(tls_)) {
+    request.resumed = SSL_session_reused(tls) == 1;
+    request.client = subject_of(SSL_get0_peer_certificate(tls));
+  }
   request.head = pending_.substr(0, end + 4);
   const std::size_t length = std::stoul(request.header("content-length").value_or("0"));
   while (pending_.size() < request.head.size() + length) {
@@ -143,7 +161,7 @@ RawReceiver::RawReceiver(Behaviour behaviour) : RawReceiver(std::move(behaviour)
 RawReceiver::RawReceiver(Behaviour behaviour, Options options)
     : options_(std::move(options)), behaviour_(std::move(behaviour)) {
   listener_ = listen_on(options_.address, port_);
-  if (options_.certificate) tls_context_ = tls_context(*options_.certificate);
+  if (options_.certificate) tls_context_ = tls_context(*options_.certificate, options_.clients);
   acceptor_ = std::thread([this] { accept_connections(); });
 }
 

@@ -28,8 +28,10 @@ inline constexpr Wait kPatience{10'000};
 struct ReceivedRequest {
   std::string head;  // request line and fields, with the blank line
   std::string body;
-  int connection = 0;                                              // 1 for the first
-  std::string line() const;                                        // "POST /hook HTTP/1.1"
+  int connection = 0;        // 1 for the first
+  std::string client;        // the subject of the client's certificate, "" without one
+  bool resumed = false;      // the TLS session of an earlier connection
+  std::string line() const;  // "POST /hook HTTP/1.1"
   std::optional<std::string> header(std::string_view name) const;  // the first of that name, case ignored
 };
 
@@ -63,6 +65,7 @@ class RawReceiver {
   struct Options {
     std::string address = "127.0.0.1";                          // or "::1"
     std::optional<TestCertificate> certificate = std::nullopt;  // then it speaks TLS
+    std::vector<TestCertificate> clients = {};  // and talks only to those that have one of these
   };
 
   explicit RawReceiver(Behaviour behaviour);

@@ -21,13 +21,29 @@ void add_extension(X509* certificate, int nid, const std::string& value) {
   X509_EXTENSION_free(extension);
 }
 
+template <class Write>
+std::string write_file(Write write) {
+  char path[] = "/tmp/outboxd-test-XXXXXX";
+  const int fd = mkstemp(path);
+  std::FILE* const file = fd < 0 ? nullptr : fdopen(fd, "w");
+  if (file == nullptr) throw std::runtime_error("cannot write a temporary file");
+  write(file);
+  std::fclose(file);
+  return path;
+}
+
 }  // namespace
 
 struct TestCertificate::Files {
   std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{EVP_EC_gen("P-256"), EVP_PKEY_free};
   std::unique_ptr<X509, decltype(&X509_free)> certificate{X509_new(), X509_free};
   std::string path;
-  ~Files() { unlink(path.c_str()); }
+  std::string key_path, encrypted_key_path;
+  ~Files() {
+    for (const auto& file : {path, key_path, encrypted_key_path}) {
+      if (!file.empty()) unlink(file.c_str());
+    }
+  }
 };
 
 TestCertificate::TestCertificate(const Options& options)
@@ -48,13 +64,7 @@ TestCertificate::TestCertificate(const Options& options)
   add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
   if (X509_sign(certificate, files_->key.get(), EVP_sha256()) == 0) throw std::runtime_error("X509_sign");
 
-  char path[] = "/tmp/outboxd-test-XXXXXX";
-  const int fd = mkstemp(path);
-  std::FILE* const file = fd < 0 ? nullptr : fdopen(fd, "w");
-  if (file == nullptr) throw std::runtime_error("cannot write a temporary file");
-  files_->path = path;
-  PEM_write_X509(file, certificate);
-  std::fclose(file);
+  files_->path = write_file([&](std::FILE* file) { PEM_write_X509(file, certificate); });
 }
 
 void TestCertificate::use_in(SSL_CTX* context) const {
@@ -64,6 +74,17 @@ void TestCertificate::use_in(SSL_CTX* context) const {
 
 std::string TestCertificate::file() const {
   return files_->path;
+}
+
+std::string TestCertificate::key_file(const std::string& passphrase) const {
+  std::string& path = passphrase.empty() ? files_->key_path : files_->encrypted_key_path;
+  if (path.empty()) {
+    path = write_file([&](std::FILE* file) {
+      PEM_write_PKCS8PrivateKey(file, files_->key.get(), passphrase.empty() ? nullptr : EVP_aes_256_cbc(),
+                                nullptr, 0, nullptr, const_cast<char*>(passphrase.c_str()));
+    });
+  }
+  return path;
 }
 
 }  // namespace outboxd::test

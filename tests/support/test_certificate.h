@@ -24,7 +24,8 @@ class TestCertificate {
   void use_in(SSL_CTX* context) const;
   int min_tls_version() const { return options_.min_tls_version; }
   int max_tls_version() const { return options_.max_tls_version; }
-  std::string file() const;  // PEM, removed with the last copy
+  std::string file() const;                                        // PEM, removed with the last copy
+  std::string key_file(const std::string& passphrase = "") const;  // the same
 
  private:
   struct Files;

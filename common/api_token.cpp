@@ -1,0 +1,93 @@
+#include "common/api_token.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "common/text.h"
+
+namespace outboxd {
+namespace {
+
+constexpr std::size_t kMaxLineBytes = 512;
+constexpr std::size_t kSha256Bytes = 32;
+constexpr std::size_t kIdDigits = 12;
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  constexpr std::string_view kSpace = " \t\r";
+  std::vector<std::string_view> words;
+  line = line.substr(0, line.find('#'));
+  for (std::size_t at = 0; (at = line.find_first_not_of(kSpace, at)) != std::string_view::npos;) {
+    const std::size_t end = std::min(line.find_first_of(kSpace, at), line.size());
+    words.push_back(line.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
+// Why, or the token.
+tl::expected<ApiToken, const char*> read_token(const std::vector<std::string_view>& words) {
+  if (words[0] != "ingest" && words[0] != "admin")
+    return tl::unexpected("the scope must be ingest or admin: <scope> <SHA-256 of the token, hex> [name]");
+  auto digest = words.size() > 1 ? hex_decode(words[1]) : std::nullopt;
+  if (!digest || digest->size() != kSha256Bytes)
+    return tl::unexpected(
+        "the second word must be the token's SHA-256 in 64 hex digits (printf %s TOKEN | sha256sum)");
+  if (words.size() > 3) return tl::unexpected("there are more than three words");
+  std::string name(words.size() > 2 ? words[2] : "");
+  if (!name.empty() && !is_token_name(name))
+    return tl::unexpected("the name must be at most 64 visible characters");
+  return ApiToken{words[0] == "admin", std::move(*digest), std::move(name)};
+}
+
+}  // namespace
+
+std::string ApiToken::id() const {
+  return hex_encode(sha256).substr(0, kIdDigits);
+}
+
+std::string new_token() {
+  std::array<unsigned char, 32> random{};
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
+    throw std::runtime_error("OpenSSL gives no random numbers: check the OpenSSL configuration");
+  return "obx_" + hex_encode({reinterpret_cast<const char*>(random.data()), random.size()});
+}
+
+ApiToken token_of(std::string_view text, bool admin, std::string name) {
+  return {admin, sha256(text), std::move(name)};
+}
+
+bool is_token_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxTokenName &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~' && c != '#'; });
+}
+
+std::string line_of(const ApiToken& token) {
+  return token.scope() + " " + hex_encode(token.sha256) + (token.name.empty() ? "" : " " + token.name);
+}
+
+Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::string& path) {
+  std::vector<ApiToken> tokens;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const auto refused = [&](const char* why) {
+      return problem(ProblemCode::kInvalidParameter, path + ":" + std::to_string(number) + ": " + why + ".");
+    };
+    if (line.size() > kMaxLineBytes) return refused("the line is too long");
+    const auto words = words_of(line);
+    if (words.empty()) continue;
+    auto token = read_token(words);
+    if (!token) return refused(token.error());
+    const auto same = [&token](const ApiToken& other) { return other.sha256 == token->sha256; };
+    if (std::any_of(tokens.begin(), tokens.end(), same)) return refused("the token is listed twice");
+    if (tokens.size() == kMaxTokens) return refused("there are more than 1000 tokens");
+    tokens.push_back(std::move(*token));
+  }
+  return tokens;
+}
+
+}  // namespace outboxd

@@ -1,0 +1,163 @@
+// `token`: who may call the API over TCP. Works on the file of [listen] tokens_file, on this machine, without the
+// daemon, which notices a change within seconds. Only hashes are in the file: a token is shown when it is made, and never
+// again.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "common/api_token.h"
+#include "common/secret_file.h"
+#include "common/text.h"
+#include "ctl/commands.h"
+#include "ctl/configuration.h"
+#include "ctl/input.h"
+
+namespace outboxd::ctl {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 1u << 20;
+constexpr mode_t kMode = 0640;  // the daemon reads it by its group
+
+struct Options {
+  std::optional<std::string> config, file;
+  std::string scope = "ingest";
+  std::string name;
+};
+
+std::string path_of(const Session& session, const Options& options) {
+  if (options.file) return *options.file;
+  const std::string name = load_configuration(session, options.config).config.listen.tokens_file;
+  if (name.empty())
+    throw Failure(kExitUsage, "[listen] tokens_file is not set: set it, or name the file with --file");
+  if (!name.starts_with('/'))
+    throw Failure(kExitUsage,
+                  "[listen] tokens_file is a credential: name the file it is loaded from with --file");
+  return name;
+}
+
+std::string read_if_there(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error) && !error) return "";
+  return read_file(path, kMaxFileBytes, "tokens file");
+}
+
+std::vector<ApiToken> tokens_in(const std::string& text, const std::string& path) {
+  auto tokens = parse_tokens(text, path);
+  if (!tokens) throw Failure(kExitFailed, escape_control(tokens.error().detail));
+  return std::move(*tokens);
+}
+
+// Whole or not at all, with the owner and the mode that the file had: a daemon that reads it meanwhile sees the old one or
+// the new one.
+void replace(const std::string& path, const std::string& text) {
+  const std::string next = path + ".new";
+  const auto failed = [&](const char* what) -> Failure {
+    const std::string why = std::strerror(errno);
+    unlink(next.c_str());
+    return {kExitFailed, escape_control(next) + ": " + what + ": " + why};
+  };
+  struct stat old {};
+  const bool existed = stat(path.c_str(), &old) == 0;
+  unlink(next.c_str());
+  const int fd = open(next.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) throw failed("cannot be made");
+  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (existed) good = good && (fchown(fd, old.st_uid, old.st_gid) == 0 || errno == EPERM);
+  good = good && fchmod(fd, existed ? old.st_mode & 07777 : kMode) == 0 && fsync(fd) == 0;
+  close(fd);
+  if (!good) throw failed("cannot be written");
+  if (rename(next.c_str(), path.c_str()) != 0) throw failed("cannot take the place of the file");
+}
+
+int create(Session& session, const Options& options) {
+  if (!is_token_name(options.name))
+    throw Failure(kExitUsage,
+                  "--name: 1 to 64 visible characters without # are needed, such as shop-backend");
+  const std::string path = path_of(session, options);
+  std::string text = read_if_there(path);
+  const auto tokens = tokens_in(text, path);
+  const auto same = [&](const ApiToken& token) { return token.name == options.name; };
+  if (std::any_of(tokens.begin(), tokens.end(), same))
+    throw Failure(kExitRefused,
+                  "there is a token named " + options.name + " already: revoke it, or choose another name");
+  if (tokens.size() >= kMaxTokens) throw Failure(kExitRefused, "there are 1000 tokens already");
+  const std::string secret = new_token();
+  const ApiToken token = token_of(secret, options.scope == "admin", options.name);
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  replace(path, text + line_of(token) + "\n");
+  session.print_object(
+      {{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}},
+      {{"token", {secret}}, {"name", {token.name}}, {"scope", {token.scope()}}}, "token");
+  session.note(
+      "the token is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
+  return kExitOk;
+}
+
+int list(Session& session, const Options& options) {
+  const std::string path = path_of(session, options);
+  std::vector<Json> rows;
+  for (const ApiToken& token : tokens_in(read_if_there(path), path))
+    rows.push_back({{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}});
+  session.print_rows({column("ID", "id"), column("NAME", "name"), column("SCOPE", "scope")}, rows, nullptr,
+                     "id");
+  return kExitOk;
+}
+
+// Its line goes; all others, comments too, stay as they are.
+int revoke(Session& session, const Options& options) {
+  const std::string path = path_of(session, options);
+  const std::string text = read_if_there(path);
+  tokens_in(text, path);
+  std::string kept;
+  int revoked = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    const auto token = parse_tokens(line, path);
+    const bool chosen = token && !token->empty() &&
+                        (token->front().name == options.name || token->front().id() == options.name);
+    revoked += chosen;
+    if (!chosen) kept += line + "\n";
+  }
+  if (revoked == 0)
+    throw Failure(kExitNotFound, "there is no token of that name or id: " + escape_control(options.name));
+  if (revoked > 1)
+    throw Failure(kExitRefused, "several tokens have that name: revoke them by id (outboxctl token list)");
+  replace(path, kept);
+  session.note("revoked " + options.name + "; outboxd refuses it within seconds");
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_token(CLI::App& app, Session& session) {
+  CLI::App* group = add_group(app, "token", "create, list, revoke: who may call the API over TCP");
+  group->group(kRun);
+  auto o = std::make_shared<Options>();
+  CLI::App* create_command = add_command(*group, "create", "Make a token; prints it, this once",
+                                         "outboxctl token create shop-backend --scope ingest");
+  create_command->add_option("name", o->name, "A name for people, and to revoke it by")->required();
+  create_command->add_option("--scope", o->scope, "ingest (send events) or admin (everything)")
+      ->check(CLI::IsMember({"ingest", "admin"}))
+      ->capture_default_str();
+  CLI::App* list_command = add_command(*group, "list", "The tokens there are, without their text");
+  CLI::App* revoke_command =
+      add_command(*group, "revoke", "Take a token out of service", "outboxctl token revoke shop-backend");
+  revoke_command->add_option("name", o->name, "Its name, or its id")->required();
+  for (CLI::App* command : {create_command, list_command, revoke_command}) {
+    add_config_option(*command, o->config);
+    command->add_option("--file", o->file, "The file (default [listen] tokens_file)")->type_name("FILE");
+  }
+  create_command->callback([&session, o] { session.action = [&session, o] { return create(session, *o); }; });
+  list_command->callback([&session, o] { session.action = [&session, o] { return list(session, *o); }; });
+  revoke_command->callback([&session, o] { session.action = [&session, o] { return revoke(session, *o); }; });
+}
+
+}  // namespace outboxd::ctl
