@@ -1,10 +1,7 @@
 #include "telemetry/log.h"
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <unistd.h>
 
-#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -14,11 +11,13 @@
 #include <thread>
 #include <vector>
 
+#include "support/captured_stderr.h"
 #include "telemetry/journal.h"
 
 using namespace outboxd;
 using log::Field;
 using log::Level;
+using outboxd::test::captured_stderr;
 
 namespace {
 
@@ -26,24 +25,6 @@ constexpr std::string_view kTime = "2026-11-23T15:21:00.123Z";
 
 std::string logfmt(std::string_view message, log::Fields fields = {}) {
   return log::render_logfmt(kTime, Level::kInfo, message, fields);
-}
-
-// Runs `work` with stderr in a pipe and returns what it wrote (less than a pipe holds).
-template <class Work>
-std::string captured_stderr(Work work) {
-  std::array<int, 2> ends{};
-  REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
-  const int saved = dup(STDERR_FILENO);
-  dup2(ends[1], STDERR_FILENO);
-  work();
-  dup2(saved, STDERR_FILENO);
-  close(saved);
-  close(ends[1]);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (ssize_t n = 0; (n = read(ends[0], buffer.data(), buffer.size())) > 0;) text.append(buffer.data(), n);
-  close(ends[0]);
-  return text;
 }
 
 }  // namespace
