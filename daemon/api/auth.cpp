@@ -88,8 +88,8 @@ std::shared_ptr<const Authenticator> Authenticator::open() {
   return authenticator;
 }
 
-Result<Scope> Authenticator::authorise(std::string_view authorization) const {
-  if (open_) return Scope::kAdmin;
+Result<Authenticator::Grant> Authenticator::authorise(std::string_view authorization) const {
+  if (open_) return Grant{Scope::kAdmin, ""};
   if (authorization.empty()) {
     return problem(ProblemCode::kUnauthorized,
                    "This needs a token: send the header Authorization: Bearer <token>.");
@@ -99,12 +99,12 @@ Result<Scope> Authenticator::authorise(std::string_view authorization) const {
                    "The Authorization header must be of the form Bearer <token>.");
   }
   const std::string digest = sha256(authorization.substr(kScheme.size()));
-  std::optional<Scope> scope;
+  const Token* found = nullptr;
   for (const auto& token : tokens_) {  // all of them, so that the time says nothing about which one it was
-    if (constant_time_equal(token.sha256, digest)) scope = token.scope;
+    if (constant_time_equal(token.sha256, digest)) found = &token;
   }
-  if (!scope) return problem(ProblemCode::kUnauthorized, "The token is not known.");
-  return *scope;
+  if (found == nullptr) return problem(ProblemCode::kUnauthorized, "The token is not known.");
+  return Grant{found->scope, found->name};
 }
 
 }  // namespace outboxd::api

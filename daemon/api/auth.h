@@ -19,9 +19,13 @@ class Authenticator {
   static std::shared_ptr<const Authenticator> open();
 
   bool has_tokens() const { return !tokens_.empty(); }
-  // The scope of a caller with this Authorization header ("" when absent). kUnauthorized for none or a wrong
+  struct Grant {
+    Scope scope = Scope::kNone;
+    std::string_view name;  // of the token, "" without one; as long as this authenticator
+  };
+  // What a caller with this Authorization header ("" when absent) may do. kUnauthorized for none or a wrong
   // one. Constant time in the token.
-  Result<Scope> authorise(std::string_view authorization) const;
+  Result<Grant> authorise(std::string_view authorization) const;
 
  private:
   struct Token {

@@ -61,10 +61,17 @@ bool host_allowed(std::string_view host, std::string_view local_address,
   return std::ranges::any_of(allowed, [name](const std::string& a) { return equals_ignoring_case(a, name); });
 }
 
-bool write_allowed(const Request& request) {
-  const bool reads = request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
-  if (reads || !request.header("origin")) return true;
-  return is_json_type(request.header("content-type").value_or(""));
+Result<void> check_write(const Request& request) {
+  if (only_reads(request.method)) return {};
+  const auto site = request.header("sec-fetch-site");
+  if (site && *site != "same-origin" && *site != "none") {
+    return problem(ProblemCode::kForbidden, "A browser sent this write for a page of another origin.");
+  }
+  if (request.header("origin") && !is_json_type(request.header("content-type").value_or(""))) {
+    return problem(ProblemCode::kUnsupportedMediaType,
+                   "A write with an Origin header must have a JSON content type.");
+  }
+  return {};
 }
 
 }  // namespace outboxd::api

@@ -18,9 +18,10 @@ bool host_allowed(std::string_view host, std::string_view local_address,
                   std::span<const std::string> allowed);
 
 // Cross-site requests: a page may POST anywhere, but only with the content types of forms unless it asks
-// first (CORS), which is never granted here. So a write that carries an Origin must have a JSON content type:
-// application/json, application/x-ndjson or application/…+json. Without an Origin the caller is no browser
-// page, and the handler alone judges the type.
-bool write_allowed(const Request& request);
+// first (CORS), which is never granted here. So a write that a browser says comes from another site
+// (Sec-Fetch-Site, which pages cannot set) is kForbidden; and one that carries an Origin must have a JSON
+// content type, else kUnsupportedMediaType: application/json, application/x-ndjson or application/…+json.
+// Without either header the caller is no browser page, and the handler alone judges the type.
+Result<void> check_write(const Request& request);
 
 }  // namespace outboxd::api

@@ -1,12 +1,18 @@
 #include "api/dispatcher.h"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
+#include <utility>
 
 #include "api/browser_guard.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
 namespace {
+
+constexpr std::size_t kMaxLoggedPath = 256;
+constexpr std::chrono::seconds kRefusalInterval{1};
 
 void answer_failure(PendingExchange& exchange, const char* what) {
   log::error("a request failed", {{"method", exchange.request().method},
@@ -26,15 +32,34 @@ Answer no_route(const std::string& allowed_methods) {
   return answer;
 }
 
-Answer refused_caller(const Problem& problem) {
-  auto answer = problem_answer(problem);
-  if (answer.status == 401) answer.headers.push_back({"www-authenticate", "Bearer"});
-  return answer;
+// What a caller chose, as far as a log needs it. The query may hold what it should not.
+std::string_view logged_path(std::string_view target) {
+  return target.substr(0, std::min(target.find('?'), kMaxLoggedPath));
 }
 
 }  // namespace
 
-void Dispatcher::handle(const std::shared_ptr<PendingExchange>& exchange) const {
+void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
+  std::uint64_t left_out = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) {
+      ++left_out_;
+      return;
+    }
+    next_ = now + kRefusalInterval;
+    left_out = std::exchange(left_out_, 0);
+  }
+  log::warn("caller refused", {{"method", exchange.request().method},
+                               {"path", logged_path(exchange.target())},
+                               {"status", kind_of(refusal.code).status},
+                               {"peer", exchange.request().peer},
+                               {"reason", refusal.detail},
+                               {"left_out", left_out}});
+}
+
+void Dispatcher::handle(const std::shared_ptr<PendingExchange>& exchange) {
   try {
     route(exchange);
   } catch (const std::exception& e) {
@@ -44,12 +69,11 @@ void Dispatcher::handle(const std::shared_ptr<PendingExchange>& exchange) const 
   }
 }
 
-void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) const {
+void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   const Caller& caller = exchange->caller();
   if (!caller.unix_socket && !host_allowed(exchange->host(), caller.local_address, allowed_hosts_)) {
-    return exchange->respond(
-        Problem{ProblemCode::kForbidden,
-                "The Host header names neither this machine's loopback nor an allowed host."});
+    return refuse(*exchange, {ProblemCode::kForbidden,
+                              "The Host header names neither this machine's loopback nor an allowed host."});
   }
   Request& request = exchange->mutable_request();
   auto match = router_.find(request.method, exchange->target());
@@ -58,25 +82,33 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) const {
   request.path = std::move(match->path);
   request.path_parameters = std::move(match->path_parameters);
   request.query = std::move(match->query);
-  if (!caller.unix_socket && !write_allowed(request)) {
-    return exchange->respond(Problem{ProblemCode::kUnsupportedMediaType,
-                                     "A write with an Origin header must have a JSON content type."});
+  if (!caller.unix_socket) {
+    if (const auto checked = check_write(request); !checked) return refuse(*exchange, checked.error());
   }
-  if (const auto authorised = authorise(*exchange, match->route->scope); !authorised) {
-    return exchange->respond(refused_caller(authorised.error()));
-  }
+  auto token = authorise(*exchange, match->route->scope);
+  if (!token) return refuse(*exchange, token.error());
+  if (match->route->scope == Scope::kAdmin && !only_reads(request.method))
+    exchange->log_answer(std::move(*token));
   match->route->handler(exchange);
 }
 
-Result<void> Dispatcher::authorise(const PendingExchange& exchange, Scope needed) const {
+void Dispatcher::refuse(PendingExchange& exchange, const Problem& problem) {
+  auto answer = problem_answer(problem);
+  if (answer.status == 401) answer.headers.push_back({"www-authenticate", "Bearer"});
+  if (answer.status == 401 || answer.status == 403) refusals_.note(exchange, problem);
+  exchange.respond(std::move(answer));
+}
+
+Result<std::string> Dispatcher::authorise(const PendingExchange& exchange, Scope needed) const {
   const Caller& caller = exchange.caller();
-  if (caller.scope >= needed) return {};
+  if (caller.scope >= needed) return "";
   if (caller.unix_socket) {
     return problem(ProblemCode::kForbidden, "This socket is for sending events only; use the admin socket.");
   }
-  const auto scope = auth_->authorise(exchange.request().header("authorization").value_or(""));
-  if (!scope) return tl::unexpected(scope.error());
-  if (*scope >= needed) return {};
+  const auto auth = std::atomic_load(&auth_);
+  const auto grant = auth->authorise(exchange.request().header("authorization").value_or(""));
+  if (!grant) return tl::unexpected(grant.error());
+  if (grant->scope >= needed) return std::string(grant->name);
   return problem(ProblemCode::kForbidden,
                  "The token's scope is ingest, and this needs a token of scope admin.");
 }

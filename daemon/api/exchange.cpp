@@ -12,6 +12,10 @@ constexpr std::string_view kRetryAfterSeconds = "1";  // queues drain within a c
 
 }  // namespace
 
+bool only_reads(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
 std::optional<std::string_view> Request::header(std::string_view name) const {
   const auto found = std::ranges::find_if(
       headers, [name](const HeaderField& h) { return equals_ignoring_case(h.name, name); });

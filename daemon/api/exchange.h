@@ -17,6 +17,8 @@ namespace outboxd::api {
 
 enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
 
+bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
+
 struct Request {
   std::string method;
   std::string path;                               // decoded, without the query
@@ -24,7 +26,7 @@ struct Request {
   std::multimap<std::string, std::string> query;  // decoded
   std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
   std::string body;                               // exactly as sent, chunking undone
-  std::string peer;                               // for logs: "unix:uid=1000,pid=4711" or "127.0.0.1:50712"
+  std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
 };

@@ -39,13 +39,10 @@ std::string address_text(const sockaddr_storage& address) {
   return text.data();
 }
 
-std::string tcp_peer(int fd) {
-  sockaddr_storage peer{};
-  socklen_t length = sizeof peer;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) return "unknown";
+std::string tcp_peer(const sockaddr_storage& peer) {
   const bool v6 = peer.ss_family == AF_INET6;
-  const auto port =
-      v6 ? reinterpret_cast<sockaddr_in6&>(peer).sin6_port : reinterpret_cast<sockaddr_in&>(peer).sin_port;
+  const auto port = v6 ? reinterpret_cast<const sockaddr_in6&>(peer).sin6_port
+                       : reinterpret_cast<const sockaddr_in&>(peer).sin_port;
   const std::string host = address_text(peer);
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(ntohs(port));
 }
@@ -57,16 +54,28 @@ std::string tcp_local_address(int fd) {
   return address_text(local);
 }
 
-std::string unix_peer(int fd) {
-  ucred credentials{};
+Caller unix_caller(int fd, Scope scope) {
+  ucred credentials{.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
   socklen_t length = sizeof credentials;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return "unix";
-  return "unix:uid=" + std::to_string(credentials.uid) + ",pid=" + std::to_string(credentials.pid);
+  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+  const auto kind = scope == Scope::kAdmin ? Peer::Kind::kOperator : Peer::Kind::kProducer;
+  return {scope, true,
+          "unix:uid=" + std::to_string(credentials.uid) + ",gid=" + std::to_string(credentials.gid) +
+              ",pid=" + std::to_string(credentials.pid),
+          "", Peer{kind, credentials.uid}};
+}
+
+Caller tcp_caller(int fd, Scope scope) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0)
+    return {scope, false, "unknown", "", {}};
+  return {scope, false, tcp_peer(peer), tcp_local_address(fd), peer_at(peer)};
 }
 
 std::shared_ptr<const Caller> describe_caller(int fd, const Listener& listener) {
-  if (listener.unix_socket) return std::make_shared<Caller>(Caller{listener.scope, true, unix_peer(fd), ""});
-  return std::make_shared<Caller>(Caller{listener.scope, false, tcp_peer(fd), tcp_local_address(fd)});
+  return std::make_shared<const Caller>(listener.unix_socket ? unix_caller(fd, listener.scope)
+                                                             : tcp_caller(fd, listener.scope));
 }
 
 }  // namespace
@@ -123,24 +132,38 @@ void Front::Impl::accept_from(const Listener& listener) {
 }
 
 void Front::Impl::adopt(int fd, const Listener& listener) {
-  const std::size_t open = connections.size() - closed.size();
-  if (open >= options.max_connections + kRefusedAtOnce) {
+  auto caller = describe_caller(fd, listener);
+  const auto refusal = no_place_for(*caller);
+  TlsSession session = listener.tls ? listener.tls->accept(fd) : nullptr;
+  if ((refusal && turned_away >= kRefusedAtOnce) || (listener.tls && !session)) {
     ::close(fd);
     return;
   }
   const auto id = next_connection++;
-  auto& connection =
-      *connections.emplace(id, std::make_unique<Connection>(id, fd, describe_caller(fd, listener), limits))
-           .first->second;
-  connection.deadline = loop.now() + options.idle_timeout;
+  auto& connection = *connections
+                          .emplace(id, std::make_unique<Connection>(id, fd, Stream(fd, std::move(session)),
+                                                                    std::move(caller), limits))
+                          .first->second;
+  connection.admitted = !refusal;
+  ++(connection.admitted ? admitted : turned_away);
+  if (connection.admitted) peers.count(connection.caller->counted_as, 1, 0);
+  connection.deadline = loop.now() + (listener.tls ? options.head_timeout : options.idle_timeout);
   loop.watch(fd, EPOLLIN, [this, &connection](std::uint32_t events) {
     on_event(connection, events);
     end_round();
   });
   connection.watched = EPOLLIN;
-  if (open >= options.max_connections)
-    refuse(connection, {503, "Too many connections are open; try again in a moment."});
+  if (refusal) refuse(connection, *refusal);
   arm_sweep();
+}
+
+std::optional<HttpRefusal> Front::Impl::no_place_for(const Caller& caller) const {
+  const bool of_operator = caller.counted_as.kind == Peer::Kind::kOperator;
+  if (admitted >= options.max_connections + (of_operator ? kAdminPlaces : 0))
+    return HttpRefusal{503, "Too many connections are open; try again in a moment."};
+  if (peers.of(caller.counted_as).connections >= options.max_connections_per_peer)
+    return HttpRefusal{503, "You have too many connections open; close some, or try again in a moment."};
+  return std::nullopt;
 }
 
 void Front::Impl::pause_accepting(int error) {
@@ -232,6 +255,10 @@ Front::~Front() = default;
 
 void Front::start() {
   impl_->start();
+}
+
+void Front::set_authenticator(std::shared_ptr<const Authenticator> auth) {
+  impl_->dispatcher.set_authenticator(std::move(auth));
 }
 
 void Front::stop_accepting(Millis limit, std::function<void()> done) {

@@ -46,16 +46,31 @@ void Front::Impl::on_event(Connection& c, std::uint32_t events) {
 }
 
 void Front::Impl::receive(Connection& c) {
-  const ssize_t n = recv(c.fd, scratch.data(), scratch.size(), 0);
-  if (n < 0) {
-    if (errno != EAGAIN && errno != EINTR) close(c);
-    return;
-  }
-  if (n == 0) {
-    if (c.reader.state() == RequestReader::State::kIdle) return close(c);
-    return refuse(c, {400, "The connection was closed before the request was complete."});
-  }
-  feed(c, std::string_view(scratch.data(), static_cast<std::size_t>(n)));
+  do {
+    const bool was_handshaking = c.stream.handshaking();
+    const auto got = c.stream.read(scratch.data(), scratch.size());
+    if (was_handshaking && !c.stream.handshaking()) c.deadline = loop.now() + options.idle_timeout;
+    switch (got.outcome) {
+      case Stream::Outcome::kDone:
+        watch(c, EPOLLIN);
+        feed(c, std::string_view(scratch.data(), got.bytes));
+        break;
+      case Stream::Outcome::kWantsRead:
+        return watch(c, EPOLLIN);
+      case Stream::Outcome::kWantsWrite:
+        return watch(c, EPOLLOUT);
+      case Stream::Outcome::kEnd:
+        if (c.reader.state() == RequestReader::State::kIdle) return close(c);
+        return refuse(c, {400, "The connection was closed before the request was complete."});
+      case Stream::Outcome::kNotTls:
+        return refuse(c, {400, "This port speaks TLS: use https."});
+      case Stream::Outcome::kTlsFailed:
+        log::debug("TLS failed", {{"peer", c.caller->peer}, {"error", c.stream.why_failed()}});
+        return was_handshaking ? linger(c) : close(c);  // so that no reset overtakes the alert
+      case Stream::Outcome::kGone:
+        return close(c);
+    }
+  } while (c.state == Connection::State::kReading && c.stream.holds_bytes());
 }
 
 void Front::Impl::feed(Connection& c, std::string_view bytes) {
@@ -69,11 +84,7 @@ void Front::Impl::feed(Connection& c, std::string_view bytes) {
 void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
   const auto state = c.reader.state();
   if (state == RequestReader::State::kRefused) return refuse(c, c.reader.refusal());
-  if (buffered > options.max_buffered_bytes) {
-    return refuse(
-        c, {503,
-            "The requests and answers under way fill the memory set aside for them; try again in a moment."});
-  }
+  if (const auto refusal = no_memory_for(*c.caller)) return refuse(c, *refusal);
   if (state == RequestReader::State::kComplete) return dispatch(c);
   if (state == RequestReader::State::kHead && before == RequestReader::State::kIdle) {
     c.deadline = loop.now() + options.head_timeout;
@@ -85,9 +96,8 @@ void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
     c.body_mark = c.reader.body().size();
   }
   if (began && c.reader.head().expect_continue && c.reader.body().empty()) {
-    // Nothing else is on its way to the client, so its socket takes this. If it is gone, the next read says
-    // so.
-    [[maybe_unused]] const auto ignored = ::send(c.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+    // A client that has read the answers to its earlier requests has room for this.
+    if (c.stream.write(kContinue).bytes != kContinue.size()) close(c);
   }
 }
 
@@ -96,11 +106,12 @@ void Front::Impl::dispatch(Connection& c) {
   const Ticket ticket{
       .connection = c.id,
       .weight = complete.body.size(),
+      .peer = c.caller->counted_as,
       .http_1_0 = complete.head.http_1_0,
       .keep_alive = complete.head.keep_alive,
       .started = std::chrono::steady_clock::now(),
   };
-  buffered += ticket.weight;  // until it is answered, whatever becomes of the connection
+  hold(ticket.peer, 0, ticket.weight);  // until it is answered, whatever becomes of the connection
   recount(c);
   c.state = Connection::State::kHandling;
   ++in_flight;
@@ -115,7 +126,7 @@ void Front::Impl::dispatch(Connection& c) {
 void Front::Impl::on_finished() {
   for (const auto& finished : finished_queue->take()) {
     --in_flight;
-    buffered -= finished.ticket.weight;
+    hold(finished.ticket.peer, finished.ticket.weight, 0);
     const auto found = connections.find(finished.ticket.connection);
     if (found != connections.end() && found->second->state == Connection::State::kHandling)
       answer(*found->second, finished);
@@ -131,6 +142,7 @@ void Front::Impl::answer(Connection& c, const Finished& finished) {
       .keep_alive = finished.ticket.keep_alive && !stopping,
       .http_1_0 = finished.ticket.http_1_0,
       .head_only = finished.method == "HEAD",
+      .shown = finished.method == "GET" || finished.method == "HEAD",
   };
   send(c, render_answer(finished.answer, framing, date.at(std::chrono::system_clock::now())),
        !framing.keep_alive);
@@ -143,7 +155,7 @@ void Front::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
   }
   metrics.http_request(kNoRoute, method_label(c.reader.head().method), refusal.status,
                        std::chrono::nanoseconds(0));
-  const AnswerFraming framing{.keep_alive = false};
+  const AnswerFraming framing{.keep_alive = false, .shown = true};
   auto bytes = render_answer(refusal_answer(refusal), framing, date.at(std::chrono::system_clock::now()));
   c.leftover.clear();
   c.reader.drop();
@@ -153,22 +165,26 @@ void Front::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
 void Front::Impl::send(Connection& c, std::string bytes, bool close_after) {
   c.out = std::move(bytes);
   c.sent = 0;
+  c.sent_mark = 0;
   c.close_when_sent = close_after;
+  c.deadline = loop.now() + (c.stream.handshaking() ? options.head_timeout : options.body_timeout);
   flush(c);
 }
 
 void Front::Impl::flush(Connection& c) {
   while (c.sent < c.out.size()) {
-    const ssize_t n = ::send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN) return close(c);
-    c.deadline = loop.now() + options.body_timeout;
-    if (n < 0) {
+    const auto put = c.stream.write(std::string_view(c.out).substr(c.sent));
+    if (put.outcome == Stream::Outcome::kWantsRead || put.outcome == Stream::Outcome::kWantsWrite) {
       c.state = Connection::State::kWriting;
       recount(c);
-      return watch(c, EPOLLOUT);
+      return watch(c, put.outcome == Stream::Outcome::kWantsRead ? EPOLLIN : EPOLLOUT);
     }
-    c.sent += static_cast<std::size_t>(n);
+    if (put.outcome != Stream::Outcome::kDone) return close(c);
+    c.sent += put.bytes;
+    if (c.sent - c.sent_mark >= kMinBodyProgress) {
+      c.deadline = loop.now() + options.body_timeout;
+      c.sent_mark = c.sent;
+    }
   }
   c.out = {};
   recount(c);
@@ -179,12 +195,15 @@ void Front::Impl::next_request(Connection& c) {
   c.state = Connection::State::kReading;
   c.deadline = loop.now() + options.idle_timeout;
   watch(c, EPOLLIN);
-  if (c.leftover.empty()) return;
-  const std::string bytes = std::exchange(c.leftover, {});
-  feed(c, bytes);
+  if (const std::string bytes = std::exchange(c.leftover, {}); !bytes.empty()) feed(c, bytes);
+  if (c.state == Connection::State::kReading && c.stream.holds_bytes()) receive(c);
 }
 
 void Front::Impl::linger(Connection& c) {
+  if (c.stream.finish() == Stream::Outcome::kWantsWrite) {
+    c.state = Connection::State::kWriting;  // flush() comes back here
+    return watch(c, EPOLLOUT);
+  }
   shutdown(c.fd, SHUT_WR);
   c.state = Connection::State::kLingering;
   c.deadline = loop.now() + kLingerTime;
@@ -197,6 +216,11 @@ void Front::Impl::discard(Connection& c) {
 }
 
 void Front::Impl::expire(Connection& c) {
+  if (c.state == Connection::State::kWriting) {
+    // Half an answer must not look like a whole one, nor its rest stay in the kernel for a client that takes none.
+    const struct linger reset { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
   if (c.state != Connection::State::kReading || c.reader.state() == RequestReader::State::kIdle)
     return close(c);
   const bool in_body = c.reader.state() == RequestReader::State::kBody;
@@ -204,10 +228,14 @@ void Front::Impl::expire(Connection& c) {
 }
 
 void Front::Impl::close(Connection& c) {
+  if (c.state == Connection::State::kReading) c.stream.finish();
   loop.unwatch(c.fd);
   ::close(c.fd);
-  buffered -= c.counted;
+  const Peer& peer = c.caller->counted_as;
+  hold(peer, c.counted, 0);
   c.counted = 0;
+  --(c.admitted ? admitted : turned_away);
+  if (c.admitted) peers.count(peer, -1, 0);
   c.state = Connection::State::kClosed;
   closed.push_back(c.id);
 }
@@ -220,8 +248,29 @@ void Front::Impl::watch(Connection& c, std::uint32_t events) {
 
 void Front::Impl::recount(Connection& c) {
   const std::size_t now = c.reader.buffered_bytes() + c.leftover.size() + c.out.size();
-  buffered += now - c.counted;
+  hold(c.caller->counted_as, c.counted, now);
   c.counted = now;
+}
+
+void Front::Impl::hold(const Peer& peer, std::size_t before, std::size_t now) {
+  if (before == now) return;
+  buffered += now - before;
+  peers.count(peer, 0, static_cast<std::ptrdiff_t>(now - before));
+}
+
+std::optional<HttpRefusal> Front::Impl::no_memory_for(const Caller& caller) const {
+  const std::size_t all = options.max_buffered_bytes;
+  const bool of_operator = caller.counted_as.kind == Peer::Kind::kOperator;
+  if (buffered > (of_operator ? all : all - all / kAdminShareOfBuffer)) {
+    return HttpRefusal{
+        503, "The requests and answers under way fill the memory set aside for them; try again in a moment."};
+  }
+  if (peers.of(caller.counted_as).bytes > all / 2) {
+    return HttpRefusal{503,
+                       "Your requests and answers under way fill half of the memory set aside for all; try "
+                       "again in a moment."};
+  }
+  return std::nullopt;
 }
 
 }  // namespace outboxd::api

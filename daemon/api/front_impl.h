@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -12,8 +13,10 @@
 #include "api/dispatcher.h"
 #include "api/front.h"
 #include "api/http_answer.h"
+#include "api/peers.h"
 #include "api/pending_exchange.h"
 #include "api/request_reader.h"
+#include "api/stream.h"
 #include "api/worker_pool.h"
 
 namespace outboxd::api {
@@ -24,7 +27,7 @@ namespace outboxd::api {
 //      └──────refused or too slow: an answer──────▲
 struct Connection {
   enum class State {
-    kReading,    // a request, or waiting for one
+    kReading,    // a request, or waiting for one, or for TLS to begin
     kHandling,   // its request is with a worker or a handler; nothing is read meanwhile
     kWriting,    // the socket takes no more of the answer for now
     kLingering,  // all is sent; what the client still sends is thrown away, so that no reset overtakes the
@@ -32,21 +35,28 @@ struct Connection {
     kClosed,     // erased at the end of the round
   };
 
-  Connection(std::uint64_t its_id, int its_fd, std::shared_ptr<const Caller> its_caller,
+  Connection(std::uint64_t its_id, int its_fd, Stream its_stream, std::shared_ptr<const Caller> its_caller,
              const HeadLimits& limits)
-      : id(its_id), fd(its_fd), caller(std::move(its_caller)), reader(limits) {}
+      : id(its_id),
+        fd(its_fd),
+        stream(std::move(its_stream)),
+        caller(std::move(its_caller)),
+        reader(limits) {}
 
   const std::uint64_t id;
   const int fd;
+  Stream stream;  // of fd
   const std::shared_ptr<const Caller> caller;
+  bool admitted = true;  // false: one too many, here to be told so
   State state = State::kReading;
   RequestReader reader;
-  std::string leftover;  // pipelined bytes of the next request
-  std::string out;       // the answer, until it is sent
-  std::size_t sent = 0;  // of it
+  std::string leftover;       // pipelined bytes of the next request
+  std::string out;            // the answer, until it is sent
+  std::size_t sent = 0;       // of it
+  std::size_t sent_mark = 0;  // what was sent when its deadline was last renewed
   bool close_when_sent = false;
   std::size_t body_mark = 0;  // the body's size when its deadline was last renewed
-  std::size_t counted = 0;    // its share of Impl::buffered
+  std::size_t counted = 0;    // its part of Impl::buffered
   std::uint32_t watched = 0;  // epoll events
   MonotonicTime deadline{};
 };
@@ -60,6 +70,7 @@ struct Front::Impl {
   void start();
   void accept_from(const Listener& listener);
   void adopt(int fd, const Listener& listener);
+  std::optional<HttpRefusal> no_place_for(const Caller& caller) const;
   void pause_accepting(int error);
   void close_listeners();
   void begin_stop(Millis limit, std::function<void()> done);
@@ -87,13 +98,15 @@ struct Front::Impl {
   void close(Connection& c);
   void watch(Connection& c, std::uint32_t events);
   void recount(Connection& c);
+  void hold(const Peer& peer, std::size_t before, std::size_t now);
+  std::optional<HttpRefusal> no_memory_for(const Caller& caller) const;
 
   EventLoop& loop;
   std::vector<Listener> listeners;
   telemetry::Metrics& metrics;
   const Options options;
   const HeadLimits limits;
-  const Dispatcher dispatcher;
+  Dispatcher dispatcher;
   const std::shared_ptr<FinishedQueue> finished_queue;
   WorkerPool pool;
   DateHeader date;
@@ -102,9 +115,12 @@ struct Front::Impl {
   std::vector<std::uint64_t>
       closed;  // to be erased at the end of the round: their handlers may still be on the stack
   std::uint64_t next_connection = 1;
-  std::size_t buffered = 0;
-  std::size_t in_flight = 0;  // requests given to the workers and not answered yet
-  std::string scratch;        // what one read takes
+  std::size_t admitted = 0;     // connections
+  std::size_t turned_away = 0;  // connections that were not, and are still being told
+  std::size_t buffered = 0;     // bytes
+  PeerTable peers;              // whose they are
+  std::size_t in_flight = 0;    // requests given to the workers and not answered yet
+  std::string scratch;          // what one read takes
 
   bool sweep_armed = false;
   EventLoop::TimerId sweep_timer{};

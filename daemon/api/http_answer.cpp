@@ -4,12 +4,17 @@
 #include <array>
 #include <ctime>
 
+#include "api/http_head.h"
 #include "common/json.h"
 
 namespace outboxd::api {
 namespace {
 
 constexpr std::size_t kUsualHeadBytes = 320;
+constexpr std::string_view kNoSniffing = "x-content-type-options: nosniff\r\n";
+constexpr std::string_view kNoStore = "cache-control: no-store\r\n";
+constexpr std::string_view kNoContent =
+    "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
 std::string_view reason_phrase(int status) {
   switch (status) {
@@ -92,6 +97,11 @@ ProblemCode problem_code(int status) {
   }
 }
 
+bool has_header(const Answer& answer, std::string_view name) {
+  return std::ranges::any_of(answer.headers,
+                             [name](const HeaderField& h) { return equals_ignoring_case(h.name, name); });
+}
+
 void append_header(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ");
   const auto start = out.size();
@@ -117,7 +127,9 @@ std::string render_answer(const Answer& answer, const AnswerFraming& framing, st
     append_header(out, "content-type", answer.content_type);
     append_header(out, "content-length", std::to_string(answer.body.size()));
   }
-  append_header(out, "x-content-type-options", "nosniff");
+  out.append(kNoSniffing);
+  if (!has_header(answer, "cache-control")) out.append(kNoStore);
+  if (framing.shown && !has_header(answer, "content-security-policy")) out.append(kNoContent);
   for (const auto& header : answer.headers) append_header(out, header.name, header.value);
   if (!framing.keep_alive) {
     append_header(out, "connection", "close");

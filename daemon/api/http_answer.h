@@ -15,10 +15,12 @@ struct AnswerFraming {
   bool keep_alive = true;
   bool http_1_0 = false;   // must be told that the connection stays
   bool head_only = false;  // the request was HEAD: content-length as for GET, no content
+  bool shown = false;      // a browser may show it as a page: it asked with GET, or nobody knows
 };
 
 // Status line, headers and content in one piece, for one write. `date` is an IMF-fixdate. Control characters
-// in extra headers' values become spaces.
+// in extra headers' values become spaces. Browsers are told to guess no type, to keep nothing, and of what they
+// show to load and run nothing; an answer's own Cache-Control or Content-Security-Policy goes before.
 std::string render_answer(const Answer& answer, const AnswerFraming& framing, std::string_view date);
 
 // The problem+json of a refused request; 400, 408, 413, 414, 417, 431 and 503 are known.

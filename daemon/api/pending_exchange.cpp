@@ -52,6 +52,13 @@ PendingExchange::~PendingExchange() {
 
 void PendingExchange::respond(Answer answer) {
   if (answered_.exchange(true)) return;
+  if (token_) {
+    log::info("operator request", {{"method", request_.method},
+                                   {"path", request_.path},
+                                   {"status", answer.status},
+                                   {"peer", request_.peer},
+                                   {"token", *token_}});
+  }
   queue_->push({ticket_, request_.method, route_, std::move(answer)});
 }
 

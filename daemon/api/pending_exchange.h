@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/exchange.h"
+#include "api/peers.h"
 #include "api/request_reader.h"
 #include "runtime/event_loop.h"
 
@@ -21,12 +24,14 @@ struct Caller {
   bool unix_socket = false;
   std::string peer;
   std::string local_address;  // TCP: without port
+  Peer counted_as;            // in what peers share
 };
 
 // What the loop needs to know to send an answer and to account for it.
 struct Ticket {
   std::uint64_t connection = 0;
-  std::size_t weight = 0;  // bytes counted against max_buffered_bytes
+  std::size_t weight = 0;  // bytes counted against max_buffered_bytes, and as this peer's
+  Peer peer;
   bool http_1_0 = false;
   bool keep_alive = true;
   MonotonicTime started{};
@@ -71,6 +76,8 @@ class PendingExchange final : public Exchange {
   // For the worker, before the handler has it.
   Request& mutable_request() { return request_; }
   void set_route(const Route* route) { route_ = route; }
+  // The log is to say how it was answered: to an operator, with this token or ("") none.
+  void log_answer(std::string token) { token_ = std::move(token); }
   const Caller& caller() const { return *caller_; }
   const std::string& target() const { return target_; }
   const std::string& host() const { return host_; }
@@ -83,6 +90,7 @@ class PendingExchange final : public Exchange {
   std::string target_;
   std::string host_;
   const Route* route_ = nullptr;
+  std::optional<std::string> token_;
   std::atomic<bool> answered_{false};
 };
 

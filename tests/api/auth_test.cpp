@@ -39,12 +39,14 @@ std::string error_for(const std::string& text) {
   return read.error().detail.substr(file.path().size());
 }
 
-bool allows_write(const std::string& method, const std::string& origin, const std::string& type) {
+bool allows_write(const std::string& method, const std::string& origin, const std::string& type,
+                  const std::string& site = "") {
   Request request;
   request.method = method;
+  if (!site.empty()) request.headers.push_back({"sec-fetch-site", site});
   if (!origin.empty()) request.headers.push_back({"Origin", origin});
   if (!type.empty()) request.headers.push_back({"Content-Type", type});
-  return write_allowed(request);
+  return check_write(request).has_value();
 }
 
 }  // namespace
@@ -55,8 +57,10 @@ TEST_CASE("a token has the scope of its line, and anything else has none") {
   const auto auth = Authenticator::from_file(file.path());
   REQUIRE(auth);
   CHECK((*auth)->has_tokens());
-  CHECK(*(*auth)->authorise("Bearer producer-token") == Scope::kIngest);
-  CHECK(*(*auth)->authorise("bearer operator-token") == Scope::kAdmin);
+  CHECK((*auth)->authorise("Bearer producer-token")->scope == Scope::kIngest);
+  CHECK((*auth)->authorise("Bearer producer-token")->name == "shop");
+  CHECK((*auth)->authorise("bearer operator-token")->scope == Scope::kAdmin);
+  CHECK((*auth)->authorise("bearer operator-token")->name == "");
   for (const char* header : {"", "Bearer", "Bearer ", "Bearer wrong", "Bearer producer-token ",
                              "Basic producer-token", "producer-token", "Bearer producer-toke"}) {
     CAPTURE(header);
@@ -68,7 +72,7 @@ TEST_CASE("a token has the scope of its line, and anything else has none") {
 
 TEST_CASE("without a tokens file every caller is an operator") {
   CHECK_FALSE(Authenticator::open()->has_tokens());
-  CHECK(*Authenticator::open()->authorise("") == Scope::kAdmin);
+  CHECK(Authenticator::open()->authorise("")->scope == Scope::kAdmin);
 }
 
 TEST_CASE("a bad tokens file is refused with the line, and never quotes it") {
@@ -120,6 +124,22 @@ TEST_CASE("a write with an Origin must have a JSON content type") {
   }
 }
 
+TEST_CASE("a write that a browser says comes from another site is refused, whatever its type") {
+  for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "BREW"}) {
+    for (const char* site : {"cross-site", "same-site", "Same-Origin", "same-origin, none", "x"}) {
+      CAPTURE(site);
+      CHECK_FALSE(allows_write(method, "", "application/json", site));
+    }
+    for (const char* site : {"same-origin", "none"}) {
+      CAPTURE(site);
+      CHECK(allows_write(method, "", "application/json", site));
+      CHECK(allows_write(method, "http://here", "application/json", site));
+      CHECK_FALSE(allows_write(method, "http://here", "text/plain", site));
+    }
+  }
+  CHECK(allows_write("GET", "", "", "cross-site"));
+}
+
 TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
   const TokensFile file("ingest " + std::string(kIngestHash) + "\nadmin " + kAdminHash + "\n");
   test::TestFront front({}, *Authenticator::from_file(file.path()));
@@ -163,5 +183,9 @@ TEST_CASE(
   const std::string form = test::post("{}", "Origin: http://evil.example\r\nContent-Type: text/plain\r\n");
   CHECK(status(front.tcp, form) == 415);
   CHECK(status(front.admin, form) == 200);
-  CHECK(front.handled == 2);
+  const std::string fetch =
+      test::post("{}", "Sec-Fetch-Site: cross-site\r\nContent-Type: application/json\r\n");
+  CHECK(status(front.tcp, fetch) == 403);
+  CHECK(status(front.admin, fetch) == 200);
+  CHECK(front.handled == 3);
 }

@@ -28,11 +28,13 @@ inline std::string temporary_directory() {
 class TestFront {
  public:
   explicit TestFront(Front::Options options = {},
-                     std::shared_ptr<const Authenticator> auth = Authenticator::open())
+                     std::shared_ptr<const Authenticator> auth = Authenticator::open(),
+                     std::shared_ptr<TlsServer> tls = nullptr)
       : directory_(temporary_directory()) {
     auto listener = listen_tcp("127.0.0.1:0", Scope::kNone);
     REQUIRE(listener);
     tcp = listener->name;
+    listener->tls = std::move(tls);
     ingest = directory_ + "/ingest.sock";
     admin = directory_ + "/admin.sock";
     std::vector<Listener> listeners{*listener, listen_unix(ingest, 0660, "", Scope::kIngest).value(),
@@ -53,6 +55,9 @@ class TestFront {
   TestFront(const TestFront&) = delete;
 
   std::vector<std::string> everywhere() const { return {tcp, ingest, admin}; }
+  void set_authenticator(std::shared_ptr<const Authenticator> auth) {
+    front_->set_authenticator(std::move(auth));
+  }
   void stop_accepting(Millis limit) {
     front_->stop_accepting(limit, [this] { stopped = true; });
   }
@@ -103,6 +108,13 @@ class TestFront {
         {"POST", "/v1/events/{id}/replay", Scope::kAdmin, echo},
         {"GET", "/hold", Scope::kNone, hold},
         {"POST", "/hold", Scope::kNone, hold},
+        {"GET", "/page", Scope::kNone,
+         [](const ExchangePtr& e) {
+           e->respond({200,
+                       "text/html",
+                       "<p>",
+                       {{"Cache-Control", "max-age=5"}, {"Content-Security-Policy", "default-src 'self'"}}});
+         }},
         {"GET", "/peer", Scope::kNone,
          [](const ExchangePtr& e) { e->respond(json_answer(200, e->request().peer)); }},
         {"GET", "/throw", Scope::kNone, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "front_fixture.h"
+#include "support/test_certificate.h"
 
 using namespace outboxd;
 using namespace outboxd::api;
@@ -11,6 +12,17 @@ using namespace outboxd::api::test;
 namespace {
 
 constexpr Millis kShort{60};
+
+std::string post_to(const std::string& path, const std::string& body) {
+  return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
+}
+
+bool serves(RawClient& client) {
+  client.send(get("/open"));
+  const auto answer = client.read_answer();
+  return answer && answer->status == 200;
+}
 
 void await(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
@@ -74,13 +86,49 @@ TEST_CASE(
   CHECK(busy.read_answer()->body == "held");
 }
 
-TEST_CASE("a client that does not read its answer is dropped") {
+TEST_CASE("a client that does not read its answer, or a byte now and then, is dropped") {
   Front::Options options;
   options.body_timeout = kShort;
+  const outboxd::test::TestCertificate certificate;
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> trusting(SSL_CTX_new(TLS_client_method()),
+                                                                   SSL_CTX_free);
+  for (const bool tls : {false, true}) {
+    CAPTURE(tls);
+    TestFront front(
+        options, Authenticator::open(),
+        tls ? TlsServer::from_files(certificate.file(), certificate.key_file()).value() : nullptr);
+    for (const auto& where : front.everywhere()) {
+      CAPTURE(where);
+      RawClient never(where), trickle(where);
+      for (RawClient* client : {&never, &trickle}) {
+        if (tls && where == front.tcp) REQUIRE(client->start_tls(trusting.get()));
+        client->send(get("/large"));
+      }
+      await([&] { return never.was_hung_up(); });
+      await([&] {
+        char byte = 0;
+        recv(trickle.fd(), &byte, 1, MSG_DONTWAIT);
+        return trickle.was_hung_up();
+      });
+    }
+  }
+}
+
+TEST_CASE("a client that reads its answer slowly, but reads it, gets all of it") {
+  Front::Options options;
+  options.body_timeout = Millis(200);
   TestFront front(options);
   RawClient client(front.admin);
   client.send(get("/large"));
-  await([&] { return client.was_hung_up(); });
+  std::size_t got = 0;
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<char> some(256u << 10);
+  for (ssize_t n = 0; got < 8u << 20 && (n = recv(client.fd(), some.data(), some.size(), 0)) > 0;) {
+    got += static_cast<std::size_t>(n);
+    std::this_thread::sleep_for(Millis(10));  // it is slow
+  }
+  CHECK(got >= 8u << 20);
+  CHECK(std::chrono::steady_clock::now() - start > options.body_timeout);
 }
 
 TEST_CASE("connections over the limit are told so and closed, and there is room again when one leaves") {
@@ -92,7 +140,7 @@ TEST_CASE("connections over the limit are told so and closed, and there is room 
     inside.emplace_back(front.tcp).send(get("/open"));
     CHECK(inside.back().read_answer()->status == 200);
   }
-  for (const auto& where : front.everywhere()) {
+  for (const auto& where : {front.tcp, front.ingest}) {
     RawClient outside(where);
     outside.send(get("/open"));
     const auto answer = outside.read_answer();
@@ -114,25 +162,102 @@ TEST_CASE(
     "when bodies and answers under way fill the memory, requests are refused with 503 until it is free "
     "again") {
   Front::Options options;
-  options.max_buffered_bytes = 100'000;
+  options.max_buffered_bytes = 160'000;
   TestFront front(options);
-  const std::string body(60'000, 'x');
-  const auto hold = "POST /hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n" + body;
-  RawClient first(front.tcp);
+  const std::string body(75'000, 'x');
+  const auto hold = post_to("/hold", body);
+  RawClient first(front.tcp), second(front.tcp, "127.0.0.2");
+  first.send(hold);
+  second.send(hold);
+  front.wait_for_held(2);
+  RawClient third(front.ingest);
+  third.send(post_to("/hold", std::string(5000, 'x')));
+  const auto answer = third.read_answer();
+  REQUIRE(answer);
+  CHECK(answer->status == 503);
+  CHECK(answer->header("retry-after") == "1");
+  CHECK(third.is_closed());
+  RawClient operators(front.admin);  // for whom some is kept
+  operators.send(post_to("/v1/events", std::string(5000, 'x')));
+  CHECK(operators.read_answer()->status == 200);
+  front.release_all();
+  CHECK(first.read_answer()->status == 200);
+  CHECK(second.read_answer()->status == 200);
+  RawClient fourth(front.ingest);
+  fourth.send(post(body));
+  CHECK(fourth.read_answer()->status == 200);
+}
+
+TEST_CASE("one peer's bodies may fill half of the memory, whatever it opens") {
+  Front::Options options;
+  options.max_buffered_bytes = 160'000;
+  TestFront front(options);
+  const auto hold = post_to("/hold", std::string(45'000, 'x'));
+  RawClient first(front.tcp), second(front.tcp), other(front.tcp, "127.0.0.2");
   first.send(hold);
   front.wait_for_held(1);
-  RawClient second(front.admin);
   second.send(hold);
   const auto answer = second.read_answer();
   REQUIRE(answer);
   CHECK(answer->status == 503);
   CHECK(answer->header("retry-after") == "1");
   CHECK(second.is_closed());
+  other.send(hold);
+  front.wait_for_held(2);
   front.release_all();
   CHECK(first.read_answer()->status == 200);
+  CHECK(other.read_answer()->status == 200);
   RawClient third(front.tcp);
-  third.send(post(body));
+  third.send(post(std::string(75'000, 'x')));
   CHECK(third.read_answer()->status == 200);
+}
+
+TEST_CASE("a peer's connections over its limit are refused, and others, and its operators, still get in") {
+  Front::Options options;
+  options.max_connections_per_peer = 3;
+  TestFront front(options);
+  std::vector<RawClient> inside;
+  for (const auto& where : front.everywhere()) {
+    for (int i = 0; i < 3; ++i) {
+      inside.emplace_back(where).send(get("/open"));
+      CHECK(inside.back().read_answer()->status == 200);
+    }
+    RawClient outside(where);
+    outside.send(get("/open"));
+    const auto answer = outside.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->status == 503);
+    CHECK(answer->header("retry-after") == "1");
+    CHECK(outside.is_closed());
+  }
+  RawClient elsewhere(front.tcp, "127.0.0.2");
+  elsewhere.send(get("/open"));
+  CHECK(elsewhere.read_answer()->status == 200);
+  inside.clear();
+  await([&] {
+    RawClient again(front.ingest);
+    again.send(get("/open"));
+    return again.read_answer()->status == 200;
+  });
+}
+
+TEST_CASE("when others hold every place, also those of the refused, operators still get in") {
+  Front::Options options;
+  options.max_connections = 4;
+  options.max_connections_per_peer = 2;
+  TestFront front(options);
+  std::vector<RawClient> inside;
+  for (const char* from : {"127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"}) {
+    inside.emplace_back(front.tcp, from).send(get("/open"));
+    CHECK(inside.back().read_answer()->status == 200);
+  }
+  std::vector<RawClient> refused;
+  for (int i = 0; i < 100; ++i) refused.emplace_back(front.tcp, "127.0.0.3").send("GET");
+  RawClient operators(front.admin);
+  operators.send(get("/v1/events"));
+  CHECK(operators.read_answer()->status == 200);
+  RawClient producer(front.ingest);
+  CHECK_FALSE(serves(producer));
 }
 
 TEST_CASE("when the workers' queue is full a request is refused with 503 and its connection stays") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "front_fixture.h"
@@ -119,6 +120,38 @@ TEST_CASE("Connection: close and HTTP/1.0 end the connection after the answer") 
   CHECK(client.read_answer()->status == 200);
 }
 
+TEST_CASE("every answer tells browsers to keep nothing, and those they may show to run nothing") {
+  TestFront front;
+  const auto answered = [&](const std::string& where, const std::string& request) {
+    RawClient client(where);
+    client.send(request);
+    return client.read_answer(request.starts_with("HEAD")).value();
+  };
+  constexpr auto kNothing = "default-src 'none'; frame-ancestors 'none'";
+  for (const auto& where : {front.tcp, front.admin}) {
+    for (const std::string& request :
+         {get("/open"), get("/nothing"), get("/throw"),
+          std::string("HEAD /open HTTP/1.1\r\nHost: localhost\r\n\r\n"), std::string("not HTTP\r\n\r\n"),
+          std::string("GET /open HTTP/1.1\r\nHost: evil.example\r\n\r\n")}) {
+      CAPTURE(request);
+      const auto answer = answered(where, request);
+      CHECK(answer.header("x-content-type-options") == "nosniff");
+      CHECK(answer.header("cache-control") == "no-store");
+      CHECK(answer.header("content-security-policy") == kNothing);
+    }
+    const auto accepted = answered(where, post("{}"));
+    CHECK(accepted.header("x-content-type-options") == "nosniff");
+    CHECK(accepted.header("cache-control") == "no-store");
+    CHECK(accepted.header("content-security-policy") == "");
+    const auto page = answered(where, get("/page"));
+    CHECK(page.header("cache-control") == "max-age=5");
+    CHECK(page.header("content-security-policy") == "default-src 'self'");
+    CHECK(std::ranges::count_if(page.headers, [](const HeaderField& h) {
+            return equals_ignoring_case(h.name, "cache-control");
+          }) == 1);
+  }
+}
+
 TEST_CASE("HEAD answers as GET would, without the content") {
   TestFront front;
   RawClient client(front.tcp);
@@ -208,8 +241,8 @@ TEST_CASE("the peer is the kernel's word: credentials on a Unix socket, address 
   TestFront front;
   RawClient local(front.admin);
   local.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\nX-Forwarded-For: 1.2.3.4\r\n"));
-  CHECK(local.read_answer()->body ==
-        "unix:uid=" + std::to_string(getuid()) + ",pid=" + std::to_string(getpid()));
+  CHECK(local.read_answer()->body == "unix:uid=" + std::to_string(getuid()) + ",gid=" +
+                                         std::to_string(getgid()) + ",pid=" + std::to_string(getpid()));
   RawClient remote(front.tcp);
   remote.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\n"));
   CHECK(remote.read_answer()->body.starts_with("127.0.0.1:"));

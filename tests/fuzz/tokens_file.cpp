@@ -23,9 +23,9 @@ FUZZ_TARGET(input) {
   }
   HOLDS((*tokens)->has_tokens() && !(*tokens)->authorise("") && !(*tokens)->authorise("Bearer"));
   const bool listed = ascii_lower(text).find(hex_encode(sha256(token))) != std::string::npos;
-  const auto scope = (*tokens)->authorise("Bearer " + token);
-  HOLDS(!scope || listed);
-  if (scope) HOLDS(*scope == api::Scope::kIngest || *scope == api::Scope::kAdmin);
+  const auto grant = (*tokens)->authorise("Bearer " + token);
+  HOLDS(!grant || listed);
+  if (grant) HOLDS(grant->scope == api::Scope::kIngest || grant->scope == api::Scope::kAdmin);
   const auto raw = (*tokens)->authorise(input);  // as an Authorization header
   HOLDS(!raw || input.size() > 7);
 }

@@ -41,7 +41,7 @@ HOMES = {
     r"prometheus/": {"daemon/telemetry"},
     r"systemd/": {"daemon/runtime", "daemon/telemetry"},
     r"libsmartcols": {"daemon/ctl"},
-    r"openssl/": {"common", "daemon/outbound"},
+    r"openssl/": {"common", "daemon/outbound", "daemon/api"},
 }
 
 TOP_LEVEL = {"CMakeLists.txt", "daemon", "common", "migrations", "systemd", "tests", "scripts", "README.md",
