@@ -58,7 +58,7 @@ std::string verdict_of_url(const std::string& text) {
 std::string verdict_of_address(const std::string& text) {
   const auto address = IpAddress::parse(text);
   if (!address) return "malformed";
-  return AddressPolicy({}).why_denied("hooks.example", *address) ? "denied" : "allowed";
+  return AddressPolicy({}).why_denied("hooks.example", 443, *address) ? "denied" : "allowed";
 }
 
 std::string url_of_address(const std::string& address) {
@@ -120,7 +120,7 @@ TEST_CASE("corpus: an address is judged as any other host's is, whatever the nam
     for (const char* host : {"", "localhost", "8.8.8.8", "allowed.example"}) {
       CAPTURE(row.input);
       CAPTURE(host);
-      CHECK(policy.why_denied(host, *address).has_value() == (row.verdict == "denied"));
+      CHECK(policy.why_denied(host, 443, *address).has_value() == (row.verdict == "denied"));
     }
   }
 }

@@ -72,7 +72,8 @@ def corpus_urls():
 
 
 class NameServer:
-    """Answers A and AAAA over UDP from a table that may change at any time, with a TTL of zero. `default`: the addresses of every other name."""
+    """Answers A and AAAA over UDP from a table that may change at any time, with a TTL of zero: addresses, or none, nxdomain, servfail, silent.
+    `default`: the addresses of every other name."""
 
     TYPES = {1: socket.AF_INET, 28: socket.AF_INET6}
     CODES = {"none": 0, "servfail": 2, "nxdomain": 3}
@@ -103,7 +104,8 @@ class NameServer:
             query, peer = self.socket.recvfrom(4096)
             if self.stopping:
                 return
-            self.socket.sendto(self.answer(query), peer)
+            if reply := self.answer(query):
+                self.socket.sendto(reply, peer)
 
     @staticmethod
     def wire(name):
@@ -118,6 +120,8 @@ class NameServer:
         kind, = struct.unpack("!H", query[at + 1:at + 3])
         self.queries[name] += 1
         aliases, found = self.table.get(name, ([], self.default or ["nxdomain"]))
+        if found == ["silent"]:
+            return None
         code = self.CODES.get(found[0], 0)
         records, owner = [], name
         for alias in aliases:
@@ -197,25 +201,27 @@ class Proxy:
 
 
 class Subscriber(Receiver):
-    """A receiver that knows its connections."""
+    """A receiver that knows its connections. `tls`: a server's context for them."""
 
-    def __init__(self, answer=lambda request: 200):
+    def __init__(self, answer=lambda request: 200, tls=None):
         super().__init__(answer)
         self.connections = 0
         self.open = 0
         accept, end = self.server.get_request, self.server.shutdown_request
 
         def get_request():
-            accepted = accept()
+            connection, peer = accept()
             self.connections += 1
             self.open += 1
-            return accepted
+            # Shakes hands at its first byte, in the connection's own thread.
+            return (tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) if tls else connection), peer
 
         def shutdown_request(request):
             self.open -= 1
             end(request)
 
         self.server.get_request, self.server.shutdown_request = get_request, shutdown_request
+        self.server.handle_error = lambda *_: None  # who speaks TLS where none is spoken is no error of ours
 
 
 class PolicyDaemon(Daemon):
