@@ -2,12 +2,16 @@
 import base64
 import hashlib
 import json
+import pathlib
+import random
+import socketserver
+import sqlite3
 import subprocess
+import tempfile
 import unittest
-import urllib.parse
 
 from api_support import PATIENCE, EndToEndTest, Receiver, Witness, converse, wait_until
-from corpus import api_callers, api_framing
+from corpus import api_callers, api_fields, api_framing, api_json
 from corpus.api_case import EVENT, HIDDEN, Case, length, request
 
 
@@ -17,13 +21,13 @@ class ApiTest(EndToEndTest):
     def setUp(self):
         super().setUp()
         self.cases = 0
+        self.addCleanup(lambda: print(f"{self.cases} cases"))
 
     def serve(self, *settings):
         self.outboxd = self.daemon(*settings).start()
         self.addresses = {"tcp": self.outboxd.tcp_port, "ingest": self.outboxd.ingest, "admin": self.outboxd.admin}
         self.witness = Witness(self.outboxd.database)
         self.addCleanup(self.witness.close)
-        self.addCleanup(lambda: print(f"{self.id().split('.')[-1]}: {self.cases} cases"))
 
     def check_answers(self, case, answers):
         self.assertEqual(tuple(a.status for a in answers), case.answers)
@@ -251,6 +255,270 @@ class Tokens(ApiTest):
                 self.assertIn("tokens", run.stderr)
                 self.assertNotIn("secret-in-the-clear", run.stderr + run.stdout)
                 self.cases += 1
+
+
+GOOD_ENDPOINT = {"url": "http://127.0.0.1:1/hook"}
+
+
+class Fields(ApiTest):
+    """Over the admin socket, where everything may be asked."""
+
+    def setUp(self):
+        super().setUp()
+        self.serve()
+
+    def refused(self, method, path, body, headers=(), status=(400, 422)):
+        answer = self.outboxd.call(method, path, body, dict(headers) if headers else None)
+        self.assertIn(answer.status, status)
+        self.assertEqual(answer.headers["content-type"], "application/problem+json")
+        self.assertLess(len(answer.body), 64 << 10)
+        self.assertNotIn("X-Smuggled", str(answer.headers))
+        self.cases += 1
+
+    def run_refused(self, rows):
+        """rows: (name, path, body, headers, statuses)"""
+        for name, path, body, headers, status in rows:
+            with self.subTest(case=name):
+                before = self.witness.rows()
+                self.refused("POST", path, body, headers, status)
+                self.assertEqual(self.witness.rows(), before)
+        self.assertEqual(self.outboxd.get("/healthz").status, 200)
+
+    @staticmethod
+    def event_with(field, value):
+        pairs = {"type": '"corpus.field"', "payload": "1"}
+        pairs[field] = value
+        return ("{" + ",".join(f'"{name}":{text}' for name, text in pairs.items()) + "}").encode()
+
+    @staticmethod
+    def endpoint_with(field, value):
+        return f'{{"url":"http://127.0.0.1:1/hook","{field}":{value}}}'.encode()
+
+    def header_objects(self):
+        for name, value, source in api_fields.HEADERS:
+            yield f"{name!r}: {value[:40]!r} ({source})", json.dumps({name: value})
+        yield from api_fields.HEADER_OBJECTS
+
+    def test_an_extra_header_never_breaks_out_of_its_line(self):
+        self.run_refused([(name, path, make("headers", text), (), (400, 422)) for name, text in self.header_objects()
+                          for path, make in (("/v1/events", self.event_with), ("/v1/endpoints", self.endpoint_with))])
+
+    def test_an_endpoint_is_not_changed_to_such_a_header_either(self):
+        endpoint = self.outboxd.endpoint(**GOOD_ENDPOINT)
+        before = self.witness.rows()
+        for name, text in self.header_objects():
+            with self.subTest(case=name):
+                self.refused("PATCH", f"/v1/endpoints/{endpoint['id']}", f'{{"headers":{text}}}'.encode())
+        self.assertEqual(self.witness.rows(), before)
+
+    def test_a_field_that_is_not_what_it_should_be_is_refused(self):
+        self.run_refused([(f"{field}: {value[:40]} ({source})", "/v1/events", self.event_with(field, value), (), (422,)) for field, value, source in api_fields.EVENT_FIELDS]
+                         + [(f"{field}: {value[:40]} ({source})", "/v1/endpoints", self.endpoint_with(field, value), (), (400, 422))
+                            for field, value, source in api_fields.ENDPOINT_FIELDS])
+
+    def test_an_idempotency_key_by_header_keeps_the_same_rules(self):
+        before = self.witness.rows()
+        for value in ("", "a" * 257, "a\tb", "ü" * 129):
+            with self.subTest(value=value[:20]):
+                answer = self.ask(self.addresses["tcp"], "POST", "/v1/events", {"Content-Type": "application/json", "Idempotency-Key": value}, EVENT)
+                self.assertEqual(answer.status, 422)
+                self.cases += 1
+        self.assertEqual(self.witness.rows(), before)
+
+    def test_a_trace_parent_that_is_none_is_not_passed_on(self):
+        receiver = self.receiver()
+        self.outboxd.endpoint(receiver.url)
+        for value in ("", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "00-" + "A" * 32 + "-" + "1" * 16 + "-01", "ff-" + "1" * 32 + "-" + "1" * 16 + "-01", "x" * 55,
+                      "00-" + "1" * 32 + "-" + "1" * 16 + "-01, 00-" + "2" * 32 + "-" + "1" * 16 + "-01"):
+            answer = self.ask(self.addresses["tcp"], "POST", "/v1/events", {"Content-Type": "application/json", "traceparent": value}, EVENT)
+            self.assertEqual(answer.status, 202)
+            self.cases += 1
+        for request in receiver.wait_for(6):
+            self.assertNotIn("traceparent", request.headers)
+
+    def test_what_is_no_json_or_no_event_is_refused(self):
+        self.run_refused([(f"{name} ({source})", "/v1/events", body, (), (status,)) for name, body, status, source in api_json.NOT_JSON + api_json.NO_EVENTS]
+                         + [(f"{name} ({source})", "/v1/events", body, {"Content-Type": "application/x-ndjson"}, (status,)) for name, body, status, source in api_json.NO_LINES]
+                         + [(f"{name} ({source})", "/v1/endpoints", body, (), (status,)) for name, body, status, source in api_json.NO_ENDPOINTS])
+
+    def test_what_is_json_is_delivered_byte_for_byte(self):
+        receiver = self.receiver()
+        self.outboxd.endpoint(receiver.url, ordering="endpoint")
+        for text in api_json.TAKEN_PAYLOADS:
+            with self.subTest(payload=text[:40]):
+                self.assertEqual(self.outboxd.post("/v1/events", api_json.payload(text)).status, 202)
+                self.cases += 1
+        got = [request.body for request in receiver.wait_for(len(api_json.TAKEN_PAYLOADS))]
+        self.assertEqual(got, [text.strip() for text in api_json.TAKEN_PAYLOADS])
+
+    def test_an_id_that_is_none_names_nothing(self):
+        before = self.witness.rows()
+        for kind, text in api_json.IDS:
+            for method, path in (("GET", f"/v1/{kind}/{text}"), ("POST", f"/v1/{kind}/{text}/{dict(events='replay', endpoints='pause', deliveries='retry')[kind]}")):
+                with self.subTest(method=method, path=path):
+                    answer = self.ask(self.addresses["admin"], method, path)
+                    self.assertIn(answer.status, (400, 404))
+                    answer.body.decode()  # whatever was echoed is UTF-8
+                    self.cases += 1
+        self.assertEqual(self.witness.rows(), before)
+
+    def test_a_query_that_is_not_understood_is_said_so(self):
+        for target, status in api_json.QUERIES:
+            with self.subTest(target=target[:120]):
+                answer = self.ask(self.addresses["admin"], "GET", target)
+                self.assertEqual(answer.status, status)
+                self.assertEqual(json.loads(answer.body)["status"], status)
+                self.cases += 1
+
+    def test_a_cursor_that_was_tampered_with_never_breaks_a_list(self):
+        self.outboxd.endpoint(**GOOD_ENDPOINT, types=["never"])
+        self.outboxd.endpoint(**GOOD_ENDPOINT, types=["corpus.*"], state="paused")
+        for _ in range(3):
+            self.outboxd.event("corpus.cursor")
+        chooser = random.Random(5)
+        seen = set()
+        for path in ("/v1/events?", "/v1/endpoints?", "/v1/deliveries?", "/v1/deliveries?state=pending&error=any&", "/v1/deliveries?state=dead&"):
+            first = self.outboxd.get(f"{path}limit=1").json["next_cursor"] or "e1"
+            for _ in range(80):
+                cursor = list(first)
+                for _ in range(chooser.randint(1, 3)):
+                    cursor[chooser.randrange(len(cursor))] = chooser.choice("0123456789abcdefghijklmnopqrstuvwxyz-_.~'") * chooser.choice((0, 1, 1, 20)) or "-"
+                answer = self.ask(self.addresses["admin"], "GET", f"{path}cursor={''.join(cursor)}")
+                seen.add(answer.status)
+                self.assertIn(answer.status, (200, 422), cursor)
+                self.cases += 1
+        self.assertEqual(seen, {200, 422})
+
+
+class SqlRows(ApiTest):
+    def test_a_bad_row_is_refused_by_a_constraint_or_kept_with_its_reason_and_never_sent(self):
+        self.serve()
+        receiver = self.receiver()
+        self.outboxd.endpoint(receiver.url)
+        self.outboxd.endpoint(receiver.url, tenant="_ops")
+        quoted = lambda text: "CAST(x'" + text.encode("utf-8", "surrogatepass").hex() + "' AS TEXT)"
+        rows = [("headers", quoted(json.dumps({name: value}, ensure_ascii=False)), source) for name, value, source in api_fields.HEADERS]
+        rows += [("headers", quoted(json.dumps({name: value})), source) for name, value, source in api_fields.HEADERS]
+        rows += [("headers", quoted(text), name) for name, text in api_fields.HEADER_OBJECTS]
+        rows += api_fields.SQL_FIELDS
+        producer = sqlite3.connect(self.outboxd.database, timeout=PATIENCE, isolation_level=None)
+        self.addCleanup(producer.close)
+        kept = {}
+        refused = 0
+        for column, value, source in rows:
+            columns = {"type": "'corpus.row'", "payload": "'1'", column: value}
+            try:
+                seq = producer.execute(f"INSERT INTO outbox({','.join(columns)}) VALUES ({','.join(columns.values())})").lastrowid
+                kept[seq] = (column, value[:80], source)
+            except sqlite3.Error:
+                refused += 1
+            self.cases += 1
+        good = producer.execute("INSERT INTO outbox(type, payload, headers) VALUES ('corpus.good', '1', '{\"X-Good\":\"yes\"}')").lastrowid
+        wait_until(lambda: self.witness.count("outbox", "rejected IS NULL") == 0, "every row is judged")
+        left = dict(self.witness.connection.execute("SELECT seq, rejected FROM outbox"))
+        for seq, row in kept.items():
+            with self.subTest(row=row):
+                self.assertIn(seq, left, "it became an event")
+                self.assertTrue(left[seq])
+        self.assertNotIn(good, left)
+        sent = receiver.wait_for(1)
+        self.assertEqual(self.witness.count("event"), 1)
+        self.assertEqual([r.headers["x-good"] for r in sent], ["yes"])
+        self.assertGreater(refused, 20)
+        shown = self.outboxd.get("/v1/events?rejected=true&limit=250")
+        json.loads(shown.body.decode())
+        print(f"{refused} rows refused by a constraint, {len(kept)} kept with their reason")
+
+
+class WireReceiver(Receiver):
+    """Also keeps the bytes of each request's head as they came."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = []
+        receiver = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                head = b""
+                while not head.endswith(b"\r\n\r\n") and (line := self.rfile.readline()):
+                    head += line
+                if not head:
+                    return
+                with receiver.lock:
+                    receiver.heads.append(head)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        self.server.RequestHandlerClass = Handler
+
+
+class Tampering(ApiTest):
+    """Somebody edits the daemon's own rows while it is stopped. What is not a header of ours must not reach the wire."""
+
+    def wire_of(self, head):
+        names = [line.partition(b":")[0].strip().lower().decode("latin-1") for line in head.split(b"\n")[1:] if line.strip()]
+        return {name: names.count(name) for name in names}
+
+    def prepare(self, receiver, count):
+        """An endpoint and a pending event in each of so many tenants; the ids of the events. The daemon is stopped then."""
+        ids = []
+        for i in range(count):
+            endpoint = self.outboxd.endpoint(f"{receiver.url}?{i}", tenant=f"t{i}", retry_schedule=["0s"], state="paused")
+            self.assertEqual(endpoint["state"], "paused")
+            ids.append(self.outboxd.event("corpus.tampered", tenant=f"t{i}")["id"])
+        self.assertEqual(self.outboxd.stop(), 0)
+        return ids
+
+    def edit(self, receiver, rows):
+        editor = sqlite3.connect(self.outboxd.database, isolation_level=None)
+        for i, (table, column, value, _) in enumerate(rows):
+            if table:
+                editor.execute(f"UPDATE {table} SET {column} = ? WHERE tenant = ?", (value.replace("{url}", f"{receiver.url}?{i}"), f"t{i}"))
+        editor.execute("UPDATE endpoint SET state = 'active'")
+        editor.close()
+
+    def undecided(self):
+        """Deliveries that may be sent yet. To an endpoint whose URL is none they wait, and the log says so."""
+        return self.witness.connection.execute(
+            "SELECT count(*) FROM delivery JOIN endpoint ON endpoint.seq = delivery.endpoint WHERE delivery.state = 'pending'"
+            " AND instr(endpoint.url, char(13)) + instr(endpoint.url, char(10)) + instr(endpoint.url, char(0)) = 0").fetchone()[0]
+
+    def check_head(self, head, id):
+        names = self.wire_of(head)
+        self.assertEqual([name for name, count in names.items() if count > 1], [], head)
+        self.assertNotIn("x-smuggled", names, head)
+        self.assertNotIn("transfer-encoding", names, head)
+        self.assertNotIn("expect", names, head)
+        self.assertNotIn(b"forged", head)
+        self.assertNotIn(b"evil.example", head)
+        self.assertIn(b"\r\nwebhook-id: " + id.encode() + b"\r\n", head)
+
+    def test_what_was_edited_by_hand_never_becomes_a_second_header(self):
+        base, sent = self.folder, 0
+        for place in sorted({row[:2] for row in api_fields.TAMPERED}):
+            receiver = WireReceiver()
+            self.addCleanup(receiver.close)
+            self.folder = pathlib.Path(tempfile.mkdtemp(dir=base))
+            self.serve()
+            rows = [(None, None, None, "control"), *(row for row in api_fields.TAMPERED if row[:2] == place)]
+            ids = self.prepare(receiver, len(rows))
+            self.edit(receiver, rows)
+            with self.subTest(place=place):
+                self.outboxd.start()
+                wait_until(lambda: self.undecided() == 0 or self.outboxd.process.poll() is not None, "every delivery is over")
+                self.assertIsNone(self.outboxd.process.poll(), self.outboxd.log()[-500:])
+                heads = {int(head.split(b" ")[1].partition(b"?")[2]): head for head in receiver.heads}
+                self.assertIn(0, heads, "the control was not sent")
+                self.check_head(heads[0], ids[0])
+                sent += len(heads) - 1
+                for i, (table, column, value, source) in enumerate(rows):
+                    with self.subTest(table=table, column=column, value=value, source=source):
+                        self.cases += 1
+                        if i in heads:  # else not sent, which is as good
+                            self.check_head(heads[i], ids[i])
+            self.outboxd.kill()
+        self.folder = base
+        print(f"{sent} of {len(api_fields.TAMPERED)} edited rows were sent, the others refused before")
 
 
 if __name__ == "__main__":
