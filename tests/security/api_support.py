@@ -1,8 +1,13 @@
 """What the API's security tests stand on: raw connections, and a witness that says whether anything was stored."""
+import os
 import pathlib
+import pty
+import re
 import socket
 import sqlite3
+import subprocess
 import sys
+import unicodedata
 from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -19,25 +24,25 @@ class RawAnswer(NamedTuple):
 
 
 def read_answers(stream):
-    """All answers in a stream of bytes; whatever is no answer, or one too short, is an error."""
+    """All answers in a stream of bytes; whatever is no answer, or one too short, fails."""
     answers = []
     while stream:
         head, blank, rest = stream.partition(b"\r\n\r\n")
         if not blank:
-            raise ValueError(f"no answer: {stream[:200]!r}")
+            raise AssertionError(f"no answer: {stream[:200]!r}")
         first, *lines = head.split(b"\r\n")
         version, status, _ = first.split(b" ", 2)
         if version != b"HTTP/1.1":
-            raise ValueError(f"no answer: {first!r}")
+            raise AssertionError(f"no answer: {first!r}")
         headers = {}
         for line in lines:
             name, colon, value = line.partition(b": ")
             if not colon or name.lower().decode() in headers:
-                raise ValueError(f"no header, or a second one: {line!r}")
+                raise AssertionError(f"no header, or a second one: {line!r}")
             headers[name.lower().decode()] = value.decode()
         size = int(headers.get("content-length", 0))
         if len(rest) < size:
-            raise ValueError(f"{len(rest)} bytes of {size}")
+            raise AssertionError(f"{len(rest)} bytes of {size}")
         answers.append(RawAnswer(int(status), headers, rest[:size]))
         stream = rest[size:]
     return answers
@@ -100,3 +105,34 @@ class Witness:
 
     def close(self):
         self.connection.close()
+
+
+BIDI = {0x061c, 0x200e, 0x200f, *range(0x202a, 0x202f), *range(0x2066, 0x206a)}
+OWN_COLOURS = re.compile(r"\x1b\[(?:0|2|31|32|33)m")
+
+
+def what_a_terminal_obeys(output, terminal):
+    """The characters in a program's output that do more than show; its own colours are allowed on a terminal."""
+    text = output.decode()  # what is no UTF-8 may be C1 bytes
+    if terminal:
+        text = OWN_COLOURS.sub("", text).replace("\r\n", "\n")
+    return [hex(ord(c)) for c in text if c != "\n" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or ord(c) in BIDI)]
+
+
+def run_on_terminal(command, until=None):
+    """Runs it on a terminal of its own; what it wrote there. `until`: it never ends, so interrupt it when this is in the output."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm-256color"}) as process:
+        os.close(terminal)
+        output = b""
+        try:
+            while chunk := os.read(controller, 65536):
+                output += chunk
+                if until and until in output:
+                    process.terminate()
+        except OSError:  # EIO: nobody has the other side open any more
+            pass
+        finally:
+            os.close(controller)
+            process.kill()
+    return output

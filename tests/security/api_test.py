@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 import unittest
 
-from api_support import PATIENCE, EndToEndTest, Receiver, Witness, converse, wait_until
-from corpus import api_callers, api_fields, api_framing, api_json
+from api_support import (BIN, PATIENCE, EndToEndTest, Receiver, Witness, converse, run_on_terminal, wait_until,
+                         what_a_terminal_obeys)
+from corpus import api_answers, api_callers, api_fields, api_framing, api_json
 from corpus.api_case import EVENT, HIDDEN, Case, length, request
 
 
@@ -519,6 +520,148 @@ class Tampering(ApiTest):
             self.outboxd.kill()
         self.folder = base
         print(f"{sent} of {len(api_fields.TAMPERED)} edited rows were sent, the others refused before")
+
+
+class ByteReceiver(Receiver):
+    """Answers a request for /hook?N with the Nth of the given bytes, and closes."""
+
+    def __init__(self, answers):
+        super().__init__()
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                target = self.rfile.readline().split(b" ")[1]
+                size = 0
+                while (line := self.rfile.readline().strip()):
+                    if line.lower().startswith(b"content-length:"):
+                        size = int(line.split(b":")[1])
+                self.rfile.read(size)
+                try:
+                    self.wfile.write(answers[int(target.partition(b"?")[2])])
+                except OSError:
+                    pass  # it was too much
+
+        self.server.RequestHandlerClass = Handler
+
+
+class Answers(ApiTest):
+    """What subscribers send back is shown, never obeyed."""
+
+    def setUp(self):
+        super().setUp()
+        self.serve()
+        names, answers = zip(*api_answers.answers())
+        receiver = ByteReceiver(answers)
+        self.addCleanup(receiver.close)
+        self.endpoints = [self.outboxd.endpoint(f"{receiver.url}?{i}", name=names[i][:60], retry_schedule=["0s"])["id"] for i in range(len(answers))]
+        self.names = names
+        self.event = self.outboxd.event("corpus.answer", payload='"\\u001b]0;owned\\u0007"')["id"]
+        by_endpoint = {row["endpoint"]: row["id"] for row in self.outboxd.wait_for_state("dead", len(answers))}
+        self.deliveries = [by_endpoint[endpoint] for endpoint in self.endpoints]
+
+    def check_log(self):
+        for line in self.outboxd.log_file.read_bytes().splitlines():
+            self.assertTrue(line.startswith(b"time="), line)
+            self.assertEqual(what_a_terminal_obeys(line, False), [])
+        self.assertNotIn("msg=forged", self.outboxd.log())
+
+    def ctl(self, *arguments):
+        return [str(BIN / "outboxctl"), "--socket", str(self.outboxd.admin), *arguments]
+
+    def check_shown(self, *arguments, until=None, holds=b"", status=0):
+        """On a terminal and through a pipe."""
+        on_terminal = run_on_terminal(self.ctl(*arguments), until)
+        self.assertEqual(what_a_terminal_obeys(on_terminal, True), [], on_terminal[:500])
+        self.assertIn(holds, on_terminal)
+        self.cases += 1
+        if until:
+            return
+        piped = subprocess.run(self.ctl(*arguments), capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(piped.returncode, status, piped.stderr)
+        self.assertEqual(what_a_terminal_obeys(piped.stdout + piped.stderr, False), [], piped.stdout[:500])
+        self.assertIn(holds, piped.stdout)
+        self.cases += 1
+
+    def test_the_api_answers_json_whatever_came_back(self):
+        for name, delivery in zip(self.names, self.deliveries):
+            with self.subTest(answer=name):
+                answer = self.outboxd.get(f"/v1/deliveries/{delivery}")
+                self.assertEqual(answer.headers["content-type"], "application/json")
+                self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+                self.assertGreaterEqual(min(answer.body), 0x20)  # no control but escaped
+                answer.body.decode()
+                attempt, = answer.json["attempt_list"]
+                self.assertLessEqual(len(answer.body), 128 << 10)
+                self.assertLessEqual(len(attempt["response_body"].encode()), 3 * 4096)  # a replacement character takes three bytes
+                self.cases += 1
+        self.check_log()
+
+    def test_outboxctl_shows_each_answer_without_a_byte_that_a_terminal_obeys(self):
+        for name, delivery in zip(self.names, self.deliveries):
+            with self.subTest(answer=name):
+                self.check_shown("delivery", "show", delivery, holds=delivery.encode())
+        for format in ("json", "jsonl", "wide", "id"):
+            for delivery in self.deliveries[::3]:
+                with self.subTest(format=format, delivery=delivery):
+                    self.check_shown("-o", format, "delivery", "show", delivery)
+
+    def test_outboxctl_shows_lists_groups_and_tests_without_one_too(self):
+        for arguments in (["failures"], ["failures", "--by", "endpoint"], ["delivery", "list"], ["-o", "json", "delivery", "list"], ["endpoint", "list"], ["event", "list"],
+                          ["event", "show", self.event], ["-o", "json", "endpoint", "list"], ["status"], ["-o", "json", "status"]):
+            with self.subTest(arguments=arguments):
+                self.check_shown(*arguments)
+        for arguments in (["tail"], ["tail", "--failed"], ["-o", "jsonl", "tail"]):
+            with self.subTest(arguments=arguments):
+                self.check_shown(*arguments, until=self.deliveries[-1].encode())
+        for i, endpoint in enumerate(self.endpoints):
+            with self.subTest(test=self.names[i]):
+                self.check_shown("delivery", "attempts", self.deliveries[i], holds=b"OUTCOME")
+                output = run_on_terminal(self.ctl("endpoint", "test", endpoint))
+                self.assertEqual(what_a_terminal_obeys(output, True), [], output[:500])
+                self.cases += 1
+        output = run_on_terminal(self.ctl("event", "payload", self.event))
+        self.assertEqual(what_a_terminal_obeys(output, True), [])
+
+    def test_outboxctl_shows_rejected_rows_without_one(self):
+        hostile = b"\x1b]0;owned\x07\xc2\x9b2J\xe2\x80\xae\xff"
+        row = self.outboxd.sql(f"INSERT INTO outbox(type, payload, tenant, ordering_key) VALUES ('a.b', '1', CAST(x'{hostile.hex()}' AS TEXT), CAST(x'{hostile.hex()}' AS TEXT));")
+        self.assertEqual(row.returncode, 0, row.stderr)
+        wait_until(lambda: self.witness.count("outbox", "rejected IS NOT NULL") == 1, "the row is judged")
+        for format in ("table", "wide", "json", "jsonl"):
+            self.check_shown("-o", format, "event", "list", "--rejected", holds=b"owned")
+        self.outboxd.endpoint("http://127.0.0.1:1/", metadata={"a": hostile.decode(errors="replace"), "\x1b[2J": 1}, types=["never"])
+        for format in ("table", "wide", "json"):
+            self.check_shown("-o", format, "endpoint", "list")
+
+
+class Pages(ApiTest):
+    def test_a_payload_is_never_a_page_of_ours(self):
+        self.serve()
+        types = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "text/javascript", "multipart/x-mixed-replace; boundary=x", "application/pdf", "text/css",
+                 "text/html; charset=utf-7", "application/x-shockwave-flash", "text/cache-manifest", "application/manifest+json"]
+        body = b"<script>alert(document.domain)</script>"
+        for type in types:
+            with self.subTest(content_type=type):
+                event = {"type": "corpus.page", "payload_base64": base64.b64encode(body).decode(), "content_type": type}
+                id = self.outboxd.post("/v1/events", event).json["id"]
+                answer = self.ask(self.addresses["tcp"], "GET", f"/v1/events/{id}/payload", {"Range": "bytes=0-3", "Accept": "text/html"})
+                self.assertEqual((answer.status, answer.body), (200, body))
+                self.assertEqual(answer.headers["content-type"], type)
+                self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+                self.assertTrue(answer.headers["content-disposition"].startswith("attachment"))
+                self.assertIn("sandbox", answer.headers["content-security-policy"])
+                self.assertIn("default-src 'none'", answer.headers["content-security-policy"])
+                self.cases += 1
+
+    def test_nothing_else_is_of_a_type_that_a_browser_runs(self):
+        self.serve()
+        evil = "/%3Cscript%3Ealert(1)%3C/script%3E"
+        for target in ("/", evil, "/v1/events/" + evil[1:16], "/v1/events?" + evil[1:] + "=1", "/metrics", "/openapi.json", "/healthz", "/v1/status", "/v1/events", "/v1/endpoints", "/v1/deliveries"):
+            with self.subTest(target=target):
+                answer = self.ask(self.addresses["tcp"], "GET", target, {"Accept": "text/html", "Referer": "http://evil.example/"})
+                self.assertIn(answer.headers["content-type"].partition(";")[0], ("application/json", "application/problem+json", "text/plain", "text/html" if target == "/" else ""))
+                self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+                self.cases += 1
 
 
 if __name__ == "__main__":
