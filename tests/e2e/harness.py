@@ -84,7 +84,7 @@ class Request:
 class Receiver:
     """An HTTP/1.1 receiver with keep-alive. `answer(request)` gives a status, (status, headers) or (status, headers, body)."""
 
-    def __init__(self, answer=lambda request: 200):
+    def __init__(self, answer=lambda request: 200, host="127.0.0.1"):
         self.answer = answer
         self.requests = []
         self.lock = threading.Lock()
@@ -127,9 +127,9 @@ class Receiver:
             allow_reuse_address = True
             request_queue_size = 512
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server((host, 0), Handler)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.url = f"http://{host}:{self.port}/hook"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def ids(self):
