@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "api/exchange.h"
+#include "common/api_token.h"
 
 namespace outboxd::api {
 
 class Authenticator {
  public:
-  // One token a line: `<scope> <sha256 of the token, hex> [name]`; # comments. Scopes: ingest, admin. Errors:
-  // file:line and what is wrong.
+  // The tokens of a file (common/api_token.h). The error begins with its path. A file without tokens is read as
+  // well: then nobody may call.
   static Result<std::shared_ptr<const Authenticator>> from_file(const std::string& path);
+  static std::shared_ptr<const Authenticator> nobody();
   // No tokens configured: callers on TCP (which is loopback only then) may do everything.
   static std::shared_ptr<const Authenticator> open();
 
@@ -28,12 +30,7 @@ class Authenticator {
   Result<Grant> authorise(std::string_view authorization) const;
 
  private:
-  struct Token {
-    Scope scope;
-    std::string sha256;
-    std::string name;
-  };
-  std::vector<Token> tokens_;
+  std::vector<ApiToken> tokens_;
   bool open_ = false;
 };
 

@@ -20,6 +20,7 @@
 #include "api/routes.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "common/secret_file.h"
 #include "ingest/operational_events.h"
 #include "ingest/outbox_watcher.h"
 #include "maintenance/removed_endpoints.h"
@@ -80,6 +81,8 @@ class App {
   api::Context context_;
   EventLoop api_loop_;
   api::Front front_;
+  TokensFile tokens_file_{config_.listen.tokens_file.empty() ? ""
+                                                             : secret_file_path(config_.listen.tokens_file)};
   std::thread api_thread_;
   EventLoop main_loop_;
   std::atomic<bool> stopping_{false};
@@ -293,8 +296,13 @@ void App::reload() {
     config_.log = loaded->config.log;
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
+    for (const auto& listener : listeners_) {
+      if (!listener.tls) continue;
+      if (const auto read = listener.tls->reload(); !read)
+        log::error("the TLS certificate of the API stays as it was", {{"error", read.error().detail}});
+    }
     retention_.set(retention_keep(config_));
-    log::info("reloaded: [policy], [retention] and [log]; other sections need a restart");
+    log::info("reloaded: [policy], [retention], [log] and TLS files; the rest needs a restart");
   }
   manager_.ready("serving");
 }
@@ -313,6 +321,7 @@ void App::watch_clock() {
 
 void App::keep_house() {
   watch_clock();
+  if (auto callers = tokens_file_.look()) front_.set_authenticator(std::move(callers));
   const auto why = why_not_healthy();
   if (why) log::error("not healthy", {{"error", *why}});
   if (!why) manager_.watchdog();

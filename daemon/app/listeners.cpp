@@ -4,12 +4,15 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>
 #include <stdexcept>
 
+#include "common/secret_file.h"
 #include "runtime/service_manager.h"
+#include "telemetry/log.h"
 
 namespace outboxd {
 namespace {
@@ -17,8 +20,8 @@ namespace {
 constexpr unsigned kSocketMode = 0660;
 
 template <class T>
-T or_throw(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().detail);
+T or_throw(Result<T> result, const std::string& what = "") {
+  if (!result) throw std::runtime_error(what + result.error().detail);
   return std::move(*result);
 }
 
@@ -79,7 +82,41 @@ std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Lis
 
 std::shared_ptr<const api::Authenticator> make_authenticator(const config::Config& config) {
   if (config.listen.tokens_file.empty()) return api::Authenticator::open();
-  return or_throw(api::Authenticator::from_file(config.listen.tokens_file));
+  const std::string path = secret_file_path(config.listen.tokens_file);
+  auto authenticator = or_throw(api::Authenticator::from_file(path), "[listen] tokens_file: ");
+  if (!authenticator->has_tokens())
+    throw std::runtime_error(
+        "[listen] tokens_file: " + path +
+        ": the tokens file lists no token; nobody could call. Add one (outboxctl token create) or "
+        "remove tokens_file.");
+  return authenticator;
+}
+
+std::shared_ptr<api::TlsServer> tls_server(const config::Config& config) {
+  if (config.listen.tls_cert.empty()) return nullptr;
+  return or_throw(api::TlsServer::from_files(secret_file_path(config.listen.tls_cert),
+                                             secret_file_path(config.listen.tls_key)));
+}
+
+std::shared_ptr<const api::Authenticator> TokensFile::look() {
+  if (path_.empty()) return nullptr;
+  State now;
+  struct stat status {};
+  if (stat(path_.c_str(), &status) == 0)
+    now = {true, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  if (seen_ == now) return nullptr;
+  seen_ = now;
+  if (!now.there) {
+    log::warn("the tokens file is gone: nobody may call over TCP", {{"file", path_}});
+    return api::Authenticator::nobody();
+  }
+  auto read = api::Authenticator::from_file(path_);
+  if (!read) {
+    log::error("the tokens_file cannot be read, the tokens before stay", {{"error", read.error().detail}});
+    return nullptr;
+  }
+  log::info("the tokens were read again", {{"file", path_}});
+  return *read;
 }
 
 std::vector<api::Listener> open_listeners(const config::Config& config) {
@@ -108,6 +145,11 @@ std::vector<api::Listener> open_listeners(const config::Config& config) {
   }
   if (!listen.tcp.empty() && !is_adopted(AdoptedSocket::Use::kTcp)) {
     listeners.push_back(or_throw(api::listen_tcp(listen.tcp, api::Scope::kNone)));
+  }
+  if (const auto tls = tls_server(config)) {
+    for (api::Listener& listener : listeners) {
+      if (!listener.unix_socket) listener.tls = tls;
+    }
   }
   if (listeners.empty())
     throw std::runtime_error("[listen] names no socket and no address: nobody could reach outboxd");

@@ -35,6 +35,7 @@ api::Front::Options front_options(const config::Config& config) {
   // They wait for no commit, so more of them than cores only cost wake-ups.
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);
+  options.max_connections_per_peer = static_cast<std::size_t>(config.limits.connections_per_peer);
   options.max_body_bytes = static_cast<std::size_t>(config.limits.request_bytes);
   options.max_buffered_bytes = std::max(options.max_buffered_bytes, 4 * options.max_body_bytes);
   options.allowed_hosts = config.listen.allowed_hosts;

@@ -86,8 +86,18 @@ TEST_CASE("a bad tokens file is refused with the line, and never quotes it") {
   CHECK(error_for("ingest " + hash + " a b\n").starts_with(":1: there are more than three words"));
   CHECK(error_for("ingest " + hash + "\nadmin " + hash + "\n").starts_with(":2: the token is listed twice"));
   CHECK(error_for("ingest " + std::string(600, 'a') + "\n").starts_with(":1: the line is too long"));
-  CHECK(error_for("# nobody\n").starts_with(": the tokens file lists no token"));
+  CHECK(error_for("ingest " + hash + " " + std::string(65, 'x') + "\n").starts_with(":1: the name must be"));
   CHECK(Authenticator::from_file("/nowhere/tokens").error().detail.find("/nowhere/tokens: cannot read") == 0);
+}
+
+TEST_CASE("a file without tokens lets nobody in") {
+  const TokensFile file("# nobody\n");
+  const auto auth = Authenticator::from_file(file.path());
+  REQUIRE(auth);
+  CHECK_FALSE((*auth)->has_tokens());
+  CHECK_FALSE((*auth)->authorise("Bearer producer-token"));
+  CHECK_FALSE((*auth)->authorise(""));
+  CHECK_FALSE(Authenticator::nobody()->authorise("Bearer producer-token"));
 }
 
 TEST_CASE("Host must be loopback, the connection's own address, or allowed") {

@@ -11,17 +11,6 @@
 namespace outboxd::test {
 namespace {
 
-template <class Write>
-std::string temporary_file(Write write) {
-  char path[] = "/tmp/outboxd-test-XXXXXX";
-  const int fd = mkstemp(path);
-  std::FILE* const file = fd < 0 ? nullptr : fdopen(fd, "w");
-  if (file == nullptr) throw std::runtime_error("cannot write a temporary file");
-  write(file);
-  std::fclose(file);
-  return path;
-}
-
 void add_extension(X509* certificate, int nid, const std::string& value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);

@@ -1,0 +1,47 @@
+#include "common/api_token.h"
+
+#include <doctest/doctest.h>
+
+#include "common/text.h"
+
+using namespace outboxd;
+
+TEST_CASE("a new token is 256 random bits, and its line holds its hash alone") {
+  const std::string token = new_token();
+  CHECK(token.size() == 68);
+  CHECK(token.starts_with("obx_"));
+  CHECK(new_token() != token);
+  const std::string line = line_of(token_of(token, false, "shop"));
+  CHECK(line == "ingest " + hex_encode(sha256(token)) + " shop");
+  CHECK(line.find(token) == std::string::npos);
+  CHECK(line_of(token_of(token, true, "")) == "admin " + hex_encode(sha256(token)));
+}
+
+TEST_CASE("what is written is read") {
+  const ApiToken shop = token_of("a", false, "shop-1"), boss = token_of("b", true, "");
+  const auto read =
+      parse_tokens("# who\r\n\n" + line_of(shop) + "\r\n  " + line_of(boss) + " # the boss", "f");
+  REQUIRE(read);
+  REQUIRE(read->size() == 2);
+  CHECK(read->at(0).name == "shop-1");
+  CHECK(read->at(0).scope() == "ingest");
+  CHECK(read->at(0).sha256 == shop.sha256);
+  CHECK(read->at(1).admin);
+  CHECK(read->at(1).id() == hex_encode(boss.sha256).substr(0, 12));
+  CHECK(parse_tokens("", "f")->empty());
+}
+
+TEST_CASE("more than 1000 tokens are refused at the line of the next one") {
+  std::string file;
+  for (int i = 0; i <= 1000; ++i) file += line_of(token_of(std::to_string(i), false, "")) + "\n";
+  const auto read = parse_tokens(file, "/etc/tokens");
+  REQUIRE_FALSE(read);
+  CHECK(read.error().detail == "/etc/tokens:1001: there are more than 1000 tokens.");
+}
+
+TEST_CASE("a token's name is a word that its line can hold") {
+  for (const char* good : {"shop", "shop-backend_2", "a:b/c", "~!@"}) CHECK(is_token_name(good));
+  for (const std::string bad : {std::string(), std::string("a b"), std::string("a#b"), std::string("a\nb"),
+                                std::string("\xC3\xBC"), std::string(65, 'x')})
+    CHECK_FALSE(is_token_name(bad));
+}
