@@ -27,18 +27,21 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
-// Why, or the token.
-tl::expected<ApiToken, const char*> read_token(const std::vector<std::string_view>& words) {
+tl::unexpected<std::string> refused(std::string why) {
+  return tl::unexpected<std::string>(std::move(why));
+}
+
+// Or why it is none.
+tl::expected<ApiToken, std::string> read_token(const std::vector<std::string_view>& words) {
   if (words[0] != "ingest" && words[0] != "admin")
-    return tl::unexpected("the scope must be ingest or admin: <scope> <SHA-256 of the token, hex> [name]");
+    return refused("the scope must be ingest or admin: <scope> <SHA-256 of the token, hex> [name]");
   auto digest = words.size() > 1 ? hex_decode(words[1]) : std::nullopt;
   if (!digest || digest->size() != kSha256Bytes)
-    return tl::unexpected(
+    return refused(
         "the second word must be the token's SHA-256 in 64 hex digits (printf %s TOKEN | sha256sum)");
-  if (words.size() > 3) return tl::unexpected("there are more than three words");
+  if (words.size() > 3) return refused("there are more than three words");
   std::string name(words.size() > 2 ? words[2] : "");
-  if (!name.empty() && !is_token_name(name))
-    return tl::unexpected("the name must be at most 64 visible characters");
+  if (!name.empty() && !is_token_name(name)) return refused("the name must be at most 64 visible characters");
   return ApiToken{words[0] == "admin", std::move(*digest), std::move(name)};
 }
 
@@ -74,17 +77,17 @@ Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::str
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    const auto refused = [&](const char* why) {
+    const auto refuse = [&](const std::string& why) {
       return problem(ProblemCode::kInvalidParameter, path + ":" + std::to_string(number) + ": " + why + ".");
     };
-    if (line.size() > kMaxLineBytes) return refused("the line is too long");
+    if (line.size() > kMaxLineBytes) return refuse("the line is too long");
     const auto words = words_of(line);
     if (words.empty()) continue;
     auto token = read_token(words);
-    if (!token) return refused(token.error());
+    if (!token) return refuse(token.error());
     const auto same = [&token](const ApiToken& other) { return other.sha256 == token->sha256; };
-    if (std::any_of(tokens.begin(), tokens.end(), same)) return refused("the token is listed twice");
-    if (tokens.size() == kMaxTokens) return refused("there are more than 1000 tokens");
+    if (std::any_of(tokens.begin(), tokens.end(), same)) return refuse("the token is listed twice");
+    if (tokens.size() == kMaxTokens) return refuse("there are more than 1000 tokens");
     tokens.push_back(std::move(*token));
   }
   return tokens;

@@ -41,7 +41,7 @@ TEST_CASE("more than 1000 tokens are refused at the line of the next one") {
 
 TEST_CASE("a token's name is a word that its line can hold") {
   for (const char* good : {"shop", "shop-backend_2", "a:b/c", "~!@"}) CHECK(is_token_name(good));
-  for (const std::string bad : {std::string(), std::string("a b"), std::string("a#b"), std::string("a\nb"),
-                                std::string("\xC3\xBC"), std::string(65, 'x')})
+  for (const std::string& bad : {std::string(), std::string("a b"), std::string("a#b"), std::string("a\nb"),
+                                 std::string("\xC3\xBC"), std::string(65, 'x')})
     CHECK_FALSE(is_token_name(bad));
 }
