@@ -116,6 +116,19 @@ class Registration(PolicyTest):
         self.assertEqual(1, len(bodies), bodies)
         self.assertCountEqual(expected, self.stored_urls(daemon))
 
+    def test_a_name_server_that_is_silent_delays_a_registration_and_does_not_decide_it(self):
+        dns = self.name_server()
+        dns.set("silent.test", "silent")
+        daemon = self.started(DEFAULT, dns=dns)
+        daemon.endpoint("https://silent.test/")
+        dns.set("silent.test", "10.0.0.1")
+        # The first attempt may still share the question that nobody answered.
+        self.assert_blocked(daemon, wait_until(lambda: self.first_not_of_dns(daemon), "the name is resolved"))
+
+    def first_not_of_dns(self, daemon):
+        delivery, = daemon.ended(daemon.event())
+        return delivery if delivery["error"] != "dns" else None
+
     def test_a_lenient_policy_takes_what_the_default_denies(self):
         """The control: what refuses is the policy, and nothing else about these URLs."""
         daemon = self.started(ALLOW_ALL, dns=self.name_server(default=[PUBLIC]))
@@ -204,7 +217,8 @@ class Changes(PolicyTest):
     """DNS or the policy changes between registration and sending, or between two sends."""
 
     REBOUND = {"loopback.test": ["127.0.0.2"], "private.test": ["10.0.0.1"], "metadata.test": ["169.254.169.254"], "unspecified.test": ["0.0.0.0"],
-               "six.test": ["::1"], "mapped.test": ["::ffff:127.0.0.1"], "mixed.test": ["127.0.0.1", "10.0.0.1"], "mixed6.test": ["127.0.0.1", "fd00::1"]}
+               "six.test": ["::1"], "mapped.test": ["::ffff:127.0.0.1"],
+               "mixed.test": ["127.0.0.1", "10.0.0.1"], "mixed6.test": ["127.0.0.1", "fd00::1"]}
 
     def rebind(self, dns):
         for name, addresses in self.REBOUND.items():
@@ -509,7 +523,8 @@ class OwnListeners(PolicyTest):
             return listener.getsockname()[1]
 
     def urls(self, port):
-        return [f"http://{host}:{port}/v1/events" for host in ("127.0.0.1", "localhost", "api.localhost", "own.test", "0.0.0.0", "[::ffff:127.0.0.1]")]
+        hosts = "127.0.0.1", "localhost", "api.localhost", "own.test", "0.0.0.0", "[::ffff:127.0.0.1]"
+        return [f"http://{host}:{port}/v1/events" for host in hosts]
 
     def test_the_own_api_is_refused_at_registration_and_blocked_at_sending(self):
         dns, port = self.name_server(), self.free_port()
