@@ -1,17 +1,20 @@
 """The corpora of hostile requests against the real daemon: each gets its status, stores nothing, and leaves nothing behind on its connection."""
 import base64
+import collections
 import hashlib
 import json
 import pathlib
 import random
+import resource
+import socket
 import socketserver
 import sqlite3
 import subprocess
 import tempfile
 import unittest
 
-from api_support import (BIN, PATIENCE, EndToEndTest, Receiver, Witness, converse, run_on_terminal, wait_until,
-                         what_a_terminal_obeys)
+from api_support import (BIN, PATIENCE, EndToEndTest, Receiver, Witness, converse, run_on_terminal, send_all,
+                         wait_until, what_a_terminal_obeys)
 from corpus import api_answers, api_callers, api_fields, api_framing, api_json
 from corpus.api_case import EVENT, HIDDEN, Case, length, request
 
@@ -58,8 +61,9 @@ class ApiTest(EndToEndTest):
         pairs = headers.items() if isinstance(headers, dict) else headers
         lines = "".join(f"{name}: {value}\r\n" for name, value in pairs).encode()
         head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n".encode()
-        answer, = converse(address, head + lines + (length(body) if body else b"") + b"\r\n" + body)
-        return answer
+        answers = converse(address, head + lines + (length(body) if body else b"") + b"\r\n" + body)
+        self.assertEqual(len(answers), 1)
+        return answers[0]
 
 
 class Framing(ApiTest):
@@ -245,8 +249,8 @@ class Tokens(ApiTest):
 
     def test_a_tokens_file_that_grants_nothing_or_too_much_is_refused_at_the_start(self):
         digest = hashlib.sha256(b"x").hexdigest()
-        for text in ("", "# admin\n", f"root {digest}\n", f"Admin {digest}\n", "admin secret-in-the-clear\n", f"admin {digest}00\n", f"admin {digest[1:]}\n",
-                     f"admin {digest} name more\n", f"admin {digest}\ningest {digest}\n", f"admin {digest} {'n' * 600}\n"):
+        for text in ("", "# admin\n", f"root {digest}\n", f"Admin {digest}\n", "admin secret-in-the-clear\n",
+                     f"admin {digest}00\n", f"admin {digest[1:]}\n", f"admin {digest} name more\n", f"admin {digest}\ningest {digest}\n", f"admin {digest} {'n' * 600}\n"):
             with self.subTest(file=text):
                 tokens = self.folder / "tokens"
                 tokens.write_text(text)
@@ -313,9 +317,10 @@ class Fields(ApiTest):
         self.assertEqual(self.witness.rows(), before)
 
     def test_a_field_that_is_not_what_it_should_be_is_refused(self):
-        self.run_refused([(f"{field}: {value[:40]} ({source})", "/v1/events", self.event_with(field, value), (), (422,)) for field, value, source in api_fields.EVENT_FIELDS]
-                         + [(f"{field}: {value[:40]} ({source})", "/v1/endpoints", self.endpoint_with(field, value), (), (400, 422))
-                            for field, value, source in api_fields.ENDPOINT_FIELDS])
+        self.run_refused([(f"{field}: {value[:40]} ({source})", path, make(field, value), (), status)
+                          for path, make, rows, status in (("/v1/events", self.event_with, api_fields.EVENT_FIELDS, (422,)),
+                                                           ("/v1/endpoints", self.endpoint_with, api_fields.ENDPOINT_FIELDS, (400, 422)))
+                          for field, value, source in rows])
 
     def test_an_idempotency_key_by_header_keeps_the_same_rules(self):
         before = self.witness.rows()
@@ -329,8 +334,9 @@ class Fields(ApiTest):
     def test_a_trace_parent_that_is_none_is_not_passed_on(self):
         receiver = self.receiver()
         self.outboxd.endpoint(receiver.url)
-        for value in ("", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "00-" + "A" * 32 + "-" + "1" * 16 + "-01", "ff-" + "1" * 32 + "-" + "1" * 16 + "-01", "x" * 55,
-                      "00-" + "1" * 32 + "-" + "1" * 16 + "-01, 00-" + "2" * 32 + "-" + "1" * 16 + "-01"):
+        make = "{}-{}-1111111111111111-01".format
+        for value in ("", make("00", "0" * 32), make("00", "A" * 32), make("ff", "1" * 32), "x" * 55,
+                      make("00", "1" * 32) + ", " + make("00", "2" * 32)):
             answer = self.ask(self.addresses["tcp"], "POST", "/v1/events", {"Content-Type": "application/json", "traceparent": value}, EVENT)
             self.assertEqual(answer.status, 202)
             self.cases += 1
@@ -338,9 +344,11 @@ class Fields(ApiTest):
             self.assertNotIn("traceparent", request.headers)
 
     def test_what_is_no_json_or_no_event_is_refused(self):
-        self.run_refused([(f"{name} ({source})", "/v1/events", body, (), (status,)) for name, body, status, source in api_json.NOT_JSON + api_json.NO_EVENTS]
-                         + [(f"{name} ({source})", "/v1/events", body, {"Content-Type": "application/x-ndjson"}, (status,)) for name, body, status, source in api_json.NO_LINES]
-                         + [(f"{name} ({source})", "/v1/endpoints", body, (), (status,)) for name, body, status, source in api_json.NO_ENDPOINTS])
+        lines = {"Content-Type": "application/x-ndjson"}
+        self.run_refused([(f"{name} ({source})", path, body, headers, (status,))
+                          for path, headers, rows in (("/v1/events", (), api_json.NOT_JSON + api_json.NO_EVENTS),
+                                                      ("/v1/events", lines, api_json.NO_LINES), ("/v1/endpoints", (), api_json.NO_ENDPOINTS))
+                          for name, body, status, source in rows])
 
     def test_what_is_json_is_delivered_byte_for_byte(self):
         receiver = self.receiver()
@@ -354,8 +362,9 @@ class Fields(ApiTest):
 
     def test_an_id_that_is_none_names_nothing(self):
         before = self.witness.rows()
+        actions = {"events": "replay", "endpoints": "pause", "deliveries": "retry"}
         for kind, text in api_json.IDS:
-            for method, path in (("GET", f"/v1/{kind}/{text}"), ("POST", f"/v1/{kind}/{text}/{dict(events='replay', endpoints='pause', deliveries='retry')[kind]}")):
+            for method, path in (("GET", f"/v1/{kind}/{text}"), ("POST", f"/v1/{kind}/{text}/{actions[kind]}")):
                 with self.subTest(method=method, path=path):
                     answer = self.ask(self.addresses["admin"], method, path)
                     self.assertIn(answer.status, (400, 404))
@@ -383,7 +392,8 @@ class Fields(ApiTest):
             for _ in range(80):
                 cursor = list(first)
                 for _ in range(chooser.randint(1, 3)):
-                    cursor[chooser.randrange(len(cursor))] = chooser.choice("0123456789abcdefghijklmnopqrstuvwxyz-_.~'") * chooser.choice((0, 1, 1, 20)) or "-"
+                    letter = chooser.choice("0123456789abcdefghijklmnopqrstuvwxyz-_.~'")
+                    cursor[chooser.randrange(len(cursor))] = letter * chooser.choice((0, 1, 1, 20))
                 answer = self.ask(self.addresses["admin"], "GET", f"{path}cursor={''.join(cursor)}")
                 seen.add(answer.status)
                 self.assertIn(answer.status, (200, 422), cursor)
@@ -523,7 +533,7 @@ class Tampering(ApiTest):
 
 
 class ByteReceiver(Receiver):
-    """Answers a request for /hook?N with the Nth of the given bytes, and closes."""
+    """Answers a request with the bytes given for its query, and closes."""
 
     def __init__(self, answers):
         super().__init__()
@@ -537,7 +547,7 @@ class ByteReceiver(Receiver):
                         size = int(line.split(b":")[1])
                 self.rfile.read(size)
                 try:
-                    self.wfile.write(answers[int(target.partition(b"?")[2])])
+                    self.wfile.write(answers[target.partition(b"?")[2]])
                 except OSError:
                     pass  # it was too much
 
@@ -551,7 +561,7 @@ class Answers(ApiTest):
         super().setUp()
         self.serve()
         names, answers = zip(*api_answers.answers())
-        receiver = ByteReceiver(answers)
+        receiver = ByteReceiver({str(i).encode(): answer for i, answer in enumerate(answers)})
         self.addCleanup(receiver.close)
         self.endpoints = [self.outboxd.endpoint(f"{receiver.url}?{i}", name=names[i][:60], retry_schedule=["0s"])["id"] for i in range(len(answers))]
         self.names = names
@@ -601,13 +611,14 @@ class Answers(ApiTest):
             with self.subTest(answer=name):
                 self.check_shown("delivery", "show", delivery, holds=delivery.encode())
         for format in ("json", "jsonl", "wide", "id"):
-            for delivery in self.deliveries[::3]:
+            for delivery in self.deliveries[::6]:
                 with self.subTest(format=format, delivery=delivery):
                     self.check_shown("-o", format, "delivery", "show", delivery)
 
     def test_outboxctl_shows_lists_groups_and_tests_without_one_too(self):
-        for arguments in (["failures"], ["failures", "--by", "endpoint"], ["delivery", "list"], ["-o", "json", "delivery", "list"], ["endpoint", "list"], ["event", "list"],
-                          ["event", "show", self.event], ["-o", "json", "endpoint", "list"], ["status"], ["-o", "json", "status"]):
+        for arguments in (["failures"], ["failures", "--by", "endpoint"], ["delivery", "list"], ["-o", "json", "delivery", "list"],
+                          ["endpoint", "list"], ["-o", "json", "endpoint", "list"], ["event", "list"], ["event", "show", self.event],
+                          ["status"], ["-o", "json", "status"]):
             with self.subTest(arguments=arguments):
                 self.check_shown(*arguments)
         for arguments in (["tail"], ["tail", "--failed"], ["-o", "jsonl", "tail"]):
@@ -615,7 +626,8 @@ class Answers(ApiTest):
                 self.check_shown(*arguments, until=self.deliveries[-1].encode())
         for i, endpoint in enumerate(self.endpoints):
             with self.subTest(test=self.names[i]):
-                self.check_shown("delivery", "attempts", self.deliveries[i], holds=b"OUTCOME")
+                if i % 4 == 0:
+                    self.check_shown("delivery", "attempts", self.deliveries[i], holds=b"OUTCOME")
                 output = run_on_terminal(self.ctl("endpoint", "test", endpoint))
                 self.assertEqual(what_a_terminal_obeys(output, True), [], output[:500])
                 self.cases += 1
@@ -624,7 +636,8 @@ class Answers(ApiTest):
 
     def test_outboxctl_shows_rejected_rows_without_one(self):
         hostile = b"\x1b]0;owned\x07\xc2\x9b2J\xe2\x80\xae\xff"
-        row = self.outboxd.sql(f"INSERT INTO outbox(type, payload, tenant, ordering_key) VALUES ('a.b', '1', CAST(x'{hostile.hex()}' AS TEXT), CAST(x'{hostile.hex()}' AS TEXT));")
+        text = f"CAST(x'{hostile.hex()}' AS TEXT)"
+        row = self.outboxd.sql(f"INSERT INTO outbox(type, payload, tenant, ordering_key) VALUES ('a.b', '1', {text}, {text});")
         self.assertEqual(row.returncode, 0, row.stderr)
         wait_until(lambda: self.witness.count("outbox", "rejected IS NOT NULL") == 1, "the row is judged")
         for format in ("table", "wide", "json", "jsonl"):
@@ -634,11 +647,79 @@ class Answers(ApiTest):
             self.check_shown("-o", format, "endpoint", "list")
 
 
+class FalseDaemon(ApiTest):
+    """outboxctl asks whoever answers at --url or --socket."""
+
+    COMMANDS = [["status"], ["failures"], ["event", "list"], ["event", "show", api_json.EVT], ["event", "send", "a.b", "--data", "1"],
+                ["endpoint", "list"], ["endpoint", "show", api_json.EP], ["endpoint", "test", api_json.EP],
+                ["delivery", "show", api_json.DLV], ["-o", "json", "delivery", "list"], ["db", "info"]]
+
+    def test_whatever_it_answers_outboxctl_ends_as_documented_and_shows_no_control(self):
+        for name, status, text in api_answers.DAEMONS:
+            body = text.encode()
+            head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nConnection: close\r\n" % status
+            answer = head + length(body) + b"\r\n" + body
+            daemon = ByteReceiver(collections.defaultdict(lambda: answer))
+            self.addCleanup(daemon.close)
+            for arguments in self.COMMANDS:
+                with self.subTest(answer=name, command=arguments):
+                    command = [str(BIN / "outboxctl"), "--url", f"http://127.0.0.1:{daemon.port}", *arguments]
+                    run = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
+                    self.assertIn(run.returncode, (0, 1, 3, 4))
+                    self.assertEqual(what_a_terminal_obeys(run.stdout + run.stderr, False), [])
+                    self.cases += 1
+
+
+class Starvation(ApiTest):
+    """Somebody on this machine without a token takes all he can, from as many loopback addresses as he likes. Others must not notice."""
+
+    def setUp(self):
+        super().setUp()
+        tokens = self.folder / "tokens"
+        tokens.write_text(f"admin {hashlib.sha256(ADMIN_TOKEN.encode()).hexdigest()}\n")
+        self.serve(f"listen.tokens_file={tokens}")
+        self.hostile = []
+        self.addCleanup(lambda: [sock.close() for sock in self.hostile])
+
+    def connect(self, i):
+        sock = socket.socket()
+        sock.settimeout(PATIENCE)
+        sock.bind((f"127.0.{1 + i // 250}.{1 + i % 250}", 0))
+        sock.connect(("127.0.0.1", self.addresses["tcp"]))
+        self.hostile.append(sock)
+        return sock
+
+    def check_others(self):
+        for listener in ("ingest", "admin"):
+            with self.subTest(listener=listener):
+                answer = self.ask(self.addresses[listener], "POST", "/v1/events", {"Content-Type": "application/json"}, EVENT)
+                self.assertEqual(answer.status, 202)
+                self.cases += 1
+
+    def test_bodies_of_callers_without_a_token_do_not_take_the_memory_of_others(self):
+        size = 16 << 20
+        head = request(b"Content-Length: %d\r\n" % size)
+        for i in range(18):
+            send_all(self.connect(i), head + b" " * (size - 1))  # and never the last byte
+        self.check_others()
+
+    def test_connections_of_callers_without_a_token_do_not_take_the_places_of_others(self):
+        wanted = 4300
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < wanted + 100:
+            self.skipTest(f"{wanted + 100} open files are needed, {hard} are allowed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted + 100), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for i in range(wanted):
+            self.connect(i)
+        self.check_others()
+
+
 class Pages(ApiTest):
     def test_a_payload_is_never_a_page_of_ours(self):
         self.serve()
-        types = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "text/javascript", "multipart/x-mixed-replace; boundary=x", "application/pdf", "text/css",
-                 "text/html; charset=utf-7", "application/x-shockwave-flash", "text/cache-manifest", "application/manifest+json"]
+        types = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "text/javascript", "text/css", "application/pdf",
+                 "multipart/x-mixed-replace; boundary=x", "text/html; charset=utf-7", "application/x-shockwave-flash", "text/cache-manifest", "application/manifest+json"]
         body = b"<script>alert(document.domain)</script>"
         for type in types:
             with self.subTest(content_type=type):
@@ -656,10 +737,11 @@ class Pages(ApiTest):
     def test_nothing_else_is_of_a_type_that_a_browser_runs(self):
         self.serve()
         evil = "/%3Cscript%3Ealert(1)%3C/script%3E"
-        for target in ("/", evil, "/v1/events/" + evil[1:16], "/v1/events?" + evil[1:] + "=1", "/metrics", "/openapi.json", "/healthz", "/v1/status", "/v1/events", "/v1/endpoints", "/v1/deliveries"):
+        for target in (evil, "/v1/events/" + evil[1:16], "/v1/events?" + evil[1:] + "=1", "/metrics", "/openapi.json", "/healthz",
+                       "/v1/status", "/v1/events", "/v1/endpoints", "/v1/deliveries"):
             with self.subTest(target=target):
                 answer = self.ask(self.addresses["tcp"], "GET", target, {"Accept": "text/html", "Referer": "http://evil.example/"})
-                self.assertIn(answer.headers["content-type"].partition(";")[0], ("application/json", "application/problem+json", "text/plain", "text/html" if target == "/" else ""))
+                self.assertIn(answer.headers["content-type"].partition(";")[0], ("application/json", "application/problem+json", "text/plain"))
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
                 self.cases += 1
 

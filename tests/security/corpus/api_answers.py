@@ -1,4 +1,6 @@
 """What a hostile subscriber sends back: (name, status, headers, body). A terminal, a browser or a JSON reader that took it as it is would obey."""
+import json
+
 ESC = b"\x1b"
 BEL = b"\x07"
 
@@ -32,13 +34,18 @@ BODIES = [
 ]
 
 HEADERS = [
-    ("an escape", b"X-Evil: " + ESC + b"]0;owned" + BEL), ("C1", b"X-Evil: \x9b2J"), ("no UTF-8", b"X-\xff: \xfe"), ("a bare CR", b"X-Evil: a\rb"), ("an escape in the name", b"X" + ESC + b"[2J: a"),
-    ("bidirectional overrides", "X-Evil: \u202e".encode()), ("60 KB", b"X-Evil: " + b"a" * 60_000), ("500 of them", b"\r\n".join(b"X-%d: a" % i for i in range(500))), ("HTML", b"X-Evil: <script>"), ("JSON", b'X-Evil: "}]'),
-    ("the same ten times", b"\r\n".join([b"Set-Cookie: a=b"] * 10)), ("__proto__", b"__proto__: a"), ("no name", b": a"), ("no colon", b"X-Evil"), ("folded", b"X-Evil: a\r\n b"),
+    ("an escape", b"X-Evil: " + ESC + b"]0;owned" + BEL), ("C1", b"X-Evil: \x9b2J"), ("no UTF-8", b"X-\xff: \xfe"),
+    ("a bare CR", b"X-Evil: a\rb"), ("an escape in the name", b"X" + ESC + b"[2J: a"),
+    ("bidirectional overrides", "X-Evil: \u202e".encode()), ("60 KB", b"X-Evil: " + b"a" * 60_000),
+    ("500 of them", b"\r\n".join(b"X-%d: a" % i for i in range(500))), ("HTML", b"X-Evil: <script>"), ("JSON", b'X-Evil: "}]'),
+    ("the same ten times", b"\r\n".join([b"Set-Cookie: a=b"] * 10)), ("__proto__", b"__proto__: a"), ("no name", b": a"),
+    ("no colon", b"X-Evil"), ("folded", b"X-Evil: a\r\n b"),
 ]
 
-REASONS = [("an escape", b"HTTP/1.1 500 " + ESC + b"]0;owned" + BEL), ("no UTF-8", b"HTTP/1.1 500 \xff\xfe"), ("a bare CR", b"HTTP/1.1 500 a\rb"), ("garbage", ESC + b"[2J\xff\x00 garbage"),
-           ("60 KB", b"HTTP/1.1 500 " + b"a" * 60_000)]
+REASONS = [
+    ("an escape", b"HTTP/1.1 500 " + ESC + b"]0;owned" + BEL), ("no UTF-8", b"HTTP/1.1 500 \xff\xfe"),
+    ("a bare CR", b"HTTP/1.1 500 a\rb"), ("garbage", ESC + b"[2J\xff\x00 garbage"), ("60 KB", b"HTTP/1.1 500 " + b"a" * 60_000),
+]
 
 
 def answers():
@@ -49,3 +56,26 @@ def answers():
         yield f"headers: {name}", b"HTTP/1.1 500 X\r\n" + lines + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
     for name, line in REASONS:
         yield f"status line: {name}", line + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+
+
+# What a daemon that is none answers outboxctl: (name, status, body).
+EVIL = "\x1b]0;owned\x07\u009b2J\u202e\u2028\r\n\x00"
+FIELDS = ("id type tenant state reason error url name endpoint event created_at finished_at due_at status version started_at"
+          " disabled_reason hint secret kind public_key outcome request_line response_body content_type title detail pointer"
+          " schema_version last_error").split()
+ROW = {name: EVIL for name in FIELDS}
+ATTEMPT = {**ROW, "number": EVIL, "timings": {"total_ms": EVIL}, "response_headers": {EVIL: EVIL}}
+OBJECT = {**ROW, EVIL: EVIL, "metadata": {EVIL: [EVIL]}, "attempts": EVIL, "headers": {EVIL: EVIL}, "types": [EVIL], "store": ROW,
+          "listeners": [EVIL], "attempt_list": [ATTEMPT], "attempt": ROW, "deliveries": [ROW], "worst_endpoints": [ROW],
+          "endpoints": {EVIL: EVIL}, "errors": [{"pointer": EVIL, "detail": EVIL}], "next_cursor": None}
+DAEMONS = [
+    ("every text hostile", 200, json.dumps({**OBJECT, "data": [OBJECT, ROW]})),
+    ("a hostile problem", 422, json.dumps({"title": EVIL, "detail": EVIL, "errors": [{"pointer": EVIL, "detail": EVIL}]})),
+    ("a problem that is no JSON", 500, EVIL), ("no JSON", 200, EVIL), ("nothing", 200, ""), ("null", 200, "null"),
+    ("a list", 200, "[]"), ("a huge number", 200, "1e999"),
+    ("rows of other types", 200, '{"data":[1,null,"x",[],{}],"next_cursor":1}'),
+    ("data of another type", 200, '{"data":{"a":1},"next_cursor":[1]}'),
+    ("numbers out of range", 200,
+     '{"store":{"database_bytes":-1,"wal_bytes":1e300},"deliveries":{"pending":-5,"dead":1180591620717411303424},"events":-1}'),
+    ("100,000 levels", 200, '{"data":[' + '{"id":' * 100_000 + "1" + "}" * 100_000 + '],"next_cursor":null}'),
+]
