@@ -6,6 +6,7 @@ import json
 import pathlib
 import random
 import resource
+import select
 import socket
 import socketserver
 import sqlite3
@@ -578,18 +579,18 @@ class Answers(ApiTest):
     def ctl(self, *arguments):
         return [str(BIN / "outboxctl"), "--socket", str(self.outboxd.admin), *arguments]
 
-    def check_shown(self, *arguments, until=None, holds=b"", status=0):
+    def check_shown(self, *arguments, until=None, holds=b"", status=0, piped=True):
         """On a terminal and through a pipe."""
         on_terminal = run_on_terminal(self.ctl(*arguments), until)
         self.assertEqual(what_a_terminal_obeys(on_terminal, True), [], on_terminal[:500])
         self.assertIn(holds, on_terminal)
         self.cases += 1
-        if until:
+        if until or not piped:
             return
-        piped = subprocess.run(self.ctl(*arguments), capture_output=True, timeout=PATIENCE, check=False)
-        self.assertEqual(piped.returncode, status, piped.stderr)
-        self.assertEqual(what_a_terminal_obeys(piped.stdout + piped.stderr, False), [], piped.stdout[:500])
-        self.assertIn(holds, piped.stdout)
+        run = subprocess.run(self.ctl(*arguments), capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(run.returncode, status, run.stderr)
+        self.assertEqual(what_a_terminal_obeys(run.stdout + run.stderr, False), [], run.stdout[:500])
+        self.assertIn(holds, run.stdout)
         self.cases += 1
 
     def test_the_api_answers_json_whatever_came_back(self):
@@ -607,11 +608,11 @@ class Answers(ApiTest):
         self.check_log()
 
     def test_outboxctl_shows_each_answer_without_a_byte_that_a_terminal_obeys(self):
-        for name, delivery in zip(self.names, self.deliveries):
+        for i, (name, delivery) in enumerate(zip(self.names, self.deliveries)):
             with self.subTest(answer=name):
-                self.check_shown("delivery", "show", delivery, holds=delivery.encode())
+                self.check_shown("delivery", "show", delivery, holds=delivery.encode(), piped=i % 4 == 0)
         for format in ("json", "jsonl", "wide", "id"):
-            for delivery in self.deliveries[::6]:
+            for delivery in self.deliveries[::8]:
                 with self.subTest(format=format, delivery=delivery):
                     self.check_shown("-o", format, "delivery", "show", delivery)
 
@@ -701,6 +702,7 @@ class Starvation(ApiTest):
         head = request(b"Content-Length: %d\r\n" % size)
         for i in range(18):
             send_all(self.connect(i), head + b" " * (size - 1))  # and never the last byte
+        wait_until(lambda: select.select(self.hostile, [], [], 0)[0], "the daemon has had enough of one of them")
         self.check_others()
 
     def test_connections_of_callers_without_a_token_do_not_take_the_places_of_others(self):

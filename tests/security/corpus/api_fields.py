@@ -4,6 +4,7 @@ SQL outbox that holds one is refused by a constraint or kept with its reason."""
 CRLF = "RFC 9110 5.5: CR, LF and NUL"
 HOP = "RFC 9110 7.6.1: hop-by-hop"
 OWN = "set by outboxd alone"
+CGI = "RFC 3875 4.1.18: CGI and WSGI take an underscore and a hyphen for the same"
 FRAMING = "RFC 9112 6"
 
 # (name, value, source) of an extra header, of an event or of an endpoint.
@@ -34,6 +35,8 @@ HEADERS = [
     ("tracestate", "a=b", OWN), ("webhook-id", "forged", OWN), ("Webhook-Id", "forged", OWN), ("WEBHOOK-ID", "forged", OWN),
     ("webhook-timestamp", "0", OWN), ("webhook-signature", "v1,forged", OWN), ("webhook-anything", "a", OWN),
     ("outboxd-attempt", "1", OWN), ("outboxd-event-type", "forged", OWN), ("Outboxd-Anything", "a", OWN),
+    ("webhook_id", "forged", CGI), ("Webhook_Signature", "v1,forged", CGI), ("outboxd_event_type", "forged", CGI),
+    ("content_length", "0", CGI), ("transfer_encoding", "chunked", CGI), ("Proxy", "http://evil.example", "CVE-2016-5385 and its like (httpoxy)"),
 ]
 
 # The whole value of "headers", as JSON.
