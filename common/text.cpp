@@ -17,7 +17,7 @@ constexpr std::string_view kBase64Alphabet =
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 constexpr std::uint8_t kNotBase64 = 0xFF;
-constexpr std::array<std::uint8_t, 256> kBase64Values = [] {
+constexpr std::array<std::uint8_t, 256> kBase64Values = []() {
   std::array<std::uint8_t, 256> values{};
   values.fill(kNotBase64);
   for (std::size_t i = 0; i < kBase64Alphabet.size(); ++i) {
