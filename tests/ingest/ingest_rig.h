@@ -32,7 +32,7 @@ struct IngestLimits {
 
 class IngestRig {
  public:
-  explicit IngestRig(IngestLimits limits = {}) : limits_(limits) { running_.emplace(*this); }
+  explicit IngestRig(const IngestLimits& limits = {}) : limits_(limits) { running_.emplace(*this); }
 
   // As a restart of the daemon does. The fan-out begins when it is told to.
   void restart() {

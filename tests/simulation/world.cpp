@@ -76,7 +76,6 @@ struct Ended {
 class World {
  public:
   explicit World(std::uint64_t seed) : random_(seed) {
-    wall_offset_ = Millis(1'785'000'000'000);
     const int extra = pick(14);
     const int count = static_cast<int>(Kind::kCount) + extra;
     for (int i = 0; i < count; ++i) {
@@ -724,7 +723,7 @@ class World {
   std::mt19937_64 random_;
   Report report_;
   MonotonicTime mono_{std::chrono::hours(1)};
-  Millis wall_offset_{};
+  Millis wall_offset_{1'785'000'000'000};
   Time newest_wall_{};  // of this life of the daemon
   std::vector<Happening> todo_;
   std::uint64_t order_ = 0;

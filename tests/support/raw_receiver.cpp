@@ -265,7 +265,7 @@ std::string response(int status, std::string_view body, std::initializer_list<st
   return text.append(body);
 }
 
-Behaviour answer(int status, std::string body, std::initializer_list<std::string_view> fields) {
+Behaviour answer(int status, std::string_view body, std::initializer_list<std::string_view> fields) {
   return [bytes = response(status, body, fields)](auto& connection) {
     while (connection.read_request()) {
       if (!connection.send(bytes)) return;

@@ -113,7 +113,7 @@ using Behaviour = RawReceiver::Behaviour;
 std::string response(int status, std::string_view body = "",
                      std::initializer_list<std::string_view> fields = {});
 
-Behaviour answer(int status = 200, std::string body = "",
+Behaviour answer(int status = 200, std::string_view body = "",
                  std::initializer_list<std::string_view> fields = {});  // keep-alive
 Behaviour send_and_close(std::string bytes);                            // after one request
 Behaviour send_and_hold(std::string bytes);              // and then nothing, until the sender hangs up
