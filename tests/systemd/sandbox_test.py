@@ -71,9 +71,6 @@ class EndToEndUnderTheFilters(Sandboxed):
     def test_events_are_delivered(self):
         self.check("delivery")
 
-    def test_the_delivery_engine_works(self):
-        self.check("engine")
-
     def test_operators_commands_work(self):
         self.check("operations")
 
