@@ -12,6 +12,7 @@ namespace outboxd::api {
 namespace {
 
 constexpr std::size_t kMaxLoggedPath = 256;
+constexpr std::size_t kMaxLoggedMethod = 16;
 constexpr std::chrono::seconds kRefusalInterval{1};
 
 void answer_failure(PendingExchange& exchange, const char* what) {
@@ -51,7 +52,7 @@ void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
     next_ = now + kRefusalInterval;
     left_out = std::exchange(left_out_, 0);
   }
-  log::warn("caller refused", {{"method", exchange.request().method},
+  log::warn("caller refused", {{"method", exchange.request().method.substr(0, kMaxLoggedMethod)},
                                {"path", logged_path(exchange.target())},
                                {"status", kind_of(refusal.code).status},
                                {"peer", exchange.request().peer},
