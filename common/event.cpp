@@ -48,8 +48,12 @@ constexpr std::array<std::string_view, 16> kReservedNames = {
     "user-agent"};
 constexpr std::array<std::string_view, 3> kReservedPrefixes = {"proxy-", "webhook-", "outboxd-"};
 
-bool is_reserved(std::string_view lower_name) {
-  return std::find(kReservedNames.begin(), kReservedNames.end(), lower_name) != kReservedNames.end() ||
+// CGI and WSGI make the same of an underscore and a hyphen (RFC 3875 4.1.18): to a subscriber behind them webhook_id is
+// webhook-id, and "Proxy" is a setting (CVE-2016-5385).
+bool is_reserved(std::string lower_name) {
+  std::replace(lower_name.begin(), lower_name.end(), '_', '-');
+  return lower_name == "proxy" ||
+         std::find(kReservedNames.begin(), kReservedNames.end(), lower_name) != kReservedNames.end() ||
          std::any_of(kReservedPrefixes.begin(), kReservedPrefixes.end(),
                      [&](std::string_view prefix) { return lower_name.starts_with(prefix); });
 }
@@ -79,6 +83,19 @@ bool is_tenant(std::string_view tenant) {
   return tenant.size() <= kMaxTenantLength && std::all_of(tenant.begin(), tenant.end(), [](char c) {
            return is_alphanumeric(c) || c == '_' || c == '.' || c == ':' || c == '-';
          });
+}
+
+bool is_traceparent(std::string_view text) {
+  auto hex = [&](std::size_t at, std::size_t length) {
+    const auto part = text.substr(at, length);
+    return std::all_of(part.begin(), part.end(),
+                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  };
+  auto zero = [&](std::size_t at, std::size_t length) {
+    return text.substr(at, length).find_first_not_of('0') == std::string_view::npos;
+  };
+  return text.size() == 55 && text.starts_with("00-") && text[35] == '-' && text[52] == '-' && hex(3, 32) &&
+         hex(36, 16) && hex(53, 2) && !zero(3, 32) && !zero(36, 16);
 }
 
 std::optional<std::string> why_header_refused(std::string_view name, std::string_view value) {

@@ -61,6 +61,9 @@ bool is_event_type(std::string_view type);
 bool is_type_pattern(std::string_view pattern);
 bool type_matches(std::string_view pattern, std::string_view type);
 
+// A W3C trace context header that may be passed on: version 00, lower-case hex, neither id all zeros.
+bool is_traceparent(std::string_view text);
+
 // Why a header may not be sent to a subscriber, or nullopt if it may: RFC 9110 token and field-value syntax
 // (no CR, LF, NUL, obs-text; not empty, which libcurl would drop), not hop-by-hop, not one that outboxd or
 // HTTP itself sets (host, content-type, user-agent, webhook-*, outboxd-*, ...).

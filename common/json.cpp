@@ -101,7 +101,7 @@ Json to_json(const Endpoint& endpoint) {
                {"on_failure_in_order", to_string(endpoint.on_failure_in_order)},
                {"state", to_string(endpoint.state)}};
   if (endpoint.state == EndpointState::kDisabled) json["disabled_reason"] = endpoint.disabled_reason;
-  if (!endpoint.tls.empty()) json["tls"] = to_json(endpoint.tls);
+  json["tls"] = endpoint.tls.empty() ? Json(nullptr) : to_json(endpoint.tls);
   json["failing_since"] = or_null(endpoint.failing_since);
   const Json metadata = Json::parse(endpoint.metadata, nullptr, false);
   json["metadata"] = metadata.is_object() ? metadata : Json::object();

@@ -40,19 +40,6 @@ unsigned char byte_at(std::string_view text, std::size_t i) {
   return static_cast<unsigned char>(text[i]);
 }
 
-// `sequence` is one well-formed UTF-8 sequence.
-bool is_control(std::string_view sequence) {
-  const unsigned char first = byte_at(sequence, 0);
-  if (sequence.size() == 1) return first < 0x20 || first == 0x7F;
-  if (sequence.size() == 2) return first == 0xC2 && byte_at(sequence, 1) < 0xA0;  // C1
-  if (sequence.size() == 3 && first == 0xE2) {
-    const unsigned char second = byte_at(sequence, 1), third = byte_at(sequence, 2);
-    if (second == 0x80) return third >= 0xA8 && third <= 0xAE;  // U+2028 .. U+202E: separators, overrides
-    if (second == 0x81) return third >= 0xA6 && third <= 0xA9;  // U+2066 .. U+2069: isolates
-  }
-  return false;
-}
-
 void append_escaped(std::string& out, std::string_view bytes) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     out += "\\x";
@@ -188,13 +175,26 @@ bool is_valid_utf8(std::string_view text) {
   return true;
 }
 
+std::uint32_t code_point(std::string_view sequence) {
+  if (sequence.size() == 1) return byte_at(sequence, 0);
+  std::uint32_t c = byte_at(sequence, 0) & (0xFFu >> (sequence.size() + 1));
+  for (std::size_t i = 1; i < sequence.size(); ++i) c = (c << 6) | (byte_at(sequence, i) & 0x3Fu);
+  return c;
+}
+
+bool acts_on_terminal(std::string_view sequence) {
+  const std::uint32_t c = code_point(sequence);
+  return (c >= 0x7F && c <= 0x9F) || c == 0x061C || c == 0x200E || c == 0x200F ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
 std::string escape_control(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const std::size_t length = utf8_sequence_length(text);
     const std::string_view piece = text.substr(0, length == 0 ? 1 : length);
-    if (length == 0 || is_control(piece)) {
+    if (length == 0 || byte_at(piece, 0) < 0x20 || acts_on_terminal(piece)) {
       append_escaped(out, piece);
     } else {
       out += piece;

@@ -33,7 +33,13 @@ bool ascii_iequals(std::string_view a, std::string_view b);
 std::size_t utf8_sequence_length(std::string_view text);
 bool is_valid_utf8(std::string_view text);
 
-// For terminals and logs: control characters (C0, DEL, C1), line separators, bidirectional overrides and
+// Of one well-formed sequence.
+std::uint32_t code_point(std::string_view sequence);
+
+// DEL, C1, line separators and bidirectional controls (Unicode 9.2.3), as one well-formed UTF-8 sequence.
+bool acts_on_terminal(std::string_view sequence);
+
+// For terminals and logs: control characters (C0, DEL, C1), line separators, bidirectional controls and
 // bytes that are no UTF-8 become \xNN, so that text from outside cannot move the cursor, forge a line or
 // reorder what is read.
 std::string escape_control(std::string_view text);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/browser_guard.h"
+#include "common/text.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -36,6 +37,18 @@ Answer no_route(const std::string& allowed_methods) {
 // What a caller chose, as far as a log needs it. The query may hold what it should not.
 std::string_view logged_path(std::string_view target) {
   return target.substr(0, std::min(target.find('?'), kMaxLoggedPath));
+}
+
+// Twice the same name, and a proxy in front may have looked at the other one.
+std::optional<Problem> why_headers_refused(const Request& request) {
+  for (const std::string_view name : {"authorization", "content-type", "idempotency-key", "origin"}) {
+    const auto count = std::ranges::count_if(
+        request.headers, [name](const HeaderField& h) { return ascii_iequals(h.name, name); });
+    if (count > 1)
+      return Problem{ProblemCode::kMalformed,
+                     "The header " + std::string(name) + " is given more than once."};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -77,6 +90,7 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
                               "The Host header names neither this machine's loopback nor an allowed host."});
   }
   Request& request = exchange->mutable_request();
+  if (const auto why = why_headers_refused(request)) return refuse(*exchange, *why);
   auto match = router_.find(request.method, exchange->target());
   if (!match) return exchange->respond(no_route(router_.allowed_methods(exchange->target())));
   exchange->set_route(match->route);

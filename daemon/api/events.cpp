@@ -168,8 +168,7 @@ Result<Answer> show_payload(Context& context, const Request& request) {
   return Answer{200,
                 row->event.content_type,
                 std::move(row->event.payload),
-                {{"X-Content-Type-Options", "nosniff"},
-                 {"Content-Security-Policy", "sandbox; default-src 'none'"},
+                {{"Content-Security-Policy", "sandbox; default-src 'none'"},
                  {"Content-Disposition", "attachment; filename=\"" + row->event.id.to_string() + '"'}}};
 }
 

@@ -88,6 +88,7 @@ Front::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std:
       metrics(its_metrics),
       options(std::move(its_options)),
       limits{options.max_head_bytes, options.max_headers, options.max_body_bytes},
+      has_unix_sockets(std::ranges::any_of(listeners, [](const Listener& l) { return l.unix_socket; })),
       dispatcher(std::move(routes), std::move(auth), options.allowed_hosts),
       finished_queue(std::make_shared<FinishedQueue>(loop, [this] { on_finished(); })),
       pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
@@ -161,6 +162,8 @@ std::optional<HttpRefusal> Front::Impl::no_place_for(const Caller& caller) const
   const bool of_operator = caller.counted_as.kind == Peer::Kind::kOperator;
   if (admitted >= options.max_connections + (of_operator ? kAdminPlaces : 0))
     return HttpRefusal{503, "Too many connections are open; try again in a moment."};
+  if (caller.counted_as.over_tcp() && peers.over_tcp().connections >= of_tcp(options.max_connections))
+    return HttpRefusal{503, "Too many connections over TCP are open; try again in a moment."};
   if (peers.of(caller.counted_as).connections >= options.max_connections_per_peer)
     return HttpRefusal{503, "You have too many connections open; close some, or try again in a moment."};
   return std::nullopt;

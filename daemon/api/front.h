@@ -47,6 +47,9 @@ inline constexpr std::size_t kMinBodyProgress = 16u << 10;
 
 // Callers of the admin Unix socket find room when all others hold what they may: so many connections beyond
 // max_connections, and the last sixteenth of max_buffered_bytes.
+// (Those of TCP together leave a quarter of both to the Unix sockets: nobody has shown a token yet when he takes his
+// place, and on loopback he may have as many addresses as he likes.)
+inline constexpr std::size_t kShareOfUnixSockets = 4;
 inline constexpr std::size_t kAdminPlaces = 16;
 inline constexpr std::size_t kAdminShareOfBuffer = 16;
 

@@ -265,6 +265,12 @@ std::optional<HttpRefusal> Front::Impl::no_memory_for(const Caller& caller) cons
     return HttpRefusal{
         503, "The requests and answers under way fill the memory set aside for them; try again in a moment."};
   }
+  if (caller.counted_as.over_tcp() && peers.over_tcp().bytes > of_tcp(all)) {
+    return HttpRefusal{
+        503,
+        "The requests and answers under way over TCP fill the memory set aside for them; try again "
+        "in a moment."};
+  }
   if (peers.of(caller.counted_as).bytes > all / 2) {
     return HttpRefusal{503,
                        "Your requests and answers under way fill half of the memory set aside for all; try "

@@ -76,6 +76,10 @@ struct Front::Impl {
   void begin_stop(Millis limit, std::function<void()> done);
   void finish_stop();
   bool work_remains() const;
+  // What TCP may have of something, beside Unix sockets if there are any.
+  std::size_t of_tcp(std::size_t all) const {
+    return has_unix_sockets ? all - all / kShareOfUnixSockets : all;
+  }
   void arm_sweep();
   void sweep();
   void end_round();
@@ -106,6 +110,7 @@ struct Front::Impl {
   telemetry::Metrics& metrics;
   const Options options;
   const HeadLimits limits;
+  const bool has_unix_sockets;
   Dispatcher dispatcher;
   const std::shared_ptr<FinishedQueue> finished_queue;
   WorkerPool pool;

@@ -1,6 +1,7 @@
 #include "api/handling.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "common/text.h"
@@ -29,23 +30,33 @@ bool is_utf8_charset(std::string_view parameter) {
   return ascii_iequals(value, "utf-8") || ascii_iequals(value, "us-ascii");
 }
 
-// Nlohmann's parser keeps one of two members with the same name; the caller may have meant the other.
-Result<void> check_members(std::string_view body) {
+// Valid, and not nested too deeply to work with?
+Result<void> check_json(std::string_view body) {
   JsonScanner scanner(body);
-  std::set<std::string> names;
   scanner.open_object();
-  while (const auto name = scanner.next_member()) {
-    scanner.value();
-    if (auto text = json_string(*name); text && !names.insert(*text).second) {
-      return problem(ProblemCode::kMalformed,
-                     "the body has the member \"" + valid_utf8(*text) + "\" more than once");
-    }
-  }
+  while (scanner.next_member()) scanner.value();
   if (scanner.finish()) return {};
   return problem(ProblemCode::kMalformed, "the body is not a valid JSON object: at byte " +
                                               std::to_string(scanner.fault()->offset) + ", " +
                                               std::string(scanner.fault()->what));
 }
+
+// Nlohmann's parser keeps one of two members with the same name; the caller may have meant the other.
+class RepeatedName {
+ public:
+  bool operator()(int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) names_.emplace_back();
+    if (event == Json::parse_event_t::object_end) names_.pop_back();
+    if (event == Json::parse_event_t::key && !names_.back().insert(parsed.get<std::string>()).second)
+      found_ = parsed.get<std::string>();
+    return true;
+  }
+  const std::optional<std::string>& found() const { return found_; }
+
+ private:
+  std::vector<std::set<std::string>> names_;  // of the objects that are open, the innermost last
+  std::optional<std::string> found_;
+};
 
 std::optional<Problem> refuse_parameters(const Request& request, const Parameters& known) {
   std::vector<FieldError> errors;
@@ -124,8 +135,14 @@ Result<Json> json_body(const Request& request) {
   }
   if (request.body.empty())
     return problem(ProblemCode::kMalformed, "the body is empty: a JSON object is expected");
-  if (const auto checked = check_members(request.body); !checked) return tl::unexpected(checked.error());
-  Json body = Json::parse(request.body, nullptr, false);
+  if (const auto checked = check_json(request.body); !checked) return tl::unexpected(checked.error());
+  RepeatedName repeated;
+  Json body = Json::parse(request.body, std::ref(repeated), false);
+  if (repeated.found()) {
+    return problem(ProblemCode::kMalformed, "the body has the member \"" +
+                                                valid_utf8(repeated.found()->substr(0, kMaxEchoed)) +
+                                                "\" more than once in one object");
+  }
   if (body.is_discarded()) {
     return problem(ProblemCode::kMalformed, "the body holds a lone surrogate or a number beyond a double");
   }

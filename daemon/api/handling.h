@@ -28,7 +28,7 @@ Handler deferring(Context& context, void (*function)(Context&, const ExchangePtr
 // charset is not UTF-8.
 Result<std::string> media_type(const Request& request);
 
-// The body as a JSON object with no member twice. Refused: another Content-Type, an empty body, bad JSON,
+// The body as a JSON object, in which no object has a member twice. Refused: another Content-Type, an empty body, bad JSON,
 // anything but an object.
 Result<Json> json_body(const Request& request);
 // The same for actions whose body may be left out, restricted to these members.

@@ -29,6 +29,10 @@ void PeerTable::count(const Peer& peer, std::ptrdiff_t connections, std::ptrdiff
   const auto it = uses_.try_emplace(peer).first;
   it->second.connections += static_cast<std::size_t>(connections);
   it->second.bytes += static_cast<std::size_t>(bytes);
+  if (peer.over_tcp()) {
+    over_tcp_.connections += static_cast<std::size_t>(connections);
+    over_tcp_.bytes += static_cast<std::size_t>(bytes);
+  }
   if (it->second.connections == 0 && it->second.bytes == 0) uses_.erase(it);
 }
 

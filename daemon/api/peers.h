@@ -17,6 +17,7 @@ struct Peer {
   enum class Kind : std::uint8_t { kIpv4, kIpv6, kProducer, kOperator };
   Kind kind = Kind::kIpv4;
   std::uint64_t id = 0;
+  bool over_tcp() const { return kind == Kind::kIpv4 || kind == Kind::kIpv6; }
   auto operator<=>(const Peer&) const = default;
 };
 
@@ -29,11 +30,13 @@ class PeerTable {
     std::size_t bytes = 0;
   };
   Use of(const Peer& peer) const;
+  const Use& over_tcp() const { return over_tcp_; }  // by all its peers
   // Adds to its use, or takes away; a peer that uses nothing costs nothing.
   void count(const Peer& peer, std::ptrdiff_t connections, std::ptrdiff_t bytes);
 
  private:
   std::map<Peer, Use> uses_;
+  Use over_tcp_;
 };
 
 }  // namespace outboxd::api

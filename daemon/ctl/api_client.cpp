@@ -7,6 +7,21 @@ namespace {
 
 constexpr std::size_t kShownBodyBytes = 200;
 
+// Discarded when it is no JSON, or nested deeper than the daemon ever answers: writing JSON out recurses, and somebody else
+// may be answering.
+Json parse_answer(const std::string& body) {
+  constexpr int kMaxDepth = 256;
+  bool too_deep = false;
+  Json json = Json::parse(
+      body,
+      [&too_deep](int depth, Json::parse_event_t, Json&) {
+        too_deep = too_deep || depth > kMaxDepth;
+        return !too_deep;
+      },
+      false);
+  return too_deep ? Json(Json::value_t::discarded) : json;
+}
+
 std::string member(const Json& object, const char* name) {
   const auto it = object.find(name);
   return it != object.end() && it->is_string() ? escape_control(it->get_ref<const std::string&>())
@@ -66,7 +81,7 @@ HttpResponse ApiClient::send(std::string_view method, const std::string& path, s
 }
 
 Json json_of(const HttpResponse& response) {
-  Json json = Json::parse(response.body, nullptr, false);
+  Json json = parse_answer(response.body);
   if (json.is_discarded())
     throw Failure(kExitFailed, "the answer is not JSON; is it outboxd that listens there?");
   return json;
@@ -75,7 +90,7 @@ Json json_of(const HttpResponse& response) {
 Failure failure_of(const HttpResponse& response) {
   const int code =
       exit_code_of_status(response.status) == kExitOk ? kExitFailed : exit_code_of_status(response.status);
-  const Json body = Json::parse(response.body, nullptr, false);
+  const Json body = parse_answer(response.body);
   const std::string title = body.is_object() ? member(body, "title") : "";
   if (title.empty()) {
     std::string shown = escape_control(std::string_view(response.body).substr(0, kShownBodyBytes));

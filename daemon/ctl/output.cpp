@@ -41,28 +41,15 @@ std::string_view escape_sequence(Tint tint) {
   return {};
 }
 
-// Does a terminal act on this code point? DEL, C1, line separators, bidirectional controls.
-bool acts_on_terminal(std::uint32_t c) {
-  return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0x061c || c == 0x200e ||
-         c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-std::uint32_t code_point(std::string_view sequence) {
-  if (sequence.size() == 1) return static_cast<unsigned char>(sequence[0]);
-  std::uint32_t c = static_cast<unsigned char>(sequence[0]) & (0xffu >> (sequence.size() + 1));
-  for (const unsigned char byte : sequence.substr(1)) c = (c << 6) | (byte & 0x3fu);
-  return c;
-}
-
 std::string harmless(const std::string& json) {
   std::string out;
   out.reserve(json.size());
   for (std::string_view rest = json; !rest.empty();) {
     const std::size_t length = std::max<std::size_t>(1, utf8_sequence_length(rest));
     const std::string_view sequence = rest.substr(0, length);
-    if (const std::uint32_t c = code_point(sequence); acts_on_terminal(c)) {
+    if (acts_on_terminal(sequence)) {
       std::array<char, 8> escaped;
-      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", c & 0xffffu);
+      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", code_point(sequence) & 0xffffu);
       out += escaped.data();
     } else {
       out += sequence;
@@ -199,9 +186,10 @@ std::string render_table(std::span<const Column> columns, std::span<const Json> 
 
 std::string render_fields(const Fields& fields, const Style& style) {
   std::size_t width = 0;
-  for (const auto& [name, value] : fields) width = std::max(width, name.size());
+  for (const auto& [name, value] : fields) width = std::max(width, escape_control(name).size());
   std::string out;
-  for (const auto& [name, value] : fields) {
+  for (const auto& [raw_name, value] : fields) {
+    const std::string name = escape_control(raw_name);
     out += tinted(name, Tint::kDim, style.color) + std::string(width + 2 - name.size(), ' ') +
            tinted(escape_control(value.text), value.tint, style.color) + '\n';
   }
@@ -213,7 +201,7 @@ Fields fields_of(const Json& object, std::span<const std::string_view> skip) {
   for (const auto& [name, value] : object.items()) {
     if (std::find(skip.begin(), skip.end(), name) != skip.end() || value.is_null()) continue;
     const std::string text = member_text(object, name);
-    fields.emplace_back(escape_control(name), Cell{text, name == "state" ? state_tint(text) : Tint::kPlain});
+    fields.emplace_back(name, Cell{text, name == "state" ? state_tint(text) : Tint::kPlain});
   }
   return fields;
 }

@@ -116,7 +116,8 @@ SendRequest build_request(const Target& target, const std::shared_ptr<const Even
   if (!keys.empty()) headers.push_back({"webhook-signature", sign_all(keys, id, timestamp, *content.body)});
   headers.push_back({"outboxd-event-type", event->type});
   headers.push_back({"outboxd-attempt", std::to_string(number)});
-  if (event->traceparent) headers.push_back({"traceparent", child_traceparent(*event->traceparent, span_id)});
+  if (event->traceparent && is_traceparent(*event->traceparent))  // the row may have been edited by hand
+    headers.push_back({"traceparent", child_traceparent(*event->traceparent, span_id)});
   // The endpoint's own headers win over the event's of the same name: the subscriber set them up.
   request.extra_headers = endpoint.headers;
   for (const HeaderField& field : event->headers) {

@@ -83,17 +83,4 @@ bool is_media_type(std::string_view text) {
   }
 }
 
-bool is_traceparent(std::string_view text) {
-  auto hex = [&](std::size_t at, std::size_t length) {
-    const auto part = text.substr(at, length);
-    return std::all_of(part.begin(), part.end(),
-                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  };
-  auto zero = [&](std::size_t at, std::size_t length) {
-    return text.substr(at, length).find_first_not_of('0') == std::string_view::npos;
-  };
-  return text.size() == 55 && text.starts_with("00-") && text[35] == '-' && text[52] == '-' && hex(3, 32) &&
-         hex(36, 16) && hex(53, 2) && !zero(3, 32) && !zero(36, 16);
-}
-
 }  // namespace outboxd

@@ -21,7 +21,4 @@ bool is_key(std::string_view text);
 // in length?
 bool is_media_type(std::string_view text);
 
-// A W3C trace context header that may be passed on: version 00, lower-case hex, neither id all zeros.
-bool is_traceparent(std::string_view text);
-
 }  // namespace outboxd

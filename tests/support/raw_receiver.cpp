@@ -85,6 +85,7 @@ RawReceiver::Connection::Connection(RawReceiver& receiver, int fd, int number)
     : receiver_(receiver), fd_(fd), number_(number) {}
 
 RawReceiver::Connection::~Connection() {
+  if (tls_ != nullptr) SSL_shutdown(static_cast<SSL*>(tls_));  // an end without notice makes the session unusable
   SSL_free(static_cast<SSL*>(tls_));
 }
 

@@ -23,7 +23,7 @@ struct SqliteOptions {
   bool checkpoints = true;
   // What the endpoints' secrets are encrypted with; null: nothing. Without the key of one that is encrypted, reading
   // that endpoint throws StoreFailure with kExitStoreKey.
-  std::shared_ptr<const SecretBox> secrets;
+  std::shared_ptr<const SecretBox> secrets = {};
   const Clock* clock = nullptr;  // outlives the store; absent: the system's
 };
 
