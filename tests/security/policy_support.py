@@ -148,12 +148,8 @@ class Catcher:
 
     @staticmethod
     def listen(port):
-        listener = socket.socket(socket.AF_INET6)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind(("::", port))
-        listener.listen(1024)
-        return listener
+        both = socket.has_dualstack_ipv6()
+        return socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, backlog=1024, dualstack_ipv6=both)
 
     def serve(self, listener):
         while True:
@@ -162,7 +158,7 @@ class Catcher:
             except OSError:
                 return
             address = ipaddress.ip_address(connection.getsockname()[0].split("%")[0])
-            self.caught.append(str(address.ipv4_mapped or address))
+            self.caught.append(str(getattr(address, "ipv4_mapped", None) or address))
             connection.close()
 
     def close(self):
