@@ -135,8 +135,9 @@ void Front::Impl::accept_from(const Listener& listener) {
 void Front::Impl::adopt(int fd, const Listener& listener) {
   auto caller = describe_caller(fd, listener);
   const auto refusal = no_place_for(*caller);
-  TlsSession session = listener.tls ? listener.tls->accept(fd) : nullptr;
-  if ((refusal && turned_away >= kRefusedAtOnce) || (listener.tls && !session)) {
+  const bool may_be_told = !refusal || turned_away < kRefusedAtOnce;
+  TlsSession session = listener.tls && may_be_told ? listener.tls->accept(fd) : nullptr;
+  if (!may_be_told || (listener.tls && !session)) {
     ::close(fd);
     return;
   }

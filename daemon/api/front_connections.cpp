@@ -124,12 +124,16 @@ void Front::Impl::dispatch(Connection& c) {
 }
 
 void Front::Impl::on_finished() {
-  for (const auto& finished : finished_queue->take()) {
+  for (auto& finished : finished_queue->take()) {
     --in_flight;
     hold(finished.ticket.peer, finished.ticket.weight, 0);
     const auto found = connections.find(finished.ticket.connection);
-    if (found != connections.end() && found->second->state == Connection::State::kHandling)
+    if (found != connections.end() && found->second->state == Connection::State::kHandling) {
+      // What was only read can be asked for again; what has changed something is told in any case.
+      if (const auto full = no_memory_for(*found->second->caller); full && only_reads(finished.method))
+        finished.answer = refusal_answer(*full);
       answer(*found->second, finished);
+    }
     metrics.http_request(finished.route != nullptr ? finished.route->path : kNoRoute,
                          method_label(finished.method), finished.answer.status,
                          std::chrono::steady_clock::now() - finished.ticket.started);

@@ -67,9 +67,9 @@ class TestFront {
     REQUIRE(held_changed_.wait_for(lock, kDeadline, [&] { return held_.size() >= n; }));
   }
   // Answers them from this thread.
-  void release_all() {
+  void release_all(const std::string& body = "held") {
     const std::lock_guard lock(mutex_);
-    for (const auto& exchange : held_) exchange->respond(json_answer(200, "held"));
+    for (const auto& exchange : held_) exchange->respond(json_answer(200, body));
     held_.clear();
   }
   void drop_all() {
