@@ -1,13 +1,16 @@
 """Secrets and credentials, from their files to the wire: encrypted on disk, shown to nobody, and each endpoint with its own."""
+import http.client
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
 import threading
 import unittest
 
-from harness import EndToEndTest, Receiver, wait_until
+from harness import BIN, PATIENCE, EndToEndTest, Receiver, wait_until
 
 KEY, OTHER_KEY = "11" * 32, "22" * 32
 
@@ -212,9 +215,52 @@ class EndpointTlsTest(EndToEndTest):
         wait_until(renewed, "the new certificate is used", 60)
 
 
+class TlsListenerTest(EndToEndTest):
+    def ctl(self, port, ca, *arguments):
+        command = [str(BIN / "outboxctl"), "--url", f"https://localhost:{port}", "--ca-file", ca, *arguments]
+        return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+
+    def test_the_tcp_port_speaks_tls_alone_and_takes_a_renewed_certificate_on_sighup(self):
+        first, second = (make_certificate(self.folder, name, "localhost") for name in ("first", "second"))
+        used = (self.folder / "used.pem", self.folder / "used.key")
+        for source, target in zip(first, used):
+            shutil.copy(source, target)
+        daemon = self.daemon(f"listen.tls_cert={used[0]}", f"listen.tls_key={used[1]}").start()
+        port = daemon.tcp_port
+        self.assertEqual(self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode, 0)
+        self.assertEqual(self.ctl(port, second[0], "status").returncode, 5)  # not its authority
+        with self.assertRaises(OSError):
+            with socket.create_connection(("localhost", port)) as sock:
+                sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = sock.recv(100)
+                self.assertNotIn(b"200", answer)
+                raise ConnectionError(answer)
+        for source, target in zip(second, used):
+            shutil.copy(source, target)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.ctl(port, second[0], "status").returncode == 0, "the new certificate is shown")
+        used[0].write_text("nonsense")
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "stays as it was" in daemon.log(), "the broken certificate is reported")
+        self.assertEqual(self.ctl(port, second[0], "status").returncode, 0)
+
+    def test_a_certificate_that_cannot_be_used_ends_the_start_with_the_file_and_the_reason(self):
+        cert, _ = make_certificate(self.folder, "one", "localhost")
+        _, other_key = make_certificate(self.folder, "two", "localhost")
+        for key, why in ((other_key, "two.key"), ("/nowhere.key", "/nowhere.key")):
+            daemon = self.daemon(f"listen.tls_cert={cert}", f"listen.tls_key={key}")
+            with self.assertRaises(AssertionError):
+                daemon.start()
+            self.assertEqual(daemon.process.returncode, 1)
+            self.assertIn(why, daemon.log())
+        daemon = self.daemon(f"listen.tls_cert={cert}")
+        with self.assertRaises(AssertionError):
+            daemon.start()
+        self.assertEqual(daemon.process.returncode, 78)
+
+
 class TokenTest(EndToEndTest):
     def call(self, daemon, token, method="GET", path="/v1/status"):
-        import http.client  # the harness speaks to Unix sockets
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request(method, path, headers={"Authorization": f"Bearer {token}"} if token else {})
