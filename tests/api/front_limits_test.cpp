@@ -168,7 +168,7 @@ TEST_CASE(
   TestFront front(options);
   const std::string body(75'000, 'x');
   const auto hold = post_to("/hold", body);
-  RawClient first(front.tcp), second(front.tcp, "127.0.0.2");
+  RawClient first(front.tcp), second(front.ingest);
   first.send(hold);
   second.send(hold);
   front.wait_for_held(2);
@@ -276,10 +276,12 @@ TEST_CASE("when others hold every place, also those of the refused, operators st
   options.max_connections_per_peer = 2;
   TestFront front(options);
   std::vector<RawClient> inside;
-  for (const char* from : {"127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"}) {
+  for (const char* from : {"127.0.0.1", "127.0.0.1", "127.0.0.2"}) {
     inside.emplace_back(front.tcp, from).send(get("/open"));
     CHECK(inside.back().read_answer()->status == 200);
   }
+  inside.emplace_back(front.ingest).send(get("/open"));
+  CHECK(inside.back().read_answer()->status == 200);
   std::vector<RawClient> refused;
   for (int i = 0; i < 100; ++i) refused.emplace_back(front.tcp, "127.0.0.3").send("GET");
   RawClient operators(front.admin);
@@ -287,6 +289,29 @@ TEST_CASE("when others hold every place, also those of the refused, operators st
   CHECK(operators.read_answer()->status == 200);
   RawClient producer(front.ingest);
   CHECK_FALSE(serves(producer));
+}
+
+TEST_CASE(
+    "callers over TCP, from whatever addresses, leave a quarter of places and memory to the Unix sockets") {
+  Front::Options options;
+  options.max_connections = 8;
+  options.max_buffered_bytes = 160'000;
+  TestFront front(options);
+  std::vector<RawClient> inside;
+  const std::string body(45'000, 'x');
+  for (int i = 1; i <= 6; ++i) {
+    inside.emplace_back(front.tcp, "127.0.0." + std::to_string(i)).send(get("/open"));
+    CHECK(inside.back().read_answer()->status == 200);
+  }
+  RawClient too_many(front.tcp, "127.0.0.7");
+  CHECK(too_many.read_answer()->status == 503);
+  for (std::size_t i = 0; i < 2; ++i) inside[i].send(post_to("/hold", body));
+  front.wait_for_held(2);
+  inside[2].send(post_to("/hold", body));
+  CHECK(inside[2].read_answer()->status == 503);
+  RawClient producer(front.ingest);
+  producer.send(post(body));
+  CHECK(producer.read_answer()->status == 200);
 }
 
 TEST_CASE("when the workers' queue is full a request is refused with 503 and its connection stays") {

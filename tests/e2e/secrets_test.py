@@ -143,6 +143,20 @@ class SecretsTest(EndToEndTest):
                 self.assertNotIn(hidden.encode(), text)
         self.assertIn(secret.encode(), daemon.get(path + "/secrets?reveal=true").body)
 
+    def test_what_subscribers_answer_is_kept_or_not_as_configured(self):
+        receiver = self.receiver(lambda request: (503, {"X-Private": "1", "Retry-After": "1"}, b"somebody's data"))
+        for keep in (True, False):
+            daemon = self.daemon("delivery.store_responses=" + str(keep).lower()).start()
+            endpoint = daemon.endpoint(receiver.url, retry_schedule=["0s"])["id"]
+            daemon.event()
+            row = wait_until(lambda: daemon.deliveries(f"&endpoint={endpoint}&state=dead"), "a dead letter")[0]
+            attempt = daemon.get(f"/v1/deliveries/{row['id']}").json["attempt_list"][0]
+            self.assertEqual(attempt["status"], 503)
+            self.assertEqual(attempt["response_body"], "somebody's data" if keep else "")
+            self.assertEqual("X-Private" in str(attempt["response_headers"]), keep)
+            daemon.post(f"/v1/endpoints/{endpoint}/pause")
+            daemon.stop()
+
     def test_a_crash_leaves_no_memory_behind(self):
         daemon = self.daemon().start()
         proc = pathlib.Path(f"/proc/{daemon.process.pid}")
