@@ -107,6 +107,15 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   match->route->handler(exchange);
 }
 
+std::optional<HttpRefusal> Dispatcher::why_unknown(const Caller& caller, const Head& head) const {
+  if (caller.unix_socket) return std::nullopt;
+  const auto header = std::ranges::find_if(
+      head.headers, [](const HeaderField& h) { return ascii_iequals(h.name, "authorization"); });
+  const auto grant = std::atomic_load(&auth_)->authorise(header == head.headers.end() ? "" : header->value);
+  if (grant) return std::nullopt;
+  return HttpRefusal{401, grant.error().detail};
+}
+
 void Dispatcher::refuse(PendingExchange& exchange, const Problem& problem) {
   auto answer = problem_answer(problem);
   if (answer.status == 401) answer.headers.push_back({"www-authenticate", "Bearer"});

@@ -37,6 +37,10 @@ class Dispatcher {
     std::atomic_store(&auth_, std::move(auth));
   }
 
+  // Any thread, as soon as a request's head is there: a caller without a token does not get to send a body, which would
+  // take memory from others.
+  std::optional<HttpRefusal> why_unknown(const Caller& caller, const Head& head) const;
+
   // Any thread. Every request is answered, now or by its handler later; what a handler throws is logged and
   // answered 500, without its text.
   void handle(const std::shared_ptr<PendingExchange>& exchange);

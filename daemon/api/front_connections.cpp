@@ -91,6 +91,9 @@ void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
   }
   if (state != RequestReader::State::kBody) return;
   const bool began = before != RequestReader::State::kBody;
+  if (began) {
+    if (const auto refusal = dispatcher.why_unknown(*c.caller, c.reader.head())) return refuse(c, *refusal);
+  }
   if (began || c.reader.body().size() - c.body_mark >= kMinBodyProgress) {
     c.deadline = loop.now() + options.body_timeout;
     c.body_mark = c.reader.body().size();

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kMaxEchoed = 64;  // bytes of a caller's name or id repeated to it
 constexpr std::size_t kMaxReportedErrors = 20;
+constexpr std::size_t kMaxJsonBody =
+    256u << 10;  // what an operator sends is small; parsed it takes twenty times its size
 
 std::string_view trim(std::string_view text) {
   const auto start = text.find_first_not_of(" \t");
@@ -135,6 +137,10 @@ Result<Json> json_body(const Request& request) {
   }
   if (request.body.empty())
     return problem(ProblemCode::kMalformed, "the body is empty: a JSON object is expected");
+  if (request.body.size() > kMaxJsonBody) {
+    return problem(ProblemCode::kTooLarge, "the body is larger than the " + std::to_string(kMaxJsonBody) +
+                                               " bytes that this request may have");
+  }
   if (const auto checked = check_json(request.body); !checked) return tl::unexpected(checked.error());
   RepeatedName repeated;
   Json body = Json::parse(request.body, std::ref(repeated), false);

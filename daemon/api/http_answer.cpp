@@ -86,6 +86,8 @@ constexpr std::array kProtocolProblems{
 
 ProblemCode problem_code(int status) {
   switch (status) {
+    case 401:
+      return ProblemCode::kUnauthorized;
     case 413:
       return ProblemCode::kTooLarge;
     case 431:
@@ -143,7 +145,11 @@ std::string render_answer(const Answer& answer, const AnswerFraming& framing, st
 
 Answer refusal_answer(const HttpRefusal& refusal) {
   const auto* own = std::ranges::find(kProtocolProblems, refusal.status, &ProtocolProblem::status);
-  if (own == kProtocolProblems.end()) return problem_answer({problem_code(refusal.status), refusal.detail});
+  if (own == kProtocolProblems.end()) {
+    auto answer = problem_answer({problem_code(refusal.status), refusal.detail});
+    if (answer.status == 401) answer.headers.push_back({"www-authenticate", "Bearer"});
+    return answer;
+  }
   const Json body{
       {"type", own->type}, {"title", own->title}, {"status", own->status}, {"detail", refusal.detail}};
   return {own->status, "application/problem+json", dump(body), {}};

@@ -67,11 +67,11 @@ std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Lis
     if (!address) continue;
     const std::uint16_t port = ntohs(address->v6 ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
                                                  : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
-    own.push_back({only(*address), port});
+    const bool everywhere = *address == IpAddress{.v6 = address->v6};
+    own.push_back({only(*address), port, everywhere});
     // To connect to 0.0.0.0 or :: is to connect to this machine.
     for (const char* unspecified : {"0.0.0.0/8", "::/128"})
       own.push_back({Network::parse(unspecified).value(), port});
-    const bool everywhere = *address == IpAddress{.v6 = address->v6};
     if (!everywhere) continue;
     for (const char* loopback : {"127.0.0.0/8", "::1/128"})
       own.push_back({Network::parse(loopback).value(), port});

@@ -87,6 +87,15 @@ int migrate_up(Session& session, const Options& options) {
   return kExitOk;
 }
 
+// Where the next step begins; null: that was the last one. Something else than outboxd may be answering.
+Json next_step(const Json& answer, const Json& last) {
+  const Json next = answer.is_object() ? answer.value("next", Json()) : Json();
+  if (next.is_null()) return next;
+  if (!next.is_number_integer() || next <= last)
+    throw Failure(kExitFailed, "the answer's next step does not lie ahead; is it outboxd that listens there?");
+  return next;
+}
+
 // One bounded step after another, as the daemon would do by itself.
 int prune(Session& session, const Options& options) {
   Json body = Json::object();
@@ -104,7 +113,7 @@ int prune(Session& session, const Options& options) {
       if (name != "next" && count.is_number_integer())
         all[name] = all.value(name, std::int64_t{0}) + count.get<std::int64_t>();
     }
-    next = step.value("next", Json());
+    next = next_step(step, next);
     if (session.shows_progress())
       std::fprintf(stderr, "\r%s events deleted", member_text(all, "events").c_str());
   }
@@ -130,7 +139,7 @@ int encrypt(Session& session) {
   for (Json next = 0; !next.is_null();) {
     const Json step = session.api().post("/v1/secrets/encrypt", Json{{"after", next}}.dump());
     changed += step.value("endpoints", std::int64_t{0});
-    next = step.value("next", Json());
+    next = next_step(step, next);
   }
   session.print_object({{"endpoints", changed}}, {{"endpoints changed", {std::to_string(changed)}}},
                        "endpoints");

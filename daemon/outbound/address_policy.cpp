@@ -12,6 +12,8 @@
 namespace outboxd {
 namespace {
 
+constexpr std::string_view kOwnListener = "outboxd itself listens there";
+
 struct Special {
   std::string_view network;
   std::string_view what;
@@ -164,7 +166,7 @@ bool is_localhost(std::string_view host) {
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-  if (text.size() >= INET6_ADDRSTRLEN) return std::nullopt;
+  if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) return std::nullopt;
   std::array<char, INET6_ADDRSTRLEN> terminated{};
   std::memcpy(terminated.data(), text.data(), text.size());
   IpAddress address;
@@ -255,7 +257,7 @@ std::optional<Denial> AddressPolicy::why_denied(std::string_view host, std::uint
                                  [&](const OwnListener& listener) {
                                    return listener.port == port && listener.network.contains(form);
                                  });
-    if (own) return denial(address, form, "outboxd itself listens there");
+    if (own) return denial(address, form, kOwnListener);
   }
   if (!options_.allow_hosts.empty() && any_matches(options_.allow_hosts, host)) return std::nullopt;
   for (std::size_t i = 0; i < forms.count; ++i) {
@@ -264,6 +266,14 @@ std::optional<Denial> AddressPolicy::why_denied(std::string_view host, std::uint
       return denial(address, forms.address[i], special->what);
   }
   return std::nullopt;
+}
+
+std::optional<Denial> AddressPolicy::why_own_port_denied(std::uint16_t port) const {
+  const bool own = std::any_of(
+      options_.own_listeners.begin(), options_.own_listeners.end(),
+      [port](const OwnListener& listener) { return listener.everywhere && listener.port == port; });
+  if (!own) return std::nullopt;
+  return Denial{kOwnListener, "port " + std::to_string(port) + " of this machine is not allowed: " + std::string(kOwnListener)};
 }
 
 }  // namespace outboxd

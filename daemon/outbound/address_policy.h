@@ -56,6 +56,7 @@ class AddressPolicy {
   struct OwnListener {
     Network network;
     std::uint16_t port = 0;
+    bool everywhere = false;  // it listens on 0.0.0.0 or [::]
   };
   struct Options {
     bool allow_http = false;
@@ -74,6 +75,8 @@ class AddressPolicy {
   std::optional<Denial> why_denied(const EndpointUrl& url) const;
   // One address that `host` resolved to, or that a socket is about to be used with.
   std::optional<Denial> why_denied(std::string_view host, std::uint16_t port, const IpAddress& address) const;
+  // A connection to this port of this machine.
+  std::optional<Denial> why_own_port_denied(std::uint16_t port) const;
 
  private:
   Options options_;

@@ -88,7 +88,7 @@ class Transfer {
   void set_fixed_options();
   void set_headers();
   void set_identity();
-  std::optional<Denial> why_denied_now(const char* remote_ip) const;
+  std::optional<Denial> why_denied_now(const char* remote_ip, const char* local_ip) const;
   Progress progress() const;
   void add_timings(AttemptTimings& timings) const;
 

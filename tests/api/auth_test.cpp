@@ -100,6 +100,26 @@ TEST_CASE("a file without tokens lets nobody in") {
   CHECK_FALSE(Authenticator::nobody()->authorise("Bearer producer-token"));
 }
 
+TEST_CASE("who has no token does not get to send a body") {
+  const TokensFile file("ingest " + std::string(kIngestHash) + "\n");
+  test::TestFront front({}, *Authenticator::from_file(file.path()));
+  const std::string head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n";
+  for (const char* credentials : {"", "Authorization: Bearer wrong\r\n"}) {
+    test::RawClient client(front.tcp);
+    client.send(head + credentials + "\r\n");
+    const auto answer = client.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->status == 401);
+    CHECK(answer->header("www-authenticate") == "Bearer");
+    CHECK(client.is_closed());
+  }
+  test::RawClient known(front.tcp);
+  known.send(head + "Authorization: Bearer producer-token\r\n\r\n");
+  known.send(std::string(1'000'000, 'x'));
+  CHECK(known.read_answer()->status == 200);
+  CHECK(front.handled == 1);
+}
+
 TEST_CASE("Host must be loopback, the connection's own address, or allowed") {
   const std::vector<std::string> allowed{"outboxd.internal"};
   for (const char* host : {"localhost", "LOCALHOST:8877", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8877",

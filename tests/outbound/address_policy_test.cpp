@@ -236,6 +236,11 @@ TEST_CASE("addresses are read from text and from sockets, and written in their n
   CHECK_FALSE(IpAddress::from_sockaddr(&unix_like));
 }
 
+TEST_CASE("an address ends where its text ends") {
+  CHECK_FALSE(IpAddress::parse(std::string_view("127.0.0.1\0.x", 12)));
+  CHECK_FALSE(IpAddress::parse(std::string_view("::1\0", 4)));
+}
+
 TEST_CASE("where the daemon listens is denied whatever is allowed, in every form, at that port alone") {
   AddressPolicy::Options options;
   options.allow_http = true;
@@ -252,6 +257,10 @@ TEST_CASE("where the daemon listens is denied whatever is allowed, in every form
     CHECK_FALSE(policy.why_denied("api.corp", 8878, ip(address)));
   }
   CHECK_FALSE(policy.why_denied("api.corp", 8877, ip("127.0.0.2")));
+  CHECK_FALSE(policy.why_own_port_denied(8877));
+  options.own_listeners.push_back({net("0.0.0.0/32"), 9999, true});
+  CHECK(AddressPolicy(options).why_own_port_denied(9999));
+  CHECK_FALSE(AddressPolicy(options).why_own_port_denied(8877));
   CHECK(policy.why_denied(url("http://localhost:8877/")));
   CHECK(policy.why_denied(url("http://[::1]:8877/")));
   CHECK_FALSE(policy.why_denied(url("http://localhost:8878/")));

@@ -212,6 +212,18 @@ TEST_CASE("a policy that changes between the resolution and the socket still hol
   CHECK(receiver.connections() == 0);
 }
 
+TEST_CASE("a port of this machine on which outboxd listens everywhere is denied at an address it has never heard of") {
+  RawReceiver receiver(behaviour::answer(), {.address = "0.0.0.0"});
+  auto policy = loopback_allowed();
+  SenderRig rig({}, policy);
+  const std::string url = "http://127.9.9.9:" + std::to_string(receiver.port()) + "/";
+  CHECK(rig.send(url).outcome == Outcome::kSuccess);
+  policy.own_listeners = {{*Network::parse("0.0.0.0/32"), receiver.port(), true}};
+  rig.set_policy(policy);
+  CHECK(rig.send(url).outcome == Outcome::kBlocked);
+  CHECK(receiver.request_count() == 1);
+}
+
 TEST_CASE("what is denied is counted by its reason") {
   std::vector<std::string> reasons;
   auto options = HttpSender::Options{};

@@ -754,6 +754,8 @@ class Pages(ApiTest):
                 answer = self.ask(self.addresses["tcp"], "GET", target, {"Accept": "text/html", "Referer": "http://evil.example/"})
                 self.assertIn(answer.headers["content-type"].partition(";")[0], ("application/json", "application/problem+json", "text/plain"))
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+                self.assertEqual(answer.headers["cache-control"], "no-store")
+                self.assertIn("default-src 'none'", answer.headers["content-security-policy"])
                 self.cases += 1
 
 

@@ -85,13 +85,13 @@ NO_ENDPOINTS = [
     ("a number of 10,000 digits", b"{" + URL + b',"max_in_flight":' + b"9" * 10_000 + b"}", 400, RFC),
     ("NaN", b"{" + URL + b',"max_in_flight":NaN}', 400, NST),
     ("129 levels", b"{" + URL + b',"metadata":' + b"[" * 129 + b"]" * 129 + b"}", 400, "at most 128"),
-    ("100,000 levels", b"{" + URL + b',"metadata":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}", 400, "at most 128"),
+    ("40,000 levels", b"{" + URL + b',"metadata":' + b'{"a":' * 40_000 + b"1" + b"}" * 40_000 + b"}", 400, "at most 128"),
     ("no UTF-8", b"{" + URL + b',"name":"\xff"}', 400, UTF8),
     ("a byte order mark", b"\xef\xbb\xbf{" + URL + b"}", 400, "RFC 8259 8.1"),
     ("10,000 unknown fields", b"{" + URL + b"," + b",".join(b'"x%d":1' % i for i in range(10_000)) + b"}", 422,
      "an answer stays small"),
-    ("a list of 100,000 types", b"{" + URL + b',"types":[' + b",".join([b'"a"'] * 100_000) + b"]}", 422, "at most 64"),
-    ("8 MB of brackets", b"{" + URL + b',"metadata":[' + b"[]," * 2_600_000 + b"[]]}", 422, "memory"),
+    ("a list of 10,000 types", b"{" + URL + b',"types":[' + b",".join([b'"a"'] * 10_000) + b"]}", 422, "at most 64"),
+    ("8 MB of brackets", b"{" + URL + b',"metadata":[' + b"[]," * 2_600_000 + b"[]]}", 413, "parsing takes many times its size"),
 ]
 
 # Still JSON, whatever it looks like: delivered byte for byte. The corpus' control.
