@@ -92,7 +92,8 @@ Json next_step(const Json& answer, const Json& last) {
   const Json next = answer.is_object() ? answer.value("next", Json()) : Json();
   if (next.is_null()) return next;
   if (!next.is_number_integer() || next <= last)
-    throw Failure(kExitFailed, "the answer's next step does not lie ahead; is it outboxd that listens there?");
+    throw Failure(kExitFailed,
+                  "the answer's next step does not lie ahead; is it outboxd that listens there?");
   return next;
 }
 

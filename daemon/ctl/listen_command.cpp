@@ -142,7 +142,10 @@ void add_listen(CLI::App& app, Session& session) {
                       [](const std::string& v) { return parse_fail_type(v).has_value(); }))
       ->allow_extra_args(false);
   command->add_option("--delay", o->delay, "Wait before each answer")->check(is_duration());
-  command->add_option("--forward-to", o->forward_to, "POST each request to this URL and pass on its answer")
+  command
+      ->add_option(
+          "--forward-to", o->forward_to,
+          "POST each request to this URL and pass on its answer; without --verify, those of any web page too")
       ->check([](const std::string& v) { return why_base_url_refused(v).value_or(""); })
       ->type_name("URL");
   command->callback([&session, o] { session.action = [&session, o] { return run_listen(session, *o); }; });

@@ -273,7 +273,8 @@ std::optional<Denial> AddressPolicy::why_own_port_denied(std::uint16_t port) con
       options_.own_listeners.begin(), options_.own_listeners.end(),
       [port](const OwnListener& listener) { return listener.everywhere && listener.port == port; });
   if (!own) return std::nullopt;
-  return Denial{kOwnListener, "port " + std::to_string(port) + " of this machine is not allowed: " + std::string(kOwnListener)};
+  return Denial{kOwnListener, "port " + std::to_string(port) +
+                                  " of this machine is not allowed: " + std::string(kOwnListener)};
 }
 
 }  // namespace outboxd

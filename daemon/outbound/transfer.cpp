@@ -10,8 +10,8 @@
 namespace outboxd {
 namespace {
 
-constexpr long kReceiveBufferBytes = 4096;    // each request in flight has one
-constexpr long kConnectionLifeSeconds = 300;  // then a new one, so that a change in DNS is followed
+constexpr long kReceiveBufferBytes = 4096;      // each request in flight has one
+constexpr long kConnectionLifeSeconds = 300;    // then a new one, so that a change in DNS is followed
 constexpr long kAuthoritiesKeptSeconds = 3600;  // read anew then, for the system's may have changed
 constexpr std::string_view kFramingHeaders[] = {"connection",        "content-length",   "expect", "host",
                                                 "keep-alive",        "proxy-connection", "te",     "trailer",
@@ -204,8 +204,7 @@ void Transfer::set_identity() {
   };
   const bool own_ca = identity && !identity->ca.empty();
   set_blob(CURLOPT_CAINFO_BLOB, identity ? &identity->ca : nullptr);
-  set(e, CURLOPT_CAPATH,
-      own_ca || !sender_.options.ca_file.empty() ? nullptr : system_authorities_folder());
+  set(e, CURLOPT_CAPATH, own_ca || !sender_.options.ca_file.empty() ? nullptr : system_authorities_folder());
   set_blob(CURLOPT_SSLCERT_BLOB, identity ? &identity->cert : nullptr);
   set_blob(CURLOPT_SSLKEY_BLOB, identity ? &identity->key : nullptr);
   set_ = identity;

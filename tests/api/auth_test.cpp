@@ -87,7 +87,8 @@ TEST_CASE("a bad tokens file is refused with the line, and never quotes it") {
   CHECK(error_for("ingest " + hash + "\nadmin " + hash + "\n").starts_with(":2: the token is listed twice"));
   CHECK(error_for("ingest " + std::string(600, 'a') + "\n").starts_with(":1: the line is too long"));
   CHECK(error_for("ingest " + hash + " " + std::string(65, 'x') + "\n").starts_with(":1: the name must be"));
-  CHECK(Authenticator::from_file("/nowhere/tokens").error().detail.find("/nowhere/tokens: cannot be read") == 0);
+  CHECK(Authenticator::from_file("/nowhere/tokens").error().detail.find("/nowhere/tokens: cannot be read") ==
+        0);
 }
 
 TEST_CASE("a file without tokens lets nobody in") {

@@ -212,7 +212,9 @@ TEST_CASE("a policy that changes between the resolution and the socket still hol
   CHECK(receiver.connections() == 0);
 }
 
-TEST_CASE("a port of this machine on which outboxd listens everywhere is denied at an address it has never heard of") {
+TEST_CASE(
+    "a port of this machine on which outboxd listens everywhere is denied at an address it has never heard "
+    "of") {
   RawReceiver receiver(behaviour::answer(), {.address = "0.0.0.0"});
   auto policy = loopback_allowed();
   SenderRig rig({}, policy);
