@@ -210,7 +210,7 @@ TEST_CASE("TLS: a handshake that does not end in time is closed, and counts as a
   CHECK(silent.is_closed());
   CHECK(half.is_closed());
   CHECK_FALSE(waiting.is_closed());  // it is, after the server's part of the handshake
-  RawClient slow(t.front.tcp);  // each byte in time, all of them not
+  RawClient slow(t.front.tcp);       // each byte in time, all of them not
   std::size_t sent = 0;
   while (sent < hello.size() - 1 && slow.send(hello.substr(sent, 1)) && !slow.has_answer()) {
     ++sent;
@@ -308,8 +308,10 @@ TEST_CASE("TLS: random changes to what a client sends never harm the front") {
   const std::string hello = client_hello(t.context.get());
   for (unsigned seed = 1; seed <= 200; ++seed) {
     std::string bytes = hello;
-    for (unsigned i = 0; i < 1 + seed % 4; ++i)
-      bytes[1 + seed * 7919u * (i + 1) % (bytes.size() - 1)] ^= 1 << seed % 8;
+    for (unsigned i = 0; i < 1 + seed % 4; ++i) {
+      char& byte = bytes[1 + seed * 7919u * (i + 1) % (bytes.size() - 1)];
+      byte = static_cast<char>(byte ^ (1 << seed % 8));
+    }
     RawClient client(t.front.tcp);
     client.send(bytes);
     client.end_of_sending();
