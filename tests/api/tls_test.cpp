@@ -232,7 +232,7 @@ TEST_CASE("TLS: a handshake that does not end in time is closed, and counts as a
 
 TEST_CASE("TLS: after the handshake the time for a head does not run until its first byte") {
   Front::Options options;
-  options.head_timeout = Millis(60);
+  options.head_timeout = Millis(500);
   TlsFront t(options);
   RawClient client = t.connect();
   client.send("GET /open HTTP/1.1\r\nHost: local");
