@@ -2,6 +2,7 @@
 """outboxd as a service of a real systemd, with everything in the unit in force. Takes root and namespaces.
 
 OUTBOXD_UNIT is the configured unit; ctest sets it."""
+import hashlib
 import os
 import pathlib
 import re
@@ -29,6 +30,8 @@ retry_schedule = ["0s", "1s"]
 timeout = "2s"
 connect_timeout = "1s"
 """
+KEY = "5a" * 32 + "\n"
+TOKEN = "a-token-of-32-characters-or-more"
 
 
 class Service(Daemon):
@@ -40,11 +43,13 @@ class Service(Daemon):
 
 
 class Booted(unittest.TestCase):
+    configuration = CONFIGURATION
     drop_ins = ()
 
     @classmethod
     def setUpClass(cls):
-        files = {"etc/outboxd/outboxd.toml": CONFIGURATION, "etc/outboxd/secrets.key": "a key", "etc/outboxd/tokens": "",
+        files = {"etc/outboxd/outboxd.toml": cls.configuration, "etc/outboxd/secrets.key": KEY,
+                 "etc/outboxd/tokens": f"admin {hashlib.sha256(TOKEN.encode()).hexdigest()} test\n",
                  "units/outboxd.service": re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/run/test/bin/outboxd", UNIT.read_text()),
                  "units/outboxd.service.d/test.conf": "[Service]\nStandardError=append:/run/test/log\n"}
         for socket in SYSTEMD.glob("*.socket"):
@@ -84,6 +89,14 @@ class Booted(unittest.TestCase):
         self.outboxd.endpoint(receiver.url)
         event = self.outboxd.event()
         wait_until(lambda: event["id"] in receiver.ids(), "the event at the receiver: " + self.log())
+
+    def new_secret(self):
+        """Of an endpoint; what is behind its prefix."""
+        return self.outboxd.endpoint("http://127.0.0.1:9/")["secret"].partition("_")[2]
+
+    def stored(self):
+        """All that is in the database's files."""
+        return b"".join(file.read_bytes() for file in (self.machine.root / "var/lib/outboxd").glob("outbox.db*")).decode("latin-1")
 
     def inside(self, *command):
         """As root, among the service's mounts."""
@@ -161,6 +174,10 @@ class TheService(Booted):
         self.delivers()  # the first call starts it
         self.assertEqual("active", self.property("ActiveState"))
 
+    def test_secrets_are_plain_without_a_key(self):
+        """The control of TheCredentials."""
+        self.assertIn(self.new_secret(), self.stored())
+
     def test_an_address_that_the_policy_allows_is_reached(self):
         """The control of TheAddressFilter."""
         receiver = self.receiver(ADDRESS_NOT_GLOBAL)
@@ -186,15 +203,27 @@ class TheAddressFilter(Booted):
 
 class TheCredentials(Booted):
     drop_ins = ["credentials.conf"]
+    configuration = CONFIGURATION + """
+[store]
+secrets_key_file = "credential:secrets.key"
+[listen]
+tokens_file = "credential:tokens"
+"""
 
     def test_they_are_there_for_the_service_alone(self):
-        pid = self.property("MainPID")
-        environment = self.machine.must("cat", f"/proc/{pid}/environ").split("\0")
-        self.assertIn("CREDENTIALS_DIRECTORY=/run/credentials/outboxd.service", environment)
         key = "/run/credentials/outboxd.service/secrets.key"
-        self.assertEqual("a key", self.inside("cat", key).stdout)
+        self.assertEqual(KEY, self.inside("cat", key).stdout)
         self.assertIn("Permission denied", self.machine.run("setpriv", "--reuid=65534", "--clear-groups", "cat", key).stderr)
+
+    def test_secrets_are_encrypted_with_the_key(self):
+        self.assertNotIn(self.new_secret(), self.stored())
         self.delivers()
+
+    def test_callers_over_tcp_are_known_by_the_tokens(self):
+        (self.machine.root / "run/test/token").write_text(TOKEN)
+        call = ["/run/test/bin/outboxctl", "--url", "http://127.0.0.1:8877"]
+        self.assertEqual(4, self.machine.run(*call, "endpoint", "list").returncode)
+        self.machine.must(*call, "--token-file", "/run/test/token", "endpoint", "list")
 
 
 if __name__ == "__main__":
