@@ -50,7 +50,7 @@ class Booted(unittest.TestCase):
     def setUpClass(cls):
         files = {"etc/outboxd/outboxd.toml": cls.configuration, "etc/outboxd/secrets.key": KEY,
                  "etc/outboxd/tokens": f"admin {hashlib.sha256(TOKEN.encode()).hexdigest()} test\n",
-                 "units/outboxd.service": re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/run/test/bin/outboxd", UNIT.read_text()),
+                 "units/outboxd.service": re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/usr/local/bin/outboxd", UNIT.read_text()),
                  "units/outboxd.service.d/test.conf": "[Service]\nStandardError=append:/run/test/log\n"}
         for socket in SYSTEMD.glob("*.socket"):
             files[f"units/{socket.name}"] = socket.read_text()
@@ -130,6 +130,14 @@ class TheService(Booted):
             self.inside("rm", f"{folder}/file")
         for folder in ("/", "/etc/outboxd", "/usr/bin", "/var/lib", "/run", "/run/lock", "/sys/fs/cgroup"):
             self.assertIn("Read-only file system", self.inside("touch", f"{folder}/file").stderr, folder)
+
+    def test_it_cannot_execute_what_it_has_written(self):
+        for folder in ("/var/lib/outboxd", "/run/outboxd", "/tmp", "/var/tmp"):
+            program = f"{folder}/program"
+            self.assertEqual(0, self.inside("cp", "/bin/true", program).returncode)
+            self.assertIn("Permission denied", self.inside("sh", "-c", program).stderr, folder)
+            self.inside("rm", program)
+        self.assertNotEqual(0, self.inside("touch", "/dev/shm/file").returncode)
 
     def test_it_does_not_see_what_others_have(self):
         self.machine.must("touch", "/tmp/others")
@@ -221,7 +229,7 @@ tokens_file = "credential:tokens"
 
     def test_callers_over_tcp_are_known_by_the_tokens(self):
         (self.machine.root / "run/test/token").write_text(TOKEN)
-        call = ["/run/test/bin/outboxctl", "--url", "http://127.0.0.1:8877"]
+        call = ["/usr/local/bin/outboxctl", "--url", "http://127.0.0.1:8877"]
         self.assertEqual(4, self.machine.run(*call, "endpoint", "list").returncode)
         self.machine.must(*call, "--token-file", "/run/test/token", "endpoint", "list")
 

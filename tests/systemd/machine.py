@@ -29,9 +29,10 @@ replace proc proc /proc
 replace cgroup2 cgroup2 /sys/fs/cgroup
 replace tmpfs tmpfs /var/lib -o mode=755
 replace tmpfs tmpfs /run -o mode=755
-mkdir -p /run/test/work /run/test/bin
+replace tmpfs tmpfs /usr/local/bin -o mode=755
+mkdir -p /run/test/work
 cp -r "$1/etc" "$1/units" /run/test
-cp "$2/outboxd" "$2/outboxctl" /run/test/bin
+cp "$2/outboxd" "$2/outboxctl" /usr/local/bin
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/test/etc,workdir=/run/test/work /etc
 systemd-sysusers "$3/outboxd.sysusers"
 systemd-tmpfiles --create "$3/outboxd.tmpfiles"
