@@ -40,9 +40,9 @@ int take_answer(std::string& in, std::string& body) {
   const auto end = in.find("\r\n\r\n");
   if (end == std::string::npos) return 0;
   const char* const field = strcasestr(in.c_str(), "content-length:");
-  const auto length = static_cast<std::size_t>(field == nullptr ? 0 : std::atol(field + 15));
+  const std::size_t length = field == nullptr ? 0 : std::strtoul(field + 15, nullptr, 10);
   if (in.size() < end + 4 + length) return 0;
-  const int status = std::atoi(in.c_str() + 9);
+  const auto status = static_cast<int>(std::strtol(in.c_str() + 9, nullptr, 10));
   body = in.substr(end + 4, length);
   in.erase(0, end + 4 + length);
   return status;

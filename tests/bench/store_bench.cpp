@@ -40,8 +40,9 @@ struct Timer {
 
 int main(int argc, char** argv) {
   if (argc < 2) return std::fprintf(stderr, "usage: store_bench DATABASE [EVENTS] [BATCH]\n"), 2;
-  const int events = argc > 2 ? std::atoi(argv[2]) : 200000;
-  const int batch = argc > 3 ? std::atoi(argv[3]) : 100;
+  const auto number = [](const char* text) { return static_cast<int>(std::strtol(text, nullptr, 10)); };
+  const int events = argc > 2 ? number(argv[2]) : 200000;
+  const int batch = argc > 3 ? number(argv[3]) : 100;
   SqliteOptions options;
   options.path = argv[1];
   const auto store = open_sqlite_store(options);
