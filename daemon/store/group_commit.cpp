@@ -290,9 +290,9 @@ void GroupCommit::Impl::apply(std::size_t count) {
 }
 
 void GroupCommit::Impl::finish(std::size_t count) {
-  std::deque<Item> done(std::make_move_iterator(waiting.begin()),
-                        std::make_move_iterator(waiting.begin() + count));
-  waiting.erase(waiting.begin(), waiting.begin() + count);
+  const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(count);
+  std::deque<Item> done(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
+  waiting.erase(waiting.begin(), end);
   complete(done);
 }
 
