@@ -128,7 +128,7 @@ std::string coarse_duration(Millis d) {
   const auto seconds = d.count() / 1000;
   if (seconds < 60) return std::to_string(seconds) + "s";
   if (seconds < 3600) return std::to_string(seconds / 60) + "m";
-  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + "h";
+  if (d < std::chrono::hours(48)) return std::to_string(seconds / 3600) + "h";
   return std::to_string(seconds / 86400) + "d";
 }
 
