@@ -18,7 +18,7 @@ namespace outboxd {
 
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
-  auto operator<=>(const Uuid&) const = default;
+  auto operator<=>(const Uuid&) const = default;           // NOLINT(modernize-use-nullptr): what is generated
   Time time() const;                                       // its first 48 bits, as UUIDv7 defines them
   std::string hex() const;                                 // 32 digits
   static std::optional<Uuid> parse_hex(std::string_view);  // 32 lower-case digits, version 7, variant 10
@@ -35,7 +35,7 @@ struct IdPrefix {
 template <IdPrefix P>
 struct Id {
   Uuid uuid;
-  auto operator<=>(const Id&) const = default;
+  auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr)
   std::string to_string() const { return std::string(P.view()) + uuid.hex(); }
   static std::optional<Id> parse(std::string_view text) {
     if (!text.starts_with(P.view())) return std::nullopt;

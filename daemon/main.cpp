@@ -75,9 +75,7 @@ int run(const Flags& flags, bool migrate_only) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"outboxd delivers events to HTTP subscribers and never loses one."};
   app.set_version_flag("--version", "outboxd " OUTBOXD_VERSION);
   app.footer(
@@ -101,5 +99,16 @@ int main(int argc, char** argv) {
     return run(flags, migrate_command->parsed());
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {  // before there was a log
+    std::fprintf(stderr, "outboxd: %s\n", error.what());
+    return 1;
   }
 }

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "api/front.h"
 
@@ -101,10 +102,14 @@ Result<void> clear_stale_socket(const sockaddr_un& address) {
 }
 
 Result<gid_t> find_group(const std::string& path, const std::string& group) {
-  std::array<char, 16384> buffer{};
+  constexpr std::size_t kMostBytes = 16u << 20;  // a group may have very many members
   struct group entry {};
   struct group* found = nullptr;
-  getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  int error = ERANGE;
+  for (std::vector<char> buffer(16384); error == ERANGE && buffer.size() <= kMostBytes;
+       buffer.resize(4 * buffer.size()))
+    error = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (error != 0) return cannot(with_errno(path, error), "; the group " + group + " cannot be looked up.");
   if (found == nullptr)
     return cannot(path,
                   ": there is no group " + group + "; create it (systemd-sysusers) or configure another.");

@@ -13,6 +13,19 @@
 namespace outboxd {
 namespace {
 
+// An IPv4 network may be written as IPv6 (RFC 4291 2.5.5.2). What is to be denied is the network, however it is written.
+void add_as_ipv4(std::vector<Network>& networks) {
+  constexpr int kMappedBits = 96;
+  const Network mapped = Network::parse("::ffff:0:0/96").value();
+  for (std::size_t i = 0, n = networks.size(); i < n; ++i) {
+    if (networks[i].prefix < kMappedBits || !mapped.contains(networks[i].base)) continue;
+    Network v4;
+    std::copy_n(networks[i].base.bytes.begin() + kMappedBits / 8, 4, v4.base.bytes.begin());
+    v4.prefix = networks[i].prefix - kMappedBits;
+    networks.push_back(v4);
+  }
+}
+
 std::vector<Network> networks(const std::vector<std::string>& texts) {
   std::vector<Network> parsed;
   for (const auto& text : texts) {
@@ -22,8 +35,9 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
   return parsed;
 }
 
-// Database, log, sockets, timers and the epoll instances of the sender's heaps; 93 were counted.
-constexpr std::int64_t kOwnDescriptors = 128;
+// Database, log, sockets, timers and the epoll instances of the sender's heaps: 93 were counted. And the connections beyond
+// limits.connections: of those who are told that there is no place, and of operators (api/front.h), 80.
+constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kFewestDescriptors = 32;
 constexpr std::int64_t kInManyHeaps =
     2048;  // connections from which on libcurl's walks over all of them cost
@@ -122,10 +136,12 @@ std::shared_ptr<const SecretBox> secret_box(const config::Config& config) {
 
 std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config,
                                                     std::vector<AddressPolicy::OwnListener> own_listeners) {
+  std::vector<Network> denied = networks(config.policy.deny_networks);
+  add_as_ipv4(denied);
   return std::make_shared<const AddressPolicy>(AddressPolicy::Options{
       .allow_http = config.policy.allow_http,
       .allow_networks = networks(config.policy.allow_networks),
-      .deny_networks = networks(config.policy.deny_networks),
+      .deny_networks = std::move(denied),
       .ports = config.policy.ports,
       .allow_hosts = config.policy.allow_hosts,
       .own_listeners = std::move(own_listeners),

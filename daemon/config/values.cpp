@@ -97,16 +97,10 @@ std::string format_size(std::int64_t bytes) {
   return std::to_string(bytes) + "B";
 }
 
-// IPv4 in IPv6: what is judged by it is IPv4, so such a network would name nothing.
-bool is_mapped(const Address& address) {
-  constexpr std::array<unsigned char, 12> kPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-  return address.bits == 128 && std::equal(kPrefix.begin(), kPrefix.end(), address.bytes.begin());
-}
-
 bool is_network(std::string_view cidr) {
   const auto slash = cidr.find('/');
   const auto address = parse_address(cidr.substr(0, slash));
-  if (!address || is_mapped(*address)) return false;
+  if (!address) return false;
   if (slash == std::string_view::npos) return true;
   const auto prefix = whole_number<std::uint8_t>(cidr.substr(slash + 1));
   if (!prefix || *prefix > address->bits) return false;

@@ -1,4 +1,5 @@
 #include "ctl/listing.h"
+#include "common/text.h"
 
 #include <algorithm>
 
@@ -48,7 +49,8 @@ int print_list(Session& session, const Path& path, const ListOptions& options,
   if (!table || !listed.rows.empty()) session.print_rows(columns, listed.rows, listed.next_cursor);
   if (table && listed.rows.empty()) session.note("none found");
   if (listed.next_cursor.is_string()) {
-    session.note("there is more: raise --limit, or --cursor " + listed.next_cursor.get<std::string>());
+    session.note("there is more: raise --limit, or --cursor " +
+                 escape_control(listed.next_cursor.get<std::string>()));
   }
   return kExitOk;
 }

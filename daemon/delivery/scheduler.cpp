@@ -219,7 +219,8 @@ void Scheduler::drop_waiting(Lane& lane) {
 }
 
 void Scheduler::leave_on_disk(Lane& lane, Time due) {
-  Time& known = lane.fetch ? lane.fetch->missed_due : lane.disk_due;
+  auto* const fetch = lane.fetch ? &*lane.fetch : nullptr;
+  Time& known = fetch != nullptr ? fetch->missed_due : lane.disk_due;
   known = std::min(known, due);
 }
 

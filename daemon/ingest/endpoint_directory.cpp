@@ -73,7 +73,7 @@ void EndpointDirectory::put(const EndpointPtr& endpoint) {
 EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
   const auto it = by_seq_.find(seq);
   if (it == by_seq_.end()) return nullptr;
-  const EndpointPtr endpoint = it->second;
+  EndpointPtr endpoint = it->second;
   by_seq_.erase(it);
   by_id_.erase(endpoint->id);
   const auto tenant = by_tenant_.find(endpoint->tenant);

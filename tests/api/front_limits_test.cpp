@@ -307,7 +307,8 @@ TEST_CASE(
   std::vector<RawClient> inside;
   const std::string body(45'000, 'x');
   for (int i = 1; i <= 6; ++i) {
-    inside.emplace_back(front.tcp, "127.0.0." + std::to_string(i)).send(get("/open"));
+    const std::string from = "127.0.0." + std::to_string(i);
+    inside.emplace_back(front.tcp, from.c_str()).send(get("/open"));
     CHECK(inside.back().read_answer()->status == 200);
   }
   RawClient too_many(front.tcp, "127.0.0.7");

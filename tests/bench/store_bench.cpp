@@ -20,6 +20,7 @@ double cpu_seconds() {
 
 void apply(StoreWriter& writer, std::vector<Write>& writes) {
   std::vector<Write*> batch;
+  batch.reserve(writes.size());
   for (auto& write : writes) batch.push_back(&write);
   writer.apply(batch);
   writer.tidy();
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
   double outcome_us = 0;
   for (int done = 0; done < events; done += batch) {
     std::vector<Write> writes;
+    writes.reserve(static_cast<std::size_t>(batch));
     for (int i = 0; i < batch; ++i) {
       writes.push_back(
           {AcceptEvents{{new_event({endpoints[static_cast<std::size_t>(i) % endpoints.size()]})}, kDay}, {}});
@@ -84,6 +86,7 @@ int main(int argc, char** argv) {
   const auto reader = store->new_reader();
   for (int i = 0; i < 20000; i += batch) {
     std::vector<Write> writes;
+    writes.reserve(static_cast<std::size_t>(batch));
     for (int n = 0; n < batch; ++n) writes.push_back({AcceptEvents{{new_event({endpoints[0]})}, kDay}, {}});
     apply(writer, writes);
   }

@@ -75,6 +75,7 @@ TEST_CASE("ids made on several threads are unique") {
   UuidGenerator generator(clock);
   std::vector<std::vector<Uuid>> made(4);
   std::vector<std::thread> threads;
+  threads.reserve(made.size());
   for (auto& mine : made) threads.emplace_back([&] { mine = make(generator, 20'000); });
   for (auto& thread : threads) thread.join();
   std::set<Uuid> all;

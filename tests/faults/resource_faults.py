@@ -101,7 +101,7 @@ class Squeeze:
 @fault("bounded", "RLIMIT_NOFILE low, with many connections and many endpoints")
 def few_descriptors(run):
     figures = []
-    for limit in (100, 200) if run.quick else (40, 80, 100, 120, 150, 200, 400):
+    for limit in (100, 300) if run.quick else (40, 80, 100, 120, 150, 300, 400):
         squeeze = Squeeze(run, limit, 5 if run.quick else 50, 2 if run.quick else 6)
         log = squeeze.daemon.log()
         if squeeze.ended is not None and not squeeze.ledger:

@@ -218,7 +218,7 @@ TEST_CASE(
   RawReceiver receiver(behaviour::answer(), {.address = "0.0.0.0"});
   auto policy = loopback_allowed();
   SenderRig rig({}, policy);
-  const std::string url = "http://127.9.9.9:" + std::to_string(receiver.port()) + "/";
+  const std::string url = receiver.url_of("127.0.0.1");
   CHECK(rig.send(url).outcome == Outcome::kSuccess);
   policy.own_listeners = {{*Network::parse("0.0.0.0/32"), receiver.port(), true}};
   rig.set_policy(policy);
