@@ -40,7 +40,17 @@ class TlsReceiver(Receiver):
         def accept():
             sock, address = plain_accept()
             sock.settimeout(10)
-            tls = context.wrap_socket(sock, server_side=True)
+            raw = socket.socket(fileno=os.dup(sock.fileno()))
+            try:
+                tls = context.wrap_socket(sock, server_side=True)
+            except ssl.SSLError:  # as servers do: what still comes is read, or a reset would overtake the alert
+                raw.settimeout(10)
+                raw.shutdown(socket.SHUT_WR)
+                while raw.recv(4096):
+                    pass
+                raise
+            finally:
+                raw.close()
             self.clients.append(dict(x[0] for x in tls.getpeercert()["subject"]) if client_ca else None)
             return tls, address
 

@@ -85,7 +85,8 @@ RawReceiver::Connection::Connection(RawReceiver& receiver, int fd, int number)
     : receiver_(receiver), fd_(fd), number_(number) {}
 
 RawReceiver::Connection::~Connection() {
-  if (tls_ != nullptr) SSL_shutdown(static_cast<SSL*>(tls_));  // an end without notice makes the session unusable
+  if (tls_ != nullptr)
+    SSL_shutdown(static_cast<SSL*>(tls_));  // an end without notice makes the session unusable
   SSL_free(static_cast<SSL*>(tls_));
 }
 
@@ -95,6 +96,12 @@ bool RawReceiver::Connection::start_tls() {
   tls_ = tls;
   SSL_set_fd(tls, fd_);
   return SSL_accept(tls) == 1;
+}
+
+void RawReceiver::Connection::drain() {
+  shutdown(fd_, SHUT_WR);
+  std::array<char, 4096> rest;
+  while (recv(fd_, rest.data(), rest.size(), 0) > 0) continue;
 }
 
 std::ptrdiff_t RawReceiver::Connection::read_some(char* into, std::size_t size) {
@@ -199,7 +206,11 @@ void RawReceiver::serve(int fd, int number) {
       behaviour = behaviour_;
     }
     Connection connection(*this, fd, number);
-    if (connection.start_tls()) behaviour(connection);
+    if (connection.start_tls()) {
+      behaviour(connection);
+    } else {
+      connection.drain();
+    }
   }
   const std::lock_guard lock(mutex_);
   std::erase(open_fds_, fd);

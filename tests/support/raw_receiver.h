@@ -53,6 +53,7 @@ class RawReceiver {
     Connection(RawReceiver& receiver, int fd, int number);
     ~Connection();
     bool start_tls();
+    void drain();  // as servers do: a reset would overtake the alert
     std::ptrdiff_t read_some(char* into, std::size_t size);
     RawReceiver& receiver_;
     int fd_;
