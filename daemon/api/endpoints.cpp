@@ -45,7 +45,7 @@ void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& e
                   const char* const field = outcome == Outcome::kBlocked ? "/url"
                                             : outcome == Outcome::kTls   ? "/tls"
                                                                          : nullptr;
-                  if (field == nullptr) return go_on();
+                  if (field == nullptr) return guarded(exchange, go_on);
                   log::warn("endpoint refused", {{"why", error}, {"by", exchange->request().peer}});
                   exchange->respond(Problem{ProblemCode::kInvalidEndpoint, error, {{field, error}}});
                 });
@@ -92,6 +92,7 @@ void create_endpoint(Context& context, const ExchangePtr& exchange) {
     store_endpoint(context, exchange, std::move(made));
   });
 }
+
 Result<Answer> list_endpoints(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const auto tenant = query.text("tenant");

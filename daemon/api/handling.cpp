@@ -76,30 +76,35 @@ std::optional<Problem> refuse_parameters(const Request& request, const Parameter
   return Problem{ProblemCode::kInvalidParameter, errors[0].pointer + ' ' + errors[0].detail, errors};
 }
 
-Handler guarded(Parameters parameters, Handler handler) {
+Handler checked(Parameters parameters, Handler handler) {
   return [parameters = std::move(parameters), handler = std::move(handler)](const ExchangePtr& exchange) {
-    const Request& request = exchange->request();
-    try {
-      if (const auto refused = refuse_parameters(request, parameters)) return exchange->respond(*refused);
+    guarded(exchange, [&] {
+      if (const auto refused = refuse_parameters(exchange->request(), parameters))
+        return exchange->respond(*refused);
       handler(exchange);
-    } catch (const StoreBusy&) {
-      exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
-    } catch (const StoreFull&) {
-      exchange->respond(Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
-    } catch (const std::exception& e) {
-      log::error("a request failed",
-                 {{"method", request.method}, {"path", request.path}, {"error", e.what()}});
-      exchange->respond(
-          Problem{ProblemCode::kInternal, "the request failed inside outboxd: its log says why"});
-    }
+    });
   };
 }
 
 }  // namespace
 
+void guarded(const ExchangePtr& exchange, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const StoreBusy&) {
+    exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
+  } catch (const StoreFull&) {
+    exchange->respond(Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
+  } catch (const std::exception& e) {
+    const Request& request = exchange->request();
+    log::error("a request failed", {{"method", request.method}, {"path", request.path}, {"error", e.what()}});
+    exchange->respond(Problem{ProblemCode::kInternal, "the request failed inside outboxd: its log says why"});
+  }
+}
+
 Handler answering(Context& context, Result<Answer> (*function)(Context&, const Request&),
                   Parameters parameters) {
-  return guarded(std::move(parameters), [&context, function](const ExchangePtr& exchange) {
+  return checked(std::move(parameters), [&context, function](const ExchangePtr& exchange) {
     auto answer = function(context, exchange->request());
     if (!answer) return exchange->respond(answer.error());
     exchange->respond(std::move(*answer));
@@ -107,7 +112,7 @@ Handler answering(Context& context, Result<Answer> (*function)(Context&, const R
 }
 
 Handler deferring(Context& context, void (*function)(Context&, const ExchangePtr&), Parameters parameters) {
-  return guarded(std::move(parameters),
+  return checked(std::move(parameters),
                  [&context, function](const ExchangePtr& exchange) { function(context, exchange); });
 }
 

@@ -2,6 +2,7 @@
 // what the store throws into problems.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -15,9 +16,13 @@
 
 namespace outboxd::api {
 
+// Does a piece of a request's work. Of what it throws StoreBusy becomes 503, StoreFull 507, and all else is logged and
+// becomes 500: for a request that goes on on another thread.
+void guarded(const ExchangePtr& exchange, const std::function<void()>& work);
+
 // Handlers from functions that answer at once, and from functions that answer later. Query parameters other
-// than `parameters`, and any given twice, are refused. Of what the functions throw, StoreBusy becomes 503,
-// StoreFull 507, and all else is logged and becomes 500.
+// than `parameters`, and any given twice, are refused. What the functions throw is answered as by
+// guarded().
 using Parameters = std::vector<std::string_view>;
 Handler answering(Context& context, Result<Answer> (*function)(Context&, const Request&),
                   Parameters parameters = {});
