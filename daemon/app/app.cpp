@@ -388,11 +388,20 @@ void forbid_core_dumps() {
   std::ofstream("/proc/self/coredump_filter") << "0";
 }
 
+// SQLite maps the index of the write-ahead log into memory: when somebody cuts that file short there is no error code.
+void stop_on_bus_error(int) {
+  constexpr std::string_view kWords =
+      "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n";
+  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
+  _exit(kExitStoreFailure);
+}
+
 int serve(const config::Config& given, const config::Sources& sources) {
   config::Config config = given;
   forbid_core_dumps();
   fit_to_descriptors(config, raise_descriptor_limit());
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGBUS, stop_on_bus_error);
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
   App app(config, sources);

@@ -518,7 +518,9 @@ Decisions Scheduler::next(Moment now) {
   const auto wake_at = [&decisions](MonotonicTime when) {
     decisions.wake_at = std::min(decisions.wake_at.value_or(when), when);
   };
-  if (!wall_wakes_.empty()) wake_at(now.mono + (wall_wakes_.begin()->first - now.wall));
+  // Who asks too early is told again. A wait of centuries would not fit the clock's nanoseconds.
+  constexpr Millis kFarEnough = std::chrono::hours(24);
+  if (!wall_wakes_.empty()) wake_at(now.mono + std::min(wall_wakes_.begin()->first - now.wall, kFarEnough));
   if (!mono_wakes_.empty()) wake_at(mono_wakes_.begin()->first);
   return decisions;
 }

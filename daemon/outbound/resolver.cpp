@@ -17,11 +17,17 @@ constexpr std::size_t kShareOfOneZone = 8;   // an eighth of all places
 constexpr std::size_t kShareOfSuspects = 2;  // half of them
 constexpr int kTries = 2;
 
+// The last two labels, or three where the last two look like a public suffix: co.uk, com.au.
 std::string zone_of(const std::string& name) {
+  constexpr std::size_t kCountry = 2, kSecondLevel = 3;
+  const auto dot_before = [&name](std::size_t dot) {
+    return dot == std::string::npos || dot == 0 ? std::string::npos : name.rfind('.', dot - 1);
+  };
   const std::size_t last = name.rfind('.');
-  if (last == std::string::npos || last == 0) return name;
-  const std::size_t before = name.rfind('.', last - 1);
-  return before == std::string::npos ? name : name.substr(before + 1);
+  std::size_t dot = dot_before(last);
+  if (dot == std::string::npos) return name;
+  if (name.size() - last - 1 == kCountry && last - dot - 1 <= kSecondLevel) dot = dot_before(dot);
+  return dot == std::string::npos ? name : name.substr(dot + 1);
 }
 
 std::string error_text(int status) {
@@ -202,7 +208,8 @@ void Resolver::resolve(const std::string& name, Done done) {
   query.waiting.push_back(std::move(done));
   if (!added) return;
   query.name = name;
-  query.zone = zone_of(name);
+  // A name that has answered before does not suffer from its neighbours.
+  query.zone = cache_.contains(name) ? name : zone_of(name);
   query.deadline = loop_.call_at(std::chrono::steady_clock::now() + options_.timeout, [this, name] {
     finish(name, {{}, error_text(ARES_ETIMEOUT)}, true);
   });

@@ -53,7 +53,7 @@ class Resolver {  // every call on the loop's thread
     bool under_way = false;
     bool of_suspect = false;  // counted in suspects_under_way_
   };
-  // Names with the same last two labels. One zone gets only a share of the places, and all the zones that
+  // Names with the same last labels (zone_of). One zone gets only a share of the places, and all the zones that
   // timed out together half of them: what is dead cannot fill every place.
   struct Zone {
     std::deque<std::string> waiting;

@@ -1,6 +1,8 @@
 #include "store/sqlite/database.h"
 
 #include <mutex>
+#include <string_view>
+#include <utility>
 
 namespace outboxd::sqlite {
 
@@ -23,11 +25,32 @@ void throw_error(sqlite3* db, int rc, std::string_view doing) {
   }
 }
 
-Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib) {
-  static std::once_flag once;
+namespace {
+
+decltype(sqlite3_vfs::xAccess) look_for_file = nullptr;
+
+// The database is in WAL mode from its first moment: no rollback journal beside it is ours. SQLite would take whatever
+// stands there for that of a crash, and delete the file that its last bytes name, or wait for ever if it is a FIFO.
+int look_for_no_journal(sqlite3_vfs* vfs, const char* name, int flags, int* found) {
+  if (!std::string_view(name).ends_with("-journal")) return look_for_file(vfs, name, flags, found);
+  *found = 0;
+  return SQLITE_OK;
+}
+
+void set_up_sqlite() {
   // The statistics cost a global lock around every allocation. Refused, harmlessly, if SQLite is in use
   // already.
-  std::call_once(once, [] { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); });
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  sqlite3_initialize();
+  sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
+  look_for_file = std::exchange(vfs->xAccess, look_for_no_journal);
+}
+
+}  // namespace
+
+Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib) {
+  static std::once_flag once;
+  std::call_once(once, set_up_sqlite);
   sqlite3* db = nullptr;
   const int flags =
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
@@ -36,7 +59,10 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
   if (rc != SQLITE_OK) throw_error(db, rc, "opening " + path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1,
-                    nullptr);              // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
+                    nullptr);  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
+  // Whoever may write to the file may add triggers and views to it. None of theirs runs here, and ours is for producers.
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
   execute("PRAGMA synchronous=FULL");      // EXTRA adds nothing in WAL mode; NORMAL lost acknowledged commits
   execute("PRAGMA wal_autocheckpoint=0");  // see checkpoint.h
   execute("PRAGMA secure_delete=OFF");     // Debian's default zeroes what is deleted

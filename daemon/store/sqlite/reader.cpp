@@ -74,7 +74,7 @@ class Reader::DueScan {
     for (int priority = kHighestPriority; priority >= 0; --priority) {
       Cursor row(reader_.next_priority_, endpoint_, priority);
       if (!row.next()) break;
-      priority = row.number(0);
+      priority = read_priority(row, 0);
       if (row.time(1) > now_) {
         earlier(window_.next_due, row.time(1));
       } else {
@@ -106,8 +106,8 @@ class Reader::DueScan {
       event->seq = key.event;
       read_event(row, kEvent, *event);
       window_.deliveries.push_back({.key = key,
-                                    .attempts = row.number(1),
-                                    .attempts_ever = row.number(2),
+                                    .attempts = read_attempts(row, 1),
+                                    .attempts_ever = read_attempts(row, 2),
                                     .due_at = row.time(3) - ahead_,
                                     .created_at = row.time(4),
                                     .order_key = row.optional_text(5),

@@ -90,12 +90,36 @@ T word(std::optional<T> parsed, std::string_view column) {
   return *parsed;
 }
 
+constexpr int kMost = 1'000'000'000;  // of what is counted: a sum of two fits
+
+int int_between(const Cursor& row, int column, int least, int most, std::string_view name) {
+  const std::int64_t value = row.integer(column);
+  if (value < least || value > most) corrupt(name);
+  return static_cast<int>(value);
+}
+
+// Not so long that sums of them and times overflow.
+constexpr Millis kLongestDuration = std::chrono::hours(24 * 366 * 10);
+
+Millis bounded(Millis d, std::string_view column) {
+  if (d < Millis(0) || d > kLongestDuration) corrupt(column);
+  return d;
+}
+
 std::optional<Millis> read_duration(const Cursor& row, int column) {
   if (row.is_null(column)) return std::nullopt;
   return Millis(row.integer(column));
 }
 
 }  // namespace
+
+int read_attempts(const Cursor& row, int column) {
+  return int_between(row, column, 0, kMost, "a number of attempts");
+}
+
+int read_priority(const Cursor& row, int column) {
+  return int_between(row, column, 0, 9, "a priority");
+}
 
 std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers) {
   if (headers.empty()) return std::nullopt;
@@ -172,19 +196,26 @@ Endpoint read_endpoint(const Cursor& row, const SecretBox* box) {
   e.secrets = decode_secrets(row.view(6), e.id, box);
   e.headers = decode_headers(row.view(7));
   e.format = word(parse_payload_format(row.view(8)), "endpoint.format");
-  e.timeout = read_duration(row, 9);
+  if (!row.is_null(9)) e.timeout = bounded(Millis(row.integer(9)), "endpoint.timeout");
   if (!row.is_null(10)) {
     e.retry_schedule.emplace();
-    for_each(row.view(10), "endpoint.retry_schedule",
-             [&e](const Json& wait) { e.retry_schedule->push_back(Millis(wait.get<std::int64_t>())); });
+    for_each(row.view(10), "endpoint.retry_schedule", [&e](const Json& wait) {
+      e.retry_schedule->push_back(bounded(Millis(wait.get<std::int64_t>()), "endpoint.retry_schedule"));
+    });
+    if (e.retry_schedule->empty() || e.retry_schedule->size() > kMaxRetrySchedule)
+      corrupt("endpoint.retry_schedule");
   }
-  if (!row.is_null(11)) e.max_in_flight = row.number(11);
+  if (!row.is_null(11)) e.max_in_flight = int_between(row, 11, 1, kMost, "endpoint.max_in_flight");
   e.state = word(parse_endpoint_state(row.view(12)), "endpoint.state");
   e.disabled_reason = row.text(13);
   e.metadata = row.text(14);
   e.created_at = row.time(15);
   e.updated_at = row.time(16);
-  if (!row.is_null(17)) e.rate_limit = RateLimit{row.number(17), Millis(row.integer(18))};
+  if (!row.is_null(17)) {
+    e.rate_limit = RateLimit{int_between(row, 17, 1, kMaxRate, "endpoint.rate_limit_count"),
+                             bounded(Millis(row.integer(18)), "endpoint.rate_limit_per")};
+    if (e.rate_limit->per == Millis(0)) corrupt("endpoint.rate_limit_per");
+  }
   e.ordering = read_ordering(row.view(19));
   e.on_failure_in_order = word(parse_on_failure_in_order(row.view(20)), "endpoint.on_failure_in_order");
   e.failing_since = row.optional_time(21);
@@ -199,7 +230,7 @@ void read_event(const Cursor& row, int first, Event& event) {
   event.payload = row.text(first + 3);
   event.content_type = row.text(first + 4);
   event.ordering_key = row.optional_text(first + 5);
-  event.priority = row.number(first + 6);
+  event.priority = read_priority(row, first + 6);
   event.headers = decode_headers(row.view(first + 7));
   event.traceparent = row.optional_text(first + 8);
   event.created_at = row.time(first + 9);
@@ -225,9 +256,9 @@ Delivery read_delivery(const Cursor& row, Millis ahead) {
   d.key = {row.integer(0), row.integer(1)};
   d.state = read_state(row.view(2));
   if (!row.is_null(3)) d.reason = word(parse_dead_reason(row.view(3)), "delivery.reason");
-  d.attempts = row.number(4);
+  d.attempts = read_attempts(row, 4);
   d.due_at = row.time(5) - ahead;
-  d.priority = row.number(6);
+  d.priority = read_priority(row, 6);
   d.error = row.optional_text(7);
   d.created_at = row.time(8);
   d.finished_at = row.optional_time(9);

@@ -42,6 +42,8 @@ DeliveryState read_state(std::string_view word);
 Attempt read_attempt(const Cursor& row);
 OutboxRow read_outbox_row(const Cursor& row);
 
+int read_attempts(const Cursor& row, int column);
+int read_priority(const Cursor& row, int column);
 Uuid read_uuid(std::string_view bytes);
 inline Blob as_blob(const Uuid& uuid) {
   return {{reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()}};

@@ -94,7 +94,7 @@ void sync_folder(const std::string& path) {
 }  // namespace
 
 bool inspect_file(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const File file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us
   if (file.fd() < 0) {
     if (errno != ENOENT) cannot("open", path);
     if (size_or_zero(path + "-wal") > 0) {

@@ -40,8 +40,13 @@ const Clock& clock_of(const SqliteOptions& options) {
 
 DueClock::State read_due_clock(const SqliteOptions& options) {
   Database db(options.path, Mode::kReader, options.busy_timeout, kSmallCacheKib);
-  return {Millis(db.query_int("SELECT due_ahead FROM counter")),
-          from_unix_millis(db.query_int("SELECT due_last FROM counter"))};
+  constexpr std::int64_t kLatest = 253'402'300'800'000;  // the year 10000
+  const std::int64_t ahead = db.query_int("SELECT due_ahead FROM counter");
+  const std::int64_t last = db.query_int("SELECT due_last FROM counter");
+  if (ahead < 0 || ahead > kLatest || last < 0 || last > kLatest)
+    throw StoreFailure("the times of table counter are none that outboxd wrote: the database is damaged",
+                       kExitStoreCorrupt);
+  return {Millis(ahead), from_unix_millis(last)};
 }
 
 class SqliteStore final : public Store {

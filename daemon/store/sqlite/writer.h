@@ -83,6 +83,7 @@ class Writer final : public StoreWriter {
   void insert_attempt(DeliveryKey key, const Attempt& attempt);
 
   // writer_operator.cpp
+  void wipe_endpoint_pages();
   std::optional<Endpoint> find_endpoint(const EndpointId& id, Write& write);
   std::optional<Delivery> find_delivery(DeliveryKey key);
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
@@ -93,6 +94,9 @@ class Writer final : public StoreWriter {
                                           Time at);
   void discard(ChangeDelivery& command, DeliveryState from);
   std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at);
+
+  // writer_events.cpp
+  void number_anew(std::int64_t outbox_row);
 
   // writer_order.cpp
   struct First;

@@ -100,6 +100,7 @@ void Writer::execute(AcceptEvents& command, Write& write) {
     if (event.outbox_row && fate.kind != Fate::kWithdrawn) {
       delete_outbox_row_.run(*event.outbox_row);
       if (delete_outbox_row_.changes() == 0) fate.kind = Fate::kWithdrawn;
+      number_anew(*event.outbox_row);
     }
     AcceptedEvent answer;
     switch (fate.kind) {
@@ -143,6 +144,19 @@ void Writer::execute(ExpandEvent& command, Write&) {
 
 void Writer::execute(RejectOutboxRow& command, Write&) {
   reject_outbox_row_.run(command.row, command.reason, millis(command.at));
+  number_anew(command.row);
+}
+
+// A producer may give its row a number, and after the last one there is SQLite has none for the rows of others: they would
+// be told that the database is full.
+void Writer::number_anew(std::int64_t outbox_row) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;
+  if (outbox_row < kMost) return;
+  const std::string most = std::to_string(kMost);
+  db_.execute("UPDATE outbox SET seq = 1 + coalesce((SELECT max(seq) FROM outbox WHERE seq < " + most +
+              "), 0) WHERE seq = " + std::to_string(outbox_row));
+  db_.execute("UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(seq), 0) FROM outbox WHERE seq < " +
+              most + ") WHERE name = 'outbox'");
 }
 
 bool Writer::move_pending(Statement& move, const RecordOutcome& command) {

@@ -60,6 +60,17 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
   command.endpoint = std::move(e);
 }
 
+// What secrets were before stays in the free room of pages, also where b-trees were split: every page of the table is
+// written anew, and the old ones are zeroed. (A DELETE without WHERE gives whole pages back.)
+void Writer::wipe_endpoint_pages() {
+  db_.execute("PRAGMA secure_delete=ON");
+  db_.execute("CREATE TEMP TABLE kept AS SELECT * FROM endpoint");
+  db_.execute("DELETE FROM endpoint");
+  db_.execute("INSERT INTO endpoint SELECT * FROM kept");
+  db_.execute("DROP TABLE kept");
+  db_.execute("PRAGMA secure_delete=OFF");
+}
+
 void Writer::execute(EncryptSecrets& command, Write& write) {
   if (!secrets_) {
     write.refused =
@@ -78,13 +89,19 @@ void Writer::execute(EncryptSecrets& command, Write& write) {
       SecretKeys keys;
       count_secret_keys(row.view(2), keys);
       if (keys.empty() || (keys.size() == 1 && keys.begin()->first == secrets_->key_id())) continue;
-      rows.push_back(
-          {row.integer(0), recode_secrets(row.view(2), EndpointId{read_uuid(row.view(1))}, *secrets_)});
+      const EndpointId id{read_uuid(row.view(1))};
+      for (const auto& [key, count] : keys) {
+        if (key.empty() || secrets_->has(key)) continue;
+        write.refused = Problem{ProblemCode::kConflict, "the secrets of endpoint " + id.to_string() +
+                                                            " are encrypted with key " + key +
+                                                            ", which [store] secrets_key_file does not have"};
+        return;
+      }
+      rows.push_back({row.integer(0), recode_secrets(row.view(2), id, *secrets_)});
     }
   }
-  db_.execute("PRAGMA secure_delete=ON");  // what they were does not stay in the pages
   for (const Row& row : rows) set_secrets_.run(row.seq, row.secrets);
-  db_.execute("PRAGMA secure_delete=OFF");
+  if (!command.next) wipe_endpoint_pages();
   command.changed = static_cast<std::int64_t>(rows.size());
 }
 
