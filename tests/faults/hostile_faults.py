@@ -1,5 +1,6 @@
 """Bounded: receivers that mean harm, and name servers that never answer, cost memory, threads and sockets only up to a bound, and
 nothing to the endpoint that behaves."""
+import concurrent.futures
 import json
 import pathlib
 import socket
@@ -188,8 +189,8 @@ def dead_dns(run):
                         f"delivery.dns_servers={dns.where}").start()
     healthy = run.receiver()
     daemon.endpoint(healthy.url, types=["healthy.*"])
-    for n in range(count):
-        daemon.endpoint(f"http://host-{n}.zone-{n % 50}.test:{healthy.port}/dead", types=["dead.*"])
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:  # each waits for the name server
+        list(pool.map(lambda n: daemon.endpoint(f"http://host-{n}.zone-{n % 50}.test:{healthy.port}/dead", types=["dead.*"]), range(count)))
     watch = Watch(daemon)
     latencies = storm(daemon, healthy, "dead.one", events)
     watch.stop()
