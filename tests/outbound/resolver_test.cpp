@@ -203,6 +203,36 @@ TEST_CASE("a dead zone with thousands of names does not delay another name") {
   CHECK(dns.names_asked_under("dead.test") <= 8);  // an eighth of the places
 }
 
+TEST_CASE("names below a public suffix are not one zone") {
+  TestDns dns;
+  dns.silence("evil.co.uk");
+  dns.set("victim.co.uk", {"192.0.2.1"});
+  auto options = options_for(dns);
+  options.max_queries = 16;
+  ResolverRig rig(options);
+  for (int i = 0; i < 300; ++i) rig.resolve("h" + std::to_string(i) + ".evil.co.uk");
+  rig.resolve("victim.co.uk");
+  rig.run_until([&] { return rig.answers.contains("victim.co.uk"); });
+  CHECK(rig.answers["victim.co.uk"].error.empty());
+  CHECK(rig.took["victim.co.uk"] < Millis(500));
+}
+
+TEST_CASE("a name that has answered does not wait behind dead ones of its zone") {
+  TestDns dns;
+  dns.silence("dead.shared.test");
+  dns.set("alive.shared.test", {"192.0.2.1"});
+  auto options = options_for(dns);
+  options.max_queries = 16;
+  ResolverRig rig(options);
+  rig.resolve("alive.shared.test", [&] {
+    for (int i = 0; i < 300; ++i) rig.resolve("h" + std::to_string(i) + ".dead.shared.test");
+    rig.resolve("alive.shared.test");
+  });
+  rig.run_until([&] { return rig.calls["alive.shared.test"] == 2; });
+  CHECK(rig.answers["alive.shared.test"].error.empty());
+  CHECK(rig.took["alive.shared.test"] < Millis(500));
+}
+
 TEST_CASE("zones that timed out share half of the places, and others go first") {
   TestDns dns;
   auto options = options_for(dns);
