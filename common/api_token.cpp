@@ -73,13 +73,15 @@ std::string line_of(const ApiToken& token) {
 
 Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::string& path) {
   std::vector<ApiToken> tokens;
-  for (std::size_t number = 1; !text.empty(); ++number) {
+  std::size_t number = 0;
+  const auto refuse = [&](const std::string& why) {
+    return problem(ProblemCode::kInvalidParameter, path + ":" + std::to_string(number) + ": " + why + ".");
+  };
+  while (!text.empty()) {
+    ++number;
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    const auto refuse = [&](const std::string& why) {
-      return problem(ProblemCode::kInvalidParameter, path + ":" + std::to_string(number) + ": " + why + ".");
-    };
     if (line.size() > kMaxLineBytes) return refuse("the line is too long");
     const auto words = words_of(line);
     if (words.empty()) continue;

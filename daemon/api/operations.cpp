@@ -136,7 +136,7 @@ void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
   if (!after) return exchange->respond(after.error());
   EncryptSecrets command;
   command.after = *after;
-  context.commits.submit(std::move(command), [exchange](Write& write) {
+  context.commits.submit(command, [exchange](Write& write) {
     if (write.refused) return exchange->respond(*write.refused);
     const auto& done = std::get<EncryptSecrets>(write.command);
     exchange->respond(json_answer(

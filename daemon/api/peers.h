@@ -18,7 +18,7 @@ struct Peer {
   Kind kind = Kind::kIpv4;
   std::uint64_t id = 0;
   bool over_tcp() const { return kind == Kind::kIpv4 || kind == Kind::kIpv6; }
-  auto operator<=>(const Peer&) const = default;
+  auto operator<=>(const Peer&) const = default;  // NOLINT(modernize-use-nullptr): what is generated
 };
 
 Peer peer_at(const sockaddr_storage& address);  // of TCP

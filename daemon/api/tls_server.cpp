@@ -117,7 +117,8 @@ BIO* new_socket_bio(int fd) {
   }();
   BIO* const bio = BIO_new(method);
   if (bio == nullptr) return nullptr;
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(
+                        fd)));  // NOLINT(performance-no-int-to-ptr): as BIO_set_fd does
   BIO_set_init(bio, 1);
   return bio;
 }

@@ -160,9 +160,8 @@ api::Context App::make_context() {
   context.store_url = config_.store.url;
   for (const auto& listener : listeners_) context.listeners.push_back(listener.name);
   context.started_at = clock_.wall();
-  context.send_test = [this](EndpointPtr endpoint, Event event, std::function<void(Attempt)> done) {
-    delivery_.send_test(std::move(endpoint), std::make_shared<const Event>(std::move(event)),
-                        std::move(done));
+  context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
+    delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
   context.delivery_status = [this] { return delivery_status(); };
   context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };

@@ -45,6 +45,7 @@ int check(Session& session, const Options& options) {
     return kExitOk;
   }
   std::vector<Json> rows;
+  rows.reserve(problems.size());
   for (const auto& problem : problems) rows.push_back({{"problem", problem}});
   session.print_rows({column("PROBLEM", "problem")}, rows, nullptr, "problem");
   session.warn(
@@ -89,7 +90,7 @@ int migrate_up(Session& session, const Options& options) {
 
 // Where the next step begins; null: that was the last one. Something else than outboxd may be answering.
 Json next_step(const Json& answer, const Json& last) {
-  const Json next = answer.is_object() ? answer.value("next", Json()) : Json();
+  Json next = answer.is_object() ? answer.value("next", Json()) : Json();
   if (next.is_null()) return next;
   if (!next.is_number_integer() || next <= last)
     throw Failure(kExitFailed,

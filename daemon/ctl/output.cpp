@@ -88,8 +88,10 @@ std::string member_text(const Json& object, std::string_view name) {
 }
 
 Column column(std::string title, std::string member, bool wide_only) {
-  return {std::move(title),
-          [member](const Json& row, const Style&) { return Cell{member_text(row, member)}; }, wide_only};
+  return {
+      std::move(title),
+      [member = std::move(member)](const Json& row, const Style&) { return Cell{member_text(row, member)}; },
+      wide_only};
 }
 
 Column number_column(std::string title, std::string member, bool wide_only) {
@@ -100,7 +102,7 @@ Column number_column(std::string title, std::string member, bool wide_only) {
 
 Column time_column(std::string title, std::string member, bool wide_only) {
   return {std::move(title),
-          [member](const Json& row, const Style& style) {
+          [member = std::move(member)](const Json& row, const Style& style) {
             const std::string text = member_text(row, member);
             const auto time = parse_time(text);
             return Cell{!time || style.format == Format::kWide ? text : age_text(*time, style.now)};

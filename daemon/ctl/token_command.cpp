@@ -32,7 +32,7 @@ struct Options {
 
 std::string path_of(const Session& session, const Options& options) {
   if (options.file) return *options.file;
-  const std::string name = load_configuration(session, options.config).config.listen.tokens_file;
+  std::string name = load_configuration(session, options.config).config.listen.tokens_file;
   if (name.empty())
     throw Failure(kExitUsage, "[listen] tokens_file is not set: set it, or name the file with --file");
   if (!name.starts_with('/'))

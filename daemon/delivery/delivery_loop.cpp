@@ -36,7 +36,7 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
 }  // namespace
 
 DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-                           telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
+                           telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
                            Options options, const DeliveryHooks& hooks)
     : commits_(commits),
       clock_(clock),
@@ -45,7 +45,7 @@ DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& cloc
       options_(std::move(options)),
       hooks_(hooks),
       scheduler_(options_.scheduler),
-      sender_(loop_, std::move(policy), counting_denials(options_.sender, metrics)),
+      sender_(loop_, policy, counting_denials(options_.sender, metrics)),
       backlog_(store.new_reader(), clock, [this](EndpointSeq endpoint, DueWindow found) {
         loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
           scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));

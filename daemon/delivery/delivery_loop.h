@@ -50,8 +50,8 @@ class DeliveryLoop {
     bool store_responses = true;  // what subscribers answer, beyond the status
   };
   DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-               telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy, Options options,
-               const DeliveryHooks& hooks);
+               telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
+               Options options, const DeliveryHooks& hooks);
   ~DeliveryLoop();
   DeliveryLoop(const DeliveryLoop&) = delete;
 

@@ -14,7 +14,7 @@ int share(int all, int threads, int index) {
 }  // namespace
 
 DeliveryLoops::DeliveryLoops(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-                             telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
+                             telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
                              const Options& options, DeliveryHooks hooks)
     : hooks_(std::move(hooks)) {
   const int n = std::max(1, options.threads);

@@ -17,7 +17,7 @@ class DeliveryLoops {
     DeliveryLoop::Options loop;  // the limits are those of all loops together
   };
   DeliveryLoops(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-                telemetry::Metrics& metrics, std::shared_ptr<const AddressPolicy> policy,
+                telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
                 const Options& options, DeliveryHooks hooks);
 
   void start(const std::vector<EndpointPtr>& endpoints);

@@ -47,7 +47,7 @@ std::size_t idle_share(const HttpSender::Options& options) {
 // A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(). All of them are in active_,
 // each has a timer.
 struct HttpSender::Impl {
-  Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options);
+  Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
   ~Impl();
 
   void send(SendRequest request, Done done);
@@ -112,7 +112,7 @@ HttpSender::Impl::Heap::Heap(Impl& impl, std::shared_ptr<const AddressPolicy> po
              .on_denied = [&impl](const std::string& host,
                                   const Denial& denial) { impl.on_denied(host, denial); }} {}
 
-HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
+HttpSender::Impl::Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options)
     : loop_(loop),
       options_(std::move(options)),
       proxy_(Proxy::parse(options_.proxy)),
@@ -339,8 +339,8 @@ void HttpSender::Impl::abort_all() {
   }
 }
 
-HttpSender::HttpSender(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
-    : impl_(std::make_unique<Impl>(loop, std::move(policy), std::move(options))) {}
+HttpSender::HttpSender(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options)
+    : impl_(std::make_unique<Impl>(loop, policy, std::move(options))) {}
 
 HttpSender::~HttpSender() = default;
 
@@ -352,7 +352,7 @@ void HttpSender::flush() {
   impl_->start_all();
 }
 
-void HttpSender::set_policy(std::shared_ptr<const AddressPolicy> policy) {
+void HttpSender::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {
   for (auto& heap : impl_->heaps_) heap->sender.policy = policy;
 }
 

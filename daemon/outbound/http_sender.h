@@ -67,7 +67,7 @@ class HttpSender {  // every call on the loop's thread
 
   // Throws std::invalid_argument for a proxy that is no http:// or https:// URL, std::runtime_error for bad
   // dns_servers.
-  HttpSender(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options);
+  HttpSender(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
   ~HttpSender();  // drops what is in flight without calling its `done`: abort_all() first. Not from inside a
                   // `done`
   HttpSender(const HttpSender&) = delete;
@@ -77,7 +77,7 @@ class HttpSender {  // every call on the loop's thread
   // Starts what send() has gathered, which else happens in the loop's next round. May call a `done`.
   void flush();
   // From the next request on, also on connections that are open already.
-  void set_policy(std::shared_ptr<const AddressPolicy> policy);
+  void set_policy(const std::shared_ptr<const AddressPolicy>& policy);
   std::size_t in_flight() const;
   void abort_all();  // each done is called, with `aborted`
 
