@@ -1,11 +1,8 @@
 #include "common/api_token.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
-#include <array>
-#include <stdexcept>
 
+#include "common/openssl.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -52,10 +49,7 @@ std::string ApiToken::id() const {
 }
 
 std::string new_token() {
-  std::array<unsigned char, 32> random{};
-  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
-    throw std::runtime_error("OpenSSL gives no random numbers: check the OpenSSL configuration");
-  return "obx_" + hex_encode({reinterpret_cast<const char*>(random.data()), random.size()});
+  return "obx_" + hex_encode(random_bytes(32));
 }
 
 ApiToken token_of(std::string_view text, bool admin, std::string name) {

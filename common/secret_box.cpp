@@ -1,11 +1,10 @@
 #include "common/secret_box.h"
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
-#include <stdexcept>
 
+#include "common/openssl.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -16,22 +15,7 @@ constexpr int kNonceBytes = 12;  // what GCM is made for; random, which is safe 
 constexpr int kTagBytes = 16;
 constexpr std::size_t kIdBytes = 8;
 
-struct FreeContext {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
-
-// Only a lack of memory or a broken OpenSSL installation makes these calls fail.
-void check(bool ok) {
-  if (!ok) throw std::runtime_error("OpenSSL refused to encrypt a secret: check the OpenSSL configuration");
-}
-
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* bytes_of(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
+using Context = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 
 int length_of(std::string_view text) {
   return static_cast<int>(text.size());
@@ -81,19 +65,19 @@ const SecretBox::Key* SecretBox::find(std::string_view id) const {
 
 SecretBox::Sealed SecretBox::seal(std::string_view secret, std::string_view place) const {
   const Key& key = keys_.front();
-  std::string bytes(kNonceBytes + secret.size() + kTagBytes, '\0');
+  std::string bytes = random_bytes(kNonceBytes);
+  bytes.resize(kNonceBytes + secret.size() + kTagBytes);
   unsigned char* const nonce = bytes_of(bytes);
-  check(RAND_bytes(nonce, kNonceBytes) == 1);
   const Context context(EVP_CIPHER_CTX_new());
   int written = 0;
-  check(context &&
-        EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key.bytes), nonce) == 1);
-  check(EVP_EncryptUpdate(context.get(), nullptr, &written, bytes_of(place), length_of(place)) == 1);
-  check(EVP_EncryptUpdate(context.get(), nonce + kNonceBytes, &written, bytes_of(secret),
-                          length_of(secret)) == 1);
-  check(EVP_EncryptFinal_ex(context.get(), nonce + kNonceBytes + written, &written) == 1);
-  check(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes,
-                            nonce + kNonceBytes + secret.size()) == 1);
+  check_openssl(context && EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key.bytes),
+                                              nonce) == 1);
+  check_openssl(EVP_EncryptUpdate(context.get(), nullptr, &written, bytes_of(place), length_of(place)) == 1);
+  check_openssl(EVP_EncryptUpdate(context.get(), nonce + kNonceBytes, &written, bytes_of(secret),
+                                  length_of(secret)) == 1);
+  check_openssl(EVP_EncryptFinal_ex(context.get(), nonce + kNonceBytes + written, &written) == 1);
+  check_openssl(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes,
+                                    nonce + kNonceBytes + secret.size()) == 1);
   return {key.id, std::move(bytes)};
 }
 
@@ -106,11 +90,12 @@ std::optional<std::string> SecretBox::open(const Sealed& sealed, std::string_vie
   std::string secret(text.size(), '\0');
   const Context context(EVP_CIPHER_CTX_new());
   int written = 0;
-  check(context && EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key->bytes),
-                                      bytes_of(bytes)) == 1);
-  check(EVP_DecryptUpdate(context.get(), nullptr, &written, bytes_of(place), length_of(place)) == 1);
-  check(EVP_DecryptUpdate(context.get(), bytes_of(secret), &written, bytes_of(text), length_of(text)) == 1);
-  check(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1);
+  check_openssl(context && EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key->bytes),
+                                              bytes_of(bytes)) == 1);
+  check_openssl(EVP_DecryptUpdate(context.get(), nullptr, &written, bytes_of(place), length_of(place)) == 1);
+  check_openssl(
+      EVP_DecryptUpdate(context.get(), bytes_of(secret), &written, bytes_of(text), length_of(text)) == 1);
+  check_openssl(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1);
   if (EVP_DecryptFinal_ex(context.get(), bytes_of(secret) + written, &written) != 1) return std::nullopt;
   return secret;
 }

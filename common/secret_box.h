@@ -1,6 +1,6 @@
 // Seals short secrets for the disk: AES-256-GCM (NIST SP 800-38D) with keys that are kept elsewhere. Whoever has
-// only the disk learns how long a secret is, and cannot put another one, or that of another place, there
-// unnoticed. Pure but for random numbers.
+// only the disk learns how long a secret is. Who can write to it cannot make a sealed one, or move one to another
+// place; he can put an earlier one of the same place back. Pure but for random numbers.
 #pragma once
 
 #include <memory>

@@ -3,14 +3,13 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <stdexcept>
 #include <vector>
 
+#include "common/openssl.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -28,29 +27,10 @@ constexpr std::size_t kEd25519Signature = 64;
 constexpr std::size_t kMaxSignatures = 64;                 // looked at in one header
 constexpr std::int64_t kLastUnixSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
-template <auto free>
-struct Freed {
-  template <class T>
-  void operator()(T* p) const {
-    free(p);
-  }
-};
 using MacPtr = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
 using MacContextPtr = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using DigestContextPtr = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
-
-// Only a lack of memory or a broken OpenSSL installation makes these calls fail.
-void check(bool ok) {
-  if (!ok) throw std::runtime_error("OpenSSL refused a signature operation: check the OpenSSL configuration");
-}
-
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* bytes_of(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
 
 tl::unexpected<Problem> refused(std::string why) {
   return problem(ProblemCode::kInvalidParameter, std::move(why));
@@ -64,20 +44,20 @@ tl::unexpected<Problem> check_failed(std::string header, std::string why) {
 // SHA-256.
 MacContextPtr keyed_mac(std::string_view key) {
   const MacPtr mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-  check(mac != nullptr);
+  check_openssl(mac != nullptr);
   MacContextPtr context(EVP_MAC_CTX_new(mac.get()));
-  check(context != nullptr);
+  check_openssl(context != nullptr);
   std::string digest = "SHA256";
   const std::array<OSSL_PARAM, 2> params = {
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
-  check(EVP_MAC_init(context.get(), bytes_of(key), key.size(), params.data()) == 1);
+  check_openssl(EVP_MAC_init(context.get(), bytes_of(key), key.size(), params.data()) == 1);
   return context;
 }
 
 std::string raw_public_key(const EVP_PKEY* key) {
   std::string raw(kEd25519Key, '\0');
   std::size_t length = raw.size();
-  check(EVP_PKEY_get_raw_public_key(key, bytes_of(raw), &length) == 1 && length == kEd25519Key);
+  check_openssl(EVP_PKEY_get_raw_public_key(key, bytes_of(raw), &length) == 1 && length == kEd25519Key);
   return raw;
 }
 
@@ -95,30 +75,32 @@ struct Signed {
 
 std::string mac_of(const EVP_MAC_CTX* keyed, const Signed& content) {
   const MacContextPtr context(EVP_MAC_CTX_dup(keyed));
-  check(context != nullptr);
+  check_openssl(context != nullptr);
   for (const std::string_view part :
        {content.id, std::string_view("."), content.timestamp, std::string_view("."), content.body}) {
-    check(EVP_MAC_update(context.get(), bytes_of(part), part.size()) == 1);
+    check_openssl(EVP_MAC_update(context.get(), bytes_of(part), part.size()) == 1);
   }
   std::string mac(kMac, '\0');
   std::size_t length = 0;
-  check(EVP_MAC_final(context.get(), bytes_of(mac), &length, mac.size()) == 1 && length == kMac);
+  check_openssl(EVP_MAC_final(context.get(), bytes_of(mac), &length, mac.size()) == 1 && length == kMac);
   return mac;
 }
 
 std::string ed25519_sign(EVP_PKEY* key, const Signed& content) {
   const DigestContextPtr context(EVP_MD_CTX_new());
-  check(context != nullptr && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1);
+  check_openssl(context != nullptr && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1);
   const std::string text = content.joined();  // ed25519 reads its input twice: it cannot be fed in parts
   std::string signature(kEd25519Signature, '\0');
   std::size_t length = signature.size();
-  check(EVP_DigestSign(context.get(), bytes_of(signature), &length, bytes_of(text), text.size()) == 1);
+  check_openssl(EVP_DigestSign(context.get(), bytes_of(signature), &length, bytes_of(text), text.size()) ==
+                1);
   return signature;
 }
 
 bool ed25519_verify(EVP_PKEY* key, std::string_view signature, const std::string& text) {
   const DigestContextPtr context(EVP_MD_CTX_new());
-  check(context != nullptr && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key) == 1);
+  check_openssl(context != nullptr &&
+                EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key) == 1);
   return EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(), bytes_of(text),
                           text.size()) == 1;
 }
@@ -154,7 +136,7 @@ Result<KeyPtr> parse_public_key(std::string_view text) {
   const auto raw = base64_decode(text.substr(kPublicPrefix.size()));
   if (!raw || raw->size() != kEd25519Key) return refused("a whpk_ key is base64 of 32 bytes");
   KeyPtr key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes_of(*raw), raw->size()));
-  check(key != nullptr);
+  check_openssl(key != nullptr);
   return key;
 }
 
@@ -188,7 +170,7 @@ Result<SigningKey> SigningKey::parse(std::string_view secret) {
     }
     material->ed25519.reset(
         EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, bytes_of(*key), kEd25519Key));
-    check(material->ed25519 != nullptr);
+    check_openssl(material->ed25519 != nullptr);
     if (!constant_time_equal(raw_public_key(material->ed25519.get()), key->substr(kEd25519Key))) {
       return refused("the public key in this whsk_ secret does not belong to its seed");
     }
@@ -199,9 +181,7 @@ Result<SigningKey> SigningKey::parse(std::string_view secret) {
 }
 
 std::string SigningKey::generate() {
-  std::string key(kGeneratedKey, '\0');
-  check(RAND_priv_bytes(bytes_of(key), static_cast<int>(key.size())) == 1);
-  return std::string(kSymmetricPrefix) + base64_encode(key);
+  return std::string(kSymmetricPrefix) + base64_encode(random_bytes(kGeneratedKey));
 }
 
 std::string SigningKey::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) const {

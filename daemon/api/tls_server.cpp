@@ -1,17 +1,17 @@
 #include "api/tls_server.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "common/pem.h"
+#include "runtime/secret_file_reader.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -29,45 +29,30 @@ std::string openssl_reason() {
   return reason != nullptr ? reason : "unknown error";
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
+struct Identity {
+  std::vector<Certificate> chain;  // the server's own first
+  PrivateKey key;
 };
-using File = std::unique_ptr<std::FILE, CloseFile>;
 
-Result<File> open_file(const std::string& path, const char* what) {
-  File file(std::fopen(path.c_str(), "re"));
-  if (!file)
-    return bad(path, std::string("cannot read the ") + what + ": " + std::strerror(errno) +
-                         "; check [listen] and the file's mode.");
-  return file;
+Result<Identity> read_identity(const std::string& cert_file, const std::string& key_file) {
+  const auto cert_pem = read_secret_file(cert_file);
+  if (!cert_pem) return tl::unexpected(cert_pem.error());
+  const auto key_pem = read_secret_file(key_file);
+  if (!key_pem) return tl::unexpected(key_pem.error());
+  auto chain = read_certificates(*cert_pem);
+  if (!chain) return bad(cert_file, chain.error() + ".");
+  auto key = read_private_key(*key_pem);
+  if (!key) return bad(key_file, key.error() + ".");
+  if (!is_key_of(*key, chain->front()))
+    return bad(key_file, "the TLS key is not that of the certificate in " + cert_file + ".");
+  return Identity{std::move(*chain), std::move(*key)};
 }
 
-// OpenSSL's own would ask at the terminal.
-int refuse_passphrase(char*, int, int, void* asked) {
-  *static_cast<bool*>(asked) = true;
-  return -1;
-}
-
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-using Key = std::unique_ptr<EVP_PKEY, FreeKey>;
-
-Result<Key> read_key(const std::string& path) {
-  const auto file = open_file(path, "TLS key");
-  if (!file) return tl::unexpected(file.error());
-  bool encrypted = false;
-  Key key(PEM_read_PrivateKey(file->get(), nullptr, refuse_passphrase, &encrypted));
-  if (encrypted)
-    return bad(path, "the TLS key is encrypted; give one without a passphrase (openssl pkey -in … -out …).");
-  if (!key) return bad(path, "holds no private key in PEM: " + openssl_reason() + ".");
-  return key;
-}
-
-void warn_of_validity(const std::string& path, const X509* certificate) {
-  if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0) {
+void warn_of_validity(const std::string& path, const Certificate& certificate) {
+  const Time now = std::chrono::floor<Millis>(std::chrono::system_clock::now());
+  if (has_expired(certificate, now)) {
     log::warn("the TLS certificate of the API has expired: clients will refuse it", {{"file", path}});
-  } else if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0) {
+  } else if (is_not_valid_yet(certificate, now)) {
     log::warn("the TLS certificate of the API is not valid yet: clients will refuse it", {{"file", path}});
   }
 }
@@ -117,8 +102,8 @@ BIO* new_socket_bio(int fd) {
   }();
   BIO* const bio = BIO_new(method);
   if (bio == nullptr) return nullptr;
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(
-                        fd)));  // NOLINT(performance-no-int-to-ptr): as BIO_set_fd does
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): as BIO_set_fd does
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
   BIO_set_init(bio, 1);
   return bio;
 }
@@ -149,20 +134,16 @@ Result<TlsServer::Context> TlsServer::load(const std::string& cert_file, const s
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // tickets need no memory of ours
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
 
-  if (const auto readable = open_file(cert_file, "TLS certificate"); !readable)
-    return tl::unexpected(readable.error());
-  if (SSL_CTX_use_certificate_chain_file(context, cert_file.c_str()) != 1)
-    return bad(cert_file, "holds no usable certificate in PEM: " + openssl_reason() + ".");
-  const auto key = read_key(key_file);
-  if (!key) return tl::unexpected(key.error());
-  const X509* const certificate = SSL_CTX_get0_certificate(context);
-  if (X509_check_private_key(certificate, key->get()) != 1) {
-    ERR_clear_error();
-    return bad(key_file, "the TLS key is not that of the certificate in " + cert_file + ".");
-  }
-  if (SSL_CTX_use_PrivateKey(context, key->get()) != 1)
+  const auto identity = read_identity(cert_file, key_file);
+  if (!identity) return tl::unexpected(identity.error());
+  const auto& [chain, key] = *identity;
+  bool usable = SSL_CTX_use_certificate(context, chain.front().get()) == 1;
+  for (std::size_t i = 1; i < chain.size(); ++i)
+    usable = usable && SSL_CTX_add1_chain_cert(context, chain[i].get()) == 1;
+  if (!usable) return bad(cert_file, "the certificate cannot be used: " + openssl_reason() + ".");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
     return bad(key_file, "the TLS key cannot be used: " + openssl_reason() + ".");
-  warn_of_validity(cert_file, certificate);
+  warn_of_validity(cert_file, chain.front());
   return owner;
 }
 

@@ -1,5 +1,5 @@
 // The TLS side of a TCP listener: its certificate and key, from files, which may be renewed while serving.
-// TLS 1.2 at least; HTTP/1.1 is what ALPN agrees on. The only place, with stream.cpp, that knows OpenSSL.
+// TLS 1.2 at least; HTTP/1.1 is what ALPN agrees on. With stream.cpp the only place of this folder that knows OpenSSL.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,6 @@
 #include "app/app.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -10,9 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <future>
-#include <limits>
 #include <span>
 #include <unordered_map>
 
@@ -20,6 +17,7 @@
 #include "api/routes.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "app/process.h"
 #include "common/secret_file.h"
 #include "ingest/operational_events.h"
 #include "ingest/outbox_watcher.h"
@@ -369,38 +367,11 @@ int App::run() {
 
 }  // namespace
 
-// As many files as the system lets us open; how many that are.
-std::int64_t raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  const rlim_t soft = std::exchange(limit.rlim_cur, limit.rlim_max);
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = soft;
-  return static_cast<std::int64_t>(
-      std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
-}
-
-// Memory holds signing secrets and events. A limit of 0 is what systemd-coredump obeys as well; other programs that
-// core_pattern names do not, so no memory is in what they are given (core(5)).
-void forbid_core_dumps() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  std::ofstream("/proc/self/coredump_filter") << "0";
-}
-
-// SQLite maps the index of the write-ahead log into memory: when somebody cuts that file short there is no error code.
-void stop_on_bus_error(int) {
-  constexpr std::string_view kWords =
-      "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n";
-  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
-  _exit(kExitStoreFailure);
-}
-
 int serve(const config::Config& given, const config::Sources& sources) {
   config::Config config = given;
   forbid_core_dumps();
   fit_to_descriptors(config, raise_descriptor_limit());
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGBUS, stop_on_bus_error);
+  handle_fatal_signals();
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
   App app(config, sources);

@@ -18,19 +18,11 @@
 #include "outbound/curl_loop.h"
 #include "outbound/http_sender.h"
 #include "outbound/pinned_addresses.h"
+#include "outbound/proxy.h"
 #include "outbound/response_reader.h"
 #include "outbound/tls_files.h"
 
 namespace outboxd {
-
-// An operator's egress proxy. libcurl never takes one from the environment.
-struct Proxy {
-  std::string url;          // without credentials, empty: none
-  std::string credentials;  // "user:password"
-  std::string host;
-  std::uint16_t port = 0;
-  static Proxy parse(const std::string& text);  // throws std::invalid_argument
-};
 
 // Why these headers may not go out: what would change the framing, begin a header of its own, or pass for one of
 // outboxd's. libcurl refuses nothing of it.

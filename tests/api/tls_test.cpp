@@ -409,11 +409,11 @@ TEST_CASE("TLS: files that cannot be used are refused, saying which and why") {
   const TemporaryFolder folder;
   const TestCertificate certificate, other;
   CHECK(loading_error(folder / "none.pem", certificate.key_file())
-            .starts_with((folder / "none.pem") + ": cannot read the TLS certificate: No such file"));
+            .starts_with((folder / "none.pem") + ": cannot be read: No such file"));
   CHECK(loading_error(certificate.file(), folder / "none.pem")
-            .starts_with((folder / "none.pem") + ": cannot read the TLS key: No such file"));
+            .starts_with((folder / "none.pem") + ": cannot be read: No such file"));
   CHECK(loading_error(certificate.key_file(), certificate.key_file())
-            .starts_with(certificate.key_file() + ": holds no usable certificate in PEM"));
+            .starts_with(certificate.key_file() + ": holds no certificate in PEM"));
   CHECK(loading_error(certificate.file(), certificate.file())
             .starts_with(certificate.file() + ": holds no private key in PEM"));
   CHECK(loading_error(certificate.file(), other.key_file()) ==
@@ -427,7 +427,7 @@ TEST_CASE("TLS: files that cannot be used are refused, saying which and why") {
   PEM_write_PrivateKey(encrypted, key, EVP_aes_256_cbc(), passphrase, 6, nullptr, nullptr);
   std::fclose(encrypted);
   EVP_PKEY_free(key);
-  CHECK(loading_error(certificate.file(), folder / "key.pem").find("the TLS key is encrypted") !=
+  CHECK(loading_error(certificate.file(), folder / "key.pem").find("the key is encrypted") !=
         std::string::npos);
 }
 

@@ -1,0 +1,50 @@
+#include "app/process.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "store/store.h"
+
+namespace outboxd {
+namespace {
+
+// SQLite maps the index of the write-ahead log into memory: when somebody cuts that file short there is no error code.
+void stop_on_bus_error(int) {
+  constexpr std::string_view kWords =
+      "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n";
+  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
+  _exit(kExitStoreFailure);
+}
+
+}  // namespace
+
+std::int64_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t soft = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = soft;
+  return static_cast<std::int64_t>(
+      std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
+}
+
+// A limit of 0 is what systemd-coredump obeys as well; other programs that core_pattern names do not, so no memory is
+// in what they are given (core(5)).
+void forbid_core_dumps() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  std::ofstream("/proc/self/coredump_filter") << "0";
+}
+
+void handle_fatal_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGBUS, stop_on_bus_error);
+}
+
+}  // namespace outboxd

@@ -1,0 +1,17 @@
+// An operator's egress proxy, as [delivery] proxy names it. libcurl never takes one from the environment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace outboxd {
+
+struct Proxy {
+  std::string url;          // without credentials, empty: none
+  std::string credentials;  // "user:password"
+  std::string host;
+  std::uint16_t port = 0;
+  static Proxy parse(const std::string& text);  // throws std::invalid_argument
+};
+
+}  // namespace outboxd
