@@ -122,6 +122,6 @@ struct Setting {
 std::vector<Setting> settings(const Loaded& loaded);
 
 std::string example_file();     // systemd/outboxd.toml
-std::string reference_table();  // the table of README.md in this folder
+std::string reference();  // the keys in README.md of this folder
 
 }  // namespace outboxd::config

@@ -10,18 +10,26 @@ namespace {
 
 constexpr std::size_t kWidth = 100;
 
-// "# " and the words of `text`, in lines of at most kWidth.
-void write_comment(std::ostream& out, std::string_view text) {
-  std::string line = "#";
+// The words of `text` behind `first`, in lines of at most kWidth; the further ones begin with `next`.
+void write_wrapped(std::ostream& out, std::string_view first, std::string_view next, std::string_view text) {
+  std::string line(first);
   std::istringstream words{std::string(text)};
+  bool at_start = true;
   for (std::string word; words >> word;) {
-    if (line.size() + 1 + word.size() > kWidth) {
+    if (!at_start && line.size() + 1 + word.size() > kWidth) {
       out << line << '\n';
-      line = "#";
+      line = next;
+      at_start = true;
     }
-    line += " " + word;
+    if (!at_start) line += ' ';
+    line += word;
+    at_start = false;
   }
   out << line << '\n';
+}
+
+void write_comment(std::ostream& out, std::string_view text) {
+  write_wrapped(out, "# ", "# ", text);
 }
 
 }  // namespace
@@ -44,13 +52,17 @@ std::string example_file() {
   return out.str();
 }
 
-std::string reference_table() {
+std::string reference() {
   std::ostringstream out;
   const Config defaults;
-  out << "| key | default | what it is | expected |\n| --- | --- | --- | --- |\n";
+  std::string_view section;
   for (const auto& key : keys()) {
-    out << "| `" << key.id() << "` | `" << value_text(key, defaults) << "` | " << key.doc << " | "
-        << expectation(key) << " |\n";
+    if (key.section != section) out << (section.empty() ? "" : "\n") << "## " << key.section << "\n\n";
+    section = key.section;
+    std::ostringstream entry;
+    entry << "`" << key.name << "` = `" << value_text(key, defaults) << "`: " << key.doc << " Takes "
+          << expectation(key) << ".";
+    write_wrapped(out, "- ", "  ", entry.str());
   }
   return out.str();
 }

@@ -25,12 +25,12 @@ void check_written(const std::string& path, const std::string& expected) {
 
 }  // namespace
 
-TEST_CASE("the example file and the table of the documentation are those of the keys") {
+TEST_CASE("the example file and the list of the documentation are those of the keys") {
   check_written(kSource + "/systemd/outboxd.toml", example_file());
   const auto readme = kSource + "/daemon/config/README.md";
   const auto text = read_text(readme);
-  const auto head = text.substr(0, std::min(text.find("| key |"), text.size()));
-  check_written(readme, head + reference_table());
+  const auto head = text.substr(0, std::min(text.find("## "), text.size()));
+  check_written(readme, head + reference());
 }
 
 TEST_CASE(
