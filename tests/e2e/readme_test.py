@@ -34,7 +34,7 @@ class FirstEvent(unittest.TestCase):
             script = "".join(rest).replace("/tmp/outboxd-first", folder).replace("9911", str(free_port()))
             self.assertNotIn("/tmp/outboxd-first", script)
             # Stays, with its jobs, until its input ends: as the terminal does that it was pasted into.
-            shell = subprocess.Popen(["bash", "-euc", script + "\nread -r _ || true\nkill %1 %2\nwait"], text=True, cwd=folder,
+            shell = subprocess.Popen(["bash", "-euc", "trap 'kill %1 %2; wait' EXIT\n" + script + "\nread -r _ || true"], text=True, cwd=folder,
                                      env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
