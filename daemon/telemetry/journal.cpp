@@ -48,11 +48,10 @@ std::vector<std::string> journal_fields(Level level, std::string_view message, F
   return entries;
 }
 
-bool send_to_journal(Level level, std::string_view message, Fields fields) {
-  auto entries = journal_fields(level, message, fields);
+bool send_to_journal(std::vector<std::string> entry) {
   std::vector<iovec> parts;
-  parts.reserve(entries.size());
-  for (auto& entry : entries) parts.push_back({entry.data(), entry.size()});
+  parts.reserve(entry.size());
+  for (auto& field : entry) parts.push_back({field.data(), field.size()});
   return sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) >= 0;
 }
 

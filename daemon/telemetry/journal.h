@@ -1,5 +1,5 @@
 // Native journald entries: MESSAGE, PRIORITY and SYSLOG_IDENTIFIER, and each field as OUTBOXD_<KEY>, so that
-// `journalctl OUTBOXD_ENDPOINT=ep_…` works. For log.cpp alone.
+// `journalctl OUTBOXD_ENDPOINT=ep_…` works. For log.cpp and log_sink.cpp alone.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace outboxd::log {
 // length.
 std::vector<std::string> journal_fields(Level level, std::string_view message, Fields fields);
 
-// False if the journal did not take it.
-bool send_to_journal(Level level, std::string_view message, Fields fields);
+// Waits until the journal has room for it. False if it did not take it.
+bool send_to_journal(std::vector<std::string> entry);
 
 }  // namespace outboxd::log

@@ -1,22 +1,32 @@
 #include "telemetry/log.h"
 
-#include <spdlog/logger.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/details/thread_pool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
 
-#include "common/json.h"
 #include "common/time.h"
 #include "telemetry/journal.h"
+#include "telemetry/log_sink.h"
 
 namespace outboxd::log {
 namespace {
+
+constexpr std::size_t kQueuedLines = 2048;
+constexpr Millis kFlushLimit{1000};
+constexpr Millis kFlushRound{2};
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -32,103 +42,87 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::err;
 }
 
-std::string_view name_of(Level level) {
-  switch (level) {
-    case Level::kDebug:
-      return "debug";
-    case Level::kInfo:
-      return "info";
-    case Level::kWarn:
-      return "warn";
-    case Level::kError:
-      break;
-  }
-  return "error";
+std::atomic<Format> current_format{Format::kLogfmt};
+
+std::string render(Level level, std::string_view message, Fields fields) {
+  const Format format = current_format;
+  if (format == Format::kJournald) return pack_journal_entry(journal_fields(level, message, fields));
+  const auto time = format_time(std::chrono::floor<Millis>(std::chrono::system_clock::now()));
+  return format == Format::kJson ? render_json(time, level, message, fields)
+                                 : render_logfmt(time, level, message, fields);
 }
 
-// Never destroyed: destructors of other statics may still log.
-spdlog::logger& logger() {
-  static spdlog::logger& instance = [&]() -> spdlog::logger& {
-    auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    sink->set_formatter(std::make_unique<spdlog::pattern_formatter>("%v"));
-    auto* made = new spdlog::logger("outboxd", std::move(sink));
-    made->flush_on(spdlog::level::trace);
-    return *made;
-  }();
+std::string notice_of_dropped(std::uint64_t lines) {
+  return render(Level::kWarn, "lines of this log were dropped: nobody read it, or it could not be written",
+                {{"lines", lines}});
+}
+
+// The logger that writes by itself, and the one that has a thread write. spdlog's pool joins its thread when it is
+// destroyed, and that thread may wait for a reader for ever: so nothing here ever is.
+class Loggers {
+ public:
+  Loggers()
+      : sink_(std::make_shared<LogSink>([this] { return overrun(); }, notice_of_dropped)),
+        direct_(std::make_shared<spdlog::logger>("outboxd", sink_)),
+        current_(direct_.get()) {
+    prepare(*direct_);
+  }
+
+  void set_level(Level level) { level_ = level; }
+  bool enabled(Level level) const { return level >= level_.load(); }
+  void log(Level level, std::string_view line) {
+    ++submitted_;
+    current_.load()->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  }
+  void write_behind() {
+    if (!behind_) {
+      auto pool = std::make_shared<spdlog::details::thread_pool>(
+          kQueuedLines, 1, [] { pthread_setname_np(pthread_self(), "log"); });
+      behind_ = std::make_shared<spdlog::async_logger>("outboxd", sink_, pool,
+                                                       spdlog::async_overflow_policy::overrun_oldest);
+      prepare(*behind_);
+      pool_ = std::move(pool);
+    }
+    current_ = behind_.get();
+  }
+  // Back to direct, if all that waited is written in time. Else the thread keeps it, and the end of the process ends both.
+  void write_directly() {
+    const auto deadline = std::chrono::steady_clock::now() + kFlushLimit;
+    while (sink_->handled() + overrun() < submitted_) {
+      if (std::chrono::steady_clock::now() > deadline) return;
+      std::this_thread::sleep_for(kFlushRound);
+    }
+    current_ = direct_.get();
+  }
+  std::uint64_t dropped() const { return sink_->dropped(); }
+
+ private:
+  static void prepare(spdlog::logger& logger) {
+    logger.set_level(spdlog::level::trace);  // what comes here is wanted
+    // By itself spdlog tells stderr of its own errors, without asking whether anybody reads.
+    logger.set_error_handler([](const std::string&) {});
+  }
+  std::uint64_t overrun() const { return pool_ ? pool_->overrun_counter() : 0; }
+
+  std::shared_ptr<spdlog::details::thread_pool> pool_;  // with behind_: made once, by the main thread
+  const std::shared_ptr<LogSink> sink_;
+  const std::shared_ptr<spdlog::logger> direct_;
+  std::shared_ptr<spdlog::logger> behind_;
+  std::atomic<spdlog::logger*> current_;
+  std::atomic<Level> level_{Level::kInfo};
+  std::atomic<std::uint64_t> submitted_{0};
+};
+
+Loggers& loggers() {
+  static Loggers& instance = *new Loggers;
   return instance;
 }
-
-std::atomic<Format> current_format{Format::kLogfmt};
 
 bool stderr_is_the_journal() {  // sd_journal_stream_fd(3), "JOURNAL_STREAM" in systemd.exec(5)
   const char* stream = std::getenv("JOURNAL_STREAM");
   struct stat status {};
   if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
   return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
-}
-
-// Bytes that would move a terminal's cursor or end the line: C0, DEL, and C1 as UTF-8 encodes it (0xC2
-// 0x80..0x9F).
-bool is_control(std::string_view text, std::size_t i) {
-  const auto c = static_cast<unsigned char>(text[i]);
-  if (c < 0x20 || c == 0x7F) return true;
-  return c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-}
-
-bool needs_quotes(std::string_view text) {
-  if (text.empty()) return true;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == ' ' || text[i] == '=' || text[i] == '"' || text[i] == '\\' || is_control(text, i))
-      return true;
-  }
-  return false;
-}
-
-void append_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"' || text[i] == '\\') {
-      out.push_back('\\');
-      out.push_back(text[i]);
-    } else if (text[i] == '\n') {
-      out += "\\n";
-    } else if (text[i] == '\r') {
-      out += "\\r";
-    } else if (text[i] == '\t') {
-      out += "\\t";
-    } else if (is_control(text, i)) {
-      if (static_cast<unsigned char>(text[i]) == 0xC2) ++i;  // the code point is the second byte
-      const auto c = static_cast<unsigned char>(text[i]);
-      out += "\\u00";
-      out.push_back(kHex[c >> 4]);
-      out.push_back(kHex[c & 0xF]);
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-}
-
-void append_logfmt(std::string& line, std::string_view key, std::string_view raw) {
-  const std::string value = valid_utf8(raw);
-  if (!line.empty()) line.push_back(' ');
-  line.append(key).push_back('=');
-  if (!needs_quotes(value)) {
-    line += value;
-    return;
-  }
-  line.push_back('"');
-  append_escaped(line, value);
-  line.push_back('"');
-}
-
-// std::to_string writes nan and inf, which JSON has no numbers for.
-bool is_json_literal(std::string_view value) {
-  return value == "true" || value == "false" ||
-         value.find_first_not_of("0123456789.-") == std::string_view::npos;
-}
-
-std::string json_string(std::string_view text) {
-  return dump(Json(valid_utf8(text)));
 }
 
 }  // namespace
@@ -139,41 +133,42 @@ void configure(Level level, Format format) {
   if (format == Format::kJournald && access("/run/systemd/journal/socket", W_OK) != 0)
     format = Format::kLogfmt;
   current_format = format;
-  logger().set_level(to_spdlog(level));
+  loggers().set_level(level);
 }
 
 bool enabled(Level level) {
-  return logger().should_log(to_spdlog(level));
+  return loggers().enabled(level);
 }
 
 void write(Level level, std::string_view message, Fields fields) {
-  if (!enabled(level)) return;
-  const auto format = current_format.load();
-  if (format == Format::kJournald && send_to_journal(level, message, fields)) return;
+  if (enabled(level)) loggers().log(level, render(level, message, fields));
+}
+
+Background::Background() try { loggers().write_behind(); } catch (const std::system_error& error) {
+  throw std::runtime_error(std::string("the thread \"log\" cannot be made: ") + error.what());
+}
+
+Background::~Background() {
+  loggers().write_directly();
+}
+
+std::uint64_t dropped() {
+  return loggers().dropped();
+}
+
+void last_words(std::string_view message, Fields fields) {
   const auto time = format_time(std::chrono::floor<Millis>(std::chrono::system_clock::now()));
-  const auto line = format == Format::kJson ? render_json(time, level, message, fields)
-                                            : render_logfmt(time, level, message, fields);
-  logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  std::string line = current_format == Format::kJson ? render_json(time, Level::kError, message, fields)
+                                                     : render_logfmt(time, Level::kError, message, fields);
+  if (stderr_is_the_journal()) line.insert(0, "<3>");  // its priority, SyslogLevelPrefix= in systemd.exec(5)
+  write_if_room(line + '\n');
 }
 
-std::string render_logfmt(std::string_view time, Level level, std::string_view message, Fields fields) {
-  std::string line;
-  append_logfmt(line, "time", time);
-  append_logfmt(line, "level", name_of(level));
-  append_logfmt(line, "msg", message);
-  for (const auto& field : fields) append_logfmt(line, field.key, field.value);
-  return line;
-}
-
-std::string render_json(std::string_view time, Level level, std::string_view message, Fields fields) {
-  std::string line = "{\"time\":" + json_string(time) + ",\"level\":" + json_string(name_of(level)) +
-                     ",\"msg\":" + json_string(message);
-  for (const auto& field : fields) {
-    line += "," + json_string(field.key) + ":";
-    line += field.bare && is_json_literal(field.value) ? field.value : json_string(field.value);
-  }
-  line.push_back('}');
-  return line;
+void write_if_room(std::string_view bytes) {
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return;
+  [[maybe_unused]] const ssize_t ignored =
+      ::write(STDERR_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
 }
 
 }  // namespace outboxd::log

@@ -1,9 +1,10 @@
 // Structured logs. One message, then fields: log::warn("attempt failed", {{"delivery", id}, {"status",
-// 503}}). Rendered as logfmt, JSON or native journald fields; spdlog does the levels and the sinks. Thread
-// safe. Never pass a secret.
+// 503}}). Rendered as logfmt, JSON or native journald fields; spdlog does the queue and its thread.
+// Thread safe. Never pass a secret.
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -22,10 +23,11 @@ enum class Format {
   kJournald
 };  // kAuto: journald when stderr is the journal's stream, else logfmt
 
+inline constexpr std::size_t kMaxFieldBytes = 4096;  // the rest of a value is cut off: lines wait in memory
 struct Field {
-  Field(std::string_view k, std::string_view v) : key(k), value(v) {}
-  Field(std::string_view k, const char* v) : key(k), value(v) {}
-  Field(std::string_view k, const std::string& v) : key(k), value(v) {}
+  Field(std::string_view k, std::string_view v) : key(k), value(v.substr(0, kMaxFieldBytes)) {}
+  Field(std::string_view k, const char* v) : Field(k, std::string_view(v)) {}
+  Field(std::string_view k, const std::string& v) : Field(k, std::string_view(v)) {}
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), bare(true) {}
   template <class T>
   requires(std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T> Field(std::string_view k,
@@ -53,6 +55,23 @@ inline void warn(std::string_view message, Fields fields = {}) {
 inline void error(std::string_view message, Fields fields = {}) {
   write(Level::kError, message, fields);
 }
+
+// While it lives a thread of its own writes the log, and nobody who logs waits for whoever reads it: of more than 2,048
+// lines that wait the oldest are dropped, counted, and told of once there is room. Before it whoever logs writes. One at a
+// time, by the main thread; throws std::exception when there is no thread to be had. Its end writes what still waits, for
+// a second at most.
+class Background {
+ public:
+  Background();
+  ~Background();
+  Background(const Background&) = delete;
+};
+std::uint64_t dropped();  // lines that nobody will ever read, since the start
+
+// The line of a process that ends at once: on stderr before this returns, or dropped if that would have to wait.
+void last_words(std::string_view message, Fields fields);
+// The same for bytes as they are; safe in a signal handler. What is beyond PIPE_BUF is cut off.
+void write_if_room(std::string_view bytes);
 
 // For lines that somebody outside can cause at will: so many a second and no more. One thread.
 class Budget {

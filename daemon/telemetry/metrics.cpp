@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "telemetry/labelled_metric.h"
+#include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
 #include "version.h"
 
@@ -267,6 +268,11 @@ std::string Metrics::render() const {
     snapshot = impl_->snapshot;
   }
   if (snapshot) append_gauges(snapshot(), impl_->endpoints, families);
+  families.push_back(
+      single_metric("outbox_log_dropped_total",
+                    "Lines of the log that were dropped, because nobody read it in time or it could "
+                    "not be written.",
+                    MetricType::Counter, static_cast<double>(log::dropped())));
   for (auto& family : process_metrics()) families.push_back(std::move(family));
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -113,6 +113,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_http_request_duration_seconds",
                                        "outbox_http_requests_total",
                                        "outbox_in_flight",
+                                       "outbox_log_dropped_total",
                                        "outbox_oldest_due_age_seconds",
                                        "outbox_pruned_total",
                                        "outbox_policy_denials_total",
