@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <memory>
 
@@ -19,9 +22,22 @@ std::string status_line(std::string_view status) {
   return line;
 }
 
-// A service manager that cannot be told is no reason to stop serving.
+// A service manager that cannot be told is no reason to stop serving, nor to wait: sd_notify(3) waits for one that does not
+// read. What finds no room is not said; the watchdog is told again a second later.
 void notify(const std::string& state) {
-  sd_notify(0, state.c_str());
+  const char* const name = std::getenv("NOTIFY_SOCKET");
+  const std::string_view path(name != nullptr ? name : "");
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  if (path.front() == '@') address.sun_path[0] = '\0';  // an abstract name
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  sendto(fd, state.data(), state.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+         reinterpret_cast<const sockaddr*>(&address), length);
+  close(fd);
 }
 
 std::optional<AdoptedSocket::Use> use_of(std::string_view name) {

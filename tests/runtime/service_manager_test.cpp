@@ -180,3 +180,11 @@ TEST_CASE("a TCP socket that other machines can reach is told apart") {
     return sockets && sockets->size() == 1 && !sockets->front().loopback;
   }));
 }
+
+TEST_CASE("a service manager that does not read holds up nobody") {
+  const NotifySocket socket;
+  const ServiceManager manager;
+  // Far beyond what a datagram socket queues (net.unix.max_dgram_qlen): sd_notify(3) would wait for room for ever.
+  for (int i = 0; i < 5000; ++i) manager.watchdog();
+  CHECK(socket.receive() == "WATCHDOG=1");
+}
