@@ -1,5 +1,7 @@
 #include "api/worker_pool.h"
 
+#include "store/fail_stop.h"
+
 namespace outboxd::api {
 
 WorkerPool::~WorkerPool() {
@@ -12,7 +14,7 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::start(int workers) {
-  for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { run(); });
+  for (int i = 0; i < workers; ++i) threads_.push_back(start_thread("api worker", [this] { run(); }));
 }
 
 bool WorkerPool::submit(const Item& item) {

@@ -1,7 +1,5 @@
 #include "delivery/backlog_reader.h"
 
-#include <pthread.h>
-
 #include "store/fail_stop.h"
 #include "telemetry/log.h"
 
@@ -14,7 +12,10 @@ constexpr Millis kBusyPause{50};  // a reader in WAL mode is rarely refused; whe
 }  // namespace
 
 BacklogReader::BacklogReader(std::unique_ptr<StoreReader> reader, const Clock& clock, Found found)
-    : reader_(std::move(reader)), clock_(clock), found_(std::move(found)), thread_([this] { run(); }) {}
+    : reader_(std::move(reader)),
+      clock_(clock),
+      found_(std::move(found)),
+      thread_(start_thread("backlog", [this] { run(); })) {}
 
 BacklogReader::~BacklogReader() {
   {
@@ -41,13 +42,10 @@ DueWindow BacklogReader::read(const Decisions::Fetch& fetch) {
   } catch (const StoreBusy& busy) {
     log::warn("the backlog could not be read, trying again", {{"error", busy.what()}});
     return {.deliveries = {}, .next_due = now + kBusyPause};
-  } catch (const StoreFailure& failure) {
-    fail_stop(failure.what());
   }
 }
 
 void BacklogReader::run() {
-  pthread_setname_np(pthread_self(), "backlog");
   std::unique_lock lock(mutex_);
   while (true) {
     asked_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

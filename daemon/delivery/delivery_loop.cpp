@@ -1,10 +1,9 @@
 #include "delivery/delivery_loop.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <span>
 
+#include "store/fail_stop.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
@@ -52,7 +51,7 @@ DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& cloc
         });
       }) {}
 
-DeliveryLoop::~DeliveryLoop() {
+void DeliveryLoop::end_thread() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
@@ -61,10 +60,7 @@ DeliveryLoop::~DeliveryLoop() {
 void DeliveryLoop::start(const std::vector<EndpointPtr>& endpoints) {
   for (const auto& endpoint : endpoints) put_endpoint(endpoint);
   loop_.after_each_round([this] { pump(); });
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "delivery");
-    loop_.run();
-  });
+  thread_ = start_thread("delivery", [this] { loop_.run(); });
   loop_.post([] {});  // a first round
 }
 

@@ -52,7 +52,7 @@ class DeliveryLoop {
   DeliveryLoop(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
                telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
                Options options, const DeliveryHooks& hooks);
-  ~DeliveryLoop();
+  ~DeliveryLoop() { end_thread(); }
   DeliveryLoop(const DeliveryLoop&) = delete;
 
   void start(const std::vector<EndpointPtr>& endpoints);
@@ -78,6 +78,8 @@ class DeliveryLoop {
   void begin_stop(Millis limit);
   // Until then; every outcome has been submitted to the group commit. Blocks; called once.
   void wait_stopped() { idle_.get_future().wait(); }
+  // Without finishing anything: what is under way is due again at the next start.
+  void end_thread();
 
  private:
   void pump();

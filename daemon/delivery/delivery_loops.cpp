@@ -83,4 +83,8 @@ void DeliveryLoops::stop(Millis limit) {
   for (auto& loop : loops_) loop->wait_stopped();
 }
 
+void DeliveryLoops::end_threads() {
+  for (auto& loop : loops_) loop->end_thread();
+}
+
 }  // namespace outboxd

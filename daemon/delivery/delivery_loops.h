@@ -41,6 +41,7 @@ class DeliveryLoops {
   std::optional<DeliveryStatus> status(Millis patience);  // nullopt: a loop did not answer in time
   Millis since_progress() const;                          // of the loop that is worst off
   void stop(Millis limit);                                // blocks; called once
+  void end_threads();                                     // started or not, without finishing anything
 
  private:
   std::size_t index_of(EndpointSeq seq) const { return static_cast<std::size_t>(seq) % loops_.size(); }

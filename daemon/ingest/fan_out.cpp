@@ -1,7 +1,5 @@
 #include "ingest/fan_out.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 
 #include "ingest/first_attempts.h"
@@ -24,7 +22,7 @@ FanOut::FanOut(Store& store, GroupCommit& commits, const EndpointDirectory& dire
       on_accepted_(std::move(on_accepted)) {}
 
 void FanOut::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("fan-out", [this] { run(); });
 }
 
 void FanOut::stop() {
@@ -52,8 +50,7 @@ void FanOut::add(const NewEvent& accepted) {
 }
 
 void FanOut::run() {
-  pthread_setname_np(pthread_self(), "fan-out");
-  const auto reader = store_.new_reader();
+  std::unique_ptr<StoreReader> reader;
   while (true) {
     bool dry = false;
     {
@@ -63,11 +60,11 @@ void FanOut::run() {
       if (stopping_) return;
       dry = queue_.empty();
     }
-    dry ? read_more(*reader) : step();
+    dry ? read_more(reader) : step();
   }
 }
 
-void FanOut::read_more(StoreReader& reader) {
+void FanOut::read_more(std::unique_ptr<StoreReader>& reader) {
   EventSeq after = 0;
   std::uint64_t left = 0;
   {
@@ -76,7 +73,8 @@ void FanOut::read_more(StoreReader& reader) {
     left = left_in_store_;
   }
   try {
-    auto jobs = reader.unfinished_fan_outs(after, static_cast<int>(options_.remembered));
+    if (!reader) reader = store_.new_reader();
+    auto jobs = reader->unfinished_fan_outs(after, static_cast<int>(options_.remembered));
     const bool all = jobs.size() < options_.remembered;
     const std::lock_guard lock(mutex_);
     for (Job& job : jobs) {
@@ -88,8 +86,6 @@ void FanOut::read_more(StoreReader& reader) {
     log::warn("unfinished fan-outs could not be read, trying again", {{"error", busy.what()}});
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kBusyWait, [this] { return stopping_; });
-  } catch (const StoreFailure& failure) {
-    fail_stop(failure.what());
   }
 }
 

@@ -45,7 +45,7 @@ class FanOut {
   using Job = UnfinishedFanOut;
 
   void run();
-  void read_more(StoreReader& reader);
+  void read_more(std::unique_ptr<StoreReader>& reader);  // null: not opened yet
   void step();
   std::optional<Job> take();
   ExpandEvent expand(const Job& job, std::size_t room) const;

@@ -1,7 +1,5 @@
 #include "ingest/outbox_watcher.h"
 
-#include <pthread.h>
-
 #include <future>
 
 #include "store/fail_stop.h"
@@ -17,7 +15,7 @@ constexpr Millis kLongestWait{250};  // also how soon a row is tried again that 
 }  // namespace
 
 void OutboxWatcher::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("outbox", [this] { run(); });
 }
 
 void OutboxWatcher::stop() {
@@ -38,11 +36,11 @@ std::int64_t OutboxWatcher::adopt_some(StoreReader& reader) {
 }
 
 void OutboxWatcher::run() {
-  pthread_setname_np(pthread_self(), "outbox");
-  const auto reader = store_.new_reader();
+  std::unique_ptr<StoreReader> reader;
   std::int64_t previous = 0;
   while (!stopping_) {
     try {
+      if (!reader) reader = store_.new_reader();
       const std::int64_t first = adopt_some(*reader);
       // The same row again: it was refused for now (the store is busy or full).
       const bool stuck = first != 0 && first == previous;
@@ -51,8 +49,6 @@ void OutboxWatcher::run() {
     } catch (const StoreBusy& busy) {
       log::warn("the outbox could not be read, trying again", {{"error", busy.what()}});
       store_.wait_for_foreign_commit(kLongestWait);
-    } catch (const StoreFailure& failure) {
-      fail_stop(failure.what());
     }
   }
 }

@@ -2,10 +2,16 @@
 // at once, without running destructors; recovery is the next start's.
 #pragma once
 
+#include <functional>
 #include <string_view>
+#include <thread>
 
 namespace outboxd {
 
 [[noreturn]] void fail_stop(std::string_view what);
+
+// A thread of the daemon: named `name`, at most 15 bytes, and the end of the process if `body` throws. Every thread is made
+// here, so that none ends in std::terminate. Throws std::runtime_error, with what to do, when there is no thread to be had.
+std::thread start_thread(const char* name, std::function<void()> body);
 
 }  // namespace outboxd

@@ -1,7 +1,5 @@
 #include "store/group_commit.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -10,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/fail_stop.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
@@ -123,10 +122,7 @@ GroupCommit::~GroupCommit() {
 }
 
 void GroupCommit::start() {
-  impl_->thread = std::thread([this] {
-    pthread_setname_np(pthread_self(), "writer");
-    impl_->run();
-  });
+  impl_->thread = start_thread("writer", [this] { impl_->run(); });
 }
 
 void GroupCommit::submit(Command command, Completion completion) {
