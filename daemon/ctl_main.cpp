@@ -1,4 +1,5 @@
 #include "ctl/run.h"
+#include "runtime/standard_descriptors.h"
 #include "store/sqlite/sqlite_tools.h"
 
 namespace {
@@ -27,6 +28,7 @@ ctl::DatabaseSchema schema_of(const SqliteSchema& schema) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
   ctl::DatabaseTools tools;
   tools.check = [](const std::string& path, bool quick) {
     return telling([&] { return check_sqlite(at(path), quick); });

@@ -4,9 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <optional>
+#include <stdexcept>
 
 #include "app/app.h"
 #include "app/migrate.h"
+#include "app/process.h"
+#include "runtime/standard_descriptors.h"
 #include "store/store.h"
 #include "telemetry/log.h"
 #include "version.h"
@@ -45,6 +49,7 @@ config::Sources sources_of(const Flags& flags) {
 }
 
 int run(const Flags& flags, bool migrate_only) {
+  if (migrate_only || flags.check_config) release_signals();
   const config::Sources sources = sources_of(flags);
   const auto loaded = config::load(sources);
   if (!loaded) {
@@ -56,7 +61,9 @@ int run(const Flags& flags, bool migrate_only) {
     return 0;
   }
   log::configure(loaded->config.log.level, loaded->config.log.format);
+  std::optional<log::Background> log_thread;
   try {
+    if (!migrate_only) log_thread.emplace();
     return migrate_only ? migrate(loaded->config) : serve(loaded->config, sources);
   } catch (const StoreUnusable& error) {
     log::error("cannot serve this store", {{"error", error.what()}, {"exit_status", error.exit_status}});
@@ -81,7 +88,8 @@ int run(int argc, char** argv) {
   app.footer(
       "Exit status: 0 stopped as asked, 1 could not start, 2 usage, 65 the database is corrupt or not "
       "outboxd's, 70 stopped after\n"
-      "a failure of the store, 74 the database cannot be opened, 75 another outboxd serves it, 76 its schema "
+      "a failure of the store, or because its files were taken away, 74 the database cannot be opened, 75 "
+      "another outboxd serves it, 76 its schema "
       "is newer, 78 configuration.");
   Flags flags;
   app.add_option("-c,--config", flags.file,
@@ -105,8 +113,13 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
+  hold_signals();  // before any thread is made: all inherit it
+  handle_fatal_signals();
   try {
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    if (status == 0 && !std::cout.flush()) throw std::runtime_error("cannot write to stdout");
+    return status;
   } catch (const std::exception& error) {  // before there was a log
     std::fprintf(stderr, "outboxd: %s\n", error.what());
     return 1;

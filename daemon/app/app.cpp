@@ -1,6 +1,5 @@
 #include "app/app.h"
 
-#include <pthread.h>
 #include <sys/signalfd.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -45,6 +44,7 @@ class App {
  private:
   void start();
   void stop();
+  void abandon();
   void reload();
   void apply_policy();
   void keep_house();
@@ -254,10 +254,7 @@ void App::start() {
   retention_.set(retention_keep(config_));
   retention_.start();
   front_.start();
-  api_thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "api");
-    api_loop_.run();
-  });
+  api_thread_ = start_thread("api", [this] { api_loop_.run(); });
 }
 
 // Nothing new comes in, then nothing new goes out, then everything that happened is committed.
@@ -278,6 +275,21 @@ void App::stop() {
   api_loop_.stop();
   api_thread_.join();
   log::info("stopped");
+}
+
+// What start() began, or what went on since, ends here by an error: no thread and no completion may come to a part that is
+// gone already. Nothing is finished, so outcomes of attempts are lost and those are made again.
+void App::abandon() {
+  stopping_ = true;
+  retention_.stop();
+  outbox_.stop();
+  fan_out_.stop();
+  if (api_thread_.joinable()) {
+    api_loop_.stop();
+    api_thread_.join();
+  }
+  delivery_.end_threads();
+  commits_.drain();
 }
 
 void App::reload() {
@@ -331,13 +343,6 @@ void App::keep_house() {
   main_loop_.call_at(main_loop_.now() + kHouseInterval, [this] { keep_house(); });
 }
 
-sigset_t handled_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  return signals;
-}
-
 int App::run() {
   const sigset_t signals = handled_signals();
   const int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -352,14 +357,19 @@ int App::run() {
       }
     }
   });
-  start();
-  keep_house();
-  for (const auto& listener : listeners_) log::info("listening", {{"on", listener.name}});
-  log::info(
-      "serving",
-      {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
-  manager_.ready("serving");
-  main_loop_.run();
+  try {
+    start();
+    keep_house();
+    for (const auto& listener : listeners_) log::info("listening", {{"on", listener.name}});
+    log::info(
+        "serving",
+        {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
+    manager_.ready("serving");
+    main_loop_.run();
+  } catch (...) {
+    abandon();
+    throw;
+  }
   stop();
   close(fd);
   return 0;
@@ -371,9 +381,6 @@ int serve(const config::Config& given, const config::Sources& sources) {
   config::Config config = given;
   forbid_core_dumps();
   fit_to_descriptors(config, raise_descriptor_limit());
-  handle_fatal_signals();
-  const sigset_t signals = handled_signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
   App app(config, sources);
   return app.run();
 }

@@ -7,19 +7,18 @@
 #include <csignal>
 #include <fstream>
 #include <limits>
-#include <string_view>
 #include <utility>
 
 #include "store/store.h"
+#include "telemetry/log.h"
 
 namespace outboxd {
 namespace {
 
 // SQLite maps the index of the write-ahead log into memory: when somebody cuts that file short there is no error code.
 void stop_on_bus_error(int) {
-  constexpr std::string_view kWords =
-      "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n";
-  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
+  log::write_if_room(
+      "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n");
   _exit(kExitStoreFailure);
 }
 
@@ -45,6 +44,23 @@ void forbid_core_dumps() {
 void handle_fatal_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGBUS, stop_on_bus_error);
+}
+
+sigset_t handled_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+void hold_signals() {
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void release_signals() {
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 }  // namespace outboxd

@@ -1,6 +1,7 @@
 // What the whole process asks of the kernel, before any thread is made.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 
 namespace outboxd {
@@ -8,5 +9,10 @@ namespace outboxd {
 std::int64_t raise_descriptor_limit();  // to the hard limit; answers how many files may be open now
 void forbid_core_dumps();               // memory holds signing secrets and events
 void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kExitStoreFailure
+
+// Those that a daemon that serves acts on: SIGTERM, SIGINT and SIGHUP.
+sigset_t handled_signals();
+void hold_signals();     // they wait from now on for whoever reads them (signalfd)
+void release_signals();  // they do again what they do to any program
 
 }  // namespace outboxd

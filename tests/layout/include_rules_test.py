@@ -93,6 +93,18 @@ class IncludeRules(unittest.TestCase):
         self.assertTrue(list(wrong_includes("daemon/api", '#include "delivery/scheduler.h"\n')))
         self.assertTrue(list(wrong_includes("daemon/ingest", "#include <sqlite3.h>\n")))
 
+    def test_threads_of_the_daemon_are_made_where_what_they_throw_is_caught(self):
+        bare = re.compile(r"std::(thread|jthread|async)\s*[({]|std::thread\(|threads_?\.emplace_back\(")
+        made = {path.relative_to(ROOT).as_posix() for path, folder in sources()
+                if folder != "daemon/ctl" and bare.search(path.read_text())}
+        self.assertEqual({"daemon/store/fail_stop.cpp"}, made, "use start_thread() of store/fail_stop.h")
+
+    def test_the_daemon_writes_to_stderr_through_its_log_alone(self):
+        direct = re.compile(r"std::(cerr|clog)|fprintf\(stderr|\bperror\(|fputs\([^;]*stderr")
+        wrong = {path.relative_to(ROOT).as_posix() for path, folder in sources()
+                 if folder not in ("daemon/ctl", "daemon") and direct.search(path.read_text())}
+        self.assertEqual(set(), wrong, "a thread that serves must not wait for whoever reads stderr: use telemetry/log.h")
+
     def test_the_top_level_holds_only_what_the_user_asked_for(self):
         found = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
         self.assertEqual(set(), found - TOP_LEVEL)
