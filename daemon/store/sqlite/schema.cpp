@@ -10,13 +10,13 @@
 #include <filesystem>
 
 #include "store/sqlite/ownership.h"
+#include "store/sqlite/served_files.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
 namespace {
 
 constexpr mode_t kFileMode = 0660;  // producers write too; -wal and -shm get the same mode from SQLite
-constexpr std::size_t kHeaderSize = 100;
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
 constexpr Millis kBusyTimeout{5000};
 constexpr int kCacheKib = 2000;
@@ -102,6 +102,11 @@ bool inspect_file(const std::string& path) {
                           path + " is missing, but its write-ahead log " + path +
                               "-wal is there with accepted events: restore the one or move the other away");
     }
+    if (const std::string rescued = rescued_path(path); access(rescued.c_str(), F_OK) == 0) {
+      throw StoreUnusable(kExitStoreCorrupt, path + " is missing; outboxd copied it to " + rescued +
+                                                 " when it was removed: rename that to " + path +
+                                                 " to go on with it, or move it away to start anew");
+    }
     return false;
   }
   unsigned char header[kHeaderSize] = {};
@@ -118,6 +123,11 @@ bool inspect_file(const std::string& path) {
   }
   check_length(path, header, static_cast<std::uintmax_t>(status.st_size));
   return true;
+}
+
+bool is_header_of_ours(std::span<const unsigned char, kHeaderSize> header) {
+  return std::memcmp(header.data(), kMagic.data(), kMagic.size()) == 0 &&
+         big_endian(header.data() + 68) == static_cast<std::uint32_t>(kApplicationId);
 }
 
 void create_file(const std::string& path, std::span<const embedded::File> migrations) {

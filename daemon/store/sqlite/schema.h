@@ -10,11 +10,13 @@
 
 namespace outboxd::sqlite {
 
+inline constexpr std::size_t kHeaderSize = 100;             // of any SQLite database
 inline constexpr std::int32_t kApplicationId = 0x4F425844;  // "OBXD", in the header of every database of ours
 
 // Looks at the file without SQLite, before any connection is open, and changes nothing. True: one of ours.
 // False: there is none. Throws StoreUnusable: kExitStoreCorrupt for anything else.
 bool inspect_file(const std::string& path);
+bool is_header_of_ours(std::span<const unsigned char, kHeaderSize> header);
 
 // Makes the file with every migration applied, under another name, and gives it its name when it is complete:
 // a file that exists is never half made, so an empty one is not ours.

@@ -9,6 +9,8 @@ namespace {
 
 // The WAL file is cut to this when it begins anew; until then it is as long as it once had to be.
 constexpr std::int64_t kWalBytesKept = 32 << 20;
+// Also when there is nothing to commit: the group commit comes round once a second.
+constexpr Millis kCheckAllFilesEvery{500};
 
 }  // namespace
 
@@ -43,6 +45,7 @@ Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
   Statement read_counter(db_, sql::kReadCounter);
   committed_ = read_tally(read_counter);
+  files_.emplace(db_, options.path);
 }
 
 void Writer::apply(std::span<Write*> batch) {
@@ -51,6 +54,7 @@ void Writer::apply(std::span<Write*> batch) {
   try {
     while (!try_apply(batch)) {
     }
+    check_files();
   } catch (const StoreFull&) {
     ballast_.release();
     throw;
@@ -138,8 +142,23 @@ void Writer::fail(const std::string& what) {
   throw StoreFailure(what);
 }
 
+bool Writer::all_files_due() const {
+  return std::chrono::steady_clock::now() - files_checked_ >= kCheckAllFilesEvery;
+}
+
+void Writer::check_files() {
+  try {
+    if (!all_files_due()) return files_->check();
+    files_->check_all();
+    files_checked_ = std::chrono::steady_clock::now();
+  } catch (const std::exception& failure) {
+    fail(failure.what());
+  }
+}
+
 void Writer::tidy() {
   if (failed_) return;
+  if (all_files_due()) check_files();
   ballast_.restore_if_possible();
   try {
     if (checkpoint_) checkpoint_->run_if_due();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "store/sqlite/ballast.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
+#include "store/sqlite/served_files.h"
 #include "store/sqlite/statements.h"
 #include "store/store.h"
 
@@ -57,6 +59,8 @@ class Writer final : public StoreWriter {
   }
   void rollback() noexcept;
   void fail(const std::string& what);
+  void check_files();  // before anything is acknowledged
+  bool all_files_due() const;
 
   void execute(AcceptEvents& command, Write& write);
   void execute(ExpandEvent& command, Write& write);
@@ -134,6 +138,8 @@ class Writer final : public StoreWriter {
   std::unordered_set<EndpointSeq> removed_;
   std::vector<EndpointSeq> removing_;  // of them, in the transaction under way
   bool failed_ = false;
+  std::optional<ServedFiles> files_;  // when everything is open
+  MonotonicTime files_checked_{};
 
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
   Statement add_to_counter_{db_, sql::kAddToCounter};
