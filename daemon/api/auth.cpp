@@ -10,8 +10,12 @@ constexpr std::string_view kScheme = "Bearer ";
 }
 
 Result<std::shared_ptr<const Authenticator>> Authenticator::from_file(const std::string& path) {
-  auto tokens =
-      read_secret_file(path).and_then([&](const std::string& text) { return parse_tokens(text, path); });
+  return read_secret_file(path).and_then([&](const std::string& text) { return from_text(text, path); });
+}
+
+Result<std::shared_ptr<const Authenticator>> Authenticator::from_text(std::string_view text,
+                                                                      const std::string& path) {
+  auto tokens = parse_tokens(text, path);
   if (!tokens) return tl::unexpected(tokens.error());
   const auto authenticator = std::make_shared<Authenticator>();
   authenticator->tokens_ = std::move(*tokens);

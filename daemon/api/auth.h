@@ -16,6 +16,8 @@ class Authenticator {
   // The tokens of a file (common/api_token.h). The error begins with its path. A file without tokens is read as
   // well: then nobody may call.
   static Result<std::shared_ptr<const Authenticator>> from_file(const std::string& path);
+  static Result<std::shared_ptr<const Authenticator>> from_text(std::string_view text,
+                                                                const std::string& path);
   static std::shared_ptr<const Authenticator> nobody();
   // No tokens configured: callers on TCP (which is loopback only then) may do everything.
   static std::shared_ptr<const Authenticator> open();

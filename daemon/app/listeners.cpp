@@ -4,13 +4,16 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "common/secret_file.h"
+#include "runtime/secret_file_reader.h"
 #include "runtime/service_manager.h"
 #include "telemetry/log.h"
 
@@ -100,23 +103,31 @@ std::shared_ptr<api::TlsServer> tls_server(const config::Config& config) {
 
 std::shared_ptr<const api::Authenticator> TokensFile::look() {
   if (path_.empty()) return nullptr;
-  State now;
-  struct stat status {};
-  if (stat(path_.c_str(), &status) == 0)
-    now = {true, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-  if (seen_ == now) return nullptr;
-  seen_ = now;
-  if (!now.there) {
+  if (access(path_.c_str(), F_OK) != 0 && errno == ENOENT) {
+    text_.reset();
+    if (std::exchange(gone_, true)) return nullptr;
     log::warn("the tokens file is gone: nobody may call over TCP", {{"file", path_}});
     return api::Authenticator::nobody();
   }
-  auto read = api::Authenticator::from_file(path_);
-  if (!read) {
-    log::error("the tokens_file cannot be read, the tokens before stay", {{"error", read.error().detail}});
+  auto text = read_secret_file(path_);
+  if (!text) return unreadable(text.error().detail);
+  if (text_ == *text) {
+    error_.clear();
     return nullptr;
   }
-  log::info("the tokens were read again", {{"file", path_}});
+  auto read = api::Authenticator::from_text(*text, path_);
+  if (!read) return unreadable(read.error().detail);
+  if (text_ || gone_ || !error_.empty()) log::info("the tokens were read again", {{"file", path_}});
+  text_ = std::move(*text);
+  gone_ = false;
+  error_.clear();
   return *read;
+}
+
+std::shared_ptr<const api::Authenticator> TokensFile::unreadable(const std::string& why) {
+  if (std::exchange(error_, why) != why)
+    log::error("the tokens_file cannot be read, the tokens before stay until it can", {{"error", why}});
+  return nullptr;
 }
 
 std::vector<api::Listener> open_listeners(const config::Config& config) {

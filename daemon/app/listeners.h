@@ -21,22 +21,22 @@ std::vector<api::Listener> open_listeners(const config::Config& config);
 // Where they can be reached by TCP: what no attempt may reach.
 std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Listener>& listeners);
 
-// The file of the tokens, looked at now and then: a token that was revoked must not wait for a restart.
+// The file of the tokens, read every second: a token that was revoked must not wait for a restart. What it says is compared,
+// and not when it was written: a file may change twice within one tick of the file system's clock.
 class TokensFile {
  public:
   explicit TokensFile(std::string path) : path_(std::move(path)) {}  // "": there is none
-  // Who may call from now on; null: as before. A file that is gone lets nobody in, one that cannot be read changes nothing.
+  // Who may call from now on; null: as before. A file that is gone lets nobody in; one that cannot be read, or holds
+  // something else, changes nothing until it can be.
   std::shared_ptr<const api::Authenticator> look();
 
  private:
-  struct State {
-    bool there = false;
-    std::uint64_t inode = 0;
-    std::int64_t size = 0, seconds = 0, nanoseconds = 0;
-    bool operator==(const State&) const = default;
-  };
+  std::shared_ptr<const api::Authenticator> unreadable(const std::string& why);
+
   const std::string path_;
-  std::optional<State> seen_;
+  std::optional<std::string> text_;  // as it was last read; absent: it is gone, or never was
+  bool gone_ = false;
+  std::string error_;  // told of already
 };
 
 }  // namespace outboxd
