@@ -124,8 +124,12 @@ void add_add(CLI::App& group, Session& session) {
   add_field_options(command, *f);
   command->callback([&session, f] {
     session.action = [&session, f] {
+      Session::require_stdout();
       const Json endpoint = session.api().post("/v1/endpoints", endpoint_body(*f));
-      print_endpoint(session, endpoint);
+      const std::string id = member_text(endpoint, "id");
+      session.print_once(
+          endpoint, fields_of(endpoint, {}), "id",
+          "; the endpoint was added: outboxctl endpoint secret reveal " + id + " shows its secret");
       if (endpoint.is_object() && endpoint.contains("secret") && session.format() != Format::kId) {
         session.note(
             "the secret is shown this once; give it to the subscriber, who verifies signatures with it");

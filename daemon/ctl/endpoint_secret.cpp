@@ -31,8 +31,10 @@ int rotate(Session& session, const Options& options) {
   ObjectText body;
   body.add_if("overlap", options.overlap);
   if (options.secret_file) body.add("secret", read_secret(*options.secret_file, "--secret-file"));
+  Session::require_stdout();
   const Json answer = session.api().post("/v1/endpoints/" + options.id + "/secrets/rotate", body.text());
-  session.print_object(answer, fields_of(answer, {}), "secret");
+  session.print_once(answer, fields_of(answer, {}), "secret",
+                     "; the secret is in use: outboxctl endpoint secret reveal " + options.id + " shows it");
   session.note("the secret is shown this once; the previous one signs along until it expires");
   return kExitOk;
 }

@@ -2,9 +2,12 @@
 
 #include <curl/curl.h>
 
+#include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 
@@ -78,7 +81,7 @@ int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
     const std::size_t parent_end = name.rfind(' ');
     std::fputs(command->help(parent_end == std::string::npos ? "" : name.substr(0, parent_end)).c_str(),
                stdout);
-    return std::fflush(stdout) == 0 ? kExitOk : kExitFailed;
+    return kExitOk;
   }
   std::string what = error.what();
   const bool no_command = error.get_name() == "RequiredError" && command->get_require_subcommand_min() > 0;
@@ -95,6 +98,14 @@ int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
 void use_utf8() {
   std::setlocale(LC_CTYPE, "");
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+// Nobody may take an answer that was lost on its way out for one that said nothing.
+int with_stdout_written(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  if (status != kExitOk) return status;
+  std::fprintf(stderr, "outboxctl: cannot write to stdout: %s\n", std::strerror(errno));
+  return kExitFailed;
 }
 
 int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
@@ -118,6 +129,7 @@ int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
 
 int run(int argc, char** argv, const DatabaseTools& tools) {
   use_utf8();
+  std::signal(SIGPIPE, SIG_IGN);  // an error of print() in its place: what a command has begun it finishes
   curl_global_init(CURL_GLOBAL_DEFAULT);
   CLI::App app("Look at and steer outboxd, the event delivery daemon.", "outboxctl");
   app.formatter(std::make_shared<HelpFormatter>());  // inherited by the commands
@@ -142,7 +154,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_version(app, session);
   add_listen(app, session);
   add_signature(app, session);
-  return run_parsed(app, session, argc, argv);
+  return with_stdout_written(run_parsed(app, session, argc, argv));
 }
 
 }  // namespace outboxd::ctl

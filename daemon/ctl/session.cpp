@@ -1,10 +1,13 @@
 #include "ctl/session.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 
 #include "common/clock.h"
@@ -76,8 +79,22 @@ Style Session::style() const {
 }
 
 void Session::print(const std::string& text) const {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Failure(kExitFailed, "cannot write to stdout");
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Failure(kExitFailed, std::string("cannot write to stdout: ") + std::strerror(errno));
+}
+
+void Session::require_stdout() {
+  const int flags = ::fcntl(STDOUT_FILENO, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+    throw Failure(kExitFailed, "stdout is closed, and what is shown once would be lost: nothing was done");
+}
+
+void Session::print_once(const Json& object, const Fields& fields, const std::string& id_member,
+                         const std::string& consolation) const {
+  try {
+    print_object(object, fields, id_member);
+  } catch (const Failure& failure) {
+    throw Failure(failure.exit_code, failure.what() + consolation);
   }
 }
 

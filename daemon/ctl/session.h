@@ -37,11 +37,16 @@ class Session {
   Format format() const;
   bool quiet() const { return options_.quiet; }
 
-  void print(const std::string& text) const;    // data
+  void print(const std::string& text) const;    // data; throws Failure if it cannot be written
   void note(const std::string& message) const;  // a line on stderr, unless --quiet
   void warn(const std::string& message) const;  // a line on stderr in any case
   // One JSON object: as JSON, as its id, or as `fields`.
   void print_object(const Json& object, const Fields& fields, const std::string& id_member = "id") const;
+  // For what is shown once. The first before anything is done: throws Failure if there is no stdout at all. The second, if
+  // the object cannot be written, throws Failure that ends with `consolation`: what was done, and how to get at it.
+  static void require_stdout();
+  void print_once(const Json& object, const Fields& fields, const std::string& id_member,
+                  const std::string& consolation) const;
   void print_rows(const std::vector<Column>& columns, const std::vector<Json>& rows,
                   const Json& next_cursor = nullptr, const std::string& id_member = "id") const;
   // Asks on the terminal. Without one, throws Failure (usage) that asks for --yes.

@@ -79,6 +79,7 @@ int create(Session& session, const Options& options) {
   if (!is_token_name(options.name))
     throw Failure(kExitUsage,
                   "--name: 1 to 64 visible characters without # are needed, such as shop-backend");
+  Session::require_stdout();
   const std::string path = path_of(session, options);
   std::string text = read_if_there(path);
   const auto tokens = tokens_in(text, path);
@@ -91,9 +92,9 @@ int create(Session& session, const Options& options) {
   const ApiToken token = token_of(secret, options.scope == "admin", options.name);
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   replace(path, text + line_of(token) + "\n");
-  session.print_object(
-      {{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}},
-      {{"token", {secret}}, {"name", {token.name}}, {"scope", {token.scope()}}}, "token");
+  session.print_once({{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}},
+                     {{"token", {secret}}, {"name", {token.name}}, {"scope", {token.scope()}}}, "token",
+                     "; the token is lost: outboxctl token revoke " + token.name + ", then make another");
   session.note(
       "the token is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
   return kExitOk;
