@@ -318,23 +318,38 @@ def files_taken_away(run):
 
 # ---- threads that are not to be had
 
-@fault("fail stop", "the k-th thread of a start cannot be made, for every k")
+def fails_in_order(run, daemon, k, delay="", *others):
+    """A start whose k-th thread cannot be made. Which thread that was; None: it has fewer, and serves."""
+    output = strace.run_under(daemon, [f"clone3:error=EAGAIN{delay}:when={k}", *others], ["clone3", "fdatasync"])
+    daemon.log_file.unlink(missing_ok=True)
+    if strace.starts(daemon):
+        run.check(daemon.stop() == 0, f"thread {k}: the stop")
+        return None
+    status, log = daemon.process.returncode, daemon.log()
+    named = "cannot be made" in log
+    run.check(status == 1 and named, f"thread {k}: ended with {status}: {log[-300:]}")
+    strace.complete(output, daemon)
+    return log.split(" cannot be made")[0].rsplit("the thread ", 1)[1].strip('\\"') if named else "?"
+
+
+@fault("fail stop", "the k-th thread of a start cannot be made, for every k, idle and with deliveries under way")
 def threads_refused(run):
     strace.need_strace()
-    said = set()
-    for k in range(1, 40):
-        daemon = run.daemon()
-        output = strace.run_under(daemon, [f"clone3:error=EAGAIN:when={k}"], ["clone3"])
-        started = strace.starts(daemon)
-        if started:
-            run.check(daemon.stop() == 0, f"thread {k}: the stop")
-            break
-        status, log = daemon.process.returncode, daemon.log()
-        named = "cannot be made" in log
-        run.check(status == 1 and named, f"thread {k}: ended with {status}: {log[-300:]}")
-        if named:
-            said.add(log.split(" cannot be made")[0].rsplit("the thread ", 1)[1])
-        strace.complete(output, daemon)
-        run.cleanup()
-    run.figures = f"{k - 1} threads; those that were missed: {', '.join(sorted(said))}"
-    run.control("no thread is refused: it starts", started)
+    names = []
+    while (name := fails_in_order(run, run.daemon(), len(names) + 1)):
+        names.append(name)
+    # A slow store and a slow refusal: deliveries are under way when the parts are taken apart, and what is used after that shows.
+    daemon, receiver = run.daemon().start(), run.receiver(lambda request: time.sleep(0.005) or 200)
+    daemon.endpoint(receiver.url, max_in_flight=200)
+    daemon.stop()
+    os.environ["MALLOC_PERTURB_"] = "165"
+    try:
+        for _ in range(2 if run.quick else 10):
+            for k in range(names.index("delivery") + 2, len(names) + 1):
+                daemon.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000)"
+                           "INSERT INTO outbox(type, payload) SELECT 'a.b', '{}' FROM n;")
+                fails_in_order(run, daemon, k, ":delay_enter=1s", "fdatasync:delay_enter=300ms")
+    finally:
+        del os.environ["MALLOC_PERTURB_"]
+    run.figures = f"{len(names)} threads: {', '.join(dict.fromkeys(names))}; {len(receiver.requests)} deliveries under way meanwhile"
+    run.control("no thread is refused: it starts", fails_in_order(run, run.daemon(), len(names) + 1) is None)
