@@ -81,6 +81,7 @@ class App {
   api::Front front_;
   TokensFile tokens_file_{config_.listen.tokens_file.empty() ? ""
                                                              : secret_file_path(config_.listen.tokens_file)};
+  std::string tls_error_;  // of the last reload_tls()
   std::thread api_thread_;
   EventLoop main_loop_;
   std::atomic<bool> stopping_{false};
@@ -305,11 +306,7 @@ void App::reload() {
     config_.log = loaded->config.log;
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
-    for (const auto& listener : listeners_) {
-      if (!listener.tls) continue;
-      if (const auto read = listener.tls->reload(); !read)
-        log::error("the TLS certificate of the API stays as it was", {{"error", read.error().detail}});
-    }
+    tls_error_ = reload_tls(listeners_, "");
     retention_.set(retention_keep(config_));
     log::info("reloaded: [policy], [retention], [log] and TLS files; the rest needs a restart");
   }
@@ -330,6 +327,7 @@ void App::watch_clock() {
 
 void App::keep_house() {
   watch_clock();
+  if (!tls_error_.empty()) tls_error_ = reload_tls(listeners_, tls_error_);
   if (auto callers = tokens_file_.look()) front_.set_authenticator(std::move(callers));
   const auto why = why_not_healthy();
   if (why) log::error("not healthy", {{"error", *why}});

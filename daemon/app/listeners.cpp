@@ -101,6 +101,19 @@ std::shared_ptr<api::TlsServer> tls_server(const config::Config& config) {
                                              secret_file_path(config.listen.tls_key)));
 }
 
+std::string reload_tls(const std::vector<api::Listener>& listeners, const std::string& last_error) {
+  std::string error;
+  for (const api::Listener& listener : listeners) {
+    if (!listener.tls) continue;
+    if (const auto read = listener.tls->reload(); !read) error = read.error().detail;
+  }
+  if (!error.empty() && error != last_error)
+    log::error("the TLS certificate of the API stays as it was; tried again every second",
+               {{"error", error}});
+  if (error.empty() && !last_error.empty()) log::info("the TLS certificate of the API was read");
+  return error;
+}
+
 std::shared_ptr<const api::Authenticator> TokensFile::look() {
   if (path_.empty()) return nullptr;
   if (access(path_.c_str(), F_OK) != 0 && errno == ENOENT) {

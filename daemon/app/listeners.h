@@ -17,6 +17,9 @@ namespace outboxd {
 // All throw std::runtime_error with a message for the user.
 std::shared_ptr<const api::Authenticator> make_authenticator(const config::Config& config);
 std::shared_ptr<api::TlsServer> tls_server(const config::Config& config);  // null: not configured
+// Has the files of the listeners' certificates read again. Why that failed, "" if it did not; to be called until then, with
+// the answer of the last time: the certificate and its key are two files, and were perhaps not both in their places.
+std::string reload_tls(const std::vector<api::Listener>& listeners, const std::string& last_error);
 std::vector<api::Listener> open_listeners(const config::Config& config);
 // Where they can be reached by TCP: what no attempt may reach.
 std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Listener>& listeners);

@@ -267,6 +267,9 @@ class TlsListenerTest(EndToEndTest):
         daemon.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "stays as it was" in daemon.log(), "the broken certificate is reported")
         self.assertEqual(self.ctl(port, second[0], "status").returncode, 0)
+        for source, target in zip(first, used):  # what was asked for is done as soon as it can be
+            shutil.copy(source, target)
+        wait_until(lambda: self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode == 0, "the first one is shown again")
 
     def test_a_certificate_that_cannot_be_used_ends_the_start_with_the_file_and_the_reason(self):
         cert, _ = make_certificate(self.folder, "one", "localhost")
