@@ -130,7 +130,7 @@ class DescriptorTest(ProcessTest):
     def test_an_answer_that_cannot_be_written_is_a_failure_with_a_sentence(self):
         daemon = self.daemon().start()
         for which, why in ((">&-", "Bad file descriptor"), (">/dev/full", "No space left")):
-            for arguments in (["status"], ["endpoint", "list"], ["--help"], ["version"], ["-o", "json", "status"]):
+            for arguments in (["status"], ["-o", "json", "endpoint", "list"], ["--help"], ["version"], ["-o", "json", "status"]):
                 with self.subTest(which + " " + " ".join(arguments)):
                     ended = self.ctl_closed(daemon, which, *arguments)
                     self.assertEqual((1, True), (ended.returncode, f"cannot write to stdout: {why}" in ended.stderr), ended)
