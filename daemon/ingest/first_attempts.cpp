@@ -32,6 +32,7 @@ void add_fresh(std::vector<DueDelivery>& fresh, const std::shared_ptr<const Even
                      .due_at = first.due_at,
                      .created_at = event->created_at,
                      .order_key = order_key_of(first.ordering, event->ordering_key),
+                     .expires_at = event->expires_at,
                      .event = event});
   }
 }

@@ -126,6 +126,9 @@ struct RecordOutcome {
   Time at{};                                  // now
   bool urgent = false;                        // something waits for this commit: see GroupCommit
   std::optional<NewHead> next_in_order = {};  // result: what waited behind this delivery
+  // Result, with kExpired: an operator has put the delivery back meanwhile, so that it expires no more. It stays
+  // pending, due at `due_at` if there was an attempt, else as it was.
+  bool overruled = false;
 };
 
 // Since when every attempt of an endpoint has failed (absent: not so any more). No effect on a removed
@@ -242,7 +245,21 @@ struct DueDelivery {
   Time due_at{};
   Time created_at{};
   std::optional<std::string> order_key;
+  std::optional<Time> expires_at =
+      {};  // the event's; absent too when an operator's retry or replay overrode it
   std::shared_ptr<const Event> event;
+};
+
+// A place among the deliveries that expire, which are ordered by time, then key.
+struct ExpiryPlace {
+  Time expires_at{};
+  DeliveryKey key;
+};
+
+// Since when, or from when on, something is due at an endpoint.
+struct OldestDue {
+  EndpointSeq endpoint = 0;
+  Time due_at{};
 };
 
 // What an endpoint's lane has waiting on disk.
@@ -322,6 +339,16 @@ class StoreReader {  // each used by one thread at a time; any number of them
   // delivery loop. `limit` rows and `max_bytes` of payload at most (but the first row of each priority,
   // however large).
   virtual DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) = 0;
+  // Pending deliveries whose time is over at `now`, whatever holds them, those behind others too: `limit` at most,
+  // after that place. Their events have no payload.
+  virtual std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) = 0;
+
+  // status. A few seeks for each endpoint that has something pending, whatever its backlog.
+  // The earliest due time of each of the next `limit` such endpoints, those behind others counted, removed
+  // endpoints too.
+  virtual std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) = 0;
+  // How many deliveries of an endpoint are pending, counted up to `limit`.
+  virtual std::int64_t backlog(EndpointSeq endpoint, int limit) = 0;
 
   // endpoints
   virtual std::vector<Endpoint> all_endpoints() = 0;  // not the removed ones

@@ -28,6 +28,21 @@ constexpr const char* kSchema1 = R"(
   UPDATE counter SET event_seq = 3, endpoint_seq = 1, events = 3, pending = 2, dead = 1;
 )";
 
+// The same, and in schema 4: an event that expires, pending at the endpoint, and one that waits behind it in order.
+constexpr const char* kSchema4 = R"(
+  INSERT INTO event VALUES (4, x'019b76da800070008000000000000014', 'acme', 'order.paid', x'7b7d', 'application/json', 'k', 5,
+    NULL, NULL, 1767225600000, NULL, 1767225609000, 1);
+  INSERT INTO event VALUES (5, x'019b76da800070008000000000000015', 'acme', 'order.paid', x'7b7d', 'application/json', 'k', 5,
+    NULL, NULL, 1767225600000, NULL, 1767225608000, 1);
+  INSERT INTO event VALUES (6, x'019b76da800070008000000000000016', 'acme', 'order.paid', x'7b7d', 'application/json', 'k', 5,
+    NULL, NULL, 1767225600000, NULL, 1767225608000, 1);
+  INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at)
+    VALUES (4, 1, 'pending', 1767225700000, 5, 'k', 0, 1767225600000), (5, 1, 'pending', 1767225600000, 5, 'k', 1, 1767225600000);
+  INSERT INTO delivery (event, endpoint, state, due_at, priority, created_at, finished_at)
+    VALUES (6, 1, 'delivered', 1767225600000, 5, 1767225600000, 1767225600000);
+  UPDATE counter SET event_seq = 6, events = 6, pending = 4, delivered = 1;
+)";
+
 struct Schema1 {
   TemporaryFolder folder;
   SqliteOptions options;
@@ -35,6 +50,14 @@ struct Schema1 {
     options.path = folder / "outbox.db";
     sqlite::create_file(options.path, embedded::sqlite_migrations().first(1));
     sqlite::Database(options.path, sqlite::Mode::kWriter, Millis(1000), 1000).execute(kSchema1);
+  }
+};
+
+struct Schema4 : Schema1 {
+  Schema4() {
+    sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+    sqlite::migrate(db, embedded::sqlite_migrations().first(4));
+    db.execute(kSchema4);
   }
 };
 
@@ -88,4 +111,19 @@ TEST_CASE_FIXTURE(Schema1, "a database of schema 1 goes on where it was") {
   CHECK(store->new_reader()->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
   sqlite::Database db(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
   CHECK(db.query_text("PRAGMA integrity_check") == "ok");
+}
+
+TEST_CASE_FIXTURE(Schema4,
+                  "what was pending in schema 4 expires when its event does, and is seen behind others") {
+  CHECK(sqlite_schema(options).current == 4);
+  const auto store = open_sqlite_store(options);
+  const auto reader = store->new_reader();
+  const auto expired = reader->expired(kNow + Millis(9000), {}, 10);
+  REQUIRE(expired.size() == 2);
+  CHECK(expired[0].key == DeliveryKey{5, 1});
+  CHECK(expired[1].key == DeliveryKey{4, 1});
+  CHECK(reader->oldest_due(0, 10).at(0).due_at == kNow);
+  CHECK(reader->backlog(1, 10) == 4);
+  CHECK(reader->status().pending == 4);
+  CHECK(reader->status().delivered == 1);
 }

@@ -67,6 +67,10 @@ TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is
   CHECK(has(first_step(sql::kFirstInOrder), "INDEX delivery_in_order (endpoint=? AND order_key=?)"));
   CHECK(has(first_step(sql::kInOrderOfEndpointFrom),
             "INDEX delivery_in_order (endpoint=? AND (order_key,event)>(?,?))"));
+  CHECK(has(first_step(sql::kExpiredAfter),
+            "INDEX delivery_expiring ((expires_at,event,endpoint)>(?,?,?) AND expires_at<?)"));
+  CHECK(has(first_step(sql::kNextPendingEndpoint), "INDEX delivery_pending (endpoint>?)"));
+  CHECK(has(first_step(sql::kNextEndpointBehind), "INDEX delivery_behind (endpoint>?)"));
   CHECK(has(first_step(sql::kDeadBefore), "INDEX delivery_dead ((event,endpoint)<(?,?))"));
   CHECK(has(first_step(sql::kDeadOfEndpointBefore),
             "INDEX delivery_dead_by_endpoint (endpoint=? AND event<?)"));

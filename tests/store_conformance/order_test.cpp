@@ -98,8 +98,8 @@ TEST_CASE_FIXTURE(InOrder, "a head that leaves pending makes the next one the he
   SUBCASE("dead") {
     outcome = died(at(first), 1);
   }
-  SUBCASE("expired, without an attempt") {
-    outcome = died(at(first), 1, DeadReason::kExpired);
+  SUBCASE("dead, without an attempt") {
+    outcome = died(at(first), 1, DeadReason::kTooLarge);
     outcome.attempt.reset();
   }
   const auto next = next_after(outcome);

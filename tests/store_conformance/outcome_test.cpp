@@ -59,10 +59,10 @@ TEST_CASE_FIXTURE(OneDelivery, "a delivery can die without an attempt") {
   apply(RecordOutcome{.key = key,
                       .attempt = {},
                       .state = DeliveryState::kDead,
-                      .reason = DeadReason::kExpired,
+                      .reason = DeadReason::kTooLarge,
                       .due_at = {},
                       .at = kNow});
-  CHECK(delivery(key).reason == DeadReason::kExpired);
+  CHECK(delivery(key).reason == DeadReason::kTooLarge);
   CHECK(delivery(key).attempts == 0);
   CHECK(reader->attempts(key).empty());
 }

@@ -111,12 +111,13 @@ class Reader::DueScan {
                                     .due_at = row.time(3) - ahead_,
                                     .created_at = row.time(4),
                                     .order_key = row.optional_text(5),
+                                    .expires_at = row.optional_time(6),
                                     .event = std::move(event)});
     }
   }
 
   static constexpr int kShares = 16;
-  static constexpr int kEvent = 6;             // first column of the event
+  static constexpr int kEvent = 7;             // first column of the event
   static constexpr int kPayload = kEvent + 3;  // see read_event
 
   Reader& reader_;
@@ -137,6 +138,75 @@ DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max
     if (!row.next()) return {};
   }
   return DueScan(*this, endpoint, now, limit, max_bytes).run();
+}
+
+std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int limit) {
+  const Snapshot snapshot(*this);
+  const Millis ahead = due_clock_->ahead();
+  std::vector<DueDelivery> found;
+  Cursor row(expired_after_, millis(after.expires_at), after.key.event, after.key.endpoint, millis(now),
+             limit);
+  while (row.next()) {
+    auto event = std::make_shared<Event>();
+    event->seq = row.integer(0);
+    event->id = EventId{read_uuid(row.view(8))};
+    event->type = row.text(9);
+    found.push_back({.key = {event->seq, row.integer(1)},
+                     .attempts = read_attempts(row, 2),
+                     .attempts_ever = read_attempts(row, 3),
+                     .due_at = row.time(4) - ahead,
+                     .created_at = row.time(5),
+                     .order_key = row.optional_text(6),
+                     .expires_at = row.time(7),
+                     .event = std::move(event)});
+  }
+  return found;
+}
+
+// Two lists in order of endpoint, merged: those behind no other, and those behind.
+std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
+  const Snapshot snapshot(*this);
+  const Millis ahead = due_clock_->ahead();
+  const auto next_in_front = [this](EndpointSeq last) -> std::optional<OldestDue> {
+    Cursor row(next_pending_endpoint_, last);
+    if (!row.next()) return std::nullopt;
+    OldestDue found{row.integer(0), row.time(2)};
+    for (int priority = read_priority(row, 1) - 1; priority >= 0; --priority) {
+      Cursor lower(next_priority_, found.endpoint, priority);
+      if (!lower.next()) break;
+      priority = read_priority(lower, 0);
+      found.due_at = std::min(found.due_at, lower.time(1));
+    }
+    return found;
+  };
+  const auto next_behind = [this](EndpointSeq last) -> std::optional<OldestDue> {
+    Cursor row(next_endpoint_behind_, last);
+    if (!row.next()) return std::nullopt;
+    return OldestDue{row.integer(0), row.time(1)};
+  };
+  std::vector<OldestDue> all;
+  auto front = next_in_front(after), behind = next_behind(after);
+  while ((front || behind) && static_cast<int>(all.size()) < limit) {
+    const bool both = front && behind && front->endpoint == behind->endpoint;
+    const bool takes_front = both || !behind || (front && front->endpoint < behind->endpoint);
+    OldestDue one = takes_front ? *front : *behind;
+    if (both) one.due_at = std::min(one.due_at, behind->due_at);
+    if (takes_front) front = next_in_front(one.endpoint);
+    if (both || !takes_front) behind = next_behind(one.endpoint);
+    one.due_at -= ahead;
+    all.push_back(one);
+  }
+  return all;
+}
+
+std::int64_t Reader::backlog(EndpointSeq endpoint, int limit) {
+  const Snapshot snapshot(*this);
+  std::int64_t count = 0;
+  for (Statement* some : {&count_pending_, &count_behind_}) {
+    Cursor row(*some, endpoint, limit - count);
+    if (row.next()) count += row.integer(0);
+  }
+  return count;
 }
 
 std::vector<Endpoint> Reader::all_endpoints() {

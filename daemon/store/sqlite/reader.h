@@ -21,6 +21,9 @@ class Reader final : public StoreReader {
          std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets);
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
+  std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
+  std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
+  std::int64_t backlog(EndpointSeq endpoint, int limit) override;
 
   std::vector<Endpoint> all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
@@ -60,6 +63,10 @@ class Reader final : public StoreReader {
   Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
   Statement next_priority_{db_, sql::kNextPriority}, count_due_{db_, sql::kCountDue};
   Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};
+  Statement expired_after_{db_, sql::kExpiredAfter};
+  Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
+  Statement next_endpoint_behind_{db_, sql::kNextEndpointBehind};
+  Statement count_pending_{db_, sql::kCountPending}, count_behind_{db_, sql::kCountBehind};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},

@@ -28,9 +28,10 @@ inline constexpr std::string_view kInsertEvent =
     "traceparent,"
     " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
     "?12, ?13, ?14)";
-#define OUTBOXD_INSERT_DELIVERY                                                                    \
-  "INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at)" \
-  " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7)"
+#define OUTBOXD_INSERT_DELIVERY                                                                     \
+  "INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at, " \
+  "expires_at)"                                                                                     \
+  " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8)"
 inline constexpr std::string_view kInsertDelivery = OUTBOXD_INSERT_DELIVERY;
 inline constexpr std::string_view kInsertDeliveryUnlessThere =
     OUTBOXD_INSERT_DELIVERY " ON CONFLICT DO NOTHING";
@@ -83,6 +84,8 @@ inline constexpr std::string_view kMovePendingInOrder = OUTBOXD_MOVE
 inline constexpr std::string_view kOrderKeyOfPending =
     "SELECT order_key FROM delivery WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key "
     "IS NOT NULL";
+inline constexpr std::string_view kExpires =
+    "SELECT 1 FROM delivery WHERE event = ?1 AND endpoint = ?2 AND expires_at IS NOT NULL";
 inline constexpr std::string_view kCountAttempt =
     "UPDATE delivery SET attempts_ever = max(attempts_ever, ?3) WHERE event = ?1 AND endpoint = ?2";
 
@@ -192,7 +195,7 @@ inline constexpr std::string_view kCountDue =
     "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND "
     "priority = ?2 AND due_at <= ?3 AND state = 'pending' AND behind = 0 LIMIT ?4)";
 inline constexpr std::string_view kDueOfPriority =
-    "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key,"
+    "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key, d.expires_at,"
     " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
     "e.traceparent, e.created_at,"
     " e.deliver_at, e.expires_at"
@@ -203,6 +206,32 @@ inline constexpr std::string_view kFirstDueAfter =
     "SELECT due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority = ?2 AND "
     "due_at > ?3 AND state = 'pending' AND behind = 0"
     " ORDER BY due_at, event LIMIT 1";
+inline constexpr std::string_view kExpiredAfter =
+    "SELECT d.event, d.endpoint, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key, "
+    "d.expires_at, e.id, e.type"
+    " FROM delivery AS d INDEXED BY delivery_expiring CROSS JOIN event AS e ON e.seq = d.event"
+    " WHERE (d.expires_at, d.event, d.endpoint) > (?1, ?2, ?3) AND d.expires_at <= ?4 AND d.state = 'pending'"
+    " ORDER BY d.expires_at, d.event, d.endpoint LIMIT ?5";
+
+// ---- status
+// The next endpoint that has something pending which is behind no other: its highest priority, and that one's earliest
+// due time. kNextPriority goes on from there.
+inline constexpr std::string_view kNextPendingEndpoint =
+    "SELECT endpoint, priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint > ?1 AND "
+    "state = 'pending'"
+    " AND behind = 0 ORDER BY endpoint, priority DESC, due_at, event LIMIT 1";
+inline constexpr std::string_view kNextEndpointBehind =
+    "SELECT endpoint, due_at FROM delivery INDEXED BY delivery_behind WHERE endpoint > ?1 AND state = "
+    "'pending'"
+    " AND behind = 1 ORDER BY endpoint, due_at LIMIT 1";
+inline constexpr std::string_view kCountPending =
+    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state "
+    "= 'pending'"
+    " AND behind = 0 LIMIT ?2)";
+inline constexpr std::string_view kCountBehind =
+    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_behind WHERE endpoint = ?1 AND state = "
+    "'pending'"
+    " AND behind = 1 LIMIT ?2)";
 
 // ---- events, newest first
 inline constexpr std::string_view kEventById =
@@ -292,6 +321,7 @@ inline constexpr std::string_view kAll[] = {
     kMovePending,
     kMovePendingInOrder,
     kOrderKeyOfPending,
+    kExpires,
     kCountAttempt,
     kFindDelivery,
     kChangeDelivery,
@@ -332,6 +362,11 @@ inline constexpr std::string_view kAll[] = {
     kCountDue,
     kDueOfPriority,
     kFirstDueAfter,
+    kExpiredAfter,
+    kNextPendingEndpoint,
+    kNextEndpointBehind,
+    kCountPending,
+    kCountBehind,
     kEventById,
     kEventsBefore,
     kLastEventBeforeId,

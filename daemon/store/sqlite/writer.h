@@ -84,6 +84,7 @@ class Writer final : public StoreWriter {
   void insert_delivery(Statement& insert, const Event& event, FirstAttempt& first);
   void forget_removed(std::vector<FirstAttempt>& endpoints) const;
   bool move_pending(Statement& move, const RecordOutcome& outcome);
+  bool expires(DeliveryKey key);
   void insert_attempt(DeliveryKey key, const Attempt& attempt);
 
   // writer_operator.cpp
@@ -155,7 +156,7 @@ class Writer final : public StoreWriter {
   Statement insert_attempt_{db_, sql::kInsertAttempt}, last_attempt_{db_, sql::kLastAttempt};
   Statement move_pending_{db_, sql::kMovePending}, move_pending_in_order_{db_, sql::kMovePendingInOrder};
   Statement order_key_of_pending_{db_, sql::kOrderKeyOfPending};
-  Statement count_attempt_{db_, sql::kCountAttempt};
+  Statement expires_{db_, sql::kExpires}, count_attempt_{db_, sql::kCountAttempt};
   Statement find_delivery_{db_, sql::kFindDelivery}, change_delivery_{db_, sql::kChangeDelivery};
   Statement find_event_to_replay_{db_, sql::kFindEventToReplay},
       add_event_deliveries_{db_, sql::kAddEventDeliveries};

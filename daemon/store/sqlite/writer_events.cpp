@@ -60,7 +60,7 @@ void Writer::insert_delivery(Statement& insert, const Event& e, FirstAttempt& fi
   const auto order_key = order_key_of(first.ordering, e.ordering_key);
   first.behind = place({e.seq, first.endpoint}, order_key).behind;
   insert.run(e.seq, first.endpoint, due_millis(first.due_at, e.created_at), e.priority, order_key,
-             first.behind ? 1 : 0, millis(e.created_at));
+             first.behind ? 1 : 0, millis(e.created_at), millis(e.expires_at));
 }
 
 void Writer::insert(NewEvent& accepted, Millis idempotency_window) {
@@ -175,8 +175,21 @@ bool Writer::move_pending(Statement& move, const RecordOutcome& command) {
   return true;
 }
 
-void Writer::execute(RecordOutcome& command, Write&) {
+bool Writer::expires(DeliveryKey key) {
+  Cursor row(expires_, key.event, key.endpoint);
+  return row.next();
+}
+
+void Writer::execute(RecordOutcome& command, Write& write) {
   command.next_in_order.reset();
+  command.overruled = command.reason == DeadReason::kExpired && !expires(command.key);
+  if (command.overruled) {
+    if (!command.attempt) return;
+    RecordOutcome kept = command;
+    kept.state = DeliveryState::kPending;
+    kept.reason.reset();
+    return execute(kept, write);
+  }
   const auto& attempt = command.attempt;
   bool moved = move_pending(move_pending_, command);
   if (!moved) {

@@ -270,7 +270,7 @@ void Writer::execute(ReplayEvent& command, Write& write) {
     } else {
       const Place now = place(key, order_key);
       insert_delivery_.run(key.event, key.endpoint, due_millis(command.at, command.at), priority, order_key,
-                           now.behind ? 1 : 0, millis(command.at));
+                           now.behind ? 1 : 0, millis(command.at), std::nullopt);
       set_back = now.set_back;
       ++now_.pending;
       ++made;
