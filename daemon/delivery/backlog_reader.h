@@ -1,4 +1,5 @@
-// The thread that reads lanes' backlog from the store, so that the delivery loop never waits for the disk.
+// The thread that reads lanes' backlog from the store, and what has expired there, so that the delivery loop never
+// waits for the disk.
 #pragma once
 
 #include <condition_variable>
@@ -17,24 +18,29 @@ namespace outboxd {
 
 class BacklogReader {
  public:
-  using Found = std::function<void(EndpointSeq, DueWindow)>;  // called on this thread
-  BacklogReader(std::unique_ptr<StoreReader> reader, const Clock& clock, Found found);
+  struct Callbacks {  // called on this thread
+    std::function<void(EndpointSeq, DueWindow)> found;
+    std::function<void(std::vector<DueDelivery>)> expired;
+  };
+  BacklogReader(std::unique_ptr<StoreReader> reader, const Clock& clock, Callbacks callbacks);
   ~BacklogReader();
   BacklogReader(const BacklogReader&) = delete;
 
-  void ask(std::vector<Decisions::Fetch> fetches);
+  void ask(std::vector<Decisions::Fetch> fetches, std::optional<Decisions::FindExpired> expired);
 
  private:
   void run();
   DueWindow read(const Decisions::Fetch& fetch);
+  std::vector<DueDelivery> read(const Decisions::FindExpired& wanted);
 
   std::unique_ptr<StoreReader> reader_;
   const Clock& clock_;
-  Found found_;
+  const Callbacks callbacks_;
   std::mutex mutex_;
   std::condition_variable asked_;
   std::deque<Decisions::Fetch> queue_;  // guarded by mutex_; bounded by Scheduler::Options::max_fetches
-  bool stopping_ = false;               // guarded by mutex_
+  std::optional<Decisions::FindExpired> expired_;  // guarded by mutex_
+  bool stopping_ = false;                          // guarded by mutex_
   std::thread thread_;
 };
 

@@ -45,11 +45,22 @@ DeliveryLoop::DeliveryLoop(Store& store, GroupCommit& commits, const Clock& cloc
       hooks_(hooks),
       scheduler_(options_.scheduler),
       sender_(loop_, policy, counting_denials(options_.sender, metrics)),
-      backlog_(store.new_reader(), clock, [this](EndpointSeq endpoint, DueWindow found) {
-        loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
-          scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
-        });
-      }) {}
+      backlog_(store.new_reader(), clock, backlog_callbacks()) {}
+
+BacklogReader::Callbacks DeliveryLoop::backlog_callbacks() {
+  BacklogReader::Callbacks callbacks;
+  callbacks.found = [this](EndpointSeq endpoint, DueWindow found) {
+    loop_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
+      scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
+    });
+  };
+  callbacks.expired = [this](std::vector<DueDelivery> found) {
+    loop_.post([this, found = std::make_shared<std::vector<DueDelivery>>(std::move(found))] {
+      scheduler_.expired(std::move(*found), moment_of(clock_));
+    });
+  };
+  return callbacks;
+}
 
 void DeliveryLoop::end_thread() {
   if (!thread_.joinable()) return;
@@ -69,8 +80,9 @@ void DeliveryLoop::put_endpoint(const EndpointPtr& endpoint) {
   if (!target) {
     log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
                {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
-    scheduler_.remove_endpoint(endpoint->seq);
-    return;
+    const auto held = std::make_shared<Endpoint>(*endpoint);
+    held->state = EndpointState::kPaused;
+    return scheduler_.put_endpoint(held, moment_of(clock_));
   }
   targets_[endpoint->seq] = std::make_shared<const Target>(std::move(*target));
   scheduler_.put_endpoint(endpoint, moment_of(clock_));
@@ -115,7 +127,7 @@ void DeliveryLoop::pump() {
   }
   for (auto& next : decisions.send) send(std::move(next), now);
   if (!decisions.send.empty()) sender_.flush();
-  backlog_.ask(std::move(decisions.fetch));
+  backlog_.ask(std::move(decisions.fetch), decisions.find_expired);
   set_timer(decisions.wake_at, now.mono);
   if (stopping_) finish_if_idle();
 }
@@ -185,7 +197,10 @@ void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delive
   outcome.urgent = delivery.order_key.has_value();  // the next one waits for this commit
   commits_.submit(std::move(outcome), [this](Write& write) {
     const auto& done = std::get<RecordOutcome>(write.command);
-    loop_.post([this, key = done.key, next = done.next_in_order] { scheduler_.recorded(key, next); });
+    loop_.post([this, key = done.key, next = done.next_in_order, overruled = done.overruled] {
+      scheduler_.recorded(key, next);
+      if (overruled) scheduler_.wake(key.endpoint, kAtOnce, moment_of(clock_));
+    });
   });
 }
 

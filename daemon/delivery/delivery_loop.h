@@ -88,6 +88,7 @@ class DeliveryLoop {
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome,
               const std::string& error);
   void put_endpoint(const EndpointPtr& endpoint);
+  BacklogReader::Callbacks backlog_callbacks();
   void set_timer(std::optional<MonotonicTime> when, MonotonicTime now);
   void finish_if_idle();
   std::string new_span_id();

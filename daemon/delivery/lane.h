@@ -33,8 +33,10 @@ enum class Stage : unsigned char { kWaiting, kSending, kRecording };
 struct Held {
   DueDelivery delivery;
   Stage stage = Stage::kWaiting;
-  bool probe = false;    // with kSending
-  bool overdue = false;  // with kSending: for longer than a good answer takes
+  bool probe = false;     // with kSending
+  bool overdue = false;   // with kSending: for longer than a good answer takes
+  bool has_turn = false;  // those with its order key wait for it
+  bool expiring = false;  // with kRecording: its time was found to be over on disk
   MonotonicTime sent_at{};
   Time due_again = kNever;  // with kRecording: when it is due again once that is committed
 };

@@ -21,14 +21,16 @@ WindowOrder order_of(const DueDelivery& d) {
 }
 
 // What becomes of a delivery whose time is over, or has not come.
-std::optional<RecordOutcome> without_attempt(const Event& event, Time now) {
+std::optional<RecordOutcome> without_attempt(const DueDelivery& delivery, Time now) {
   RecordOutcome record;
+  record.key = delivery.key;
   record.at = now;
-  if (event.expires_at && *event.expires_at <= now) {
+  const auto deliver_at = delivery.event->deliver_at;
+  if (delivery.expires_at && *delivery.expires_at <= now) {
     record.state = DeliveryState::kDead;
     record.reason = DeadReason::kExpired;
-  } else if (event.deliver_at && *event.deliver_at > now) {
-    record.due_at = *event.deliver_at;
+  } else if (deliver_at && *deliver_at > now) {
+    record.due_at = *deliver_at;
   } else {
     return std::nullopt;
   }
@@ -179,13 +181,14 @@ void Scheduler::forget(Lane& lane, EventSeq event) {
   assert(it != lane.held.end());
   held_bytes_ -= it->second.delivery.event->payload.size();
   --held_;
+  if (it->second.expiring) --search_.recording;
   lane.held.erase(it);
 }
 
 void Scheduler::release(Lane& lane, EventSeq event) {
   const Held& held = lane.held.at(event);
   const Time due_again = held.due_again;
-  if (lane.order && held.delivery.order_key) {
+  if (held.has_turn) {
     // Its turn is over: what waited for it goes back into the window.
     if (const auto busy = lane.order->waiting_for.extract(*held.delivery.order_key)) {
       for (const EventSeq waiting : busy.mapped())
@@ -194,6 +197,7 @@ void Scheduler::release(Lane& lane, EventSeq event) {
   }
   forget(lane, event);
   if (lane.fetch) lane.fetch->released.insert(event);
+  if (search_.reading) search_.released.insert({event, lane.endpoint->seq});
   if (due_again != kNever) leave_on_disk(lane, due_again);
   touch(lane);
 }
@@ -261,6 +265,7 @@ void Scheduler::look_again() {
 void Scheduler::withdraw(DeliveryKey key) {
   Lane* lane = find(key.endpoint);
   if (lane == nullptr) return;
+  if (search_.reading) search_.released.insert(key);
   if (lane->fetch) {
     lane->fetch->released.insert(key.event);
     std::erase_if(lane->fetch->arrivals, [&](const DueDelivery& d) { return d.key == key; });
@@ -293,6 +298,36 @@ void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   lane->fetch.reset();
 }
 
+// What is under way is left to its outcome: it may be a success yet, and a failure is judged with its expiry.
+void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
+  search_.reading = false;
+  const bool more = static_cast<int>(found.size()) >= options_.max_expired;
+  search_.after = more ? ExpiryPlace{*found.back().expires_at, found.back().key} : ExpiryPlace{};
+  search_.next_at = more ? now.mono : now.mono + kExpiryInterval;
+  for (DueDelivery& delivery : found) {
+    const DeliveryKey key = delivery.key;
+    Lane* lane = find(key.endpoint);
+    if (lane == nullptr || lane->removed || search_.released.contains(key)) continue;
+    auto record = without_attempt(delivery, now.wall);
+    if (!record || record->reason != DeadReason::kExpired) continue;  // the clock was set back
+    const auto [it, is_new] = lane->held.try_emplace(key.event, Held{std::move(delivery)});
+    Held& held = it->second;
+    if (is_new) {
+      ++held_;
+      held_bytes_ += held.delivery.event->payload.size();
+    } else {
+      if (held.stage != Stage::kWaiting) continue;
+      take_from_window(*lane, held);
+    }
+    held.stage = Stage::kRecording;
+    held.expiring = true;
+    ++search_.recording;
+    search_.unsent.push_back({lane->endpoint, held.delivery, std::move(*record)});
+    touch(*lane);
+  }
+  search_.released.clear();
+}
+
 // ---- outcomes
 
 void Scheduler::no_longer_sending(Lane& lane, Held& held) {
@@ -314,7 +349,7 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
                            .status = report.status,
                            .retry_after = report.retry_after,
                            .attempts_made = held.delivery.attempts + 1,
-                           .expires_at = held.delivery.event->expires_at,
+                           .expires_at = held.delivery.expires_at,
                            .skip_on_failure = held.delivery.order_key &&
                                               lane.endpoint->on_failure_in_order == OnFailureInOrder::kSkip};
   std::uniform_real_distribution<> jitter(-1, 1);
@@ -433,11 +468,12 @@ WindowOrder Scheduler::pick(Lane& lane) {
 }
 
 // True: another delivery with its order key is under way, and it waits for that one, out of the window.
-bool Scheduler::wait_in_order(Lane& lane, const Held& held) {
+bool Scheduler::wait_in_order(Lane& lane, Held& held) {
   if (!held.delivery.order_key) return false;
   if (!lane.order) lane.order = std::make_unique<Lane::Order>();
   const auto [busy, is_first] = lane.order->waiting_for.try_emplace(*held.delivery.order_key);
   if (!is_first) busy->second.insert(held.delivery.key.event);
+  held.has_turn = is_first;
   return !is_first;
 }
 
@@ -446,10 +482,9 @@ void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
   lane.window.erase(chosen);
   Held& held = lane.held.at(chosen.event);
   if (wait_in_order(lane, held)) return;
-  if (auto record = without_attempt(*held.delivery.event, now.wall)) {
+  if (auto record = without_attempt(held.delivery, now.wall)) {
     held.stage = Stage::kRecording;
     if (record->state == DeliveryState::kPending) held.due_again = record->due_at;
-    record->key = held.delivery.key;
     decisions.unsent.push_back({lane.endpoint, held.delivery, std::move(*record)});
     return;
   }
@@ -504,6 +539,18 @@ void Scheduler::fetch_some(Moment now, Decisions& decisions) {
   }
 }
 
+void Scheduler::search_expired(MonotonicTime now, Decisions& decisions) {
+  std::ranges::move(search_.unsent, std::back_inserter(decisions.unsent));
+  search_.unsent.clear();
+  if (draining_ || lanes_.empty() || search_.reading || search_.recording > 0) return;
+  if (now < search_.next_at) {
+    decisions.wake_at = std::min(decisions.wake_at.value_or(search_.next_at), search_.next_at);
+    return;
+  }
+  search_.reading = true;
+  decisions.find_expired = {search_.after, options_.max_expired};
+}
+
 Decisions Scheduler::next(Moment now) {
   Decisions decisions;
   find_overdue(now.mono);
@@ -515,6 +562,7 @@ Decisions Scheduler::next(Moment now) {
   }
   send_some(now, decisions);
   fetch_some(now, decisions);
+  search_expired(now.mono, decisions);
   const auto wake_at = [&decisions](MonotonicTime when) {
     decisions.wake_at = std::min(decisions.wake_at.value_or(when), when);
   };

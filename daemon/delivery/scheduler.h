@@ -24,6 +24,9 @@
 
 namespace outboxd {
 
+// How often what is over is looked for on disk; what is about to be sent is looked at besides.
+inline constexpr Millis kExpiryInterval{1000};
+
 // What the sender reported, as far as the decision needs it.
 struct AttemptReport {
   Outcome outcome = Outcome::kConnect;
@@ -53,6 +56,12 @@ struct Decisions {
   };
   std::vector<Unsent> unsent;
   std::vector<Fetch> fetch;
+  // Pending deliveries whose time is over, held back or not, are to be looked for behind that place.
+  struct FindExpired {
+    ExpiryPlace after;
+    int limit;
+  };
+  std::optional<FindExpired> find_expired;
   std::optional<MonotonicTime> wake_at;  // call next() again then, if nothing happens before
 };
 
@@ -76,6 +85,7 @@ class Scheduler {
     std::size_t max_held_bytes = 32u << 20;  // their payloads
     std::size_t max_fetch_bytes = 1u << 20;  // payload of one fetch (one delivery may be larger)
     int max_fetches = 16;                    // asked for and not answered yet
+    int max_expired = 256;                   // read from disk, and recorded, at a time
     std::size_t max_sends = 32;  // of one next(): what has ended meanwhile must not wait for thousands
     std::uint64_t seed = 1;      // of the jitter
   };
@@ -89,6 +99,7 @@ class Scheduler {
   void wake(EndpointSeq endpoint, Time due, Moment now);
   void withdraw(DeliveryKey key);  // discarded, or set back behind another; too late if it is being sent
   void fetched(EndpointSeq endpoint, DueWindow found, Moment now);
+  void expired(std::vector<DueDelivery> found, Moment now);  // what came of Decisions::find_expired
   // The attempt of a delivery from Decisions::send ended. The caller adds the attempt to the record.
   struct Ended {
     RecordOutcome record;
@@ -147,9 +158,10 @@ class Scheduler {
   WindowOrder pick(Lane& lane);
   void send_some(Moment now, Decisions& decisions);
   void send_one(Lane& lane, Moment now, Decisions& decisions);
-  bool wait_in_order(Lane& lane, const Held& held);
+  bool wait_in_order(Lane& lane, Held& held);
   void fetch_some(Moment now, Decisions& decisions);
   void fetch_one(Lane& lane, Time now, Decisions& decisions);
+  void search_expired(MonotonicTime now, Decisions& decisions);
 
   Options options_;
   std::mt19937_64 random_;
@@ -167,6 +179,16 @@ class Scheduler {
   int sending_ = 0;
   std::array<int, kStandings> sending_of_{};  // of that, by the lanes' standing
   int fetching_ = 0;
+  // The search for what has expired, page by page: the next one when the last is recorded.
+  struct ExpirySearch {
+    MonotonicTime next_at{};
+    ExpiryPlace after;
+    bool reading = false;
+    std::set<DeliveryKey> released;         // while reading: left `held` after it may have been read
+    std::vector<Decisions::Unsent> unsent;  // for the next decisions
+    int recording = 0;
+  };
+  ExpirySearch search_;
   int held_ = 0;
   std::size_t held_bytes_ = 0;
 };

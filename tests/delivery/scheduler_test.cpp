@@ -402,9 +402,7 @@ TEST_CASE("an expired delivery becomes a dead letter without an attempt") {
   Bench b;
   b.add(1);
   DueDelivery delivery = b.make(1);
-  auto event = std::make_shared<Event>(*delivery.event);
-  event->expires_at = b.now.wall;
-  delivery.event = event;
+  delivery.expires_at = b.now.wall;
   b.scheduler.offer(delivery, b.now);
   const Decisions d = b.scheduler.next(b.now);
   CHECK(d.send.empty());
@@ -412,6 +410,89 @@ TEST_CASE("an expired delivery becomes a dead letter without an attempt") {
   CHECK(d.unsent[0].record.reason == DeadReason::kExpired);
   b.scheduler.recorded(delivery.key, {});
   CHECK(b.scheduler.held() == 0);
+}
+
+TEST_CASE("what has expired on disk becomes a dead letter at a lane that sends nothing") {
+  Bench b({.max_expired = 2});
+  auto paused = b.endpoint(1);
+  paused->state = EndpointState::kPaused;
+  b.scheduler.put_endpoint(paused, b.now);
+  Decisions d = b.scheduler.next(b.now);
+  REQUIRE(d.find_expired);
+  CHECK(d.find_expired->limit == 2);
+  std::vector<DueDelivery> found{b.make(1), b.make(1), b.make(7)};  // 7: an endpoint of another loop
+  for (auto& delivery : found) delivery.expires_at = b.now.wall;
+  b.scheduler.expired(found, b.now);
+  d = b.scheduler.next(b.now);
+  REQUIRE(d.unsent.size() == 2);
+  CHECK(d.unsent[0].record.key == found[0].key);
+  CHECK(d.unsent[0].record.state == DeliveryState::kDead);
+  CHECK(d.unsent[0].record.reason == DeadReason::kExpired);
+  CHECK(d.unsent[0].endpoint == paused);
+  CHECK_FALSE(d.find_expired);  // not before these are recorded
+  for (const auto& one : d.unsent) b.scheduler.recorded(one.record.key, {});
+  CHECK(b.scheduler.held() == 0);
+  d = b.scheduler.next(b.now);
+  REQUIRE(d.find_expired);  // at once, behind a page that was full
+  CHECK(d.find_expired->after.key == found[2].key);
+  b.scheduler.expired({}, b.now);
+  d = b.scheduler.next(b.now);
+  CHECK_FALSE(d.find_expired);
+  CHECK(d.wake_at == b.now.mono + kExpiryInterval);
+  b.pass(kExpiryInterval);
+  d = b.scheduler.next(b.now);
+  REQUIRE(d.find_expired);
+  CHECK(d.find_expired->after.key == DeliveryKey{});
+}
+
+TEST_CASE("what is being sent when it expires is left to its outcome, what waits in memory is not sent") {
+  Bench b({.max_in_flight = 1});
+  b.add(1);
+  b.scheduler.next(b.now);
+  DueDelivery sent = b.make(1), waiting = b.make(1);
+  sent.expires_at = waiting.expires_at = b.now.wall + 1s;
+  b.scheduler.offer(sent, b.now);
+  b.scheduler.offer(waiting, b.now);
+  REQUIRE(b.sends().size() == 1);
+  b.pass(1s);
+  b.scheduler.expired({sent, waiting}, b.now);
+  const Decisions d = b.scheduler.next(b.now);
+  REQUIRE(d.unsent.size() == 1);
+  CHECK(d.unsent[0].record.key == waiting.key);
+  CHECK(b.end(sent.key, Outcome::kSuccess, 200).record.state == DeliveryState::kDelivered);
+  b.scheduler.recorded(sent.key, {});
+  b.scheduler.recorded(waiting.key, {});
+  CHECK(b.scheduler.next(b.now).send.empty());
+  CHECK(b.scheduler.held() == 0);
+}
+
+TEST_CASE("what was delivered after it was found to have expired does not expire") {
+  Bench b;
+  b.add(1);
+  DueDelivery delivery = b.make(1);
+  delivery.expires_at = b.now.wall + 1s;
+  b.scheduler.offer(delivery, b.now);
+  b.sends();
+  b.pass(1s);
+  b.succeed(delivery.key);  // while the disk is being read
+  b.scheduler.expired({delivery}, b.now);
+  CHECK(b.scheduler.next(b.now).unsent.empty());
+}
+
+TEST_CASE("one behind that expires does not give way to a third while the head is under way") {
+  Bench b;
+  b.add(1);
+  DueDelivery head = b.make_ordered(1, "a"), behind = b.make_ordered(1, "a"), third = b.make_ordered(1, "a");
+  behind.expires_at = b.now.wall;
+  b.scheduler.offer(head, b.now);
+  REQUIRE(b.sends().size() == 1);
+  b.scheduler.expired({behind}, b.now);
+  CHECK(b.scheduler.next(b.now).unsent.size() == 1);
+  b.scheduler.recorded(behind.key, {});
+  b.scheduler.offer(third, b.now);
+  CHECK(b.sends().empty());
+  b.succeed(head.key);
+  CHECK(b.sends().size() == 1);
 }
 
 TEST_CASE("a delivery that is due before its event's deliver_at is put off to that, not sent") {

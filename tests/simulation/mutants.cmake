@@ -40,4 +40,11 @@ mutant(never_skips retry_policy.cpp "  if (facts.skip_on_failure) {" "  if (fact
        "never skips")
 mutant(never_looks_again scheduler.cpp "  for (auto& [seq, lane] : lanes_) {\n    leave_on_disk(*lane, kAtOnce);" "  for (auto& [seq, lane] : lanes_) {"
        "does not look at the disk when the clock was set back")
-mutant(too_early scheduler.cpp "event.deliver_at && *event.deliver_at > now" "false" "sends before deliver_at")
+mutant(too_early scheduler.cpp "deliver_at && *deliver_at > now" "false" "sends before deliver_at")
+mutant(sends_expired scheduler.cpp "delivery.expires_at && *delivery.expires_at <= now" "false" "sends what has expired")
+mutant(outlives_expiry scheduler.cpp "  decisions.find_expired = {search_.after, options_.max_expired};" ""
+       "finds what has expired only when it is about to send it")
+mutant(expires_in_flight scheduler.cpp "      if (held.stage != Stage::kWaiting) continue;" "" "expires what is being sent")
+mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "expires what has ended meanwhile")
+mutant(gives_turn_away scheduler.cpp "  if (held.has_turn) {" "  if (lane.order && held.delivery.order_key) {"
+       "gives away a turn that the one that expires never had")

@@ -22,6 +22,7 @@ bool StoreModel::insert(DueDelivery delivery) {
     in_order.insert(event);
   }
   if (!row.behind) lane.heads.insert(order_of(row.delivery));
+  if (row.delivery.expires_at) expiring_.insert(place_of(row.delivery));
   ++pending_;
   return !lane.rows.emplace(event, std::move(row)).first->second.behind;
 }
@@ -31,6 +32,7 @@ std::optional<NewHead> StoreModel::leave_pending(DeliveryKey key, DeliveryState 
   Row& row = lane.rows.at(key.event);
   row.state = state;
   --pending_;
+  expires_no_more(row.delivery);
   if (!row.behind) lane.heads.erase(order_of(row.delivery));
   row.behind = false;
   if (!row.delivery.order_key) return std::nullopt;
@@ -61,6 +63,7 @@ std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at
   row.state = DeliveryState::kPending;
   row.delivery.due_at = due_at + ahead_;
   row.delivery.attempts = 0;
+  row.delivery.expires_at.reset();
   ++row.replays;
   ++pending_;
   std::optional<DeliveryKey> set_back;
@@ -88,6 +91,7 @@ std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
     if (row.state != DeliveryState::kPending) continue;
     row.state = DeliveryState::kDiscarded;
     row.behind = false;
+    expires_no_more(row.delivery);
     ++count;
   }
   lane->second.heads.clear();
@@ -101,6 +105,17 @@ bool StoreModel::is_head(const Row& row) const {
   const auto& in_order = lanes_.at(row.delivery.key.endpoint).in_order;
   const auto mine = in_order.find(*row.delivery.order_key);
   return mine == in_order.end() || *mine->second.begin() >= row.delivery.key.event;
+}
+
+std::vector<DueDelivery> StoreModel::expired(Time now, const ExpiryPlace& after, int limit) const {
+  std::vector<DueDelivery> found;
+  for (auto it = expiring_.upper_bound({after.expires_at, after.key.event, after.key.endpoint});
+       it != expiring_.end() && std::get<Time>(*it) <= now && static_cast<int>(found.size()) < limit; ++it) {
+    const auto& [at, event, endpoint] = *it;
+    found.push_back(lanes_.at(endpoint).rows.at(event).delivery);
+    found.back().due_at -= ahead_;
+  }
+  return found;
 }
 
 // As StoreReader::due(): see daemon/store/store.h.

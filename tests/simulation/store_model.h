@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -27,13 +28,14 @@ class StoreModel {
   bool insert(DueDelivery delivery);  // true: it is a head
   std::optional<NewHead> leave_pending(DeliveryKey key, DeliveryState state);
   void postpone(DeliveryKey key, Time due_at);
-  // Replay. The head that has to wait behind it now, if there is one.
+  // Replay: it expires no more. The head that has to wait behind it now, if there is one.
   std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
   std::int64_t discard_all(EndpointSeq endpoint);
   void clock_set_back(Millis by) { ahead_ += by; }
   Time due_of(const Row& row) const { return row.delivery.due_at - ahead_; }
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
+  std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) const;
   // The first pending one of its order key.
   bool is_head(const Row& row) const;
   template <class Visit>
@@ -51,9 +53,16 @@ class StoreModel {
     std::set<WindowOrder> heads;   // pending, and behind no other
     std::map<std::string, std::set<EventSeq>> in_order;
   };
+  static std::tuple<Time, EventSeq, EndpointSeq> place_of(const DueDelivery& d) {
+    return {*d.expires_at, d.key.event, d.key.endpoint};
+  }
+  void expires_no_more(const DueDelivery& d) {
+    if (d.expires_at) expiring_.erase(place_of(d));
+  }
   static WindowOrder order_of(const DueDelivery& d) { return {d.event->priority, d.due_at, d.key.event}; }
 
   std::unordered_map<EndpointSeq, LaneRows> lanes_;
+  std::set<std::tuple<Time, EventSeq, EndpointSeq>> expiring_;  // pending
   std::size_t pending_ = 0;
   Millis ahead_{0};
 };

@@ -20,6 +20,7 @@ constexpr int kMaxHeld = 160;
 constexpr std::size_t kMaxHeldBytes = 4000;
 constexpr int kWindow = 8;
 constexpr int kMaxFetches = 4;
+constexpr int kMaxExpired = 8;
 constexpr Millis kTimeout = 5s;       // of an attempt
 constexpr Millis kOperatorRace = 1s;  // what an operator does reaches the scheduler no later
 // From being due at an endpoint that answers promptly to its attempt, while everything around it fails. The second one: with nothing
@@ -28,6 +29,8 @@ constexpr Millis kHealthyBound = 5s;
 constexpr Millis kUnprovenBound = 90s;
 // A low priority, at an endpoint that is given more than it can take.
 constexpr Millis kStarvationBound = 30s;
+// From a delivery's expiry to its end, whatever holds it back. What is being sent may end otherwise.
+constexpr Millis kExpiryBound = 4s;
 constexpr std::size_t kRemembered = 256;  // finished deliveries that an operator may still replay
 
 const std::vector<Millis> kSchedule = {0s, 1s, 5s, 30s};
@@ -156,10 +159,11 @@ class World {
                                                                 .max_held = kMaxHeld,
                                                                 .max_held_bytes = kMaxHeldBytes,
                                                                 .max_fetches = kMaxFetches,
+                                                                .max_expired = kMaxExpired,
                                                                 .max_sends = 3,
                                                                 .seed = random_()});
     wake_for_.reset();
-    last_commit_ = mono_;
+    last_commit_ = began_ = mono_;
     newest_wall_ = wall();
     for (auto& subscriber : subscribers_) {
       if (!subscriber.removed) tell(subscriber, subscriber.endpoint, true);
@@ -189,6 +193,7 @@ class World {
     std::erase_if(todo_, [](const Happening& h) { return !h.outlives_crash; });
     std::ranges::make_heap(todo_, std::less<>());
     sending_.clear();
+    recording_.clear();
     waiting_since_.clear();
     for (auto& s : subscribers_) {
       s.in_flight = s.probes = 0;
@@ -212,13 +217,11 @@ class World {
     }
     for (const auto& sent : decisions.send) send(sent);
     for (auto& unsent : decisions.unsent) {
-      const Event& event = *unsent.delivery.event;
-      const bool over = event.expires_at && *event.expires_at <= wall();
-      require(over || unsent.record.state == DeliveryState::kPending, "expired before its time",
-              unsent.delivery.key);
-      require(over || event.deliver_at.value_or(wall()) > wall(), "put off without a reason",
-              unsent.delivery.key);
+      check_unsent(unsent);
       commit_outcome(std::move(unsent.record), false);
+    }
+    if (decisions.find_expired) {
+      later(some(20ms), [this, wanted = *decisions.find_expired] { find_expired(wanted); });
     }
     require(scheduler_->in_flight() == static_cast<int>(sending_.size()), "in_flight() is wrong");
     const int slack = kMaxFetches * 4 * kWindow;
@@ -231,7 +234,10 @@ class World {
         if (wake_for_ == when) wake_for_.reset();
       });
     }
-    if (report_.steps % 64 == 0) check_waiting();
+    if (report_.steps % 64 == 0) {
+      check_waiting();
+      check_expiry();
+    }
   }
 
   // ---- the store
@@ -256,10 +262,27 @@ class World {
     });
   }
 
+  void find_expired(const Decisions::FindExpired& wanted) {
+    auto found =
+        std::make_shared<std::vector<DueDelivery>>(store_.expired(wall(), wanted.after, wanted.limit));
+    later(some(chance(0.02) ? 200ms : 20ms),
+          [this, found] { scheduler_->expired(std::move(*found), now()); });
+  }
+
   void expect_soon(const DueDelivery& d) {
     const Subscriber& s = of(d.key);
     if (s.kind == Kind::kControl) waiting_since_[d.key] = mono_;
     if (s.kind == Kind::kOverloaded && d.event->priority < 5) waiting_since_[d.key] = mono_;
+  }
+
+  // Since the clock was set or the daemon started nobody could know of it.
+  void check_expiry() const {
+    const Millis patience = std::chrono::floor<Millis>(mono_ - began_) - kExpiryBound;
+    if (patience < 0ms) return;
+    for (const auto& d : store_.expired(wall() - kExpiryBound, {}, 1000)) {
+      if (sending_.contains(d.key) || recording_.contains(d.key) || of(d.key).removed) continue;
+      fail("a delivery outlives its expiry", d.key);
+    }
   }
 
   void check_waiting() {
@@ -285,12 +308,16 @@ class World {
 
   void commit_outcome(RecordOutcome outcome, bool attempted) {
     const auto next = std::make_shared<std::optional<NewHead>>();
+    const auto overruled = std::make_shared<bool>(false);
+    recording_.insert(outcome.key);
     commit(
-        [this, outcome, next, attempted] {
+        [this, outcome, next, overruled, attempted] {
           Row* row = store_.find(outcome.key);
           if (row == nullptr || row->state != DeliveryState::kPending) return;  // an operator was faster
           if (attempted) ++row->delivery.attempts, ++row->delivery.attempts_ever;
-          if (outcome.state == DeliveryState::kPending) {
+          *overruled = outcome.reason == DeadReason::kExpired && !row->delivery.expires_at;
+          if (*overruled && !attempted) return;
+          if (outcome.state == DeliveryState::kPending || *overruled) {
             return store_.postpone(outcome.key, reckoned(outcome.due_at, outcome.at));
           }
           *next = store_.leave_pending(outcome.key, outcome.state);
@@ -298,7 +325,13 @@ class World {
           waiting_since_.erase(outcome.key);
           remember(outcome.key);
         },
-        [this, key = outcome.key, next] { scheduler_->recorded(key, *next); });
+        [this, key = outcome.key, next, overruled] {
+          recording_.erase(key);
+          scheduler_->recorded(key, *next);
+          if (!*overruled) return;
+          of(key).closed_until = {};
+          scheduler_->wake(key.endpoint, kAtOnce, now());
+        });
   }
 
   // ---- producers
@@ -367,11 +400,12 @@ class World {
       event->ordering_key = std::string(1, static_cast<char>('a' + pick(3)));
     const bool plain = s.kind == Kind::kControl || s.kind == Kind::kOverloaded;
     if (!plain && chance(0.05)) event->deliver_at = wall() + some(chance(0.5) ? 5s : 600s);
-    if (!plain && chance(0.05)) event->expires_at = not_before(*event) + some(60s);
+    if (!plain && chance(0.1)) event->expires_at = not_before(*event) + some(chance(0.5) ? 2s : 60s);
     DueDelivery delivery{.key = {event->seq, s.endpoint->seq},
                          .due_at = not_before(*event),
                          .created_at = event->created_at,
                          .order_key = order_key_of(s.endpoint->ordering, event->ordering_key),
+                         .expires_at = event->expires_at,
                          .event = event};
     const auto head = std::make_shared<bool>(false);
     commit(
@@ -440,11 +474,28 @@ class World {
     return s.told->retry_schedule.value_or(kSchedule);
   }
 
+  void check_unsent(const Decisions::Unsent& unsent) const {
+    const DueDelivery& d = unsent.delivery;
+    const bool over = d.expires_at && *d.expires_at <= wall();
+    require(over || unsent.record.state == DeliveryState::kPending, "expired before its time", d.key);
+    require(over || d.event->deliver_at.value_or(wall()) > wall(), "put off without a reason", d.key);
+    require(!sending_.contains(d.key), "expired while it is being sent", d.key);
+    require(!recording_.contains(d.key), "expired twice, or what had its outcome", d.key);
+    const Row* row = store_.find(d.key);
+    require(row == nullptr || row->state == DeliveryState::kPending || is_racing(d.key),
+            "expired what had ended", d.key);
+  }
+
+  // An operator had his hand on it a moment ago.
+  bool is_racing(DeliveryKey key) const {
+    const auto touched = touched_.find(key);
+    return touched != touched_.end() && touched->second + kOperatorRace >= mono_;
+  }
+
   void check_send(const Subscriber& s, const DueDelivery& d) const {
     const Row* row = store_.find(d.key);
     require(row != nullptr, "sent what does not exist", d.key);
-    const auto touched = touched_.find(d.key);
-    const bool racing = touched != touched_.end() && touched->second + kOperatorRace >= mono_;
+    const bool racing = is_racing(d.key);
     require(row->state == DeliveryState::kPending || racing, "sent what is not pending", d.key);
     require(!sending_.contains(d.key), "sent twice at a time", d.key);
     require(static_cast<int>(sending_.size()) < kMaxInFlight, "more in flight than allowed", d.key);
@@ -454,6 +505,7 @@ class World {
             d.key);
     require(racing || d.due_at <= newest_wall_, "sent before it was due", d.key);
     require(d.event->deliver_at.value_or(wall()) <= wall(), "sent before its deliver_at", d.key);
+    require(d.expires_at.value_or(wall() + 1ms) > wall(), "sent after its expiry", d.key);
     require(d.attempts < static_cast<int>(schedule_of(s).size()), "more attempts than the schedule has",
             d.key);
     if (d.order_key) {
@@ -626,6 +678,8 @@ class World {
     const Millis by = kSteps[static_cast<std::size_t>(pick(4))];
     wall_offset_ += by;
     newest_wall_ = std::max(newest_wall_, wall());
+    latest_wall_ = std::max({latest_wall_, wall(), wall() - by});
+    began_ = mono_;
     if (by > Millis(0)) return;
     store_.clock_set_back(-by);
     later(some(1000ms), [this] { scheduler_->look_again(); });  // as app does, which looks each second
@@ -698,6 +752,8 @@ class World {
       if (!s.removed) resume(s);
     }
     const std::int64_t last = report_.steps + 2'000'000;
+    const MonotonicTime began = mono_;
+    bool clock_is_right = false;
     while (store_.pending() > 0 || !sending_.empty()) {
       if (report_.steps > last || todo_.empty()) {
         std::optional<DeliveryKey> stranded;
@@ -716,6 +772,13 @@ class World {
         }
         fail("a delivery is stranded", stranded);
       }
+      // What a clock that was set back would make wait for hours yet, a deliver_at.
+      if (!clock_is_right && mono_ - began > 2h) {
+        clock_is_right = true;
+        wall_offset_ += std::max(latest_wall_ - wall(), Millis(0));
+        newest_wall_ = std::max(newest_wall_, wall());
+        began_ = mono_;
+      }
       step();
     }
   }
@@ -725,6 +788,7 @@ class World {
   MonotonicTime mono_{std::chrono::hours(1)};
   Millis wall_offset_{1'785'000'000'000};
   Time newest_wall_{};  // of this life of the daemon
+  Time latest_wall_{};  // ever
   std::vector<Happening> todo_;
   std::uint64_t order_ = 0;
   std::optional<MonotonicTime> wake_for_;
@@ -734,7 +798,9 @@ class World {
   std::vector<Subscriber> subscribers_;
   mutable StoreModel store_;
   std::unique_ptr<Scheduler> scheduler_;
+  MonotonicTime began_{};  // this life of the daemon, or the clock was set
   std::set<DeliveryKey> sending_;
+  std::set<DeliveryKey> recording_;  // an outcome of it is under way to the store
   std::map<DeliveryKey, MonotonicTime> waiting_since_;
   std::map<DeliveryKey, MonotonicTime> touched_;
   std::map<std::pair<EndpointSeq, std::string>, MonotonicTime> key_touched_;
