@@ -18,17 +18,19 @@
 
 namespace outboxd::api {
 
-// What the delivery loop knows and the store does not.
+// How delivery is doing, by what the delivery loops know and by what is due in the store.
 struct DeliveryStatus {
   struct Lane {
     EndpointId endpoint;
+    std::optional<Millis> oldest_due_age;  // absent: nothing has been due for a second
+    std::int64_t backlog = 0;              // pending deliveries, counted up to 1,000
     int in_flight = 0;
     int consecutive_failures = 0;
     std::string last_error;  // an outcome class; empty: none
   };
   std::int64_t in_flight = 0;
-  std::optional<Millis> oldest_due_age;  // absent: nothing is due
-  std::vector<Lane> worst_endpoints;     // at most ten, the worst first
+  std::optional<Millis> oldest_due_age;  // whatever holds it back; absent: nothing is due
+  std::vector<Lane> worst_endpoints;     // at most ten: longest due first, then most failures
 };
 
 // What POST /v1/prune wants kept; absent: as configured.

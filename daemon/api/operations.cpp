@@ -8,10 +8,17 @@
 namespace outboxd::api {
 namespace {
 
+Json seconds_or_null(const std::optional<Millis>& age) {
+  return age ? Json(std::chrono::duration<double>(*age).count()) : Json(nullptr);
+}
+
 Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
   const EndpointPtr endpoint = context.directory.find(lane.endpoint);
   return {{"endpoint", lane.endpoint.to_string()},
           {"name", endpoint ? endpoint->name : ""},
+          {"state", endpoint ? Json(to_string(endpoint->state)) : Json(nullptr)},
+          {"oldest_due_age_seconds", seconds_or_null(lane.oldest_due_age)},
+          {"backlog", lane.backlog},
           {"in_flight", lane.in_flight},
           {"consecutive_failures", lane.consecutive_failures},
           {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};
@@ -32,9 +39,6 @@ Result<Answer> show_status(Context& context, const Request&) {
   const DeliveryStatus delivery = context.delivery_status();
   Json worst = Json::array();
   for (const auto& lane : delivery.worst_endpoints) worst.push_back(json_of_lane(context, lane));
-  const Json age = delivery.oldest_due_age
-                       ? Json(std::chrono::duration<double>(*delivery.oldest_due_age).count())
-                       : Json(nullptr);
   return json_answer(200, Json{{"version", OUTBOXD_VERSION},
                                {"started_at", format_time(context.started_at)},
                                {"store",
@@ -51,7 +55,7 @@ Result<Answer> show_status(Context& context, const Request&) {
                                {"in_flight", delivery.in_flight},
                                {"events", store.events},
                                {"outbox_rejected", store.outbox_rejected},
-                               {"oldest_due_age_seconds", age},
+                               {"oldest_due_age_seconds", seconds_or_null(delivery.oldest_due_age)},
                                {"endpoints", count_endpoints(context.directory)},
                                {"worst_endpoints", std::move(worst)},
                                {"listeners", context.listeners}});

@@ -24,6 +24,7 @@ class ReaderPool {
     Lease(const Lease&) = delete;
     ~Lease() { pool_.take_back(std::move(reader_)); }
     StoreReader* operator->() const { return reader_.get(); }
+    StoreReader& operator*() const { return *reader_; }
 
    private:
     ReaderPool& pool_;

@@ -4,16 +4,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <future>
-#include <span>
-#include <unordered_map>
 
 #include "api/auth.h"
 #include "api/routes.h"
+#include "app/delivery_view.h"
 #include "app/listeners.h"
 #include "app/options.h"
 #include "app/process.h"
@@ -31,7 +29,6 @@ namespace outboxd {
 namespace {
 
 constexpr Millis kStatusPatience{250};
-constexpr std::size_t kWorstEndpoints = 10;
 constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHouseInterval = std::chrono::seconds(1);
@@ -189,28 +186,15 @@ std::optional<std::string> App::why_not_healthy() const {
 }
 
 api::DeliveryStatus App::delivery_status() {
-  api::DeliveryStatus answer;
-  auto status = delivery_.status(kStatusPatience);
-  if (!status) return answer;
-  answer.in_flight = status->in_flight;
-  Time oldest = kNever;
-  for (const LaneStatus& lane : status->lanes) oldest = std::min(oldest, lane.oldest_due);
-  if (oldest != kNever) answer.oldest_due_age = std::max(status->now - oldest, Millis(0));
-
-  auto& lanes = status->lanes;
-  std::erase_if(lanes, [](const LaneStatus& lane) { return lane.failures == 0; });
-  const auto end = lanes.begin() + static_cast<std::ptrdiff_t>(std::min(kWorstEndpoints, lanes.size()));
-  std::partial_sort(lanes.begin(), end, lanes.end(),
-                    [](const LaneStatus& a, const LaneStatus& b) { return a.failures > b.failures; });
-  for (const LaneStatus& lane : std::span(lanes.begin(), end)) {
-    answer.worst_endpoints.push_back({lane.endpoint->id, lane.sending, lane.failures, lane.last_error});
-  }
-  return answer;
+  const auto reader = readers_.lend();
+  return view_of(delivery_.status(kStatusPatience), read_due_ages(*reader, directory_, clock_.wall()),
+                 directory_, *reader);
 }
 
 telemetry::Snapshot App::snapshot() {
   telemetry::Snapshot snapshot;
-  const StoreStatus store = readers_.lend()->status();
+  const auto reader = readers_.lend();
+  const StoreStatus store = reader->status();
   snapshot.pending = store.pending;
   snapshot.delivered = store.delivered;
   snapshot.dead = store.dead;
@@ -218,18 +202,11 @@ telemetry::Snapshot App::snapshot() {
   snapshot.database_bytes = store.database_bytes;
   snapshot.wal_bytes = store.wal_bytes;
   snapshot.free_bytes = store.free_bytes;
-  std::unordered_map<EndpointSeq, double> overdue;
-  if (const auto status = delivery_.status(kStatusPatience)) {
-    snapshot.in_flight = status->in_flight;
-    for (const LaneStatus& lane : status->lanes) {
-      if (lane.oldest_due == kNever) continue;
-      overdue[lane.endpoint->seq] =
-          std::chrono::duration<double>(std::max(status->now - lane.oldest_due, Millis(0))).count();
-    }
-  }
+  if (const auto status = delivery_.status(kStatusPatience)) snapshot.in_flight = status->in_flight;
+  DueAges ages = read_due_ages(*reader, directory_, clock_.wall());
   for (const auto& endpoint : directory_.all()) {
-    snapshot.endpoints.push_back(
-        {endpoint->id.to_string(), std::string(to_string(endpoint->state)), overdue[endpoint->seq]});
+    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
+                                  std::chrono::duration<double>(ages[endpoint->seq]).count()});
   }
   return snapshot;
 }

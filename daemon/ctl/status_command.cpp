@@ -108,9 +108,20 @@ std::string render_status(const Json& status, const Style& style) {
   const Json worst = status.is_object() ? status.value("worst_endpoints", Json::array()) : Json::array();
   if (!worst.is_array() || worst.empty()) return text;
   const std::vector<Json> rows(worst.begin(), worst.end());
-  const std::vector<Column> columns{
-      column("WORST ENDPOINTS", "endpoint"), column("NAME", "name"), number_column("IN FLIGHT", "in_flight"),
-      number_column("FAILURES IN A ROW", "consecutive_failures"), column("LAST ERROR", "last_error")};
+  const std::vector<Column> columns{column("WORST ENDPOINTS", "endpoint"),
+                                    column("NAME", "name"),
+                                    column("STATE", "state"),
+                                    number_column("BACKLOG", "backlog"),
+                                    {"OLDEST DUE",
+                                     [](const Json& row, const Style&) {
+                                       const auto age = number(row, "oldest_due_age_seconds");
+                                       return Cell{age > 0 ? coarse_duration(std::chrono::seconds(age)) : "-",
+                                                   age > kOverdueSeconds ? Tint::kBad : Tint::kPlain};
+                                     },
+                                     false, true},
+                                    number_column("IN FLIGHT", "in_flight"),
+                                    number_column("FAILURES IN A ROW", "consecutive_failures"),
+                                    column("LAST ERROR", "last_error")};
   return text + "\n" + render_table(columns, rows, style);
 }
 
@@ -119,8 +130,9 @@ void add_status(CLI::App& app, Session& session) {
   command->group(kLook);
   auto o = std::make_shared<Options>();
   command->add_flag("--watch", o->watch, "Again every 2 seconds until Ctrl-C");
-  command->add_flag("--exit-code", o->exit_code,
-                    "Exit status 1 when deliveries are over 60s late or an endpoint is disabled");
+  command->add_flag(
+      "--exit-code", o->exit_code,
+      "Exit status 1 when deliveries are over 60s late, whatever holds them, or an endpoint is disabled");
   command->callback([&session, o] { session.action = [&session, o] { return run_status(session, *o); }; });
 }
 

@@ -239,9 +239,7 @@ void DeliveryLoop::judge(EndpointUrl url, EndpointTls tls,
 }
 
 void DeliveryLoop::ask_status(std::function<void(DeliveryStatus)> answer) {
-  loop_.post([this, answer = std::move(answer)] {
-    answer({clock_.wall(), scheduler_.in_flight(), scheduler_.lanes()});
-  });
+  loop_.post([this, answer = std::move(answer)] { answer({scheduler_.in_flight(), scheduler_.lanes()}); });
 }
 
 void DeliveryLoop::finish_if_idle() {

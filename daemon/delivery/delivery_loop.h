@@ -28,9 +28,8 @@
 namespace outboxd {
 
 struct DeliveryStatus {
-  Time now{};
   int in_flight = 0;
-  std::vector<LaneStatus> lanes;  // those that fail or hold something, in no order
+  std::vector<LaneStatus> lanes;  // those that fail or send something, in no order
 };
 
 // What the rest of the daemon has to do about endpoints and dead letters. Called on a loop's thread.

@@ -65,7 +65,6 @@ std::optional<DeliveryStatus> DeliveryLoops::status(Millis patience) {
   for (auto& answer : answers) {
     if (answer.wait_until(deadline) != std::future_status::ready) return std::nullopt;
     DeliveryStatus one = answer.get();
-    all.now = one.now;
     all.in_flight += one.in_flight;
     std::ranges::move(one.lanes, std::back_inserter(all.lanes));
   }

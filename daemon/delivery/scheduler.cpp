@@ -576,11 +576,9 @@ Decisions Scheduler::next(Moment now) {
 std::vector<LaneStatus> Scheduler::lanes() const {
   std::vector<LaneStatus> lanes;
   for (const auto& [seq, lane] : lanes_) {
-    if (lane->removed || (lane->health.failures() == 0 && lane->held.empty())) continue;
-    Time oldest = kNever;
-    for (const auto& [event, held] : lane->held) oldest = std::min(oldest, held.delivery.due_at);
-    lanes.push_back({lane->endpoint, lane->sending, lane->health.failures(), lane->health.is_open(),
-                     lane->last_error, oldest});
+    if (lane->removed || (lane->health.failures() == 0 && lane->sending == 0)) continue;
+    lanes.push_back(
+        {lane->endpoint, lane->sending, lane->health.failures(), lane->health.is_open(), lane->last_error});
   }
   return lanes;
 }

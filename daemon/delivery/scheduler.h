@@ -71,7 +71,6 @@ struct LaneStatus {
   int failures = 0;
   bool open = false;  // the circuit breaker
   std::string last_error;
-  Time oldest_due = kNever;  // of what is in memory
 };
 
 class Scheduler {
@@ -121,7 +120,7 @@ class Scheduler {
   int in_flight() const { return sending_; }
   int held() const { return held_; }
   std::size_t held_bytes() const { return held_bytes_; }
-  // The lanes that fail or hold something, for status and metrics. O(lanes).
+  // The lanes that fail or send something, for status. O(lanes).
   std::vector<LaneStatus> lanes() const;
 
  private:

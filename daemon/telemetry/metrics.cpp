@@ -89,8 +89,8 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i)
       sum.states[i] += endpoint.state == kEndpointStates[i];
   }
-  auto ages =
-      gauge_family("outbox_oldest_due_age_seconds", "How long the oldest due delivery has been waiting.");
+  auto ages = gauge_family("outbox_oldest_due_age_seconds",
+                           "How long the oldest due delivery has been waiting, whatever holds it back.");
   auto states = gauge_family("outbox_endpoint_state",
                              "1 for the state the endpoint is in; \"other\" counts endpoints.");
   for (const auto& [label, sum] : sums) {

@@ -15,7 +15,7 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
-    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), 2, 7, "timeout"}};
+    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12, 2, 7, "timeout"}};
     return status;
   };
   const auto status = api.call("GET", "/v1/status");
@@ -28,6 +28,9 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   CHECK(status.json["endpoints"] == Json{{"active", 1}, {"paused", 1}, {"disabled", 0}});
   CHECK(status.json["worst_endpoints"] == Json::array({{{"endpoint", endpoint},
                                                         {"name", "shop"},
+                                                        {"state", "active"},
+                                                        {"oldest_due_age_seconds", 1.5},
+                                                        {"backlog", 12},
                                                         {"in_flight", 2},
                                                         {"consecutive_failures", 7},
                                                         {"last_error", "timeout"}}}));

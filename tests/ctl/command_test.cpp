@@ -41,6 +41,9 @@ Json status_body() {
           {"worst_endpoints",
            {{{"endpoint", kEp},
              {"name", "shop\x1b[2J"},
+             {"state", "paused"},
+             {"oldest_due_age_seconds", 400.5},
+             {"backlog", 17},
              {"in_flight", 1},
              {"consecutive_failures", 9},
              {"last_error", "timeout"}}}},
@@ -139,8 +142,8 @@ TEST_CASE("status tells the state in words, escapes names, and judges with --exi
   api.answer("GET /v1/status", 200, status_body());
   const Ended outcome = run(api, {"status", "--exit-code"});
   CHECK(outcome.exit_code == 0);
-  for (const char* word : {"pending 3", "dead 2", "sqlite:///x.db", "2.0 KiB", "shop\\x1b[2J",
-                           "event list --rejected", "unix:/run/x"}) {
+  for (const char* word : {"pending 3", "dead 2", "sqlite:///x.db", "2.0 KiB", "shop\\x1b[2J", "paused", "17",
+                           "6m", "event list --rejected", "unix:/run/x"}) {
     CAPTURE(word);
     CHECK(outcome.out.find(word) != std::string::npos);
   }

@@ -1,0 +1,24 @@
+// How delivery is doing, for people and metrics: what the loops know of their endpoints, and since when something is due at
+// each, which the store knows, whatever holds it back (a breaker, a pause, a rate, an order) and wherever it waits.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+
+#include "api/context.h"
+#include "delivery/delivery_loop.h"
+#include "ingest/endpoint_directory.h"
+#include "store/store.h"
+
+namespace outboxd {
+
+// The endpoints at which something is due, and for how long the oldest of it has been. Costs a few seeks for each endpoint
+// that has anything pending, in short reads; nothing depends on the backlog.
+using DueAges = std::unordered_map<EndpointSeq, Millis>;
+DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory, Time now);
+
+// `loops`: absent when a loop did not answer in time.
+api::DeliveryStatus view_of(const std::optional<DeliveryStatus>& loops, const DueAges& ages,
+                            const EndpointDirectory& directory, StoreReader& reader);
+
+}  // namespace outboxd
