@@ -9,6 +9,7 @@ namespace {
 constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
 constexpr int kSmallestWindow = 4;
 constexpr Millis kLongestIdleInMemory{500};
+constexpr Millis kPauseOfSearch{10};  // after a page of what is not ours to expire
 
 // The part of `all` that those of a standing and below it may use together.
 template <class T>
@@ -303,7 +304,6 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
   search_.reading = false;
   const bool more = static_cast<int>(found.size()) >= options_.max_expired;
   search_.after = more ? ExpiryPlace{*found.back().expires_at, found.back().key} : ExpiryPlace{};
-  search_.next_at = more ? now.mono : now.mono + kExpiryInterval;
   for (DueDelivery& delivery : found) {
     const DeliveryKey key = delivery.key;
     Lane* lane = find(key.endpoint);
@@ -326,6 +326,8 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
     touch(*lane);
   }
   search_.released.clear();
+  search_.next_at = now.mono;
+  if (search_.recording == 0) search_.next_at += more ? kPauseOfSearch : kExpiryInterval;
 }
 
 // ---- outcomes
