@@ -8,8 +8,8 @@ namespace {
 
 constexpr double kSlackMs = 100;  // what a busy machine of ours may add to a good answer
 
-bool is_about_the_event(Outcome outcome, int status) {
-  return outcome == Outcome::kHttp4xx && status != 429;
+bool is_trouble(Outcome outcome, int status) {
+  return outcome != Outcome::kSuccess && (outcome != Outcome::kHttp4xx || status == 429);
 }
 
 }  // namespace
@@ -50,6 +50,7 @@ bool EndpointHealth::is_queueing(Millis took) {
 EndpointHealth::Change EndpointHealth::ended(const Attempted& attempted, int most, Moment now) {
   if (attempted.probe) probing_ = false;
   if (attempted.outcome == Outcome::kBlocked) return {};  // nothing was asked of the endpoint
+  trouble_ += ((is_trouble(attempted.outcome, attempted.status) ? 1 : 0) - trouble_) * kNews;
   usual_ms_ += (static_cast<double>(attempted.took.count()) - usual_ms_) / 8;
   prompt_ = usual_ms_ < static_cast<double>(kSlow.count());
   return attempted.outcome == Outcome::kSuccess ? succeeded(attempted, most) : failed(attempted, now);
@@ -76,8 +77,8 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
   const bool was_open = is_open();
   ++failures_;
   if (!failing_) failing_ = Failing{now.wall, Millis(0), now.mono, false};
-  if (!is_about_the_event(attempted.outcome, attempted.status) && attempted.sent_at >= last_cut_) {
-    allowance_ = std::max(1.0, allowance_ / 2);
+  if (is_trouble(attempted.outcome, attempted.status) && attempted.sent_at >= last_cut_) {
+    allowance_ = std::max(1.0, allowance_ * (1 - trouble_ / 2));
     careful_from_ = std::max(2.0, allowance_);
     last_cut_ = now.mono;
   }
@@ -86,7 +87,7 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
   if (attempted.asked) {
     paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);
     asked_ = true;
-  } else if (attempted.slow_down || trips || attempted.probe) {
+  } else if (trips || attempted.probe || (attempted.slow_down && trouble_ >= kOverloaded)) {
     pause(attempted, now.mono);
   }
   if (is_open() && !failing_->stored) {

@@ -1,15 +1,17 @@
 // How an endpoint is doing, learned from the outcome of each attempt, and what follows from it. Pure.
 //
-// How many at a time: TCP's answer (RFC 5681). From 5, one more for each success until the first trouble; half
-// of it at trouble, once for all requests that were under way together; from there one more a round trip.
+// How many at a time: TCP's answer (RFC 5681), with the cut of data centre TCP (RFC 8257). From 5, one more for
+// each success until the first trouble; from there one more a round trip. Trouble costs half of the share that it
+// has among recent answers, once for all requests that were under way together: an endpoint of which everything
+// fails loses half of the allowance each time, one of which every twentieth request meets a bad backend keeps it.
 // Trouble is a timeout, a refused connection, a 5xx, a 429; any other 4xx is about that one event. Besides, as
 // delay-based control does it (TCP Vegas): while successes take more than twice what they take at best, and
 // 100 ms, a tenth less each round trip, for then requests queue at the endpoint, and more of them would only
 // queue longer. (Postfix counts failures alone, and so piles up on a site that is merely slow.)
 //
-// Pauses: after 429, 502, 503, 504, and when the breaker opens, nothing at all for 1 s, then 2 s, 4 s ... up
-// to 5 min, but never longer than the longest wait of the endpoint's own retry schedule; or for as long as
-// Retry-After asks.
+// Pauses: for as long as Retry-After asks, at once. Else, after a 429, 502, 503 or 504 while more than half of the
+// recent answers are trouble, and when the breaker opens: nothing at all for 1 s, then 2 s, 4 s ... up to 5 min,
+// but never longer than the longest wait of the endpoint's own retry schedule.
 //
 // The breaker: 5 failures in a row open it. Then, after each pause, one request at a time (a probe) until one
 // succeeds.
@@ -30,6 +32,9 @@ namespace outboxd {
 
 inline constexpr int kFirstAllowance = 5;
 inline constexpr int kTripAfter = 5;
+inline constexpr double kNews = 1.0 / 32;  // the weight of one answer in the share of trouble
+inline constexpr double kOverloaded =
+    0.5;  // from this share on a 503 and its like is believed to be about all
 inline constexpr Millis kFirstPause = std::chrono::seconds(1);
 inline constexpr Millis kLongestPause = std::chrono::minutes(5);
 inline constexpr Millis kSlow = std::chrono::seconds(1);
@@ -43,7 +48,7 @@ class EndpointHealth {
     Millis took{0};
     MonotonicTime sent_at{};
     bool probe = false;
-    bool slow_down = false;       // the answer asks for a pause
+    bool slow_down = false;       // the answer speaks of too many requests, or of no backend
     std::optional<Millis> asked;  // for this long
     Millis longest_pause{0};      // the longest wait of the endpoint's schedule
     double jitter = 0;            // in [-1, 1]
@@ -90,6 +95,7 @@ class EndpointHealth {
 
   double allowance_ = kFirstAllowance;
   double careful_from_ = 1e9;  // from here on it grows by one a round trip only
+  double trouble_ = 0;         // its share among recent answers, smoothed
   MonotonicTime last_cut_{};   // a request sent before it is no news
   double usual_ms_ = 0;        // of an attempt, smoothed
   double good_ms_ = 0;         // of a success, smoothed

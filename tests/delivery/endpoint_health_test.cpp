@@ -38,17 +38,26 @@ struct Patient {
 
 }  // namespace
 
-TEST_CASE("the allowance grows with each success, is halved by trouble, and then grows carefully") {
+TEST_CASE("the allowance grows with each success until there is trouble, and then carefully") {
   Patient p;
   CHECK(p.health.limit(kMost) == 5);
   for (int i = 0; i < 15; ++i) p.succeed();
   CHECK(p.health.limit(kMost) == 20);
   p.fail();
-  CHECK(p.health.limit(kMost) == 10);
-  for (int i = 0; i < 11; ++i) p.succeed();
-  CHECK(p.health.limit(kMost) == 11);
+  CHECK(p.health.limit(kMost) == 19);
+  for (int i = 0; i < 19; ++i) p.succeed();
+  CHECK(p.health.limit(kMost) == 20);
   for (int i = 0; i < 1000; ++i) p.succeed();
   CHECK(p.health.limit(kMost) == kMost);
+}
+
+TEST_CASE("trouble costs half of the share that it has among recent answers") {
+  Patient rare;
+  for (int i = 0; i < 2000; ++i) i % 20 == 0 ? rare.fail() : rare.succeed();
+  CHECK(rare.health.limit(kMost) > kMost / 2);
+  Patient often;
+  for (int i = 0; i < 2000; ++i) i % 2 == 0 ? often.fail() : often.succeed();
+  CHECK(often.health.limit(kMost) < 4);
 }
 
 TEST_CASE("requests that fail together are one piece of trouble") {
@@ -61,7 +70,7 @@ TEST_CASE("requests that fail together are one piece of trouble") {
     p.health.ended({.outcome = Outcome::kConnect, .sent_at = sent_at, .asked = {}, .longest_pause = 24h},
                    kMost, p.now);
   }
-  CHECK(p.health.limit(kMost) == 16);
+  CHECK(p.health.limit(kMost) == 31);
 }
 
 TEST_CASE("a 4xx is about its event and costs no allowance; 429 does") {
@@ -69,7 +78,7 @@ TEST_CASE("a 4xx is about its event and costs no allowance; 429 does") {
   p.attempt(Outcome::kHttp4xx, 422);
   CHECK(p.health.limit(kMost) == 5);
   p.attempt(Outcome::kHttp4xx, 429);
-  CHECK(p.health.limit(kMost) == 2);
+  CHECK(p.health.limit(kMost) == 4);
 }
 
 TEST_CASE("an endpoint whose answers take ever longer gets fewer at a time, a merely slow one does not") {
@@ -115,17 +124,25 @@ TEST_CASE("no pause is longer than the longest wait of the endpoint's schedule")
   CHECK(health.paused_until() == now.mono + 100ms);
 }
 
-TEST_CASE("a 503 pauses at once; those that were under way with it do not prolong the pause") {
+TEST_CASE("a 503 now and then pauses nothing; one among mostly failures does, a 500 does not") {
   Patient p;
+  for (int i = 0; i < 1000; ++i) {
+    i % 4 == 0 ? p.attempt(Outcome::kHttp5xx, 503) : p.succeed();
+    REQUIRE(p.health.may_start(0, kMost, p.now.mono));
+  }
+  for (int i = 0; i < 200; ++i) i % 4 == 0 ? p.succeed() : p.fail();
+  p.fail();
+  CHECK(p.health.may_start(0, kMost, p.now.mono));
   p.attempt(Outcome::kHttp5xx, 503);
   CHECK(p.pause() == 1s);
   p.attempt(Outcome::kHttp5xx, 503);
-  CHECK(p.pause() == 990ms);
+  CHECK(p.pause() == 990ms);  // it was under way with the other one
 }
 
 TEST_CASE("a success ends a pause of our own, but not one that was asked for") {
   Patient p;
-  p.attempt(Outcome::kHttp5xx, 503);
+  for (int i = 0; i < 5; ++i) p.attempt(Outcome::kHttp5xx, 503);
+  CHECK_FALSE(p.health.may_start(0, kMost, p.now.mono));
   p.succeed();
   CHECK(p.health.may_start(0, kMost, p.now.mono));
   p.health.ended({.outcome = Outcome::kHttp4xx, .status = 429, .asked = 30s}, kMost, p.now);

@@ -48,3 +48,9 @@ mutant(expires_in_flight scheduler.cpp "      if (held.stage != Stage::kWaiting)
 mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "expires what has ended meanwhile")
 mutant(gives_turn_away scheduler.cpp "  if (held.has_turn) {" "  if (lane.order && held.delivery.order_key) {"
        "gives away a turn that the one that expires never had")
+mutant(pauses_for_each_503 endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "attempted.slow_down"
+       "pauses a lane for every 503")
+mutant(halves_for_each_500 endpoint_health.cpp "allowance_ * (1 - trouble_ / 2)" "allowance_ / 2"
+       "halves the allowance for every failure")
+mutant(never_slows endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "false"
+       "does not slow down for an endpoint that mostly answers 503")

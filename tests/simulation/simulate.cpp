@@ -1,7 +1,9 @@
 // The simulation from the command line: many seeds, or one again.
 //   simulate [--seeds N] [--first SEED] [--steps N] [--seconds N] [--expect-violation]
+//   simulate --goodput
 // With --seconds it goes on with further seeds for so long. A seed that fails is printed, and fails again by
 //   simulate --first SEED --seeds 1 --steps N
+// --goodput prints what an endpoint gets through, by the share and the kind of its failures.
 // --expect-violation turns the exit status around: 0 when some seed failed (for mutants.cmake).
 #include <charconv>
 #include <chrono>
@@ -9,6 +11,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "simulation/goodput.h"
 #include "simulation/world.h"
 
 namespace {
@@ -46,6 +49,10 @@ bool parse(int argc, char** argv, Arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--goodput") == 0) {
+    std::fputs(goodput_table().c_str(), stdout);
+    return 0;
+  }
   Arguments a;
   if (!parse(argc, argv, a)) {
     std::fprintf(
@@ -61,6 +68,7 @@ int main(int argc, char** argv) {
   for (std::int64_t seed = a.first;
        a.seconds > 0 ? elapsed() < static_cast<double>(a.seconds) : seed < a.first + a.seeds; ++seed) {
     try {
+      check_goodput(static_cast<std::uint64_t>(seed));
       const Report one = run(static_cast<std::uint64_t>(seed), a.steps);
       total.steps += one.steps;
       total.accepted += one.accepted;
