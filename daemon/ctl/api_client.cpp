@@ -1,11 +1,16 @@
 #include "ctl/api_client.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "common/text.h"
 
 namespace outboxd::ctl {
 namespace {
 
 constexpr std::size_t kShownBodyBytes = 200;
+constexpr int kMaxBusyTries = 10;
+constexpr std::int64_t kMaxBusyWaitSeconds = 30;
 
 // Discarded when it is no JSON, or nested deeper than the daemon ever answers: writing JSON out recurses, and somebody else
 // may be answering.
@@ -80,6 +85,19 @@ HttpResponse ApiClient::send(std::string_view method, const std::string& path, s
   return std::move(*response);
 }
 
+HttpResponse ApiClient::send_patiently(std::string_view method, const std::string& path,
+                                       std::string_view body, std::string_view content_type,
+                                       const Waiting& waiting) {
+  for (int tries = 1;; ++tries) {
+    HttpResponse response = send(method, path, body, content_type);
+    const bool busy = response.status == 429 || response.status == 503;
+    if (!busy || tries == kMaxBusyTries) return response;
+    const std::int64_t wait = std::clamp<std::int64_t>(response.retry_after, 1, kMaxBusyWaitSeconds);
+    waiting("the daemon is busy, going on in " + std::to_string(wait) + "s");
+    std::this_thread::sleep_for(std::chrono::seconds(wait));
+  }
+}
+
 Json json_of(const HttpResponse& response) {
   Json json = parse_answer(response.body);
   if (json.is_discarded())
@@ -108,6 +126,15 @@ Failure failure_of(const HttpResponse& response) {
   return Failure(code, text);
 }
 
+namespace {
+
+Json object_of(const HttpResponse& response) {
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return response.body.empty() ? Json::object() : json_of(response);
+}
+
+}  // namespace
+
 std::string ApiClient::get_bytes(const std::string& path) {
   HttpResponse response = send("GET", path, {}, {});
   if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
@@ -121,9 +148,11 @@ Json ApiClient::get(const std::string& path) {
 }
 
 Json ApiClient::post(const std::string& path, std::string_view body, Millis timeout) {
-  const HttpResponse response = send("POST", path, body, "application/json", timeout);
-  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
-  return response.body.empty() ? Json::object() : json_of(response);
+  return object_of(send("POST", path, body, "application/json", timeout));
+}
+
+Json ApiClient::post_patiently(const std::string& path, std::string_view body, const Waiting& waiting) {
+  return object_of(send_patiently("POST", path, body, "application/json", waiting));
 }
 
 Json ApiClient::patch(const std::string& path, std::string_view body) {

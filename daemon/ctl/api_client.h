@@ -3,6 +3,7 @@
 // Used by one thread.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -39,10 +40,17 @@ class ApiClient {
   HttpResponse send(std::string_view method, const std::string& path, std::string_view body,
                     std::string_view content_type, Millis timeout = kRequestTimeout);
 
+  // The same; but a daemon that is busy (429, 503: it kept nothing of the request) is asked again, for some minutes.
+  // `waiting` is told each time what to tell the user.
+  using Waiting = std::function<void(const std::string& message)>;
+  HttpResponse send_patiently(std::string_view method, const std::string& path, std::string_view body,
+                              std::string_view content_type, const Waiting& waiting);
+
   std::string get_bytes(const std::string& path);
   Json get(const std::string& path);
   // `body` is JSON text, sent as it is.
   Json post(const std::string& path, std::string_view body, Millis timeout = kRequestTimeout);
+  Json post_patiently(const std::string& path, std::string_view body, const Waiting& waiting);
   Json patch(const std::string& path, std::string_view body);
   void remove(const std::string& path);
 

@@ -43,7 +43,9 @@ int change_each(Session& session, const std::string& action, const std::vector<s
   for (const std::string& id : ids) {
     int code = kExitOk;
     try {
-      Json delivery = session.api().post("/v1/deliveries/" + id + "/" + action, "{}");
+      Json delivery =
+          session.api().post_patiently("/v1/deliveries/" + id + "/" + action, "{}",
+                                       [&session](const std::string& message) { session.note(message); });
       if (show_rows) changed.push_back(std::move(delivery));
     } catch (const Failure& failure) {
       code = failure.exit_code;

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <thread>
 
 #include "common/text.h"
 #include "ctl/input.h"
@@ -13,19 +12,9 @@
 namespace outboxd::ctl {
 namespace {
 
-constexpr int kMaxBusyTries = 10;
-constexpr std::int64_t kMaxBusyWaitSeconds = 30;
-
-// A busy daemon refuses a request whole (nothing of it is kept), so sending it again is safe.
 HttpResponse post_chunk(Session& session, const BatchChunk& chunk, std::size_t accepted) try {
-  for (int tries = 1;; ++tries) {
-    HttpResponse response = session.api().send("POST", "/v1/events", chunk.body, "application/x-ndjson");
-    const bool busy = response.status == 429 || response.status == 503;
-    if (!busy || tries == kMaxBusyTries) return response;
-    const std::int64_t wait = std::clamp<std::int64_t>(response.retry_after, 1, kMaxBusyWaitSeconds);
-    session.note("the daemon is busy, going on in " + std::to_string(wait) + "s");
-    std::this_thread::sleep_for(std::chrono::seconds(wait));
-  }
+  return session.api().send_patiently("POST", "/v1/events", chunk.body, "application/x-ndjson",
+                                      [&session](const std::string& message) { session.note(message); });
 } catch (const Failure& failure) {
   throw Failure(failure.exit_code, std::to_string(accepted) + " events accepted; what became of lines " +
                                        std::to_string(chunk.lines.front()) + " to " +
