@@ -92,12 +92,14 @@ GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metri
   return options;
 }
 
-std::unique_ptr<Store> open_store(const config::Config& config, std::shared_ptr<const SecretBox> secrets) {
+std::unique_ptr<Store> open_store(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                                  telemetry::Metrics& metrics) {
   SqliteOptions options;
   options.path = config.store.path();
   options.ballast_bytes = config.retention.ballast;
   options.checkpoints = config.store.checkpoint == "auto";
   options.secrets = std::move(secrets);
+  options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
   return open_sqlite_store(options);
 }
 
@@ -105,7 +107,7 @@ App::App(const config::Config& config, const config::Sources& sources)
     : config_(config),
       sources_(sources),
       secret_box_(secret_box(config)),
-      store_(open_store(config, secret_box_)),
+      store_(open_store(config, secret_box_, metrics_)),
       commits_(store_->writer(), with_metrics(commit_options(config), metrics_),
                [](const std::string& what) { fail_stop(what); }),
       delivery_(*store_, commits_, clock_, ids_, metrics_, address_policy(config, {}),

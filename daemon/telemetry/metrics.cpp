@@ -171,7 +171,7 @@ struct Metrics::Impl {
       kTransactionSeconds};
   Histogram& batch_size =
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
-  LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Transactions that failed."), {"op"}};
+  LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Errors of the database."), {"op"}};
   LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
   LabelledMetric<Counter> denied{
       counters("outbox_policy_denials_total", "Requests and registrations that the address policy stopped."),
@@ -196,6 +196,8 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
   // Present from the start, so that a rate over the first event is not lost.
   impl_->accepted.with({"http"});
   impl_->accepted.with({"sql"});
+  impl_->db_errors.with({"commit"});
+  impl_->db_errors.with({"read"});
   impl_->reload.Set(1);
 }
 

@@ -66,7 +66,7 @@ void Checkpoint::run() {
   // BUSY: a producer's own checkpoint is under way. FULL: the database file cannot grow; the WAL stays and
   // commits decide.
   if (primary == SQLITE_BUSY || primary == SQLITE_FULL) return;
-  if (rc != SQLITE_OK) throw_error(writer_.handle(), rc, "checkpointing");
+  if (rc != SQLITE_OK) writer_.fail(rc, "checkpointing");
   copied_ = copied;
 }
 

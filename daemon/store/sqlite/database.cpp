@@ -6,7 +6,9 @@
 
 namespace outboxd::sqlite {
 
-void throw_error(sqlite3* db, int rc, std::string_view doing) {
+void Database::fail(int rc, std::string_view doing) const {
+  if (on_error_) on_error_();
+  sqlite3* const db = db_.get();
   std::string what = "SQLite: ";
   what += db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   const int system = db ? sqlite3_system_errno(db) : 0;
@@ -48,7 +50,9 @@ void set_up_sqlite() {
 
 }  // namespace
 
-Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib) {
+Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib,
+                   std::function<void()> on_error)
+    : on_error_(std::move(on_error)) {
   static std::once_flag once;
   std::call_once(once, set_up_sqlite);
   sqlite3* db = nullptr;
@@ -56,7 +60,7 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
   const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   db_.reset(db);
-  if (rc != SQLITE_OK) throw_error(db, rc, "opening " + path);
+  if (rc != SQLITE_OK) fail(rc, "opening " + path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1,
                     nullptr);  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
@@ -77,13 +81,13 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
 
 void Database::execute(const std::string& sql) {
   const int rc = sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr);
-  if (rc != SQLITE_OK) throw_error(db_.get(), rc, "executing " + sql.substr(0, 60));
+  if (rc != SQLITE_OK) fail(rc, "executing " + sql.substr(0, 60));
 }
 
 bool Database::checkpoint_all() {
   const int rc = sqlite3_wal_checkpoint_v2(db_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   if ((rc & 0xff) == SQLITE_BUSY) return false;
-  if (rc != SQLITE_OK) throw_error(db_.get(), rc, "checkpointing");
+  if (rc != SQLITE_OK) fail(rc, "checkpointing");
   return true;
 }
 
@@ -99,12 +103,12 @@ std::string Database::query_text(const std::string& sql) {
   return row.next() ? row.text(0) : "";
 }
 
-Statement::Statement(Database& db, std::string_view sql) : db_(db.handle()) {
+Statement::Statement(Database& db, std::string_view sql) : db_(db) {
   sqlite3_stmt* stmt = nullptr;
-  const int rc = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                    &stmt, nullptr);
+  const int rc = sqlite3_prepare_v3(db_.handle(), sql.data(), static_cast<int>(sql.size()),
+                                    SQLITE_PREPARE_PERSISTENT, &stmt, nullptr);
   stmt_.reset(stmt);
-  if (rc != SQLITE_OK) throw_error(db_, rc, "preparing " + std::string(sql));
+  if (rc != SQLITE_OK) db_.fail(rc, "preparing " + std::string(sql));
 }
 
 void Statement::finish() {
@@ -115,7 +119,7 @@ void Statement::finish() {
   }
   const std::string sql = sqlite3_sql(stmt_.get());
   try {
-    throw_error(db_, rc == SQLITE_ROW ? SQLITE_MISUSE : rc, "running " + sql);
+    db_.fail(rc == SQLITE_ROW ? SQLITE_MISUSE : rc, "running " + sql);
   } catch (...) {
     sqlite3_reset(stmt_.get());
     throw;
@@ -126,7 +130,7 @@ bool Statement::step() {
   const int rc = sqlite3_step(stmt_.get());
   if (rc == SQLITE_ROW) return true;
   if (rc == SQLITE_DONE) return false;
-  throw_error(db_, rc, std::string("running ") + sqlite3_sql(stmt_.get()));
+  db_.fail(rc, std::string("running ") + sqlite3_sql(stmt_.get()));
 }
 
 std::string_view Cursor::view(int c) const {
@@ -134,7 +138,7 @@ std::string_view Cursor::view(int c) const {
   const void* bytes = sqlite3_column_blob(stmt(), c);
   const int size = sqlite3_column_bytes(stmt(), c);
   if (size == 0) return {};
-  if (bytes == nullptr) throw_error(statement_.db_, SQLITE_NOMEM, "reading a column");
+  if (bytes == nullptr) statement_.db_.fail(SQLITE_NOMEM, "reading a column");
   return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 

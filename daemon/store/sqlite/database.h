@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -27,17 +28,15 @@ struct SqliteFailure : StoreFailure {
         code(c) {}
   int code;  // primary result code
 };
-// SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull, SQLITE_CONSTRAINT -> ConstraintViolation, all else ->
-// SqliteFailure.
-[[noreturn]] void throw_error(sqlite3* db, int rc, std::string_view doing);
-
 enum class Mode { kWriter, kReader };
 
 class Database {
  public:
   // Opens an existing file and sets everything that a connection of ours needs (README: WAL, FULL, no
   // autocheckpoint, ...).
-  Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib);
+  // `on_error` is told of every error that is thrown from then on.
+  Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib,
+           std::function<void()> on_error = {});
 
   sqlite3* handle() const { return db_.get(); }
   void execute(const std::string& sql);  // for pragmas and migrations, not for data
@@ -47,12 +46,16 @@ class Database {
   // does by itself then, it tells of a failure. False: others use the database, which is as good.
   bool checkpoint_all();
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
+  // The one way in which a result code becomes an exception. SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull,
+  // SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
+  [[noreturn]] void fail(int rc, std::string_view doing) const;
 
  private:
   struct Close {
     void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
   };
   std::unique_ptr<sqlite3, Close> db_;
+  std::function<void()> on_error_;
 };
 
 // Bytes as a BLOB; a std::string_view alone binds as TEXT.
@@ -80,7 +83,7 @@ class Statement {
     finish();
   }
   // Rows that a run changed.
-  int changes() const { return sqlite3_changes(db_); }
+  int changes() const { return sqlite3_changes(db_.handle()); }
 
  private:
   friend class Cursor;
@@ -110,12 +113,12 @@ class Statement {
     v ? bind(at, *v) : bind(at, std::nullopt);
   }
   void check(int rc) const {
-    if (rc != SQLITE_OK) throw_error(db_, rc, "binding");
+    if (rc != SQLITE_OK) db_.fail(rc, "binding");
   }
   void finish();
   bool step();
 
-  sqlite3* db_;
+  const Database& db_;
   std::unique_ptr<sqlite3_stmt, Finalize> stmt_;
 };
 

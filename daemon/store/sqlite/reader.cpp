@@ -29,12 +29,13 @@ void earlier(std::optional<Time>& next, Time t) {
 }  // namespace
 
 Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-               std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets)
+               std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
+               std::function<void()> on_error)
     : path_(std::move(path)),
       gate_(std::move(gate)),
       due_clock_(std::move(due_clock)),
       secrets_(std::move(secrets)),
-      db_(path_, Mode::kReader, busy_timeout, cache_kib) {}
+      db_(path_, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)) {}
 
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
 class Reader::DueScan {

@@ -18,7 +18,8 @@ namespace outboxd::sqlite {
 class Reader final : public StoreReader {
  public:
   Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-         std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets);
+         std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
+         std::function<void()> on_error);
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;

@@ -58,7 +58,7 @@ class SqliteStore final : public Store {
         gate_(std::make_shared<ReadGate>()),
         due_clock_(std::make_shared<DueClock>(clock_of(options), read_due_clock(options))),
         writer_({options.path, options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
-                 options.checkpoints, options.secrets},
+                 options.checkpoints, options.secrets, on_error("commit")},
                 *gate_, *due_clock_),
         foreign_commits_(options.path, options.busy_timeout) {
     new_reader();  // prepares what no other connection has yet: a damaged schema shows now
@@ -67,13 +67,18 @@ class SqliteStore final : public Store {
   StoreWriter& writer() override { return writer_; }
   std::unique_ptr<StoreReader> new_reader() override {
     return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_,
-                                    due_clock_, options_.secrets);
+                                    due_clock_, options_.secrets, on_error("read"));
   }
   void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
   void interrupt() override { foreign_commits_.interrupt(); }
   ClockSteps clock_steps() override { return {due_clock_->ahead(), due_clock_->jumps()}; }
 
  private:
+  std::function<void()> on_error(std::string_view op) const {
+    if (!options_.on_error) return {};
+    return [this, op] { options_.on_error(op); };
+  }
+
   const SqliteOptions options_;
   const Ownership ownership_;  // given up last
   const int version_before_;

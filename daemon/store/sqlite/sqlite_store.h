@@ -2,8 +2,10 @@
 // INSERT INTO its table `outbox`. This header is all that the rest of the daemon may include of this folder.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/clock.h"
 #include "common/secret_box.h"
@@ -25,6 +27,9 @@ struct SqliteOptions {
   // that endpoint throws StoreFailure with kExitStoreKey.
   std::shared_ptr<const SecretBox> secrets = {};
   const Clock* clock = nullptr;  // outlives the store; absent: the system's
+  // Told of each error that SQLite answers while the store is open (busy, full, a failure): of "commit", which is all that
+  // writes, or of "read". On any thread.
+  std::function<void(std::string_view op)> on_error = {};
 };
 
 // Opens, creates or migrates. Throws StoreUnusable; a file that is not a whole database of ours is left

@@ -90,7 +90,7 @@ void copy(Database& source, const std::string& part,
   source.query_int("SELECT count(*) FROM counter");
   const std::unique_ptr<sqlite3_backup, CloseBackup> backup(
       sqlite3_backup_init(copied.handle(), "main", source.handle(), "main"));
-  if (!backup) throw_error(copied.handle(), sqlite3_errcode(copied.handle()), "beginning the backup");
+  if (!backup) copied.fail(sqlite3_errcode(copied.handle()), "beginning the backup");
   int rc = SQLITE_OK;
   while (rc == SQLITE_OK) {
     rc = sqlite3_backup_step(backup.get(), kPagesAtOnce);

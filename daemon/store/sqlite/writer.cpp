@@ -38,7 +38,7 @@ Tally read_tally(Statement& read_counter) {
 
 Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
     : ballast_(options.path, options.ballast_bytes),
-      db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib),
+      db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
       due_clock_(due_clock),
       secrets_(options.secrets) {
   if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);

@@ -1,6 +1,7 @@
 // The StoreWriter: each kind of command is a few prepared statements. One connection, one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,7 @@ class Writer final : public StoreWriter {
     std::int64_t ballast_bytes = 0;
     bool checkpoints = true;  // false: another program does
     std::shared_ptr<const SecretBox> secrets;
+    std::function<void()> on_error = {};
   };
   Writer(const Options& options, ReadGate& gate, DueClock& due_clock);
 
