@@ -149,6 +149,33 @@ class Delivery(EndToEndTest):
         daemon.event(ttl="30m")
         self.assertEqual("expired", daemon.wait_for_state("dead", 1)[0]["reason"])
 
+    def replay_after_expiry(self, status, act):
+        """An event that has expired, its first attempt answered with `status`; `act` is what the operator does."""
+        answers = [status, 200]
+        receiver = self.receiver(lambda request: answers.pop(0) if len(answers) > 1 else answers[0])
+        daemon = self.daemon().start()
+        daemon.endpoint(receiver.url, retry_schedule=["0s", "1h"])
+        event = daemon.event(ttl="2s")
+        receiver.wait_for(1)
+        delivery = daemon.wait_for_state("delivered" if status == 200 else "dead", 1)[0]
+        wait_until(lambda: time.time() > receiver.requests[0].at + 2.5, "the event has expired")
+        act(daemon, event["id"], delivery["id"])
+        receiver.wait_for(2)
+        wait_until(lambda: (d := daemon.get(f"/v1/deliveries/{delivery['id']}").json)["state"] == "delivered"
+                   and len(d["attempt_list"]) == 2, "it is delivered, and both attempts are there")
+
+    def test_a_replay_after_the_expiry_sends_again_and_keeps_what_was_delivered(self):
+        self.replay_after_expiry(200, lambda daemon, event, _: self.assertEqual(
+            0, daemon.ctl("event", "replay", event).returncode))
+
+    def test_a_retried_dead_letter_that_expired_is_sent(self):
+        self.replay_after_expiry(500, lambda daemon, _, delivery: self.assertEqual(
+            0, daemon.ctl("delivery", "retry", delivery).returncode))
+
+    def test_dead_letters_that_expired_are_sent_when_they_are_retried_in_bulk(self):
+        self.replay_after_expiry(500, lambda daemon, *_: self.assertEqual(
+            0, daemon.ctl("delivery", "retry", "--since", "1h", "--yes").returncode))
+
     def test_a_delayed_event_is_not_sent_before_its_time(self):
         daemon, receiver = self.daemon().start(), self.receiver()
         daemon.endpoint(receiver.url)

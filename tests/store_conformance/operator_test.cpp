@@ -69,6 +69,37 @@ TEST_CASE_FIXTURE(OneDelivery,
   CHECK(reader->status().delivered == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "what an operator retries or replays expires no more, whatever became of it before") {
+  const Endpoint endpoint = create();
+  NewEvent event = new_event({endpoint.seq});
+  event.event->expires_at = kNow + Millis(3000);
+  const DeliveryKey key{accept_one(event), endpoint.seq};
+  const Time later = kNow + kDay;
+  SUBCASE("an expired dead letter is retried") {
+    RecordOutcome expired = died(key, 1, DeadReason::kExpired);
+    expired.attempt.reset();
+    apply(expired);
+    REQUIRE_FALSE(apply(ChangeDelivery{key, DeliveryState::kPending, later}).refused);
+  }
+  SUBCASE("what was delivered is replayed") {
+    apply(delivered(key, 1));
+    REQUIRE_FALSE(apply(ReplayEvent{event.event->id, {endpoint.seq}, later}).refused);
+  }
+  SUBCASE("what is pending is replayed") {
+    REQUIRE_FALSE(apply(ReplayEvent{event.event->id, {endpoint.seq}, later}).refused);
+  }
+  SUBCASE("what was discarded is retried") {
+    apply(ChangeDelivery{key, DeliveryState::kDiscarded, kNow});
+    REQUIRE_FALSE(apply(ChangeDelivery{key, DeliveryState::kPending, later}).refused);
+  }
+  const auto due = reader->due(endpoint.seq, later, 10, 1000).deliveries;
+  REQUIRE(due.size() == 1);
+  CHECK_FALSE(due[0].expires_at);
+  CHECK(reader->expired(later, {}, 10).empty());
+  CHECK(reader->event(event.event->id, false)->event.expires_at == kNow + Millis(3000));
+}
+
 TEST_CASE_FIXTURE(OneDelivery, "a replay of an unknown event, or to an unknown endpoint, changes nothing") {
   CHECK(apply(ReplayEvent{EventId{ids().next()}, {endpoint.seq}, kNow}).refused->code ==
         ProblemCode::kNotFound);

@@ -95,7 +95,8 @@ inline constexpr std::string_view kFindDelivery =
     " FROM delivery WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kChangeDelivery =
     "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
-    " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7"
+    " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7,"
+    " expires_at = CASE ?3 WHEN 'pending' THEN NULL ELSE expires_at END"  // an operator's word goes before the event's
     " WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kFindEventToReplay =
     "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
