@@ -38,26 +38,37 @@ EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std
   std::string key;
   key.reserve(tenant.size() + 1 + type.size());
   key.append(tenant).append(1, '\0').append(type);
+  Remembered found;
   {
     const std::shared_lock lock(mutex_);
-    if (const auto it = matches_.find(key); it != matches_.end()) return it->second;
+    const auto it = memory_.find(key);
+    if (it != memory_.end() && it->second.version == version_) return it->second.matches;
+    found = {version_, find_matches(tenant, type)};
   }
+  Memory forgotten;  // and what is replaced: let go after the lock
+  Remembered kept = found;
   const std::unique_lock lock(mutex_);
-  const auto found = std::make_shared<std::vector<EndpointPtr>>();
-  if (const auto it = by_tenant_.find(tenant); it != by_tenant_.end()) {
-    for (const EndpointSeq seq : it->second) {
-      const EndpointPtr& endpoint = by_seq_.at(seq);
-      if (wants(*endpoint, tenant, type)) found->push_back(endpoint);
-    }
+  if (memory_.size() >= kMaxRememberedMatches || remembered_ >= kMaxRememberedEndpoints) {
+    forgotten.swap(memory_);
+    remembered_ = 0;
   }
-  if (matches_.size() >= kMaxRememberedMatches || matched_ >= kMaxRememberedEndpoints) forget_matches();
-  if (matches_.emplace(std::move(key), found).second) matched_ += found->size();
-  return found;
+  Remembered& slot = memory_[std::move(key)];
+  if (slot.matches) remembered_ -= slot.matches->size();
+  remembered_ += kept.matches->size();
+  std::swap(slot, kept);
+  return found.matches;
 }
 
-void EndpointDirectory::forget_matches() const {
-  matches_.clear();
-  matched_ = 0;
+EndpointDirectory::Matches EndpointDirectory::find_matches(std::string_view tenant,
+                                                           std::string_view type) const {
+  auto found = std::make_shared<std::vector<EndpointPtr>>();
+  const auto it = by_tenant_.find(tenant);
+  if (it == by_tenant_.end()) return found;
+  for (const EndpointSeq seq : it->second) {
+    const EndpointPtr& endpoint = by_seq_.at(seq);
+    if (wants(*endpoint, tenant, type)) found->push_back(endpoint);
+  }
+  return found;
 }
 
 void EndpointDirectory::put(const EndpointPtr& endpoint) {
@@ -67,7 +78,7 @@ void EndpointDirectory::put(const EndpointPtr& endpoint) {
   by_id_[endpoint->id] = endpoint->seq;
   auto& seqs = by_tenant_[endpoint->tenant];
   seqs.insert(std::ranges::lower_bound(seqs, endpoint->seq), endpoint->seq);
-  forget_matches();
+  ++version_;
 }
 
 EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
@@ -79,7 +90,7 @@ EndpointPtr EndpointDirectory::erase(EndpointSeq seq) {
   const auto tenant = by_tenant_.find(endpoint->tenant);
   std::erase(tenant->second, seq);
   if (tenant->second.empty()) by_tenant_.erase(tenant);
-  forget_matches();
+  ++version_;
   return endpoint;
 }
 

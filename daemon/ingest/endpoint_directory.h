@@ -46,7 +46,7 @@ class EndpointDirectory {
   void put(const EndpointPtr& endpoint);
   // With mutex_ held.
   EndpointPtr erase(EndpointSeq seq);  // null: none
-  void forget_matches() const;
+  Matches find_matches(std::string_view tenant, std::string_view type) const;
   // Submits a command that answers with the stored endpoint, and publishes that one.
   template <class C>
   void change(C command, Done done);
@@ -57,11 +57,18 @@ class EndpointDirectory {
   std::unordered_map<EndpointSeq, EndpointPtr> by_seq_;  // guarded by mutex_
   std::map<EndpointId, EndpointSeq> by_id_;              // guarded by mutex_
   std::map<std::string, std::vector<EndpointSeq>, std::less<>>
-      by_tenant_;  // guarded by mutex_, each in order
-  // What match() answered, until any endpoint changes: a producer sends few types many times. Key: tenant NUL
-  // type. Guarded by mutex_.
-  mutable std::unordered_map<std::string, Matches> matches_;
-  mutable std::size_t matched_ = 0;  // endpoints in all of them, guarded by mutex_
+      by_tenant_;              // guarded by mutex_, each in order
+  std::uint64_t version_ = 0;  // counts the changes; guarded by mutex_
+  // What match() answered, valid while no endpoint has changed since: a producer sends few types many times. Old
+  // answers are let go by who asks again, on its thread: there may be a million pointers in them, and a change is
+  // published on the writer thread. Key: tenant NUL type. All guarded by mutex_.
+  struct Remembered {
+    std::uint64_t version = 0;
+    Matches matches;
+  };
+  using Memory = std::unordered_map<std::string, Remembered>;
+  mutable Memory memory_;
+  mutable std::size_t remembered_ = 0;  // endpoints in all of them
 };
 
 }  // namespace outboxd
