@@ -62,8 +62,8 @@ struct Context {
   // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
   // send it if it is waiting in memory. Called after the commit, before any wake.
   std::function<void(DeliveryKey)> forget = {};
-  // One step of retention, behind that event (0: from the beginning); the callback runs on the writer thread.
-  std::function<void(const Keep&, EventSeq after, PruneDone)> prune = {};
+  // One step of retention, from there on (store.h, Prune); the callback runs on the writer thread.
+  std::function<void(const Keep&, DeliveryKey after, PruneDone)> prune = {};
   // Would a request to this URL, with these TLS files, be let go now? kBlocked and kTls: no; all else: yes, or that is
   // not known yet. The callback runs on a delivery loop.
   using Judged = std::function<void(Outcome, std::string error)>;

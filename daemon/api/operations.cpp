@@ -91,6 +91,25 @@ Result<std::int64_t> after_member(const Json& body) {
   return after.get<std::int64_t>();
 }
 
+// The same for a step of retention: where it begins, as text.
+std::string cursor_of(DeliveryKey key) {
+  return std::to_string(key.event) + "." + std::to_string(key.endpoint);
+}
+
+Result<DeliveryKey> prune_after(const Json& body) {
+  const auto text = text_member(body, "after");
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return DeliveryKey{};
+  const std::string_view cursor = **text;
+  const auto dot = std::min(cursor.find('.'), cursor.size() - 1);
+  const auto event = parse_int(cursor.substr(0, dot));
+  const auto endpoint = parse_int(cursor.substr(dot + 1));
+  const auto key = DeliveryKey{event.value_or(-1), endpoint.value_or(-1)};
+  if (key.event < 0 || key.endpoint < 0)
+    return invalid_parameter("/after", "expected `next` of the answer before");
+  return key;
+}
+
 // A step a request, so that no answer waits for long: the caller goes on from `next` until it is null.
 void prune(Context& context, const ExchangePtr& exchange) {
   const auto body = action_body(exchange->request(), {"delivered", "dead", "after"});
@@ -99,19 +118,20 @@ void prune(Context& context, const ExchangePtr& exchange) {
   if (!delivered) return exchange->respond(delivered.error());
   const auto dead = duration_member(*body, "dead");
   if (!dead) return exchange->respond(dead.error());
-  const auto after = after_member(*body);
+  const auto after = prune_after(*body);
   if (!after) return exchange->respond(after.error());
   context.prune(
       {*delivered, *dead}, *after, [exchange](const Prune& done, const std::optional<Problem>& refused) {
         if (refused) return exchange->respond(*refused);
         const Pruned& pruned = done.pruned;
-        exchange->respond(json_answer(200, Json{{"events", pruned.events},
-                                                {"deliveries", pruned.deliveries},
-                                                {"attempts", pruned.attempts},
-                                                {"idempotency_keys", pruned.idempotency_keys},
-                                                {"outbox_rows", pruned.outbox_rows},
-                                                {"endpoints", pruned.endpoints},
-                                                {"next", done.next ? Json(*done.next) : Json(nullptr)}}));
+        exchange->respond(
+            json_answer(200, Json{{"events", pruned.events},
+                                  {"deliveries", pruned.deliveries},
+                                  {"attempts", pruned.attempts},
+                                  {"idempotency_keys", pruned.idempotency_keys},
+                                  {"outbox_rows", pruned.outbox_rows},
+                                  {"endpoints", pruned.endpoints},
+                                  {"next", done.next ? Json(cursor_of(*done.next)) : Json(nullptr)}}));
       });
 }
 

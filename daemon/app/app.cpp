@@ -63,7 +63,8 @@ class App {
   std::unique_ptr<Store> store_;
   GroupCommit commits_;
   EndpointDirectory directory_{commits_};
-  RemovedEndpoints removed_{commits_, clock_};
+  RemovedEndpoints removed_{
+      commits_, clock_, [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
   Retention retention_{commits_, clock_, metrics_,
                        [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
   DeliveryLoops delivery_;
@@ -131,10 +132,13 @@ DeliveryHooks App::delivery_hooks() {
   DeliveryHooks hooks;
   hooks.disable = [this, announce](const EndpointPtr& endpoint, const std::string& reason) {
     announce(endpoint_disabled(*endpoint, reason, clock_.wall()));
-    directory_.set_state(endpoint->id, EndpointState::kDisabled, reason, clock_.wall(),
-                         [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>&) {
-                           log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
-                         });
+    directory_.disable(endpoint->id, reason, clock_.wall(),
+                       [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>& result) {
+                         if (result)
+                           return log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
+                         log::warn("an endpoint could not be disabled",
+                                   {{"endpoint", id}, {"reason", reason}, {"error", result.error().detail}});
+                       });
   };
   hooks.recovered = [this, announce](const EndpointPtr& endpoint, Time failing_since) {
     log::info("endpoint answers again",
@@ -168,7 +172,7 @@ api::Context App::make_context() {
     delivery_.judge(std::move(url), std::move(tls), std::move(done));
   };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
-  context.prune = [this](const api::Keep& keep, EventSeq after, api::PruneDone done) {
+  context.prune = [this](const api::Keep& keep, DeliveryKey after, api::PruneDone done) {
     Retention::Keep wanted = retention_.keep();
     wanted.delivered = keep.delivered.value_or(wanted.delivered);
     wanted.dead = keep.dead.value_or(wanted.dead);

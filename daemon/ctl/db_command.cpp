@@ -88,13 +88,15 @@ int migrate_up(Session& session, const Options& options) {
   return kExitOk;
 }
 
+Failure not_ahead() {
+  return {kExitFailed, "the answer's next step does not lie ahead; is it outboxd that listens there?"};
+}
+
 // Where the next step begins; null: that was the last one. Something else than outboxd may be answering.
 Json next_step(const Json& answer, const Json& last) {
   Json next = answer.is_object() ? answer.value("next", Json()) : Json();
   if (next.is_null()) return next;
-  if (!next.is_number_integer() || next <= last)
-    throw Failure(kExitFailed,
-                  "the answer's next step does not lie ahead; is it outboxd that listens there?");
+  if (!next.is_number_integer() || next <= last) throw not_ahead();
   return next;
 }
 
@@ -108,14 +110,19 @@ int prune(Session& session, const Options& options) {
     return kExitFailed;
   }
   Json all = Json::object();
-  for (Json next = 0; !next.is_null();) {
-    body["after"] = next;
+  bool more = true;
+  while (more) {
     const Json step = session.api().post("/v1/prune", body.dump());
+    std::int64_t deleted = 0;
     for (const auto& [name, count] : step.items()) {
-      if (name != "next" && count.is_number_integer())
-        all[name] = all.value(name, std::int64_t{0}) + count.get<std::int64_t>();
+      if (!count.is_number_integer()) continue;
+      all[name] = all.value(name, std::int64_t{0}) + count.get<std::int64_t>();
+      deleted += count.get<std::int64_t>();
     }
-    next = next_step(step, next);
+    const Json next = step.is_object() ? step.value("next", Json()) : Json();
+    more = !next.is_null();
+    if (more && deleted == 0 && (!next.is_string() || next == body.value("after", Json()))) throw not_ahead();
+    body["after"] = next;
     if (session.shows_progress())
       std::fprintf(stderr, "\r%s events deleted", member_text(all, "events").c_str());
   }

@@ -196,6 +196,8 @@ void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delive
   }
   outcome.urgent = delivery.order_key.has_value();  // the next one waits for this commit
   commits_.submit(std::move(outcome), [this](Write& write) {
+    // Only when outboxd stops. The lane does not believe what was not committed: the next start sends it again.
+    if (write.refused) return;
     const auto& done = std::get<RecordOutcome>(write.command);
     loop_.post([this, key = done.key, next = done.next_in_order, overruled = done.overruled] {
       scheduler_.recorded(key, next);

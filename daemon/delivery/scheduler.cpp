@@ -381,7 +381,7 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
               .recovered = change.recovered};
   if (lane.active && (verdict.gone || change.disable)) {
     ended.disable = verdict.gone ? "gone" : "failing";
-    lane.active = false;  // at once; the stored state follows by way of put_endpoint()
+    lane.active = false;  // until put_endpoint() says what was committed, whichever it is
   }
   classify(lane);
   if (!lane.active) drop_waiting(lane);

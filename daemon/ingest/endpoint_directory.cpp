@@ -118,6 +118,16 @@ void EndpointDirectory::set_state(const EndpointId& id, EndpointState state, std
   change(SetEndpointState{id, state, std::move(disabled_reason), at}, std::move(done));
 }
 
+void EndpointDirectory::disable(const EndpointId& id, std::string reason, Time at, Done done) {
+  change(DisableEndpoint{id, std::move(reason), at},
+         [this, id, done = std::move(done)](Result<EndpointPtr> result) {
+           if (!result && subscriber_) {
+             if (const EndpointPtr as_it_is = find(id)) subscriber_(as_it_is->seq, as_it_is);
+           }
+           done(std::move(result));
+         });
+}
+
 void EndpointDirectory::remove(const EndpointId& id, Time at, Done done) {
   commits_.submit(RemoveEndpoint{id, at}, [this, done = std::move(done)](Write& write) {
     if (write.refused) return done(tl::unexpected(*write.refused));

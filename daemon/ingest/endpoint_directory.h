@@ -40,6 +40,9 @@ class EndpointDirectory {
   // Refused with kConflict if the stored endpoint is not the one with this updated_at any more.
   void update(Endpoint endpoint, Time if_updated_at, Done done);
   void set_state(const EndpointId& id, EndpointState state, std::string disabled_reason, Time at, Done done);
+  // By the daemon itself: never refused because the store is busy or full. Should it not become so (the endpoint is
+  // gone, outboxd stops), the subscriber is told of the endpoint as it stays.
+  void disable(const EndpointId& id, std::string reason, Time at, Done done);
   void remove(const EndpointId& id, Time at, Done done);
 
  private:

@@ -14,6 +14,11 @@ std::string describe(const Problem& p) {
   return text;
 }
 
+Problem short_of_space() {
+  return {ProblemCode::kUnavailable,
+          "the disk has less free space than [retention] free_disk: nothing was stored"};
+}
+
 // Which event of a command broke the rule that a refusal names.
 std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
   if (refused.code != ProblemCode::kIdempotencyConflict || refused.errors.empty()) return std::nullopt;
@@ -56,8 +61,7 @@ void Ingest::commit(std::vector<NewEvent> events, std::string_view source, Commi
     metrics_.events_rejected(kind_of(refused.code).slug, 1);
   };
   if (disk_is_short_) {
-    const Problem refused{ProblemCode::kUnavailable,
-                          "the disk has less free space than [retention] free_disk: nothing was stored"};
+    const Problem refused = short_of_space();
     refuse(refused);
     return done(command, refused);
   }
@@ -76,13 +80,16 @@ void Ingest::hand_on(const AcceptEvents& accept, std::string_view source) {
     duplicates += answer.duplicate;
     if (answer.duplicate || answer.withdrawn) continue;
     ++stored;
-    const NewEvent& event = accept.events[i];
-    add_fresh(fresh, event.event, event.endpoints);
-    if (event.more_after) fan_out_.add(event);
+    add_stored(fresh, accept.events[i]);
   }
   if (stored > 0) metrics_.events_accepted(source, stored);
   if (duplicates > 0) metrics_.events_deduplicated(duplicates);
   if (!fresh.empty()) on_accepted_(std::move(fresh));
+}
+
+void Ingest::add_stored(std::vector<DueDelivery>& fresh, const NewEvent& event) {
+  add_fresh(fresh, event.event, event.endpoints);
+  if (event.more_after) fan_out_.add(event);
 }
 
 void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
@@ -99,13 +106,21 @@ void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
 void Ingest::announce(EventDraft draft) {
   if (directory_.match(draft.event.tenant, draft.event.type)->empty()) return;
   std::size_t room = options_.deliveries_at_once;
-  std::vector<NewEvent> one;
-  one.push_back(prepare(std::move(draft), room));
-  commit(std::move(one), "outboxd", [](const AcceptEvents& accept, const std::optional<Problem>& refused) {
-    if (!refused) return;
-    log::warn("an operational event was lost",
-              {{"type", accept.events.front().event->type}, {"error", refused->detail}});
+  AnnounceEvent command{prepare(std::move(draft), room)};
+  if (disk_is_short_) return announcement_lost(command.event, short_of_space());
+  commits_.submit(std::move(command), [this](Write& write) {
+    const NewEvent& event = std::get<AnnounceEvent>(write.command).event;
+    if (write.refused) return announcement_lost(event, *write.refused);
+    metrics_.events_accepted("outboxd", 1);
+    std::vector<DueDelivery> fresh;
+    add_stored(fresh, event);
+    if (!fresh.empty()) on_accepted_(std::move(fresh));
   });
+}
+
+void Ingest::announcement_lost(const NewEvent& event, const Problem& refused) {
+  metrics_.events_rejected(kind_of(refused.code).slug, 1);
+  log::warn("an operational event was lost", {{"type", event.event->type}, {"error", refused.detail}});
 }
 
 void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {

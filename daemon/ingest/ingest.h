@@ -44,8 +44,8 @@ class Ingest {
   // its reason. `done` runs when the last is committed, or none could be for now.
   void adopt(std::vector<OutboxRow> rows, std::function<void()> done);
 
-  // Accepts an event of outboxd's own if any endpoint wants it. Nobody waits for it: one that cannot be
-  // stored now is lost, and the log says so.
+  // Accepts an event of outboxd's own if any endpoint wants it. It is kept until it is committed; only while the
+  // disk is full or short of space it is lost, and the log says so.
   void announce(EventDraft draft);
 
  private:
@@ -55,6 +55,8 @@ class Ingest {
   NewEvent prepare(EventDraft draft, std::size_t& room) const;
   void commit(std::vector<NewEvent> events, std::string_view source, Committed done);
   void hand_on(const AcceptEvents& accept, std::string_view source);
+  void add_stored(std::vector<DueDelivery>& fresh, const NewEvent& event);
+  void announcement_lost(const NewEvent& event, const Problem& refused);
   void commit_rows(std::vector<NewEvent> events, const std::shared_ptr<void>& last);
   void reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last);
 

@@ -1,13 +1,10 @@
 #include "maintenance/removed_endpoints.h"
 
+#include <algorithm>
+
 #include "telemetry/log.h"
 
 namespace outboxd {
-namespace {
-
-constexpr std::int64_t kDeliveriesAtOnce = 1000;
-
-}  // namespace
 
 void RemovedEndpoints::sweep() {
   again_ = true;
@@ -16,15 +13,22 @@ void RemovedEndpoints::sweep() {
 
 void RemovedEndpoints::step() {
   again_ = false;
-  commits_.submit(DiscardRemoved{.limit = kDeliveriesAtOnce, .at = clock_.wall()}, [this](Write& write) {
-    if (write.refused) {
-      // The store is busy, full or stopping: the next removal or the next start goes on.
-      log::warn("deliveries of removed endpoints were not discarded yet", {{"error", write.refused->detail}});
-    } else if (std::get<DiscardRemoved>(write.command).discarded == kDeliveriesAtOnce || again_) {
-      return step();
-    }
+  commits_.submit(DiscardRemoved{.limit = kRows, .at = clock_.wall()}, [this](Write& write) {
+    if (write.refused) return try_later(*write.refused);
+    wait_ = Millis(0);
+    if (std::get<DiscardRemoved>(write.command).more) return step();
     sweeping_ = false;
+    if (again_) sweep();
   });
+}
+
+// The store is busy or full, or outboxd stops: then nothing comes of it, and the next start goes on.
+void RemovedEndpoints::try_later(const Problem& refused) {
+  if (wait_ == Millis(0))
+    log::warn("deliveries of removed endpoints are not discarded yet, trying again",
+              {{"error", refused.detail}});
+  wait_ = std::clamp(2 * wait_, kFirstWait, kLongestWait);
+  later_(wait_, [this] { step(); });
 }
 
 }  // namespace outboxd

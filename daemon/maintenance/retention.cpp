@@ -32,25 +32,29 @@ void Retention::round() {
   if (stopped_) return;
   began_ = clock_.monotonic();
   deleted_ = false;
+  pause_ = kPause;
   if (began_ < held_until_.load()) return round_ended();
-  next_step(0);
+  next_step({});
 }
 
 void Retention::round_ended() {
   const auto took = std::chrono::floor<Millis>(clock_.monotonic() - began_);
-  later_(deleted_ ? kInterval : std::max(kInterval, kIntervalFactor * took), [this] { round(); });
+  later_(deleted_ ? kInterval : std::clamp<Millis>(kIntervalFactor * took, kInterval, kLongestInterval),
+         [this] { round(); });
 }
 
-void Retention::next_step(EventSeq after) {
+void Retention::next_step(DeliveryKey after) {
   if (stopped_) return;
   step(keep(), after, [this](const Prune& prune, const std::optional<Problem>& refused) {
-    if (prune.pruned.events + prune.pruned.deliveries > 0) deleted_ = true;
+    const bool deleted = prune.pruned.events + prune.pruned.deliveries > 0;
+    if (deleted) deleted_ = true;
+    pause_ = deleted ? kPause : std::min(2 * pause_.load(), kLongestPause);
     if (refused || !prune.next) return round_ended();  // busy, full or stopping: the next round goes on
-    later_(kPause, [this, next = *prune.next] { next_step(next); });
+    later_(pause_, [this, next = *prune.next] { next_step(next); });
   });
 }
 
-void Retention::step(const Keep& keep, EventSeq after,
+void Retention::step(const Keep& keep, DeliveryKey after,
                      std::function<void(const Prune&, const std::optional<Problem>&)> done) {
   const Time now = clock_.wall();
   Prune prune;

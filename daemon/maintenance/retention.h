@@ -28,20 +28,22 @@ class Retention {
   // The clock jumped forward: what looks old may not be. Nothing is deleted for kHold, time to set it right.
   void hold();
   // One step for a caller that waits for its result, with what it wants kept instead of what is set.
-  void step(const Keep& keep, EventSeq after,
+  void step(const Keep& keep, DeliveryKey after,
             std::function<void(const Prune&, const std::optional<Problem>&)> done);
   Keep keep() const;
 
   static constexpr std::int64_t kRows = 256;  // of a step: about a millisecond
-  static constexpr Millis kPause{10};         // between two
-  static constexpr Millis kInterval =
-      std::chrono::minutes(1);  // between two rounds, or 20 times what one took
+  static constexpr Millis kPause{10};         // between two; doubled after each that had nothing to delete
+  static constexpr Millis kLongestPause{160};
+  // Between two rounds; after one that deleted nothing, 20 times what that took, up to an hour.
+  static constexpr Millis kInterval = std::chrono::minutes(1);
+  static constexpr Millis kLongestInterval = std::chrono::hours(1);
   static constexpr int kIntervalFactor = 20;
   static constexpr Millis kHold = std::chrono::hours(1);
 
  private:
   void round();
-  void next_step(EventSeq after);
+  void next_step(DeliveryKey after);
   void round_ended();
 
   GroupCommit& commits_;
@@ -54,6 +56,7 @@ class Retention {
   // Of the round under way.
   MonotonicTime began_{};
   std::atomic<bool> deleted_{false};
+  std::atomic<Millis> pause_{kPause};
 };
 
 }  // namespace outboxd

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/command_traits.h"
 #include "store/fail_stop.h"
 #include "telemetry/log.h"
 
@@ -24,38 +25,9 @@ constexpr Millis kIdleRound{1000};         // how often an idle writer comes rou
 struct Item {
   Write write;
   GroupCommit::Completion completion;
+  CommandTraits traits;
   Monotonic::time_point submitted{};
-  bool refusable = false;
-  std::size_t bytes = 0;
-  std::size_t rows = 0;
 };
-
-std::size_t bytes_of(const Command& command) {
-  std::size_t bytes = 0;
-  if (const auto* accept = std::get_if<AcceptEvents>(&command)) {
-    for (const auto& event : accept->events) bytes += event.event->payload.size();
-  } else if (const auto* outcome = std::get_if<RecordOutcome>(&command)) {
-    if (outcome->attempt) bytes = outcome->attempt->response_body.size();
-  }
-  return bytes;
-}
-
-std::size_t rows_of(const Command& command) {
-  std::size_t rows = 0;
-  if (const auto* accept = std::get_if<AcceptEvents>(&command)) {
-    for (const auto& event : accept->events) rows += std::max<std::size_t>(event.endpoints.size(), 1);
-  } else if (const auto* expand = std::get_if<ExpandEvent>(&command)) {
-    rows = expand->endpoints.size();
-  } else if (const auto* replay = std::get_if<ReplayEvent>(&command)) {
-    rows = replay->endpoints.size();
-  }
-  return std::max<std::size_t>(rows, 1);
-}
-
-bool is_urgent(const Command& command) {
-  const auto* outcome = std::get_if<RecordOutcome>(&command);
-  return outcome == nullptr || outcome->urgent;
-}
 
 void refuse(Item& item, ProblemCode code, std::string detail) {
   item.write.refused = Problem{code, std::move(detail)};
@@ -109,11 +81,6 @@ struct GroupCommit::Impl {
   }
 };
 
-bool GroupCommit::refusable(const Command& command) {
-  return !std::holds_alternative<RecordOutcome>(command) &&
-         !std::holds_alternative<SetFailingSince>(command) && !std::holds_alternative<ExpandEvent>(command);
-}
-
 GroupCommit::GroupCommit(StoreWriter& writer, Options options, FatalHandler fatal)
     : impl_(std::make_unique<Impl>(writer, std::move(options), std::move(fatal))) {}
 
@@ -127,10 +94,8 @@ void GroupCommit::start() {
 
 void GroupCommit::submit(Command command, Completion completion) {
   Impl& i = *impl_;
-  Item item{{std::move(command), std::nullopt}, std::move(completion), Monotonic::now()};
-  item.refusable = refusable(item.write.command);
-  item.bytes = bytes_of(item.write.command);
-  item.rows = rows_of(item.write.command);
+  const CommandTraits traits = traits_of(command);
+  Item item{{std::move(command), std::nullopt}, std::move(completion), traits, Monotonic::now()};
   std::unique_lock lock(i.mutex);
   if (i.failed) return;
   if (i.stopped) {
@@ -140,11 +105,11 @@ void GroupCommit::submit(Command command, Completion completion) {
     return;
   }
   // Refused here and not stored, but answered by the writer thread like everything else, in its turn.
-  if (item.refusable && i.refusable_count >= i.options.queue) {
+  if (traits.refusable && i.refusable_count >= i.options.queue) {
     refuse(item, ProblemCode::kTooManyRequests, "too many writes are waiting for the store: try again later");
   }
-  i.refusable_count += item.refusable;
-  i.urgent_count += is_urgent(item.write.command);
+  i.refusable_count += traits.refusable;
+  i.urgent_count += traits.urgent;
   i.incoming.push_back(std::move(item));
   const bool must_wake = std::exchange(i.asleep, false) || (i.patient && i.is_worth_a_commit());
   lock.unlock();
@@ -240,8 +205,8 @@ std::size_t GroupCommit::Impl::next_batch() {
   std::size_t count = 0;
   std::size_t bytes = 0, rows = 0;
   while (count < waiting.size() && count < options.max_batch) {
-    bytes += waiting[count].bytes;
-    rows += waiting[count].rows;
+    bytes += waiting[count].traits.bytes;
+    rows += waiting[count].traits.rows;
     if (count > 0 && (bytes > options.max_batch_bytes || rows > options.max_batch_rows)) break;
     ++count;
   }
@@ -258,9 +223,9 @@ void GroupCommit::Impl::commit(std::size_t count) {
     postpone(busy.what());
   } catch (const StoreFull& full) {
     for (std::size_t n = 0; n < count; ++n) {
-      if (waiting[n].refusable && !waiting[n].write.refused) {
+      const CommandTraits& traits = waiting[n].traits;
+      if ((traits.refusable || traits.grows) && !waiting[n].write.refused)
         refuse(waiting[n], ProblemCode::kInsufficientStorage, "the disk of the database is full");
-      }
     }
     refuse_overdue(is_draining());
     postpone(full.what());
@@ -275,13 +240,7 @@ void GroupCommit::Impl::apply(std::size_t count) {
   }
   if (batch.empty()) return;
   const auto begin = Monotonic::now();
-  try {
-    writer.apply(batch);
-  } catch (...) {
-    // What the store refused on the way may have rested on commands that were undone with the transaction.
-    for (Write* write : batch) write->refused.reset();
-    throw;
-  }
+  writer.apply(batch);
   if (options.on_commit) options.on_commit(batch.size(), Monotonic::now() - begin);
 }
 
@@ -295,7 +254,7 @@ void GroupCommit::Impl::finish(std::size_t count) {
 void GroupCommit::Impl::complete(std::deque<Item>& items) {
   {
     const std::lock_guard lock(mutex);
-    for (const auto& item : items) refusable_count -= item.refusable;
+    for (const auto& item : items) refusable_count -= item.traits.refusable;
   }
   for (auto& item : items) item.completion(item.write);
 }
@@ -305,14 +264,14 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto limit = Monotonic::now() - options.busy_limit;
   std::int64_t given_up = 0;
   for (Item& item : waiting) {
-    if (item.write.refused || item.submitted > limit || !(item.refusable || stopping)) continue;
+    if (item.write.refused || item.submitted > limit || !(item.traits.refusable || stopping)) continue;
     refuse(item, ProblemCode::kUnavailable,
            "the database could not be written in time: another process keeps it locked");
-    given_up += !item.refusable;
+    given_up += !item.traits.refusable;
   }
   if (given_up > 0)
-    log::warn("stopping without recording what became of attempts: they are made again",
-              {{"outcomes", given_up}});
+    log::warn("stopping without what could not be committed: attempts of these are made again",
+              {{"commands", given_up}});
 }
 
 // The transaction was undone: completes what is refused by now, keeps the rest for the next one.

@@ -18,11 +18,10 @@ class GroupCommit {
   struct Options {
     std::size_t max_batch = 1024;            // commands in one transaction
     std::size_t max_batch_bytes = 8u << 20;  // payload bytes in one transaction (one command may be larger)
-    // Deliveries made in one transaction, a command that makes none counting as one (one command may be
-    // larger): how long it holds up those that wait for the next.
+    // Rows of one transaction (one command may be larger): how long it holds up those that wait for the next.
     std::size_t max_batch_rows = 2000;
     std::size_t queue =
-        8192;  // refusable commands waiting; beyond it submit() refuses them with kTooManyRequests
+        8192;  // refusable commands (CommandTraits) waiting; beyond it submit() refuses them with kTooManyRequests
     // An outcome that nobody waits for may wait so long for a command that somebody does wait for, and share its
     // commit: at moderate load that halves the commits, and no producer waits behind one of outcomes alone.
     Millis outcome_patience{2};
@@ -30,11 +29,6 @@ class GroupCommit {
     // After each commit, on the writer thread: how many commands it carried and how long it took.
     std::function<void(std::size_t commands, std::chrono::nanoseconds duration)> on_commit = nullptr;
   };
-  // May this command be turned away with a Problem, because its sender waits for the answer and can repeat?
-  // What the daemon does by itself cannot (outcomes of attempts, since when an endpoint fails, the rest of a
-  // fan-out): it is kept and tried again until it is committed.
-  static bool refusable(const Command& command);
-
   using Completion = std::function<void(Write&)>;
   // Called once, on the writer thread, when the store failed for good. It must not return to serving: no
   // completion runs after it.
@@ -49,8 +43,8 @@ class GroupCommit {
   // when the writer has stopped.
   void submit(Command command, Completion completion);
   // Commits everything submitted so far and what comes meanwhile, then stops the thread. Submitting
-  // afterwards is refused. A store that stays busy or full holds it up for busy_limit at most: an outcome
-  // that is lost this way makes its delivery due again.
+  // afterwards is refused. A store that stays busy or full holds it up for busy_limit at most, and then what was
+  // kept is refused too: an outcome that is lost this way makes its delivery due again.
   void drain();
 
   std::size_t queued() const;

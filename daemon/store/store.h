@@ -95,6 +95,11 @@ struct AcceptEvents {
   std::vector<AcceptedEvent> accepted = {};
 };
 
+// An event of outboxd's own (an operational event), committed like any other. No idempotency key.
+struct AnnounceEvent {
+  NewEvent event;
+};
+
 // The next step of an event's fan-out: deliveries for these endpoints too. One that exists is left as it is.
 struct ExpandEvent {
   std::shared_ptr<const Event> event;
@@ -164,17 +169,26 @@ struct SetEndpointState {
   Time at{};
   Endpoint endpoint = {};  // result
 };
+// What its subscriber or its failures make of an endpoint: disabled. Kept until it is committed, unlike an operator's
+// SetEndpointState. Refused with kNotFound when it was removed meanwhile.
+struct DisableEndpoint {
+  EndpointId id;
+  std::string reason;
+  Time at{};
+  Endpoint endpoint = {};  // result
+};
 // Its pending deliveries become discarded, in steps: see DiscardRemoved.
 struct RemoveEndpoint {
   EndpointId id;
   Time at{};
   EndpointSeq seq = 0;  // result. The id is not found any more from here on
 };
-// Discard up to `limit` pending deliveries of removed endpoints. Result: how many were.
+// Discard up to `limit` pending deliveries of removed endpoints: a step; the store remembers what is left.
 struct DiscardRemoved {
   std::int64_t limit = 1000;
   Time at{};
-  std::int64_t discarded = 0;
+  std::int64_t discarded = 0;  // result: how many were
+  bool more = false;           // result: there may be others
 };
 
 // An operator's hand on a delivery: to pending (retry or replay: attempts count from 0, due `at`), or to
@@ -199,7 +213,8 @@ struct ReplayEvent {
 };
 
 // Delete what is past its keeping, oldest events first, `limit` rows at most: a step of retention. An event goes
-// with its last delivery. Gives free pages back to the file system, some in each step.
+// with its last delivery. What a step reads is bounded too, however much of it is to be kept. Gives free pages back
+// to the file system, some in each step.
 struct Pruned {
   std::int64_t events = 0, deliveries = 0, attempts = 0;
   std::int64_t idempotency_keys = 0, outbox_rows = 0, endpoints = 0;  // rejected rows; removed endpoints
@@ -209,14 +224,17 @@ struct Prune {
   Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
   Time at{};                // now
   std::int64_t limit = 256;
-  EventSeq after = 0;                 // 0: from the beginning; else `next` of the step before
-  Pruned pruned = {};                 // result
-  std::optional<EventSeq> next = {};  // result; absent: nothing is left to delete for now
+  // From this event on, and of it behind this endpoint. {}: from the beginning; else `next` of the step before.
+  DeliveryKey after{};
+  Pruned pruned = {};                    // result
+  std::optional<DeliveryKey> next = {};  // result; absent: nothing is left to delete for now
 };
 
-using Command = std::variant<AcceptEvents, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
-                             CreateEndpoint, UpdateEndpoint, EncryptSecrets, SetEndpointState, RemoveEndpoint,
-                             DiscardRemoved, ChangeDelivery, ReplayEvent, Prune>;
+// What the writer has to know of each kind before it carries it out is in command_traits.cpp.
+using Command =
+    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                 CreateEndpoint, UpdateEndpoint, EncryptSecrets, SetEndpointState, DisableEndpoint,
+                 RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent, Prune>;
 
 struct Write {
   Command command;
@@ -226,7 +244,8 @@ struct Write {
 class StoreWriter {  // used by one thread
  public:
   virtual ~StoreWriter() = default;
-  // All commands in one transaction, in order; durable on return. Throws StoreBusy, StoreFull, StoreFailure.
+  // All commands in one transaction, in order; durable on return. Throws StoreBusy, StoreFull, StoreFailure; then
+  // no command was carried out, none is refused, and each is as it was given: the next try is the same again.
   virtual void apply(std::span<Write*> batch) = 0;
   // Between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws
   // StoreFailure.

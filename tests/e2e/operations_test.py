@@ -61,6 +61,53 @@ class Operations(EndToEndTest):
         with sqlite3.connect(f"file:{daemon.database}?mode=ro", uri=True) as db:
             return db.execute("SELECT unixepoch('now') * 1000 - max(finished_at) > 2000 FROM delivery").fetchone()[0]
 
+    def locked(self, daemon):
+        """The database, locked by another process for as long as the connection is open."""
+        connection = sqlite3.connect(daemon.database, isolation_level=None, timeout=PATIENCE)
+        connection.execute("BEGIN IMMEDIATE")
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_an_endpoint_that_is_gone_while_the_store_is_locked_is_disabled_once_it_is_not(self):
+        asked, may_answer = threading.Event(), threading.Event()
+
+        def gone(_):
+            asked.set()
+            may_answer.wait(PATIENCE)
+            return 410
+
+        daemon, receiver = self.daemon().start(), self.receiver(gone)
+        endpoint = daemon.endpoint(receiver.url)["id"]
+        daemon.event()
+        self.assertTrue(asked.wait(PATIENCE))
+        lock = self.locked(daemon)
+        before = self.metric(daemon, 'outbox_db_errors_total{op="commit"}')
+        may_answer.set()
+        wait_until(lambda: "dead letter" in daemon.log(), "the answer is there")
+        # What may be refused is, after a while: the event came later than the 410.
+        self.assertEqual(503, daemon.post("/v1/events", '{"type": "a", "payload": 1}').status)
+        self.assertGreater(self.metric(daemon, 'outbox_db_errors_total{op="commit"}'), before)
+        lock.close()
+        wait_until(lambda: daemon.get(f"/v1/endpoints/{endpoint}").json["state"] == "disabled", "the endpoint is disabled")
+        self.assertEqual("gone", daemon.get(f"/v1/endpoints/{endpoint}").json["disabled_reason"])
+        # And it delivers again when it is told to.
+        receiver.answer = lambda request: 200
+        self.assertEqual(200, daemon.post(f"/v1/endpoints/{endpoint}/resume").status)
+        second = daemon.event()["id"]
+        wait_until(lambda: second in receiver.ids(), "it is active again")
+
+    def test_what_a_removed_endpoint_left_is_discarded_although_the_store_was_locked_meanwhile(self):
+        daemon, receiver = self.daemon().start(), self.receiver()
+        endpoint = daemon.endpoint(receiver.url)["id"]
+        daemon.post(f"/v1/endpoints/{endpoint}/pause")
+        for _ in range(3):
+            self.assertEqual(202, daemon.post("/v1/events", [{"type": "a", "payload": 1}] * 1000).status)
+        self.assertEqual(204, daemon.call("DELETE", f"/v1/endpoints/{endpoint}").status)
+        lock = self.locked(daemon)  # probably before the last step
+        self.assertEqual(503, daemon.post("/v1/events", '{"type": "a", "payload": 1}').status)
+        lock.close()
+        wait_until(lambda: daemon.get("/v1/status").json["deliveries"]["pending"] == 0, "all are discarded")
+
     def test_prune_asks_before_it_deletes_more_than_configured(self):
         daemon = self.daemon().start()
         refused = daemon.ctl("db", "prune", "--delivered", "1h")

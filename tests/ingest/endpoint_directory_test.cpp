@@ -32,6 +32,12 @@ struct Rig {
   }
   ~Rig() { commits.drain(); }
 
+  Result<EndpointPtr> disable() {
+    std::promise<Result<EndpointPtr>> done;
+    directory.disable(first.id, "gone", kNow,
+                      [&](Result<EndpointPtr> result) { done.set_value(std::move(result)); });
+    return done.get_future().get();
+  }
   void remove(const Endpoint& endpoint) {
     writer.on_apply = [seq = endpoint.seq](std::span<Write*> batch) {
       std::get<RemoveEndpoint>(batch[0]->command).seq = seq;
@@ -69,4 +75,28 @@ TEST_CASE_FIXTURE(Rig, "more than is remembered is forgotten, and found again") 
   const auto again = directory.match("", "type.0");
   CHECK(again->size() == 2);
   CHECK(directory.match("", "type.0") == again);
+}
+
+TEST_CASE_FIXTURE(Rig, "an endpoint is disabled when that is committed") {
+  writer.on_apply = [this](std::span<Write*> batch) {
+    auto& command = std::get<DisableEndpoint>(batch[0]->command);
+    CHECK(command.reason == "gone");
+    command.endpoint = first;
+    command.endpoint.state = EndpointState::kDisabled;
+  };
+  CHECK(disable().value()->state == EndpointState::kDisabled);
+  CHECK(directory.find(first.id)->state == EndpointState::kDisabled);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0]->state == EndpointState::kDisabled);
+}
+
+TEST_CASE_FIXTURE(
+    Rig, "one that could not be disabled is told of as it stays: nobody goes on believing otherwise") {
+  writer.on_apply = [](std::span<Write*> batch) {
+    batch[0]->refused = Problem{ProblemCode::kInternal, "a rule of the schema"};
+  };
+  CHECK_FALSE(disable().has_value());
+  CHECK(directory.find(first.id)->state == EndpointState::kActive);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0]->state == EndpointState::kActive);
 }

@@ -95,11 +95,38 @@ TEST_CASE_FIXTURE(Rig, "a round that only looked comes again after twenty times 
   retention.start();
   next().run();
   auto task = next();
-  REQUIRE(task.wait == Retention::kPause);
+  REQUIRE(task.wait == 2 * Retention::kPause);
   clock.advance(1min);
   task.run();
   CHECK(next().wait == 20min);
   CHECK(events() == 600);
+}
+
+TEST_CASE_FIXTURE(Rig,
+                  "steps that find nothing to delete follow each other ever more slowly, up to a bound") {
+  accept(7 * 512, {1});
+  clock.advance(25h);
+  retention.start();
+  next().run();
+  std::vector<Millis> waits;
+  auto task = next();
+  while (task.wait < Retention::kInterval) {
+    waits.push_back(task.wait);
+    task.run();
+    task = next();
+  }
+  CHECK(waits == std::vector<Millis>{20ms, 40ms, 80ms, 160ms, 160ms, 160ms, 160ms});
+}
+
+TEST_CASE_FIXTURE(Rig, "a round that looked for long and deleted nothing comes again within the hour") {
+  accept(600, {1});
+  clock.advance(25h);
+  retention.start();
+  next().run();
+  auto task = next();
+  clock.advance(10min);
+  task.run();
+  CHECK(next().wait == Retention::kLongestInterval);
 }
 
 TEST_CASE_FIXTURE(Rig, "after the clock jumped forward nothing is deleted for an hour") {
@@ -121,7 +148,7 @@ TEST_CASE_FIXTURE(Rig, "what is wanted kept for less than an idempotency key liv
   accept(10, {});
   clock.advance(30min);
   std::promise<Pruned> done;
-  retention.step({.delivered = 0s, .dead = 0s, .at_least = 1h}, 0,
+  retention.step({.delivered = 0s, .dead = 0s, .at_least = 1h}, {},
                  [&](const Prune& prune, const std::optional<Problem>&) { done.set_value(prune.pruned); });
   CHECK(done.get_future().get().events == 0);
 }

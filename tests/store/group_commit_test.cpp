@@ -54,16 +54,6 @@ const RecordOutcome kOutcome = delivered({1, 1}, 1);
 
 }  // namespace
 
-TEST_CASE("what the daemon does by itself cannot be refused, all else can") {
-  CHECK(GroupCommit::refusable(AcceptEvents{}));
-  CHECK(GroupCommit::refusable(RemoveEndpoint{}));
-  CHECK(GroupCommit::refusable(RejectOutboxRow{}));
-  CHECK(GroupCommit::refusable(ReplayEvent{}));
-  CHECK_FALSE(GroupCommit::refusable(kOutcome));
-  CHECK_FALSE(GroupCommit::refusable(SetFailingSince{}));
-  CHECK_FALSE(GroupCommit::refusable(ExpandEvent{}));
-}
-
 TEST_CASE("commands that arrive while a commit is under way share the next one, completed in order") {
   Rig rig;
   auto& commits = rig.start();
@@ -71,12 +61,12 @@ TEST_CASE("commands that arrive while a commit is under way share the next one, 
   std::mutex mutex;
   std::vector<int> order;
   std::vector<Answer> answers;
-  answers.push_back(submit(commits, DiscardRemoved{}));
+  answers.push_back(submit(commits, RejectOutboxRow{}));
   rig.writer.await_entered();
   for (int i = 0; i < 10; ++i) {
     auto promise = std::make_shared<std::promise<std::optional<Problem>>>();
     answers.push_back(promise->get_future());
-    commits.submit(DiscardRemoved{}, [&, i, promise](Write& write) {
+    commits.submit(RejectOutboxRow{}, [&, i, promise](Write& write) {
       const std::lock_guard lock(mutex);
       order.push_back(i);
       promise->set_value(write.refused);
@@ -121,7 +111,7 @@ TEST_CASE("a transaction is bounded in commands and bytes, but takes one command
   auto& commits = rig.start({.max_batch = 3, .max_batch_bytes = 100});
   rig.writer.shut();
   std::vector<Answer> answers;
-  answers.push_back(submit(commits, DiscardRemoved{}));
+  answers.push_back(submit(commits, RejectOutboxRow{}));
   rig.writer.await_entered();
   for (const std::size_t bytes : {60u, 60u, 500u, 1u, 1u, 1u, 1u})
     answers.push_back(submit(commits, accept_bytes(bytes)));
@@ -142,7 +132,7 @@ TEST_CASE(
   auto& commits = rig.start({.max_batch_rows = 100});
   rig.writer.shut();
   std::vector<Answer> answers;
-  answers.push_back(submit(commits, DiscardRemoved{}));
+  answers.push_back(submit(commits, RejectOutboxRow{}));
   rig.writer.await_entered();
   answers.push_back(submit(commits, accept(59)));
   answers.push_back(
@@ -160,10 +150,10 @@ TEST_CASE("a full queue refuses what can be refused and takes outcomes") {
   Rig rig;
   auto& commits = rig.start({.queue = 2});
   rig.writer.shut();
-  auto first = submit(commits, DiscardRemoved{});
+  auto first = submit(commits, RejectOutboxRow{});
   rig.writer.await_entered();
-  auto second = submit(commits, DiscardRemoved{});
-  auto third = submit(commits, DiscardRemoved{});
+  auto second = submit(commits, RejectOutboxRow{});
+  auto third = submit(commits, RejectOutboxRow{});
   auto outcome = submit(commits, kOutcome);
   CHECK(commits.queued() >= 3);
   rig.writer.open();
@@ -171,7 +161,7 @@ TEST_CASE("a full queue refuses what can be refused and takes outcomes") {
   CHECK_FALSE(wait(second));
   CHECK(wait(third)->code == ProblemCode::kTooManyRequests);
   CHECK_FALSE(wait(outcome));
-  auto later = submit(commits, DiscardRemoved{});
+  auto later = submit(commits, RejectOutboxRow{});
   CHECK_FALSE(wait(later));
 }
 
@@ -216,17 +206,37 @@ TEST_CASE("a full disk refuses at once what can be refused, and outcomes are tri
   CHECK_FALSE(wait(outcome));
 }
 
-TEST_CASE("what the store refused in a transaction that was undone is judged anew") {
+TEST_CASE("what the daemon gives itself is kept while the store is busy, all of it") {
   Rig rig;
-  std::atomic<int> round = 0;
-  rig.writer.on_apply = [&](std::span<Write*> batch) {
-    if (round++ > 0) return;
-    batch[0]->refused = Problem{ProblemCode::kConflict, "for now"};
-    throw StoreBusy("locked");
+  std::atomic<bool> busy = true;
+  rig.writer.on_apply = [&](auto) {
+    if (busy) throw StoreBusy("locked");
+  };
+  auto& commits = rig.start({.queue = 0, .busy_limit = Millis(20)});
+  std::vector<Answer> kept;
+  kept.push_back(submit(commits, DisableEndpoint{}));
+  kept.push_back(submit(commits, AnnounceEvent{new_event()}));
+  kept.push_back(submit(commits, SetFailingSince{}));
+  auto refused = submit(commits, SetEndpointState{});  // an operator's
+  CHECK(wait(refused)->code == ProblemCode::kTooManyRequests);
+  CHECK(kept[0].wait_for(Millis(50)) == std::future_status::timeout);
+  busy = false;
+  for (auto& answer : kept) CHECK_FALSE(wait(answer));
+}
+
+TEST_CASE(
+    "what is kept and makes the database grow is refused while the disk is full, and the rest is kept") {
+  Rig rig;
+  std::atomic<bool> full = true;
+  rig.writer.on_apply = [&](auto) {
+    if (full) throw StoreFull("no space");
   };
   auto& commits = rig.start();
-  auto accept = submit(commits, AcceptEvents{});
-  CHECK_FALSE(wait(accept));
+  auto disable = submit(commits, DisableEndpoint{});
+  auto announce = submit(commits, AnnounceEvent{new_event()});
+  CHECK(wait(announce)->code == ProblemCode::kInsufficientStorage);
+  full = false;
+  CHECK_FALSE(wait(disable));
 }
 
 TEST_CASE("after a failure of the store the handler runs once and nothing is completed any more") {
@@ -271,8 +281,8 @@ TEST_CASE("a completion may submit") {
   Rig rig;
   auto& commits = rig.start();
   std::promise<void> done;
-  commits.submit(DiscardRemoved{},
-                 [&](Write&) { commits.submit(DiscardRemoved{}, [&](Write&) { done.set_value(); }); });
+  commits.submit(RejectOutboxRow{},
+                 [&](Write&) { commits.submit(RejectOutboxRow{}, [&](Write&) { done.set_value(); }); });
   CHECK(done.get_future().wait_for(kPatience) == std::future_status::ready);
 }
 
@@ -300,7 +310,7 @@ TEST_CASE("the writer's progress stands still while it hangs") {
   Rig rig;
   auto& commits = rig.start();
   rig.writer.shut();
-  auto answer = submit(commits, DiscardRemoved{});
+  auto answer = submit(commits, RejectOutboxRow{});
   rig.writer.await_entered();
   const auto before = commits.since_progress();
   std::promise<void>().get_future().wait_for(Millis(5));

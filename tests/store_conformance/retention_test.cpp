@@ -8,7 +8,7 @@ namespace {
 const Time kLater = kNow + kDay * 10;
 
 // What was delivered is kept for a day, dead letters for eight; it is ten days later.
-Prune prune_step(std::int64_t limit = 256, EventSeq after = 0) {
+Prune prune_step(std::int64_t limit = 256, DeliveryKey after = {}) {
   return {.delivered_before = kLater - kDay,
           .dead_before = kLater - kDay * 8,
           .at = kLater,
@@ -27,11 +27,27 @@ RecordOutcome finished(DeliveryKey key, DeliveryState state, Time at) {
 struct Retention : Fixture {
   EndpointSeq endpoint = create().seq;
   EndpointSeq other = create().seq;
+  int steps = 0;  // of the last prune_all
+
+  // One event, accepted long ago, for so many endpoints, of which the last `finished` have it delivered.
+  EventSeq accept_wide(int endpoints, int finished) {
+    NewEvent event = new_event();
+    const EndpointSeq first = 1000;
+    for (int i = 0; i < endpoints; ++i) event.endpoints.push_back({first + i, kNow});
+    const EventSeq seq = accept_one(std::move(event));
+    std::vector<Write> writes;
+    for (int i = endpoints - finished; i < endpoints; ++i)
+      writes.push_back({delivered({seq, first + i}, 1), std::nullopt});
+    std::vector<Write*> batch;
+    for (Write& write : writes) batch.push_back(&write);
+    store().writer().apply(batch);
+    return seq;
+  }
 
   Pruned prune_all(std::int64_t limit = 256) {
     Pruned all;
-    std::optional<EventSeq> after = 0;
-    for (int steps = 0; after && steps < 1000; ++steps) {
+    std::optional<DeliveryKey> after = DeliveryKey{};
+    for (steps = 0; after && steps < 1000; ++steps) {
       const auto answer = apply(prune_step(limit, *after));
       REQUIRE_FALSE(answer.refused);
       const Pruned& some = answer.command.pruned;
@@ -144,6 +160,36 @@ TEST_CASE_FIXTURE(Retention, "steps are bounded, and together they do it all") {
   CHECK(pruned.deliveries == 75);
   CHECK(pruned.events == 25);
   CHECK(reader->status().events == 25);
+}
+
+TEST_CASE_FIXTURE(Retention, "what a step looks at is bounded too, however much of it is kept") {
+  const auto wide = accept_wide(5000, 1);
+  for (int i = 0; i < 3; ++i) accept_wide(1000, 0);
+  const auto last = accept_one(new_event({endpoint}));
+  apply(finished({last, endpoint}, DeliveryState::kDelivered, kNow));
+  const auto first = apply(prune_step()).command;
+  REQUIRE(first.next);
+  CHECK(first.next->event == wide);  // in the midst of it
+  CHECK(first.next->endpoint > 0);
+  CHECK(first.pruned.deliveries == 0);
+  const Pruned pruned = prune_all();
+  CHECK(steps >= 4);
+  CHECK(pruned.deliveries == 2);
+  CHECK(pruned.events == 1);
+  CHECK(reader->status().pending == 4999 + 3000);
+  CHECK(reader->status().events == 4);
+}
+
+TEST_CASE_FIXTURE(
+    Retention,
+    "an event that takes several steps goes with the last of them, or stays for what one of them kept") {
+  accept_wide(3000, 3000);
+  accept_wide(3000, 2900);
+  const Pruned pruned = prune_all();
+  CHECK(pruned.deliveries == 5900);
+  CHECK(pruned.events == 1);
+  CHECK(reader->status().pending == 100);
+  CHECK(reader->status().events == 1);
 }
 
 TEST_CASE_FIXTURE(Retention, "an event accepted while the clock was far ahead holds up nobody") {

@@ -145,6 +145,9 @@ inline constexpr std::string_view kEndpointsOfTenantAfter =
     " FROM endpoint WHERE tenant = ?1 AND seq > ?2 AND removed_at IS NULL ORDER BY seq LIMIT ?3";
 inline constexpr std::string_view kEndpointSeqById = "SELECT seq FROM endpoint WHERE id = ?1";
 #undef OUTBOXD_ENDPOINT_COLUMNS
+// Read once, at the start.
+inline constexpr std::string_view kLiveEndpoints =
+    "SELECT seq FROM endpoint WHERE removed_at IS NULL ORDER BY seq";
 inline constexpr std::string_view kDiscardingEndpoint =
     "SELECT seq FROM endpoint WHERE discarding = 1 ORDER BY seq LIMIT 1";
 inline constexpr std::string_view kPendingOfEndpoint =
@@ -164,6 +167,7 @@ inline constexpr std::string_view kEventsAfter =
 inline constexpr std::string_view kFinishOfDeliveries =
     "SELECT endpoint, state, finished_at FROM delivery WHERE event = ?1 AND endpoint > ?2 ORDER BY endpoint "
     "LIMIT ?3";
+inline constexpr std::string_view kAnyDeliveryOf = "SELECT 1 FROM delivery WHERE event = ?1 LIMIT 1";
 inline constexpr std::string_view kFanOutOf = "SELECT 1 FROM fan_out WHERE event = ?1";
 inline constexpr std::string_view kDeleteAttempts = "DELETE FROM attempt WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kDeleteDelivery = "DELETE FROM delivery WHERE event = ?1 AND endpoint = ?2";
@@ -299,7 +303,7 @@ inline constexpr std::string_view kOutboxHasWaiting =
 inline constexpr std::string_view kCountRejected =
     "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE rejected IS NOT NULL ORDER BY seq LIMIT ?1)";
 
-// All of the above but the transactions, for the test of their plans.
+// All of the above but the transactions and what is read once, for the test of their plans.
 inline constexpr std::string_view kAll[] = {
     kReadCounter,
     kAddToCounter,
@@ -350,6 +354,7 @@ inline constexpr std::string_view kAll[] = {
     kEventsAfter,
     kFinishOfDeliveries,
     kFanOutOf,
+    kAnyDeliveryOf,
     kDeleteAttempts,
     kDeleteDelivery,
     kDeleteEvent,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/command_traits.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
@@ -46,14 +47,15 @@ Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
   Statement read_counter(db_, sql::kReadCounter);
   committed_ = read_tally(read_counter);
   files_.emplace(db_, options.path);
+  Statement live_endpoints(db_, sql::kLiveEndpoints);
+  Cursor row(live_endpoints);
+  while (row.next()) endpoints_.insert(row.integer(0));
 }
 
 void Writer::apply(std::span<Write*> batch) {
   if (failed_) throw StoreFailure("the store failed before: it takes no more writes");
-  if (ballast_.released()) refuse_growth(batch);
   try {
-    while (!try_apply(batch)) {
-    }
+    apply_until_legal(batch);
     check_files();
   } catch (const StoreFull&) {
     ballast_.release();
@@ -61,28 +63,42 @@ void Writer::apply(std::span<Write*> batch) {
   }
 }
 
-// The room that the ballast gave is for what became of deliveries.
-void Writer::refuse_growth(std::span<Write*> batch) const {
-  for (Write* write : batch) {
-    const Command& command = write->command;
-    if (std::holds_alternative<AcceptEvents>(command) || std::holds_alternative<ReplayEvent>(command) ||
-        std::holds_alternative<CreateEndpoint>(command)) {
-      write->refused = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
+// Each round carries out all or finds one command that can never be.
+void Writer::apply_until_legal(std::span<Write*> batch) {
+  try {
+    if (ballast_.released()) refuse_growth(batch);
+    while (!try_apply(batch)) {
     }
+  } catch (...) {
+    for (Write* write : batch) write->refused.reset();
+    throw;
   }
 }
 
+// The room that the ballast gave is for what became of deliveries.
+void Writer::refuse_growth(std::span<Write*> batch) const {
+  for (Write* write : batch) {
+    if (traits_of(write->command).grows)
+      write->refused = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
+  }
+}
+
+void Writer::refuse(Problem problem) {
+  answers_.push_back([write = current_, problem = std::move(problem)] { write->refused = problem; });
+}
+
 bool Writer::try_apply(std::span<Write*> batch) {
-  Write* current = nullptr;
   try {
     begin();
     for (Write* write : batch) {
       if (write->refused) continue;
-      current = write;
-      std::visit([this, write](auto& command) { execute(command, *write); }, write->command);
+      current_ = write;
+      std::visit([this](const auto& command) { execute(command); }, write->command);
     }
-    current = nullptr;
+    current_ = nullptr;
     commit();
+    for (auto& put : answers_) put();
+    answers_.clear();
     return true;
   } catch (const StoreBusy&) {
     rollback();
@@ -92,12 +108,12 @@ bool Writer::try_apply(std::span<Write*> batch) {
     throw;
   } catch (const ConstraintViolation& violation) {
     rollback();
-    if (current == nullptr || std::holds_alternative<RecordOutcome>(current->command)) fail(violation.what());
-    // Only this command is at fault. What was refused in this round is judged again without it.
-    for (Write* write : batch) write->refused.reset();
+    if (current_ == nullptr || std::holds_alternative<RecordOutcome>(current_->command))
+      fail(violation.what());
+    // Only this command is at fault, for good. The others are judged again without it.
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    current->refused = Problem{ProblemCode::kInternal,
-                               "the store refused the values; the daemon's log says which rule they break"};
+    current_->refused = Problem{ProblemCode::kInternal,
+                                "the store refused the values; the daemon's log says which rule they break"};
     return false;
   } catch (const std::exception& failure) {
     rollback();
@@ -109,6 +125,8 @@ bool Writer::try_apply(std::span<Write*> batch) {
 void Writer::begin() {
   now_ = committed_;
   removing_.clear();
+  answers_.clear();
+  current_ = nullptr;
   const DueClock::State due = due_clock_.state();
   ahead_ = due.ahead;
   wall_ = due.last - due.ahead;
@@ -122,13 +140,14 @@ void Writer::commit() {
                       now_.dead - committed_.dead, now_.discarded - committed_.discarded, due.ahead.count(),
                       millis(due.last));
   commit_.run();
+  for (EndpointSeq made = committed_.endpoint_seq + 1; made <= now_.endpoint_seq; ++made)
+    endpoints_.insert(made);
+  for (const EndpointSeq endpoint : removing_) endpoints_.erase(endpoint);
   committed_ = now_;
 }
 
 // After some errors SQLite has rolled back by itself.
 void Writer::rollback() noexcept {
-  for (const EndpointSeq endpoint : removing_) removed_.erase(endpoint);
-  removing_.clear();
   try {
     if (db_.in_transaction()) rollback_.run();
   } catch (const std::exception& failure) {

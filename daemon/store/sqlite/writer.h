@@ -51,6 +51,7 @@ class Writer final : public StoreWriter {
   // One transaction over the batch without what is refused already. False: `write` broke a constraint;
   // everything was undone and it alone is refused now.
   bool try_apply(std::span<Write*> batch);
+  void apply_until_legal(std::span<Write*> batch);
   void refuse_growth(std::span<Write*> batch) const;  // while the disk is full
   void begin();
   void commit();
@@ -64,34 +65,49 @@ class Writer final : public StoreWriter {
   void check_files();  // before anything is acknowledged
   bool all_files_due() const;
 
-  void execute(AcceptEvents& command, Write& write);
-  void execute(ExpandEvent& command, Write& write);
-  void execute(RejectOutboxRow& command, Write& write);
-  void execute(RecordOutcome& command, Write& write);
-  void execute(SetFailingSince& command, Write& write);
-  void execute(CreateEndpoint& command, Write& write);
-  void execute(UpdateEndpoint& command, Write& write);
-  void execute(EncryptSecrets& command, Write& write);
-  void execute(SetEndpointState& command, Write& write);
-  void execute(RemoveEndpoint& command, Write& write);
-  void execute(DiscardRemoved& command, Write& write);
-  void execute(ChangeDelivery& command, Write& write);
-  void execute(ReplayEvent& command, Write& write);
-  void execute(Prune& command, Write& write);
+  // In a transaction a command is const. What it answers is put into it when the commit is certain: what was undone
+  // leaves no trace in it, and the next try is the same again.
+  template <class C, class Put>
+  void answer(Put put) {
+    answers_.push_back(
+        [write = current_, put = std::move(put)]() mutable { put(std::get<C>(write->command)); });
+  }
+  void refuse(Problem problem);
+
+  void execute(const AcceptEvents& command);
+  void execute(const AnnounceEvent& command);
+  void execute(const ExpandEvent& command);
+  void execute(const RejectOutboxRow& command);
+  void execute(const RecordOutcome& command);
+  void execute(const SetFailingSince& command);
+  void execute(const CreateEndpoint& command);
+  void execute(const UpdateEndpoint& command);
+  void execute(const EncryptSecrets& command);
+  void execute(const SetEndpointState& command);
+  void execute(const DisableEndpoint& command);
+  void execute(const RemoveEndpoint& command);
+  void execute(const DiscardRemoved& command);
+  void execute(const ChangeDelivery& command);
+  void execute(const ReplayEvent& command);
+  void execute(const Prune& command);
 
   // writer_events.cpp
   struct Fate;
   std::optional<Problem> judge(const AcceptEvents& command, std::vector<Fate>& fates);
-  void insert(NewEvent& accepted, Millis idempotency_window);
-  void insert_delivery(Statement& insert, const Event& event, FirstAttempt& first);
-  void forget_removed(std::vector<FirstAttempt>& endpoints) const;
+  struct Stored;
+  Stored insert(const NewEvent& event, Millis idempotency_window);
+  void insert_delivery(Statement& insert, const Event& event, EventSeq seq, FirstAttempt& first);
+  bool is_removed(EndpointSeq endpoint) const;
+  std::vector<FirstAttempt> without_removed(const std::vector<FirstAttempt>& endpoints) const;
   bool move_pending(Statement& move, const RecordOutcome& outcome);
   bool expires(DeliveryKey key);
   void insert_attempt(DeliveryKey key, const Attempt& attempt);
 
   // writer_operator.cpp
   void wipe_endpoint_pages();
-  std::optional<Endpoint> find_endpoint(const EndpointId& id, Write& write);
+  std::optional<Endpoint> find_endpoint(const EndpointId& id);  // absent: the command is refused
+  std::optional<Endpoint> set_state(const EndpointId& id, EndpointState state, const std::string& reason,
+                                    Time at);
   std::optional<Delivery> find_delivery(DeliveryKey key);
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
   std::optional<std::string> ordering_key_of(EventSeq event);
@@ -99,7 +115,7 @@ class Writer final : public StoreWriter {
   // Answers what was the head and is behind now.
   std::optional<DeliveryKey> make_pending(const Delivery& from, const std::optional<std::string>& order_key,
                                           Time at);
-  void discard(ChangeDelivery& command, DeliveryState from);
+  std::optional<NewHead> discard(const ChangeDelivery& command, DeliveryState from);
   std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at);
 
   // writer_events.cpp
@@ -123,8 +139,10 @@ class Writer final : public StoreWriter {
   std::int64_t prune_keys(Time now, std::int64_t limit);
   std::int64_t prune_rejected(Time before, std::int64_t limit);
   std::int64_t prune_endpoints(Time before, std::int64_t limit);
-  bool prune_event(EventSeq event, bool old, Prune& command, std::int64_t& left);
-  void prune_events(Prune& command, std::int64_t left);
+  struct PruneStep;
+  bool prune_deliveries(EventSeq event, PruneStep& step);
+  bool prune_event(EventSeq event, bool old, PruneStep& step);
+  void prune_events(PruneStep& step);
   bool give_back_pages();  // true: there are more
 
   Ballast ballast_;  // before the connection is opened: what it gives up must not be in the way
@@ -136,10 +154,12 @@ class Writer final : public StoreWriter {
   Time wall_{};                                     // when it began
   Tally committed_;
   Tally now_;  // with what the transaction under way has changed
-  // Endpoints removed since the start. A command made before the removal may still name them: they match no
-  // more.
-  std::unordered_set<EndpointSeq> removed_;
-  std::vector<EndpointSeq> removing_;  // of them, in the transaction under way
+  // Those that are not removed, as committed. A command made before a removal may still name that endpoint: it
+  // matches no more.
+  std::unordered_set<EndpointSeq> endpoints_;
+  std::unordered_set<EndpointSeq> removing_;  // of them, in the transaction under way
+  Write* current_ = nullptr;                  // the command that is carried out
+  std::vector<std::function<void()>> answers_;
   bool failed_ = false;
   std::optional<ServedFiles> files_;  // when everything is open
   MonotonicTime files_checked_{};
@@ -172,7 +192,8 @@ class Writer final : public StoreWriter {
   Statement pending_in_order_of_endpoint_{db_, sql::kPendingInOrderOfEndpoint};
   Statement discard_pending_{db_, sql::kDiscardPending}, end_discarding_{db_, sql::kEndDiscarding};
   Statement events_after_{db_, sql::kEventsAfter}, finish_of_deliveries_{db_, sql::kFinishOfDeliveries};
-  Statement fan_out_of_{db_, sql::kFanOutOf}, delete_attempts_{db_, sql::kDeleteAttempts};
+  Statement fan_out_of_{db_, sql::kFanOutOf}, any_delivery_of_{db_, sql::kAnyDeliveryOf};
+  Statement delete_attempts_{db_, sql::kDeleteAttempts};
   Statement delete_delivery_{db_, sql::kDeleteDelivery}, delete_event_{db_, sql::kDeleteEvent};
   Statement expired_idempotency_{db_, sql::kExpiredIdempotency};
   Statement delete_idempotency_{db_, sql::kDeleteIdempotency};

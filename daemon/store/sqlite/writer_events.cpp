@@ -51,89 +51,125 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
   return std::nullopt;
 }
 
-void Writer::forget_removed(std::vector<FirstAttempt>& endpoints) const {
-  if (removed_.empty()) return;
-  std::erase_if(endpoints, [this](const FirstAttempt& first) { return removed_.contains(first.endpoint); });
+// What a stored event is told, and its command with it.
+struct Writer::Stored {
+  EventSeq seq = 0;
+  std::vector<FirstAttempt> made;
+  std::int64_t deliveries = 0;
+  EndpointSeq more_until = 0;
+
+  void put_into(NewEvent& event) {
+    event.event->seq = seq;
+    event.endpoints = std::move(made);
+    event.deliveries = deliveries;
+    event.more_until = more_until;
+  }
+};
+
+bool Writer::is_removed(EndpointSeq endpoint) const {
+  if (removing_.contains(endpoint)) return true;
+  return endpoint <= committed_.endpoint_seq && !endpoints_.contains(endpoint);
 }
 
-void Writer::insert_delivery(Statement& insert, const Event& e, FirstAttempt& first) {
+std::vector<FirstAttempt> Writer::without_removed(const std::vector<FirstAttempt>& endpoints) const {
+  std::vector<FirstAttempt> left;
+  left.reserve(endpoints.size());
+  for (const FirstAttempt& first : endpoints) {
+    if (!is_removed(first.endpoint)) left.push_back(first);
+  }
+  return left;
+}
+
+void Writer::insert_delivery(Statement& insert, const Event& e, EventSeq seq, FirstAttempt& first) {
   const auto order_key = order_key_of(first.ordering, e.ordering_key);
-  first.behind = place({e.seq, first.endpoint}, order_key).behind;
-  insert.run(e.seq, first.endpoint, due_millis(first.due_at, e.created_at), e.priority, order_key,
+  first.behind = place({seq, first.endpoint}, order_key).behind;
+  insert.run(seq, first.endpoint, due_millis(first.due_at, e.created_at), e.priority, order_key,
              first.behind ? 1 : 0, millis(e.created_at), millis(e.expires_at));
 }
 
-void Writer::insert(NewEvent& accepted, Millis idempotency_window) {
-  Event& e = *accepted.event;
-  const std::size_t matching = accepted.endpoints.size();
-  forget_removed(accepted.endpoints);
-  const auto made = static_cast<std::int64_t>(accepted.endpoints.size());
-  if (!accepted.more_after) accepted.deliveries = static_cast<std::int64_t>(matching);
-  accepted.deliveries -= static_cast<std::int64_t>(matching) - made;
-  e.seq = ++now_.event_seq;
+Writer::Stored Writer::insert(const NewEvent& accepted, Millis idempotency_window) {
+  const Event& e = *accepted.event;
+  Stored stored{.seq = ++now_.event_seq, .made = without_removed(accepted.endpoints)};
+  const auto made = static_cast<std::int64_t>(stored.made.size());
+  const auto matching = static_cast<std::int64_t>(accepted.endpoints.size());
+  stored.deliveries = accepted.more_after ? accepted.deliveries - (matching - made) : made;
   const auto headers = encode_headers(e.headers);
-  insert_event_.run(e.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
+  insert_event_.run(stored.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
                     e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
-                    millis(e.deliver_at), millis(e.expires_at), accepted.deliveries);
-  for (FirstAttempt& first : accepted.endpoints) insert_delivery(insert_delivery_, e, first);
+                    millis(e.deliver_at), millis(e.expires_at), stored.deliveries);
+  for (FirstAttempt& first : stored.made) insert_delivery(insert_delivery_, e, stored.seq, first);
   if (accepted.more_after) {
-    accepted.more_until = now_.endpoint_seq;
-    insert_fan_out_.run(e.seq, *accepted.more_after, accepted.more_until);
+    stored.more_until = now_.endpoint_seq;
+    insert_fan_out_.run(stored.seq, *accepted.more_after, stored.more_until);
   }
   if (accepted.idempotency_key) {
-    put_idempotency_.run(e.tenant, *accepted.idempotency_key, e.seq, Blob{accepted.content_digest},
+    put_idempotency_.run(e.tenant, *accepted.idempotency_key, stored.seq, Blob{accepted.content_digest},
                          millis(e.created_at + idempotency_window));
   }
   ++now_.events;
   now_.pending += made;
+  return stored;
 }
 
-void Writer::execute(AcceptEvents& command, Write& write) {
-  command.accepted.clear();
+void Writer::execute(const AcceptEvents& command) {
   std::vector<Fate> fates(command.events.size());
-  write.refused = judge(command, fates);
-  if (write.refused) return;
-  command.accepted.reserve(command.events.size());
+  if (auto refused = judge(command, fates)) return refuse(std::move(*refused));
+  std::vector<AcceptedEvent> accepted;
+  accepted.reserve(command.events.size());
+  std::vector<Stored> stored(command.events.size());  // seq 0: was not
   for (std::size_t i = 0; i < command.events.size(); ++i) {
-    NewEvent& event = command.events[i];
+    const NewEvent& event = command.events[i];
     Fate& fate = fates[i];
     if (event.outbox_row && fate.kind != Fate::kWithdrawn) {
       delete_outbox_row_.run(*event.outbox_row);
       if (delete_outbox_row_.changes() == 0) fate.kind = Fate::kWithdrawn;
       number_anew(*event.outbox_row);
     }
-    AcceptedEvent answer;
+    AcceptedEvent one;
     switch (fate.kind) {
       case Fate::kStore:
-        insert(event, command.idempotency_window);
-        answer = {event.event->id, event.event->created_at, event.deliveries, false, false};
+        stored[i] = insert(event, command.idempotency_window);
+        one = {event.event->id, event.event->created_at, stored[i].deliveries, false, false};
         break;
       case Fate::kDuplicate:
-        answer = fate.first;
+        one = fate.first;
         break;
       case Fate::kDuplicateInCommand:
-        answer = command.accepted[fate.first_index];
-        answer.duplicate = true;
+        one = accepted[fate.first_index];
+        one.duplicate = true;
         break;
       case Fate::kWithdrawn:
-        answer.withdrawn = true;
+        one.withdrawn = true;
         break;
     }
-    command.accepted.push_back(answer);
+    accepted.push_back(one);
   }
+  answer<AcceptEvents>(
+      [accepted = std::move(accepted), stored = std::move(stored)](AcceptEvents& done) mutable {
+        done.accepted = std::move(accepted);
+        for (std::size_t i = 0; i < stored.size(); ++i) {
+          if (stored[i].seq != 0) stored[i].put_into(done.events[i]);
+        }
+      });
 }
 
-void Writer::execute(ExpandEvent& command, Write&) {
-  command.made.clear();
-  forget_removed(command.endpoints);
+void Writer::execute(const AnnounceEvent& command) {
+  answer<AnnounceEvent>([stored = insert(command.event, Millis(0))](AnnounceEvent& done) mutable {
+    stored.put_into(done.event);
+  });
+}
+
+void Writer::execute(const ExpandEvent& command) {
   const Event& e = *command.event;
-  for (FirstAttempt& first : command.endpoints) {
+  std::vector<FirstAttempt> made;
+  for (FirstAttempt& first : without_removed(command.endpoints)) {
     // One that is there must not be given a place in the order.
     if (first.ordering != Ordering::kNone && find_delivery({e.seq, first.endpoint})) continue;
-    insert_delivery(insert_delivery_unless_there_, e, first);
-    if (insert_delivery_unless_there_.changes() > 0) command.made.push_back(first);
+    insert_delivery(insert_delivery_unless_there_, e, e.seq, first);
+    if (insert_delivery_unless_there_.changes() > 0) made.push_back(first);
   }
-  now_.pending += static_cast<std::int64_t>(command.made.size());
+  now_.pending += static_cast<std::int64_t>(made.size());
+  answer<ExpandEvent>([made = std::move(made)](ExpandEvent& done) mutable { done.made = std::move(made); });
   if (command.more_after) {
     advance_fan_out_.run(e.seq, *command.more_after);
   } else {
@@ -142,7 +178,7 @@ void Writer::execute(ExpandEvent& command, Write&) {
   }
 }
 
-void Writer::execute(RejectOutboxRow& command, Write&) {
+void Writer::execute(const RejectOutboxRow& command) {
   reject_outbox_row_.run(command.row, command.reason, millis(command.at));
   number_anew(command.row);
 }
@@ -180,23 +216,25 @@ bool Writer::expires(DeliveryKey key) {
   return row.next();
 }
 
-void Writer::execute(RecordOutcome& command, Write& write) {
-  command.next_in_order.reset();
-  command.overruled = command.reason == DeadReason::kExpired && !expires(command.key);
-  if (command.overruled) {
+void Writer::execute(const RecordOutcome& command) {
+  if (command.reason == DeadReason::kExpired && !expires(command.key)) {
+    answer<RecordOutcome>([](RecordOutcome& done) { done.overruled = true; });
     if (!command.attempt) return;
     RecordOutcome kept = command;
     kept.state = DeliveryState::kPending;
     kept.reason.reset();
-    return execute(kept, write);
+    return execute(kept);
   }
   const auto& attempt = command.attempt;
   bool moved = move_pending(move_pending_, command);
   if (!moved) {
     if (const auto order_key = order_key_of_pending(command.key)) {
       moved = move_pending(move_pending_in_order_, command);
-      if (command.state != DeliveryState::kPending)
-        command.next_in_order = promote(command.key.endpoint, *order_key);
+      if (command.state != DeliveryState::kPending) {
+        answer<RecordOutcome>([next = promote(command.key.endpoint, *order_key)](RecordOutcome& done) {
+          done.next_in_order = next;
+        });
+      }
     }
   }
   if (!moved) {

@@ -18,32 +18,32 @@ Time next_version(Time wanted, Time last) {
 
 }  // namespace
 
-void Writer::execute(CreateEndpoint& command, Write&) {
-  Endpoint& e = command.endpoint;
-  e.seq = ++now_.endpoint_seq;
+void Writer::execute(const CreateEndpoint& command) {
+  const Endpoint& e = command.endpoint;
+  const EndpointSeq seq = ++now_.endpoint_seq;
   const EndpointColumns columns(e, secrets_.get());
-  insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
+  insert_endpoint_.run(seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
                        columns.headers, to_string(e.format), columns.timeout, columns.retry_schedule,
                        columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
                        millis(e.created_at), millis(e.updated_at), columns.rate_limit_count,
                        columns.rate_limit_per, to_string(e.ordering), to_string(e.on_failure_in_order),
                        millis(e.failing_since), columns.tls);
+  answer<CreateEndpoint>([seq](CreateEndpoint& done) { done.endpoint.seq = seq; });
 }
 
-std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id, Write& write) {
+std::optional<Endpoint> Writer::find_endpoint(const EndpointId& id) {
   Cursor row(endpoint_by_id_, as_blob(id.uuid));
   if (row.next()) return read_endpoint(row, secrets_.get());
-  write.refused = not_found("endpoint");
+  refuse(not_found("endpoint"));
   return std::nullopt;
 }
 
-void Writer::execute(UpdateEndpoint& command, Write& write) {
-  const auto stored = find_endpoint(command.endpoint.id, write);
+void Writer::execute(const UpdateEndpoint& command) {
+  const auto stored = find_endpoint(command.endpoint.id);
   if (!stored) return;
   if (stored->updated_at != command.if_updated_at) {
-    write.refused =
-        Problem{ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"};
-    return;
+    return refuse(
+        {ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"});
   }
   Endpoint e = command.endpoint;
   e.seq = stored->seq;
@@ -57,7 +57,7 @@ void Writer::execute(UpdateEndpoint& command, Write& write) {
                        to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
                        e.metadata, millis(e.updated_at), columns.rate_limit_count, columns.rate_limit_per,
                        to_string(e.ordering), to_string(e.on_failure_in_order), columns.tls);
-  command.endpoint = std::move(e);
+  answer<UpdateEndpoint>([e = std::move(e)](UpdateEndpoint& done) mutable { done.endpoint = std::move(e); });
 }
 
 // What secrets were before stays in the free room of pages, also where b-trees were split: every page of the table is
@@ -71,79 +71,103 @@ void Writer::wipe_endpoint_pages() {
   db_.execute("PRAGMA secure_delete=OFF");
 }
 
-void Writer::execute(EncryptSecrets& command, Write& write) {
+void Writer::execute(const EncryptSecrets& command) {
   if (!secrets_) {
-    write.refused =
-        Problem{ProblemCode::kConflict, "no key is configured: set [store] secrets_key_file and restart"};
-    return;
+    return refuse({ProblemCode::kConflict, "no key is configured: set [store] secrets_key_file and restart"});
   }
   struct Row {
     EndpointSeq seq;
     std::string secrets;
   };
   std::vector<Row> rows;  // first read, then written
+  std::optional<EndpointSeq> next;
   {
     Cursor row(secrets_after_, command.after, command.limit);
     while (row.next()) {
-      command.next = row.integer(0);
+      next = row.integer(0);
       SecretKeys keys;
       count_secret_keys(row.view(2), keys);
       if (keys.empty() || (keys.size() == 1 && keys.begin()->first == secrets_->key_id())) continue;
       const EndpointId id{read_uuid(row.view(1))};
       for (const auto& [key, count] : keys) {
         if (key.empty() || secrets_->has(key)) continue;
-        write.refused = Problem{ProblemCode::kConflict, "the secrets of endpoint " + id.to_string() +
-                                                            " are encrypted with key " + key +
-                                                            ", which [store] secrets_key_file does not have"};
-        return;
+        return refuse({ProblemCode::kConflict, "the secrets of endpoint " + id.to_string() +
+                                                   " are encrypted with key " + key +
+                                                   ", which [store] secrets_key_file does not have"});
       }
       rows.push_back({row.integer(0), recode_secrets(row.view(2), id, *secrets_)});
     }
   }
   for (const Row& row : rows) set_secrets_.run(row.seq, row.secrets);
-  if (!command.next) wipe_endpoint_pages();
-  command.changed = static_cast<std::int64_t>(rows.size());
+  if (!next) wipe_endpoint_pages();
+  answer<EncryptSecrets>([next, changed = rows.size()](EncryptSecrets& done) {
+    done.next = next;
+    done.changed = static_cast<std::int64_t>(changed);
+  });
 }
 
-void Writer::execute(SetEndpointState& command, Write& write) {
-  auto stored = find_endpoint(command.id, write);
-  if (!stored) return;
-  stored->state = command.state;
-  stored->disabled_reason = command.state == EndpointState::kDisabled ? command.disabled_reason : "";
-  stored->updated_at = next_version(command.at, stored->updated_at);
-  if (command.state == EndpointState::kActive) stored->failing_since.reset();
+std::optional<Endpoint> Writer::set_state(const EndpointId& id, EndpointState state,
+                                          const std::string& reason, Time at) {
+  auto stored = find_endpoint(id);
+  if (!stored) return std::nullopt;
+  stored->state = state;
+  stored->disabled_reason = state == EndpointState::kDisabled ? reason : "";
+  stored->updated_at = next_version(at, stored->updated_at);
+  if (state == EndpointState::kActive) stored->failing_since.reset();
   set_endpoint_state_.run(stored->seq, to_string(stored->state), stored->disabled_reason,
                           millis(stored->updated_at), millis(stored->failing_since));
-  command.endpoint = std::move(*stored);
+  return stored;
 }
 
-void Writer::execute(SetFailingSince& command, Write&) {
+void Writer::execute(const SetEndpointState& command) {
+  auto changed = set_state(command.id, command.state, command.disabled_reason, command.at);
+  if (!changed) return;
+  answer<SetEndpointState>([changed = std::move(*changed)](SetEndpointState& done) mutable {
+    done.endpoint = std::move(changed);
+  });
+}
+
+void Writer::execute(const DisableEndpoint& command) {
+  auto changed = set_state(command.id, EndpointState::kDisabled, command.reason, command.at);
+  if (!changed) return;
+  answer<DisableEndpoint>(
+      [changed = std::move(*changed)](DisableEndpoint& done) mutable { done.endpoint = std::move(changed); });
+}
+
+void Writer::execute(const SetFailingSince& command) {
   set_failing_since_.run(command.endpoint, millis(command.since));
 }
 
-void Writer::execute(RemoveEndpoint& command, Write& write) {
-  const auto stored = find_endpoint(command.id, write);
+void Writer::execute(const RemoveEndpoint& command) {
+  const auto stored = find_endpoint(command.id);
   if (!stored) return;
   remove_endpoint_.run(stored->seq, millis(command.at));
-  removed_.insert(stored->seq);
-  removing_.push_back(stored->seq);
-  command.seq = stored->seq;
+  removing_.insert(stored->seq);
+  answer<RemoveEndpoint>([seq = stored->seq](RemoveEndpoint& done) { done.seq = seq; });
 }
 
-void Writer::execute(DiscardRemoved& command, Write&) {
-  command.discarded = 0;
-  while (command.discarded < command.limit) {
+// An endpoint without a delivery counts as a row: thousands of them are no single step either.
+void Writer::execute(const DiscardRemoved& command) {
+  std::int64_t left = command.limit;
+  std::int64_t discarded = 0;
+  bool more = true;
+  while (left > 0 && more) {
     EndpointSeq endpoint = 0;
     {
       Cursor row(discarding_endpoint_);
-      if (!row.next()) return;
-      endpoint = row.integer(0);
+      more = row.next();
+      if (more) endpoint = row.integer(0);
     }
-    const std::int64_t wanted = command.limit - command.discarded;
-    const std::int64_t done = discard_some(endpoint, wanted, command.at);
-    command.discarded += done;
-    if (done < wanted) end_discarding_.run(endpoint);
+    if (!more) break;
+    const std::int64_t done = discard_some(endpoint, left, command.at);
+    discarded += done;
+    if (done < left) end_discarding_.run(endpoint);
+    left -= std::max<std::int64_t>(done, 1);
   }
+  answer<DiscardRemoved>([discarded, more](DiscardRemoved& done) {
+    done.discarded = discarded;
+    done.more = more;
+  });
 }
 
 // Nothing moves up where everything goes.
@@ -200,53 +224,45 @@ std::optional<DeliveryKey> Writer::make_pending(const Delivery& from,
   return now.set_back;
 }
 
-void Writer::execute(ChangeDelivery& command, Write& write) {
-  command.next_in_order.reset();
-  command.set_back.reset();
+void Writer::execute(const ChangeDelivery& command) {
   const auto stored = find_delivery(command.key);
-  if (!stored) {
-    write.refused = not_found("delivery");
-    return;
-  }
+  if (!stored) return refuse(not_found("delivery"));
   if (!operator_may_move(stored->state, command.state)) {
-    write.refused =
-        Problem{ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
-                                            " cannot become " + std::string(to_string(command.state))};
-    return;
+    return refuse({ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
+                                               " cannot become " + std::string(to_string(command.state))});
   }
+  std::optional<DeliveryKey> set_back;
+  std::optional<NewHead> next_in_order;
   if (command.state == DeliveryState::kPending) {
     const auto ordering = ordering_of(command.key.endpoint);
-    if (!ordering) {
-      write.refused = Problem{ProblemCode::kConflict, "its endpoint was removed"};
-      return;
-    }
+    if (!ordering) return refuse({ProblemCode::kConflict, "its endpoint was removed"});
     const auto order_key = order_key_of(*ordering, ordering_key_of(command.key.event));
-    command.set_back = make_pending(*stored, order_key, command.at);
+    set_back = make_pending(*stored, order_key, command.at);
   } else {
-    discard(command, stored->state);
+    next_in_order = discard(command, stored->state);
   }
-  command.delivery = *find_delivery(command.key);
+  answer<ChangeDelivery>([=, delivery = *find_delivery(command.key)](ChangeDelivery& done) {
+    done.delivery = delivery;
+    done.set_back = set_back;
+    done.next_in_order = next_in_order;
+  });
 }
 
-void Writer::discard(ChangeDelivery& command, DeliveryState from) {
+std::optional<NewHead> Writer::discard(const ChangeDelivery& command, DeliveryState from) {
   const auto order_key = order_key_of_pending(command.key);
   change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
                        millis(command.at), std::nullopt, 0);
   count_move(from, command.state);
-  if (order_key) command.next_in_order = promote(command.key.endpoint, *order_key);
+  return order_key ? promote(command.key.endpoint, *order_key) : std::nullopt;
 }
 
-void Writer::execute(ReplayEvent& command, Write& write) {
-  command.set_back.clear();
+void Writer::execute(const ReplayEvent& command) {
   EventSeq event = 0;
   int priority = 0;
   std::optional<std::string> ordering_key;
   {
     Cursor row(find_event_to_replay_, as_blob(command.id.uuid));
-    if (!row.next()) {
-      write.refused = not_found("event");
-      return;
-    }
+    if (!row.next()) return refuse(not_found("event"));
     event = row.integer(0);
     priority = row.number(1);
     ordering_key = row.optional_text(2);
@@ -254,13 +270,11 @@ void Writer::execute(ReplayEvent& command, Write& write) {
   std::vector<Ordering> orderings;
   for (const EndpointSeq endpoint : command.endpoints) {
     const auto ordering = ordering_of(endpoint);
-    if (!ordering) {
-      write.refused = not_found("endpoint");
-      return;
-    }
+    if (!ordering) return refuse(not_found("endpoint"));
     orderings.push_back(*ordering);
   }
   std::int64_t made = 0;
+  std::vector<DeliveryKey> all_set_back;
   for (std::size_t i = 0; i < orderings.size(); ++i) {
     const DeliveryKey key{event, command.endpoints[i]};
     const auto order_key = order_key_of(orderings[i], ordering_key);
@@ -275,10 +289,13 @@ void Writer::execute(ReplayEvent& command, Write& write) {
       ++now_.pending;
       ++made;
     }
-    if (set_back) command.set_back.push_back(*set_back);
+    if (set_back) all_set_back.push_back(*set_back);
   }
   if (made > 0) add_event_deliveries_.run(event, made);
-  command.deliveries = static_cast<std::int64_t>(command.endpoints.size());
+  answer<ReplayEvent>([all_set_back = std::move(all_set_back)](ReplayEvent& done) {
+    done.set_back = all_set_back;
+    done.deliveries = static_cast<std::int64_t>(done.endpoints.size());
+  });
 }
 
 }  // namespace outboxd::sqlite

@@ -1,0 +1,106 @@
+#include "store/command_traits.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace outboxd {
+namespace {
+
+enum WhenBusy { kRefused, kKept };
+enum WhenFull { kTaken, kGrows };
+
+template <class C>
+struct Row {
+  WhenBusy when_busy;
+  WhenFull when_full;
+  bool (*urgent)(const C&);
+  std::size_t (*bytes)(const C&);
+  std::size_t (*rows)(const C&);
+};
+
+template <class C>
+bool at_once(const C&) {
+  return true;
+}
+bool if_it_says(const RecordOutcome& c) {
+  return c.urgent;
+}
+
+template <class C>
+std::size_t no_payload(const C&) {
+  return 0;
+}
+std::size_t payload_of(const AnnounceEvent& c) {
+  return c.event.event->payload.size();
+}
+std::size_t payloads(const AcceptEvents& c) {
+  std::size_t bytes = 0;
+  for (const NewEvent& event : c.events) bytes += event.event->payload.size();
+  return bytes;
+}
+std::size_t response(const RecordOutcome& c) {
+  return c.attempt ? c.attempt->response_body.size() : 0;
+}
+
+template <class C>
+std::size_t one(const C&) {
+  return 1;
+}
+template <class C>
+std::size_t an_endpoint_each(const C& c) {
+  return c.endpoints.size();
+}
+std::size_t deliveries(const NewEvent& event) {
+  return std::max<std::size_t>(event.endpoints.size(), 1);
+}
+std::size_t deliveries_of_one(const AnnounceEvent& c) {
+  return deliveries(c.event);
+}
+std::size_t deliveries_of_all(const AcceptEvents& c) {
+  std::size_t rows = 0;
+  for (const NewEvent& event : c.events) rows += deliveries(event);
+  return rows;
+}
+template <class C>
+std::size_t up_to_limit(const C& c) {
+  return static_cast<std::size_t>(std::max<std::int64_t>(c.limit, 1));
+}
+
+// Kept is what the daemon gives itself and only its memory knows. Its sweeps (DiscardRemoved, Prune, a row of the
+// outbox) may be refused: what they are about stays in the store, and who sends them comes again. A fan-out was
+// promised with its event, and so it is no growth.
+constexpr std::tuple kTable{
+    Row<AcceptEvents>{kRefused, kGrows, at_once, payloads, deliveries_of_all},
+    Row<AnnounceEvent>{kKept, kGrows, at_once, payload_of, deliveries_of_one},
+    Row<ExpandEvent>{kKept, kTaken, at_once, no_payload, an_endpoint_each},
+    Row<RejectOutboxRow>{kRefused, kTaken, at_once, no_payload, one},
+    Row<RecordOutcome>{kKept, kTaken, if_it_says, response, one},
+    Row<SetFailingSince>{kKept, kTaken, at_once, no_payload, one},
+    Row<CreateEndpoint>{kRefused, kGrows, at_once, no_payload, one},
+    Row<UpdateEndpoint>{kRefused, kTaken, at_once, no_payload, one},
+    Row<EncryptSecrets>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<SetEndpointState>{kRefused, kTaken, at_once, no_payload, one},
+    Row<DisableEndpoint>{kKept, kTaken, at_once, no_payload, one},
+    Row<RemoveEndpoint>{kRefused, kTaken, at_once, no_payload, one},
+    Row<DiscardRemoved>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<ChangeDelivery>{kRefused, kTaken, at_once, no_payload, one},
+    Row<ReplayEvent>{kRefused, kGrows, at_once, no_payload, an_endpoint_each},
+    Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+};
+
+}  // namespace
+
+CommandTraits traits_of(const Command& command) {
+  return std::visit(
+      []<class C>(const C& c) {
+        const auto& row = std::get<Row<C>>(kTable);
+        return CommandTraits{.refusable = row.when_busy == kRefused,
+                             .grows = row.when_full == kGrows,
+                             .urgent = row.urgent(c),
+                             .bytes = row.bytes(c),
+                             .rows = std::max<std::size_t>(row.rows(c), 1)};
+      },
+      command);
+}
+
+}  // namespace outboxd

@@ -1,0 +1,63 @@
+#include "store/command_traits.h"
+
+#include <doctest/doctest.h>
+
+#include "support/store_values.h"
+
+using namespace outboxd;
+using namespace outboxd::test;
+
+namespace {
+
+CommandTraits of(const Command& command) {
+  return traits_of(command);
+}
+
+}  // namespace
+
+TEST_CASE("what only the daemon's memory knows is kept; what somebody can repeat may be refused") {
+  AnnounceEvent announce{new_event()};
+  for (const Command& kept : std::vector<Command>{delivered({1, 1}, 1), SetFailingSince{}, DisableEndpoint{},
+                                                  ExpandEvent{}, announce})
+    CHECK_FALSE(of(kept).refusable);
+  for (const Command& other : std::vector<Command>{
+           AcceptEvents{}, RejectOutboxRow{}, CreateEndpoint{}, UpdateEndpoint{}, EncryptSecrets{},
+           SetEndpointState{}, RemoveEndpoint{}, DiscardRemoved{}, ChangeDelivery{}, ReplayEvent{}, Prune{}})
+    CHECK(of(other).refusable);
+}
+
+TEST_CASE("new work is growth, and what was promised already is none") {
+  AnnounceEvent announce{new_event()};
+  for (const Command& grows : std::vector<Command>{AcceptEvents{}, announce, CreateEndpoint{}, ReplayEvent{}})
+    CHECK(of(grows).grows);
+  for (const Command& other : std::vector<Command>{delivered({1, 1}, 1), ExpandEvent{}, DisableEndpoint{},
+                                                   RemoveEndpoint{}, DiscardRemoved{}, Prune{}})
+    CHECK_FALSE(of(other).grows);
+}
+
+TEST_CASE("a command counts its payloads and its rows, and at least one row") {
+  NewEvent wide = new_event({1, 2, 3});
+  const CommandTraits accept = of(AcceptEvents{{wide, new_event()}, kDay});
+  CHECK(accept.rows == 4);
+  CHECK(accept.bytes == 2 * wide.event->payload.size());
+  CHECK(of(AnnounceEvent{wide}).rows == 3);
+  CHECK(of(AnnounceEvent{wide}).bytes == wide.event->payload.size());
+  CHECK(of(ExpandEvent{.event = {}, .endpoints = wide.endpoints, .more_after = {}}).rows == 3);
+  CHECK(of(ExpandEvent{}).rows == 1);
+  CHECK(of(ReplayEvent{{}, {1, 2}, kNow}).rows == 2);
+  CHECK(of(DiscardRemoved{.limit = 40}).rows == 40);
+  CHECK(of(Prune{.limit = 256}).rows == 256);
+  RecordOutcome outcome = delivered({1, 1}, 1);
+  outcome.attempt->response_body = "four";
+  CHECK(of(outcome).bytes == 4);
+  CHECK(of(outcome).rows == 1);
+}
+
+TEST_CASE("only an outcome may wait for others to share its commit, unless it says that it may not") {
+  RecordOutcome outcome = delivered({1, 1}, 1);
+  CHECK_FALSE(of(outcome).urgent);
+  outcome.urgent = true;
+  CHECK(of(outcome).urgent);
+  CHECK(of(DisableEndpoint{}).urgent);
+  CHECK(of(AcceptEvents{}).urgent);
+}
