@@ -75,6 +75,11 @@ std::string or_code(std::string_view detail, CURLcode code) {
 
 }  // namespace
 
+bool is_want_of_connection(CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+         code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_ABORTED_BY_CALLBACK;
+}
+
 std::string_view stage_of(CURL* easy, const Progress& progress) {
   if (!progress.connected) return progress.tls_started ? "in the TLS handshake" : "connecting";
   if (progress.head_began) return "reading the response's headers";

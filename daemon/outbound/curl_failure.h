@@ -28,6 +28,9 @@ struct Progress {
 Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, const Progress& progress,
                    Millis connect_timeout);
 
+// Of a transfer whose request was sent: libcurl looked for another connection to send it again.
+bool is_want_of_connection(CURLcode code);
+
 // What a transfer that ran out of time was doing: "connecting", "waiting for the response".
 std::string_view stage_of(CURL* easy, const Progress& progress);
 

@@ -1,5 +1,7 @@
 #include "outbound/curl_loop.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +26,24 @@ void retire(curl_socket_t fd) {
   std::array<char, 4096> unread;
   for (int i = 0; i < 64 && recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) continue;
   shutdown(fd, SHUT_RDWR);
+}
+
+// What the end of a connection looks like to whoever counts bytes: TCP's end counts as one, and over TLS a record of its
+// own says farewell (24 to 31 bytes with the ciphers in use). The first line of a response has more.
+constexpr std::uint64_t kFarewellBytes = 1;
+constexpr std::uint64_t kTlsFarewellBytes = 32;
+
+// Of payload, in the life of this connection; and one more when the other side has ended it, which TCP numbers like a byte.
+std::uint64_t received(curl_socket_t fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+int local_port(curl_socket_t fd) {
+  sockaddr_in6 address{};  // the port is at the same place for IPv4
+  socklen_t size = sizeof address;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 ? ntohs(address.sin6_port) : -1;
 }
 
 }  // namespace
@@ -111,7 +131,8 @@ curl_socket_t CurlLoop::open_socket(const curl_sockaddr& address) {
   if (fd == CURL_SOCKET_BAD) return fd;
   // The number of a socket that libcurl closed just now, by itself, and for which it still counts on our
   // watch.
-  const std::uint32_t stale = std::exchange(socket(fd), Socket{}).watched;
+  const std::uint32_t stale = socket(fd).watched;
+  reset(socket(fd));
   if (stale != 0) {
     loop_.unwatch(fd);
     watch(fd, stale);
@@ -155,8 +176,42 @@ int CurlLoop::close_socket(void* self, curl_socket_t fd) {
   auto& loop = *static_cast<CurlLoop*>(self);
   Socket& s = loop.socket(fd);
   if (s.watched != 0) loop.loop_.unwatch(fd);  // before the number can mean another socket
-  s = Socket{};
+  if (s.heard != nullptr) *s.heard = received(fd) > s.heard_from;
+  loop.reset(s);
   return close(fd);
+}
+
+void CurlLoop::reset(Socket& socket) {
+  if (socket.ends) by_ends_.erase(*socket.ends);
+  socket = Socket{};
+}
+
+// More than one were opened where addresses raced.
+void CurlLoop::connected(const std::vector<curl_socket_t>& opened, const Ends& ends) {
+  for (const curl_socket_t fd : opened) {
+    Socket& s = socket(fd);
+    s.connected = true;
+    if (opened.size() > 1 && local_port(fd) != ends.local_port) continue;
+    s.ends = ends;
+    by_ends_[ends] = fd;
+  }
+}
+
+curl_socket_t CurlLoop::listen(const Ends& ends, bool tls, bool* heard) {
+  const auto it = by_ends_.find(ends);
+  if (it == by_ends_.end()) return CURL_SOCKET_BAD;
+  Socket& s = socket(it->second);
+  s.heard = heard;
+  s.heard_from = received(it->second) + (tls ? kTlsFarewellBytes : kFarewellBytes);
+  return it->second;
+}
+
+void CurlLoop::look(curl_socket_t fd, bool* heard) {
+  if (const Socket& s = socket(fd); s.heard == heard) *heard = received(fd) > s.heard_from;
+}
+
+void CurlLoop::disregard(curl_socket_t fd, const bool* heard) {
+  if (Socket& s = socket(fd); s.heard == heard) s.heard = nullptr;
 }
 
 int CurlLoop::on_timer(CURLM*, long timeout_ms, void* self) {

@@ -8,6 +8,7 @@
 
 #include "outbound/curl_loop.h"
 #include "outbound/pinned_addresses.h"
+#include "outbound/request_headers.h"
 #include "outbound/resolver.h"
 #include "outbound/tls_files.h"
 #include "outbound/transfer.h"
@@ -44,8 +45,8 @@ std::size_t idle_share(const HttpSender::Options& options) {
 
 }  // namespace
 
-// A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(). All of them are in active_,
-// each has a timer.
+// A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(), or once more from the start. All of them
+// are in active_, each has a timer.
 struct HttpSender::Impl {
   Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
   ~Impl();
@@ -172,6 +173,7 @@ void HttpSender::Impl::start_all() {
     heap->to_kick = false;
     heap->curl.kick();
   }
+  if (!starting_.empty()) schedule_start();  // a `done` has sent more
 }
 
 void HttpSender::Impl::add(Transfer& transfer) {
@@ -253,7 +255,7 @@ void HttpSender::Impl::launch(Transfer& transfer, const std::vector<IpAddress>& 
   } else {
     pin = pinned.pin(host, port, connect_to, now);
   }
-  transfer.launch(std::move(pin), false, now);
+  transfer.launch(std::move(pin), now);
   transfer.running = true;
   add(transfer);
 }
@@ -268,9 +270,8 @@ void HttpSender::Impl::on_head_complete(Transfer& transfer) {
 void HttpSender::Impl::on_ended(CURL* easy, CURLcode code) {
   Transfer& transfer = Transfer::of(easy);
   if (!transfer.wants_fresh_connection()) return finish(transfer, transfer.result(code));
-  transfer.launch({}, true,
-                  std::chrono::steady_clock::now());  // libcurl has its addresses from the first launch
-  add(transfer);
+  transfer.begin_anew();
+  start(transfer);  // all the way: the name may mean another address by now, and the policy forbid it
 }
 
 void HttpSender::Impl::on_deadline(Transfer& transfer) {
@@ -286,6 +287,7 @@ void HttpSender::Impl::on_deadline(Transfer& transfer) {
 
 void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string error) {
   SendResult result = failed(outcome, std::move(error));
+  transfer.add_way(result);
   const auto now = std::chrono::steady_clock::now();
   result.timings.total = std::chrono::floor<Millis>(now - transfer.started);
   if (transfer.resolved)

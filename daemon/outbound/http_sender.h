@@ -41,9 +41,13 @@ struct SendResult {
   std::vector<HeaderField> response_headers;  // bounded (attempt.h)
   std::string response_body;                  // bounded
   std::optional<std::string> retry_after;     // that header's value, unparsed
+  std::string remote_address;                 // as in Attempt
+  bool resent = false;                        // as in Attempt
   bool aborted = false;                       // abort_all() ended it: nothing is known, do not record it
 };
 
+// A request is on the wire once. It goes out a second time, on a connection of its own, only when it went to a kept one
+// that ended before any byte of a response, as when the other side closed it at that moment; the result then says `resent`.
 class HttpSender {  // every call on the loop's thread
  public:
   struct Options {

@@ -1,5 +1,8 @@
 #include "outbound/tls_files.h"
 
+#include <curl/curl.h>
+#include <unistd.h>
+
 #include "common/pem.h"
 #include "common/secret_file.h"
 #include "runtime/secret_file_reader.h"
@@ -66,6 +69,15 @@ Result<std::shared_ptr<const TlsIdentity>> TlsFiles::find(const EndpointTls& tls
   if (known_.size() >= kMaxKnown) known_.clear();
   known_.insert_or_assign(names, Known{identity, now});
   return identity;
+}
+
+const char* system_authorities_folder() {
+  static const char* const folder = [] {
+    const auto* curl = curl_version_info(CURLVERSION_NOW);
+    const bool has_bundle = curl->cainfo != nullptr && access(curl->cainfo, R_OK) == 0;
+    return has_bundle ? nullptr : curl->capath;
+  }();
+  return folder;
 }
 
 }  // namespace outboxd

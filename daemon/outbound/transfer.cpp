@@ -1,7 +1,5 @@
 #include "outbound/transfer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <stdexcept>
 
@@ -13,39 +11,6 @@ namespace {
 constexpr long kReceiveBufferBytes = 4096;      // each request in flight has one
 constexpr long kConnectionLifeSeconds = 300;    // then a new one, so that a change in DNS is followed
 constexpr long kAuthoritiesKeptSeconds = 3600;  // read anew then, for the system's may have changed
-constexpr std::string_view kFramingHeaders[] = {"connection",        "content-length",   "expect", "host",
-                                                "keep-alive",        "proxy-connection", "te",     "trailer",
-                                                "transfer-encoding", "upgrade"};
-
-constexpr auto kTokenBytes = [] {
-  std::array<bool, 256> table{};
-  for (const char c :
-       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}();
-
-bool is_token(std::string_view name) {
-  return !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return kTokenBytes[c]; });
-}
-
-bool is_field_value(std::string_view value) {
-  return std::none_of(value.begin(), value.end(),
-                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7F; });
-}
-
-// Besides the bundle, Debian's libcurl looks into a folder of authorities, and then reads all of them anew for each
-// connection (25 ms measured, 1 ms without): a subscriber that hangs up could hold up everybody's attempts.
-const char* system_authorities_folder() {
-  static const char* const folder = [] {
-    const auto* curl = curl_version_info(CURLVERSION_NOW);
-    const bool has_bundle = curl->cainfo != nullptr && access(curl->cainfo, R_OK) == 0;
-    return has_bundle ? nullptr : curl->capath;
-  }();
-  return folder;
-}
 
 template <class Value>
 void set(CURL* easy, CURLoption option, Value value) {
@@ -58,6 +23,14 @@ void set(CURL* easy, CURLoption option, Value value) {
 
 Millis since(MonotonicTime start, MonotonicTime end) {
   return std::chrono::floor<Millis>(end - start);
+}
+
+// "203.0.113.7:443", "[2001:db8::1]:443"; "" for what is no address.
+std::string address_text(const char* ip, int port) {
+  const auto address = ip == nullptr ? std::nullopt : IpAddress::parse(ip);
+  if (!address) return "";
+  const std::string text = address->to_string();
+  return (address->v6 ? "[" + text + "]" : text) + ":" + std::to_string(port);
 }
 
 const std::optional<Denial> kNoAddress = Denial{"not an address", "not an IP address"};
@@ -83,24 +56,13 @@ SendResult from_status(int status) {
 
 }  // namespace
 
-std::optional<std::string> why_headers_refused(const SendRequest& request) {
-  for (const HeaderField& header : request.extra_headers) {
-    if (auto why = why_header_refused(header.name, header.value)) return why;
-  }
-  for (const HeaderField& header : request.headers) {
-    if (!is_token(header.name)) return "a request header's name is malformed";
-    if (!is_field_value(header.value)) return "request header " + header.name + " holds control characters";
-    if (std::any_of(std::begin(kFramingHeaders), std::end(kFramingHeaders),
-                    [&](std::string_view name) { return ascii_iequals(name, header.name); })) {
-      return "request header " + header.name + " is set by HTTP itself";
-    }
-  }
-  return std::nullopt;
-}
-
 Transfer::Transfer(const Sender& sender) : sender_(sender), easy_(curl_easy_init(), curl_easy_cleanup) {
   if (!easy_) throw std::runtime_error("curl_easy_init failed: out of memory");
   set_fixed_options();
+}
+
+Transfer::~Transfer() {
+  disregard_connection();
 }
 
 Transfer& Transfer::of(CURL* easy) {
@@ -163,6 +125,18 @@ void Transfer::prepare(SendRequest new_request, HttpSender::Done new_done, Monot
   running = false;
   denied_.reset();
   identity.reset();
+  fresh_ = false;
+  sends_ = 0;
+  remote_address_.clear();
+}
+
+void Transfer::begin_anew() {
+  disregard_connection();
+  fresh_ = true;
+  sent_ = false;
+  running = false;
+  resolved.reset();
+  addresses.clear();
 }
 
 // Own authorities are trusted instead of the system's, not beside them.
@@ -214,10 +188,11 @@ void Transfer::set_headers() {
   }
 }
 
-void Transfer::launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now) {
+void Transfer::launch(PinnedAddresses::Pin pin, MonotonicTime now) {
   launched_ = now;
-  fresh_ = fresh;
   denied_connection_ = false;
+  sent_ = false;
+  heard_ = false;
   denied_.reset();
   tls_started_.reset();
   opened_.clear();
@@ -233,7 +208,7 @@ void Transfer::launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now) {
   set(e, CURLOPT_POSTFIELDS, request.body ? request.body->data() : "");
   set(e, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body ? request.body->size() : 0));
   set(e, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max(request.connect_timeout, Millis(1)).count()));
-  set(e, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+  set(e, CURLOPT_FRESH_CONNECT, fresh_ ? 1L : 0L);
   pin_ = std::move(pin.entry);
   pin_list_ = {pin_.data(), nullptr};
   set(e, CURLOPT_RESOLVE, pin_.empty() ? nullptr : &pin_list_);
@@ -253,9 +228,11 @@ std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* s
   return static_cast<Transfer*>(self)->reader_.on_body({data, size}) ? size : 0;
 }
 
-// The third check of the address: whatever led libcurl to it, no socket goes where the policy does not allow.
+// The third check of the address: whatever led libcurl to it, no socket goes where the policy does not allow. And none
+// for a request that was sent already: libcurl would send it again.
 curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto& transfer = *static_cast<Transfer*>(self);
+  if (transfer.sent_) return CURL_SOCKET_BAD;
   if (transfer.sender_.proxy.url.empty()) {
     const auto ip = IpAddress::from_sockaddr(&address->addr);
     transfer.denied_ =
@@ -269,16 +246,42 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* 
 }
 
 // The fourth, and the only one that libcurl makes for a connection that is open already.
-int Transfer::on_before_request(void* self, char* remote_ip, char* local_ip, int, int) {
+int Transfer::on_before_request(void* self, char* remote_ip, char* local_ip, int remote_port,
+                                int local_port) {
   auto& transfer = *static_cast<Transfer*>(self);
-  for (const curl_socket_t fd : transfer.opened_) transfer.sender_.connections.connected(fd);
+  if (transfer.sent_) return CURL_PREREQFUNC_ABORT;
+  const CurlLoop::Ends ends{local_ip, remote_ip, local_port, remote_port};
+  transfer.sender_.connections.connected(transfer.opened_, ends);
   transfer.connected_ = true;
   transfer.denied_ = transfer.why_denied_now(remote_ip, local_ip);
-  if (!transfer.denied_) return CURL_PREREQFUNC_OK;
   long opened = 0;
   curl_easy_getinfo(transfer.easy(), CURLINFO_NUM_CONNECTS, &opened);
-  transfer.denied_connection_ = opened == 0;
-  return CURL_PREREQFUNC_ABORT;
+  transfer.denied_connection_ = transfer.denied_ && opened == 0;
+  if (transfer.denied_) return CURL_PREREQFUNC_ABORT;
+  transfer.remote_address_ = address_text(remote_ip, remote_port);
+  transfer.leaves(ends, opened == 0);
+  return CURL_PREREQFUNC_OK;
+}
+
+// libcurl sends a request again by itself when a kept connection ends without an answer, and again on the next kept one.
+// Told to take a fresh one it has to ask for a socket, which it does not get.
+void Transfer::leaves(const CurlLoop::Ends& ends, bool on_kept_connection) {
+  sent_ = true;
+  ++sends_;
+  if (!on_kept_connection) return;
+  curl_easy_setopt(easy(), CURLOPT_FRESH_CONNECT, 1L);
+  kept_ = sender_.connections.listen(ends, request.url.https, &heard_);
+}
+
+bool Transfer::ended_unanswered() {
+  if (kept_ == CURL_SOCKET_BAD || reader_.anything_came()) return false;
+  sender_.connections.look(kept_, &heard_);
+  return !heard_;
+}
+
+void Transfer::disregard_connection() {
+  if (kept_ != CURL_SOCKET_BAD) sender_.connections.disregard(kept_, &heard_);
+  kept_ = CURL_SOCKET_BAD;
 }
 
 std::optional<Denial> Transfer::why_denied_now(const char* remote_ip, const char* local_ip) const {
@@ -309,9 +312,23 @@ int Transfer::on_resolve(void*, void*, void* self) {
 }
 
 // Until the handshake is over libcurl does not say that, and when, the connection was made.
-CURLcode Transfer::on_tls_start(CURL*, void*, void* self) {
-  static_cast<Transfer*>(self)->tls_started_ = std::chrono::steady_clock::now();
+CURLcode Transfer::on_tls_start(CURL* easy, void*, void* self) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  transfer.tls_started_ = std::chrono::steady_clock::now();
+  char* ip = nullptr;
+  long port = 0;
+  curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &ip);
+  curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
+  transfer.remote_address_ = address_text(ip, static_cast<int>(port));
   return CURLE_OK;
+}
+
+void Transfer::add_way(SendResult& result) const {
+  // What the policy refuses is told to nobody who may have asked for it.
+  if (sends_ > 0 || result.outcome != Outcome::kBlocked) result.remote_address = remote_address_;
+  result.resent = sends_ > 1;
+  if (fresh_ && sends_ == 1 && !sent_ && result.outcome != Outcome::kBlocked)
+    result.error = "the connection ended before a response, and then: " + result.error;
 }
 
 void Transfer::add_timings(AttemptTimings& timings) const {
@@ -353,6 +370,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
     result.outcome = Outcome::kProtocol;
     result.error = reader_.refusal();
   } else if (code) {
+    if (sent_ && is_want_of_connection(*code)) code = CURLE_GOT_NOTHING;  // libcurl would have sent it again
     auto [outcome, text] = failure_of(easy(), *code, detail_.data(), progress(), request.connect_timeout);
     result.outcome = outcome;
     result.error = std::move(text);
@@ -363,6 +381,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
   }
   if (!reader_.head_complete()) result.status = 0;
   add_timings(result.timings);
+  add_way(result);
   result.response_headers = std::move(reader_.headers());
   result.response_body = std::move(reader_.body());
   result.retry_after = std::move(reader_.retry_after());
@@ -370,6 +389,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
 }
 
 void Transfer::clear() {
+  disregard_connection();
   request = {};
   identity.reset();
   done = nullptr;

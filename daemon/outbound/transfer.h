@@ -24,10 +24,6 @@
 
 namespace outboxd {
 
-// Why these headers may not go out: what would change the framing, begin a header of its own, or pass for one of
-// outboxd's. libcurl refuses nothing of it.
-std::optional<std::string> why_headers_refused(const SendRequest& request);
-
 class Transfer {
  public:
   // What transfers share; outlives them.
@@ -41,20 +37,24 @@ class Transfer {
   };
 
   explicit Transfer(const Sender& sender);
+  ~Transfer();
   Transfer(const Transfer&) = delete;
 
   void prepare(SendRequest request, HttpSender::Done done, MonotonicTime now);
-  // Ready to be added to the CurlLoop. `fresh`: on a connection of its own, not one that is open already.
-  void launch(PinnedAddresses::Pin pin, bool fresh, MonotonicTime now);
+  // Ready to be added to the CurlLoop.
+  void launch(PinnedAddresses::Pin pin, MonotonicTime now);
   // What came of it. Without a complete head: `code` and why it failed, or a timeout when there is no code.
   SendResult result(std::optional<CURLcode> code);
   void clear();  // forgets the request
 
   CURL* easy() const { return easy_.get(); }
   static Transfer& of(CURL* easy);
-  // It was about to go out on an open connection to an address that is denied now: nothing was sent, a fresh
-  // one may do.
-  bool wants_fresh_connection() const { return denied_connection_ && !fresh_; }
+  // It was about to go out on an open connection to an address that is denied now, and nothing was sent; or it was
+  // sent on an open connection that ended before any byte of a response, as one does that the other side was just
+  // closing. A fresh connection may do.
+  bool wants_fresh_connection() { return !fresh_ && (denied_connection_ || ended_unanswered()); }
+  void begin_anew();                       // then: from the start, and on a connection of its own
+  void add_way(SendResult& result) const;  // where it went, how often
 
   SendRequest request;
   std::shared_ptr<const TlsIdentity> identity;  // of request.tls
@@ -73,13 +73,16 @@ class Transfer {
   static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self);
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self);
   static curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address);
-  static int on_before_request(void* self, char* remote_ip, char*, int, int);
+  static int on_before_request(void* self, char* remote_ip, char* local_ip, int remote_port, int local_port);
   static int on_resolve(void*, void*, void* self);
-  static CURLcode on_tls_start(CURL*, void*, void* self);
+  static CURLcode on_tls_start(CURL* easy, void*, void* self);
 
   void set_fixed_options();
   void set_headers();
   void set_identity();
+  void leaves(const CurlLoop::Ends& ends, bool on_kept_connection);
+  void disregard_connection();
+  bool ended_unanswered();
   std::optional<Denial> why_denied_now(const char* remote_ip, const char* local_ip) const;
   Progress progress() const;
   void add_timings(AttemptTimings& timings) const;
@@ -93,6 +96,11 @@ class Transfer {
   bool connected_ = false;
   bool fresh_ = false;
   bool denied_connection_ = false;
+  bool sent_ = false;                     // since the launch
+  curl_socket_t kept_ = CURL_SOCKET_BAD;  // it was sent on this one, which had served before
+  bool heard_ = false;                    // something came over that until it was closed
+  int sends_ = 0;                         // in all
+  std::string remote_address_;
   std::optional<Denial> denied_;            // the policy stepped in after the launch
   std::shared_ptr<const TlsIdentity> set_;  // in the easy handle
   std::array<char, CURL_ERROR_SIZE> detail_{};
