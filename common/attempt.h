@@ -1,4 +1,5 @@
-// An attempt: one HTTP request of a delivery, and what came of it.
+// An attempt: one HTTP request of a delivery, and what came of it. It is recorded as it was, by the endpoint as it was when
+// the request left.
 #pragma once
 
 #include <optional>
@@ -48,6 +49,12 @@ struct Attempt {
   int status = 0;            // HTTP status, 0 if none came
   std::string error;         // for people: "connection refused", "certificate expired"; empty after a success
   std::string request_line;  // "POST https://example.com/hook"
+  // What was connected to, "203.0.113.7:443" or "[2001:db8::1]:443": the proxy where there is one. Empty: no connection
+  // came about, or the address policy stopped the request.
+  std::string remote_address = {};
+  // It was on the wire twice: the first time on a kept connection, which ended before any byte of a response; then on a new
+  // one, which is the one that all else is told of.
+  bool resent = false;
   std::vector<HeaderField> response_headers;  // bounded, may be cut
   std::string response_body;                  // first kMaxStoredResponseBody bytes
 };

@@ -145,6 +145,8 @@ Json to_json(const Attempt& attempt) {
           {"status", attempt.status == 0 ? Json(nullptr) : Json(attempt.status)},
           {"error", attempt.error.empty() ? Json(nullptr) : Json(valid_utf8(attempt.error))},
           {"request_line", valid_utf8(attempt.request_line)},
+          {"remote_address", attempt.remote_address.empty() ? Json(nullptr) : Json(attempt.remote_address)},
+          {"resent", attempt.resent},
           {"response_headers", std::move(headers)},
           {"response_body", valid_utf8(attempt.response_body)},
           {"response_body_bytes", attempt.response_body.size()}};

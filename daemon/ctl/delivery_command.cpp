@@ -35,6 +35,9 @@ std::vector<Column> attempt_columns() {
     const std::string text = member_text(row, "outcome");
     return Cell{text, text == "success" ? Tint::kGood : Tint::kBad};
   };
+  const auto sent = [](const Json& row, const Style&) {
+    return Cell{member_text(row, "resent") == "true" ? "twice" : "once"};
+  };
   return {number_column("#", "number"),
           time_column("STARTED", "started_at"),
           {"OUTCOME", outcome},
@@ -44,6 +47,8 @@ std::vector<Column> attempt_columns() {
           timing("CONNECT", "connect_ms", true),
           timing("TLS", "tls_ms", true),
           timing("FIRST BYTE", "first_byte_ms", true),
+          column("ADDRESS", "remote_address"),
+          {"SENT", sent, true},
           column("ERROR", "error"),
           column("ID", "id", true)};
 }

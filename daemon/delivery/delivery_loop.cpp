@@ -28,6 +28,8 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
           .status = result.status,
           .error = std::move(result.error),
           .request_line = "POST " + target.url.text,
+          .remote_address = std::move(result.remote_address),
+          .resent = result.resent,
           .response_headers = std::move(result.response_headers),
           .response_body = std::move(result.response_body)};
 }

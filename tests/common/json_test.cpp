@@ -137,6 +137,8 @@ TEST_CASE("an attempt shows what came back, made printable, and null for what di
                   .status = 0,
                   .error = "no answer within 5s",
                   .request_line = "POST https://example.com/",
+                  .remote_address = "[2001:db8::1]:443",
+                  .resent = true,
                   .response_headers = {},
                   .response_body = ""};
   CHECK(
@@ -144,15 +146,18 @@ TEST_CASE("an attempt shows what came back, made printable, and null for what di
       R"({"id":"att_019a00000000700080000000000000ef","number":2,"started_at":"2025-11-29T15:21:00.123Z",)"
       R"("timings":{"dns_ms":0,"connect_ms":12,"tls_ms":null,"first_byte_ms":null,"total_ms":5000},)"
       R"("outcome":"timeout","status":null,"error":"no answer within 5s","request_line":"POST https://example.com/",)"
+      R"("remote_address":"[2001:db8::1]:443","resent":true,)"
       R"("response_headers":[],"response_body":"","response_body_bytes":0})");
   attempt.outcome = Outcome::kSuccess;
   attempt.status = 200;
   attempt.error.clear();
+  attempt.remote_address.clear();
   attempt.response_headers = {{"set-cookie", "a"}, {"set-cookie", "b\xFF"}};
   attempt.response_body = "\xFFok";
   const Json json = to_json(attempt);
   CHECK(json["status"] == 200);
   CHECK(json["error"].is_null());
+  CHECK(json["remote_address"].is_null());
   CHECK(dump(json["response_headers"]) ==
         "[{\"name\":\"set-cookie\",\"value\":\"a\"},{\"name\":\"set-cookie\",\"value\":\"b\xEF\xBF\xBD\"}]");
   CHECK(json["response_body"] == "\xEF\xBF\xBDok");

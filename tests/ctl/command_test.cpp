@@ -359,11 +359,16 @@ TEST_CASE("a delivery is shown with its attempts and the last answer, escaped") 
        {"outcome", "http_5xx"},
        {"status", 503},
        {"error", "HTTP 503"},
+       {"remote_address", "203.0.113.7:443"},
+       {"resent", true},
        {"response_body", "sorry\x1b]0;x\x07"}}};
   api.answer("GET /v1/deliveries/" + delivery_id_text(1), 200, delivery);
   const Ended outcome = run(api, {"delivery", "show", delivery_id_text(1)});
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.out.find("9 ms") != std::string::npos);
+  CHECK(outcome.out.find("203.0.113.7:443") != std::string::npos);
+  CHECK(run(api, {"delivery", "show", delivery_id_text(1), "-o", "wide"}).out.find("twice") !=
+        std::string::npos);
   CHECK(outcome.out.find("sorry\\x1b]0;x\\x07") != std::string::npos);
   CHECK(outcome.out.find('\x1b') == std::string::npos);
   CHECK(run(api, {"delivery", "attempts", delivery_id_text(1), "-o", "id"}).out == "att_1\n");

@@ -25,6 +25,8 @@ constexpr const char* kSchema1 = R"(
   INSERT INTO delivery VALUES (1, 1, 'pending', NULL, 2, 2, 1767225600000, 5, 'k', 'http_5xx', 1767225600000, NULL);
   INSERT INTO delivery VALUES (2, 1, 'pending', NULL, 0, 0, 1767225601000, 5, 'k', NULL, 1767225600000, NULL);
   INSERT INTO delivery VALUES (3, 1, 'dead', 'gone', 1, 1, 1767225600000, 5, NULL, 'http_4xx', 1767225600000, 1767225600000);
+  INSERT INTO attempt VALUES (3, 1, 1, x'019b76da800070008000000000000021', 1767225600000, 0, 1, NULL, 2, 3, 'http_4xx', 410,
+    'HTTP status 410', 'POST https://example.com/hook', NULL, x'');
   UPDATE counter SET event_seq = 3, endpoint_seq = 1, events = 3, pending = 2, dead = 1;
 )";
 
@@ -78,6 +80,11 @@ TEST_CASE_FIXTURE(Schema1,
   CHECK(window.next_due == kNow + Millis(1000));
   CHECK(reader->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
   CHECK(reader->delivery({3, 1})->delivery.reason == DeadReason::kGone);
+  const auto attempts = reader->attempts({3, 1});
+  REQUIRE(attempts.size() == 1);
+  CHECK(attempts[0].status == 410);
+  CHECK(attempts[0].remote_address.empty());
+  CHECK_FALSE(attempts[0].resent);
   CHECK(reader->status().pending == 2);
   CHECK(reader->status().dead == 1);
   CHECK(reader->unfinished_fan_outs(0, 10).empty());

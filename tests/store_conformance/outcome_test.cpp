@@ -18,6 +18,8 @@ TEST_CASE_FIXTURE(OneDelivery, "a success delivers and keeps the attempt with ev
   a.timings = {Millis(0), Millis(3), std::nullopt, Millis(9), Millis(12)};
   a.response_headers = {{"content-type", "text/plain"}, {"x-bytes", "caf\xc3\xa9"}};
   a.response_body = std::string("o\0k", 3);
+  a.remote_address = "[2001:db8::1]:443";
+  a.resent = true;
   apply(outcome);
   const Delivery d = delivery(key);
   CHECK(d.state == DeliveryState::kDelivered);
@@ -32,6 +34,8 @@ TEST_CASE_FIXTURE(OneDelivery, "a success delivers and keeps the attempt with ev
   CHECK(attempts[0].outcome == Outcome::kSuccess);
   CHECK(attempts[0].status == 200);
   CHECK(attempts[0].request_line == a.request_line);
+  CHECK(attempts[0].remote_address == a.remote_address);
+  CHECK(attempts[0].resent);
   CHECK(attempts[0].response_headers == a.response_headers);
   CHECK(attempts[0].response_body == a.response_body);
   CHECK(reader->status().delivered == 1);
@@ -51,7 +55,9 @@ TEST_CASE_FIXTURE(OneDelivery, "a failure postpones; the last one makes it dead 
   CHECK(d.reason == DeadReason::kExhausted);
   CHECK(d.attempts == 2);
   CHECK(d.finished_at == kNow);
-  CHECK(reader->attempts(key).size() == 2);
+  REQUIRE(reader->attempts(key).size() == 2);
+  CHECK(reader->attempts(key)[1].remote_address.empty());
+  CHECK_FALSE(reader->attempts(key)[1].resent);
   CHECK(reader->status().dead == 1);
 }
 

@@ -283,6 +283,8 @@ Attempt read_attempt(const Cursor& row) {
   a.request_line = row.text(11);
   a.response_headers = decode_headers(row.view(12));
   a.response_body = row.text(13);
+  a.remote_address = row.optional_text(14).value_or("");
+  a.resent = row.number(15) != 0;
   return a;
 }
 

@@ -65,8 +65,9 @@ inline constexpr std::string_view kRejectOutboxRow =
 inline constexpr std::string_view kInsertAttempt =
     "INSERT INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, "
     "outcome, status,"
-    " error, request_line, response_headers, response_body)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING";
+    " error, request_line, response_headers, response_body, remote_address, resent)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT "
+    "DO NOTHING";
 inline constexpr std::string_view kLastAttempt =
     "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
 // Only what is still pending moves: what an operator did meanwhile stands. One statement for what is in no
@@ -279,7 +280,8 @@ inline constexpr std::string_view kInOrderOfEndpointFrom =
 inline constexpr std::string_view kAttempts =
     "SELECT id, number, started_at, dns, connect, tls, first_byte, total, outcome, status, error, "
     "request_line,"
-    " response_headers, response_body FROM attempt WHERE event = ?1 AND endpoint = ?2 ORDER BY number LIMIT "
+    " response_headers, response_body, remote_address, resent FROM attempt WHERE event = ?1 AND endpoint = "
+    "?2 ORDER BY number LIMIT "
     "?3";
 
 inline constexpr std::string_view kUnfinishedFanOuts =

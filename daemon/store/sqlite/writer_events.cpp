@@ -249,11 +249,14 @@ void Writer::insert_attempt(DeliveryKey key, const Attempt& a) {
   const auto ms = [](const std::optional<Millis>& d) {
     return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
   };
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+  };
   const auto insert = [&](std::int64_t number) {
     insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at),
                         ms(a.timings.dns), ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte),
                         a.timings.total.count(), to_string(a.outcome), a.status, a.error, a.request_line,
-                        headers, Blob{a.response_body});
+                        headers, Blob{a.response_body}, or_null(a.remote_address), a.resent ? 1 : 0);
     return insert_attempt_.changes() > 0;
   };
   if (insert(a.number)) return;

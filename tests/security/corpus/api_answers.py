@@ -61,7 +61,7 @@ def answers():
 # What a daemon that is none answers outboxctl: (name, status, body).
 EVIL = "\x1b]0;owned\x07\u009b2J\u202e\u2028\r\n\x00"
 FIELDS = ("id type tenant state reason error url name endpoint event created_at finished_at due_at status version started_at"
-          " disabled_reason hint secret kind public_key outcome request_line response_body content_type title detail pointer"
+          " disabled_reason hint secret kind public_key outcome request_line remote_address response_body content_type title detail pointer"
           " schema_version last_error").split()
 ROW = {name: EVIL for name in FIELDS}
 ATTEMPT = {**ROW, "number": EVIL, "timings": {"total_ms": EVIL}, "response_headers": {EVIL: EVIL}}
