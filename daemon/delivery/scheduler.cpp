@@ -235,7 +235,7 @@ void Scheduler::offer(DueDelivery delivery, Moment now) {
   touch(*lane);
   // Accepted in the future: before the clock was set back, and due on disk by another reckoning.
   const Time due = delivery.created_at > now.wall ? kAtOnce : delivery.due_at;
-  if (lane->fetch && fits(*lane) && due <= now.wall &&
+  if (lane->fetch && fits(*lane) && due != kAtOnce && due <= now.wall &&
       static_cast<int>(lane->fetch->arrivals.size()) < window_of(*lane)) {
     lane->fetch->arrivals.push_back(std::move(delivery));
     return;

@@ -566,3 +566,16 @@ TEST_CASE("draining sends nothing new, and an aborted request leaves its deliver
   CHECK(d.fetch.empty());
   CHECK(b.scheduler.in_flight() == 0);
 }
+
+TEST_CASE(
+    "accepted before the clock was set back, and committed while a fetch is under way, it is fetched at "
+    "once") {
+  Bench b;
+  b.scheduler.put_endpoint(b.endpoint(1), b.now);
+  const DueDelivery fresh = b.make(1);
+  b.now.wall -= 1h;
+  REQUIRE(b.scheduler.next(b.now).fetch.size() == 1);
+  b.scheduler.offer(fresh, b.now);
+  b.scheduler.fetched(1, {}, b.now);  // it read before the commit
+  CHECK(b.scheduler.next(b.now).fetch.size() == 1);
+}
