@@ -83,6 +83,11 @@ std::optional<std::string> order_key_of(Ordering ordering, const std::optional<s
   return std::nullopt;
 }
 
+bool same_receiver(const Endpoint& a, const Endpoint& b) {
+  return a.url == b.url && a.secrets == b.secrets && a.headers == b.headers && a.format == b.format &&
+         a.tls == b.tls;
+}
+
 bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type) {
   return endpoint.tenant == tenant &&
          std::any_of(endpoint.types.begin(), endpoint.types.end(),

@@ -86,6 +86,10 @@ struct Endpoint {
   std::optional<Time> failing_since;  // every attempt has failed since, as stored when it was read
 };
 
+// Does a request to the one go where it would go to the other, and is it shown the same there? If not, what one of them
+// answered says nothing about the other.
+bool same_receiver(const Endpoint& a, const Endpoint& b);
+
 using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads, never changed: replaced
 
 // What this endpoint has an event delivered in order by: deliveries of one endpoint with the same order key

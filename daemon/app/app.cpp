@@ -132,12 +132,12 @@ DeliveryHooks App::delivery_hooks() {
   DeliveryHooks hooks;
   hooks.disable = [this, announce](const EndpointPtr& endpoint, const std::string& reason) {
     announce(endpoint_disabled(*endpoint, reason, clock_.wall()));
-    directory_.disable(endpoint->id, reason, clock_.wall(),
-                       [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>& result) {
-                         if (result)
+    directory_.disable(*endpoint, reason, clock_.wall(),
+                       [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>& disabled) {
+                         if (disabled)
                            return log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
-                         log::warn("an endpoint could not be disabled",
-                                   {{"endpoint", id}, {"reason", reason}, {"error", result.error().detail}});
+                         log::warn("endpoint not disabled",
+                                   {{"endpoint", id}, {"reason", reason}, {"error", disabled.error().detail}});
                        });
   };
   hooks.recovered = [this, announce](const EndpointPtr& endpoint, Time failing_since) {

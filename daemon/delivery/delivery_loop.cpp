@@ -82,6 +82,7 @@ void DeliveryLoop::put_endpoint(const EndpointPtr& endpoint) {
   if (!target) {
     log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
                {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
+    targets_.erase(endpoint->seq);
     const auto held = std::make_shared<Endpoint>(*endpoint);
     held->state = EndpointState::kPaused;
     return scheduler_.put_endpoint(held, moment_of(clock_));
@@ -153,12 +154,13 @@ void DeliveryLoop::send(Decisions::Send next, Moment now) {
   SendRequest request =
       build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
                     next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
-  sender_.send(std::move(request), [this, next = std::move(next), at = now.wall](SendResult result) {
-    ended(next, at, std::move(result));
+  sender_.send(std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) {
+    ended(next, *target, at, std::move(result));
   });
 }
 
-void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResult result) {
+void DeliveryLoop::ended(const Decisions::Send& sent, const Target& target, Time started_at,
+                         SendResult result) {
   const DueDelivery& delivery = sent.delivery;
   if (result.aborted) return scheduler_.abandoned(delivery.key);
   const Moment now = moment_of(clock_);
@@ -171,17 +173,15 @@ void DeliveryLoop::ended(const Decisions::Send& sent, Time started_at, SendResul
   if (ended.failing_since) {
     commits_.submit(SetFailingSince{delivery.key.endpoint, *ended.failing_since}, [](Write&) {});
   }
-  if (ended.disable) hooks_.disable(sent.endpoint, *ended.disable);
+  if (ended.disable) hooks_.disable(targets_.at(delivery.key.endpoint)->endpoint, *ended.disable);
   if (ended.recovered) hooks_.recovered(sent.endpoint, *ended.recovered);
   const std::string error = result.error;
   if (!options_.store_responses) {
     result.response_headers.clear();
     result.response_body.clear();
   }
-  if (const auto target = targets_.find(delivery.key.endpoint); target != targets_.end()) {
-    ended.record.attempt = make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at,
-                                        *target->second, std::move(result));
-  }
+  ended.record.attempt =
+      make_attempt(AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, target, std::move(result));
   record(sent.endpoint, delivery, std::move(ended.record), error);
 }
 

@@ -34,6 +34,7 @@ struct DeliveryStatus {
 
 // What the rest of the daemon has to do about endpoints and dead letters. Called on a loop's thread.
 struct DeliveryHooks {
+  // The endpoint as the loop knew it: what has been changed since is not to be disabled for what it was before.
   std::function<void(const EndpointPtr&, const std::string& reason)> disable;
   std::function<void(const EndpointPtr&, Time failing_since)> recovered;
   // Before the outcome is committed: who announces it commits the announcement no later.
@@ -83,7 +84,8 @@ class DeliveryLoop {
  private:
   void pump();
   void send(Decisions::Send next, Moment now);
-  void ended(const Decisions::Send& sent, Time started_at, SendResult result);
+  // `target`: what it was sent to, whatever the endpoint is now.
+  void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome,
               const std::string& error);
   void put_endpoint(const EndpointPtr& endpoint);

@@ -38,6 +38,12 @@ void EndpointHealth::try_now(MonotonicTime now) {
   if (!asked_) paused_until_ = std::min(paused_until_, now);
 }
 
+void EndpointHealth::begin_anew() {
+  const bool stored = stored_before_ || (failing_ && failing_->stored);
+  *this = EndpointHealth();
+  stored_before_ = stored;
+}
+
 // Do answers take so much longer than at best that requests must be waiting at the endpoint?
 bool EndpointHealth::is_queueing(Millis took) {
   const auto ms = static_cast<double>(took.count());
@@ -65,7 +71,8 @@ EndpointHealth::Change EndpointHealth::succeeded(const Attempted& attempted, int
   }
   Change change;
   if (is_open() && failing_) change.recovered = failing_->since;
-  if (failing_ && failing_->stored) change.failing_since.emplace();
+  if (stored_before_ || (failing_ && failing_->stored)) change.failing_since.emplace();
+  stored_before_ = false;
   failing_.reset();
   failures_ = 0;
   pauses_ = 0;

@@ -79,6 +79,8 @@ class EndpointHealth {
   void abandoned(bool probe) { probing_ = probing_ && !probe; }  // nothing is known of it
   // Somebody who knows better (an operator's retry, an edited endpoint): do not wait for a pause of our own.
   void try_now(MonotonicTime now);
+  // It is another receiver now, or back in service: nothing is known of it.
+  void begin_anew();
 
  private:
   Change succeeded(const Attempted& attempted, int most);
@@ -107,6 +109,7 @@ class EndpointHealth {
   bool prompt_ = false;
   MonotonicTime paused_until_{};
   std::optional<Failing> failing_;
+  bool stored_before_ = false;  // that it failed, and then it began anew
 };
 
 }  // namespace outboxd

@@ -37,6 +37,8 @@ struct Held {
   bool overdue = false;   // with kSending: for longer than a good answer takes
   bool has_turn = false;  // those with its order key wait for it
   bool expiring = false;  // with kRecording: its time was found to be over on disk
+  // With kSending: to what is not the endpoint's receiver any more. Its outcome counts for the delivery alone.
+  bool to_former_receiver = false;
   MonotonicTime sent_at{};
   Time due_again = kNever;  // with kRecording: when it is due again once that is committed
 };

@@ -64,7 +64,7 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     verdict.state = DeliveryState::kDelivered;
     return verdict;
   }
-  if (facts.status == 410) {
+  if (facts.status == 410 && !facts.by_former_receiver) {
     dead(DeadReason::kGone);
     verdict.gone = true;
     return verdict;
@@ -74,7 +74,7 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     return verdict;
   }
 
-  verdict.slow_down = slows_lane(facts.status);
+  verdict.slow_down = slows_lane(facts.status) && !facts.by_former_receiver;
   if (verdict.slow_down && facts.retry_after)
     verdict.asked_pause = parse_retry_after(*facts.retry_after, now);
   if (facts.skip_on_failure) {

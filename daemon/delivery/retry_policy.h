@@ -9,6 +9,9 @@
 //                              it in order shall not wait
 //   429, 502, 503, 504         besides, the whole lane pauses: for Retry-After if given, else as EndpointHealth
 //                              has it
+//
+// What answered may not be the endpoint's receiver any more (its URL was changed meanwhile, or a secret). Then a 410 is a
+// failure like any other, for the next attempt goes elsewhere, and nothing slows down.
 #pragma once
 
 #include <optional>
@@ -35,6 +38,7 @@ struct AttemptFacts {
   int attempts_made = 1;                   // this one included, since creation or replay
   std::optional<Time> expires_at;
   bool skip_on_failure = false;
+  bool by_former_receiver = false;
 };
 
 struct Verdict {

@@ -98,17 +98,19 @@ void Scheduler::put_endpoint(const EndpointPtr& endpoint, Moment now) {
   const bool is_new = !slot;
   if (is_new) slot = std::make_unique<Lane>();
   Lane& lane = *slot;
+  const bool moved = !is_new && !same_receiver(*lane.endpoint, *endpoint);
   lane.endpoint = endpoint;
+  lane.removed = false;
   if (is_new && endpoint->failing_since) lane.health = EndpointHealth(*endpoint->failing_since, now);
   const bool active = endpoint->state == EndpointState::kActive;
-  if (active != lane.active) {
-    lane.active = active;
-    // Back in service: what made it fail may be over, and disk knows what has gathered.
-    if (active) lane.health = EndpointHealth();
-    if (!active) drop_waiting(lane);
-  } else if (!is_new) {
+  // Back in service: what made it fail may be over, and disk knows what has gathered.
+  if (moved || (active && !lane.active)) {
+    begin_anew(lane, moved);
+  } else if (!is_new && active == lane.active) {
     lane.health.try_now(now.mono);
   }
+  if (lane.active && !active) drop_waiting(lane);
+  lane.active = active;
   classify(lane);
   if (!endpoint->rate_limit) {
     lane.rate.reset();
@@ -125,6 +127,17 @@ void Scheduler::remove_endpoint(EndpointSeq endpoint) {
   lane->active = false;
   drop_waiting(*lane);
   touch(*lane);
+}
+
+// What is under way was sent before, and says nothing about what is to come: not as a probe, and to another receiver not at
+// all.
+void Scheduler::begin_anew(Lane& lane, bool other_receiver) {
+  lane.health.begin_anew();
+  lane.last_error.clear();
+  for (auto& [event, held] : lane.held) {
+    held.probe = false;
+    held.to_former_receiver |= other_receiver && held.stage == Stage::kSending;
+  }
 }
 
 // A lane's requests under way count among those of its standing as it is now.
@@ -347,28 +360,20 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
   no_longer_sending(lane, held);
 
   const auto& schedule = schedule_of(lane);
+  // A removed endpoint has no receiver any more.
+  const bool former = held.to_former_receiver || lane.removed;
   const AttemptFacts facts{.outcome = report.outcome,
                            .status = report.status,
                            .retry_after = report.retry_after,
                            .attempts_made = held.delivery.attempts + 1,
                            .expires_at = held.delivery.expires_at,
                            .skip_on_failure = held.delivery.order_key &&
-                                              lane.endpoint->on_failure_in_order == OnFailureInOrder::kSkip};
+                                              lane.endpoint->on_failure_in_order == OnFailureInOrder::kSkip,
+                           .by_former_receiver = former};
   std::uniform_real_distribution<> jitter(-1, 1);
   const Verdict verdict = judge(facts, schedule, now.wall, jitter(random_));
-  const auto change = lane.health.ended({.outcome = report.outcome,
-                                         .status = report.status,
-                                         .took = report.took,
-                                         .sent_at = held.sent_at,
-                                         .probe = held.probe,
-                                         .slow_down = verdict.slow_down,
-                                         .asked = verdict.asked_pause,
-                                         .longest_pause = *std::ranges::max_element(schedule),
-                                         .jitter = jitter(random_)},
-                                        most(lane), now);
-  lane.last_error = report.error.empty() && report.outcome != Outcome::kSuccess
-                        ? std::string(to_string(report.outcome))
-                        : report.error;
+  EndpointHealth::Change change;
+  if (!former) change = learn(lane, held, report, verdict, now);
   if (verdict.state == DeliveryState::kPending) held.due_again = verdict.due_at;
   Ended ended{.record = {.key = key,
                          .attempt = {},
@@ -387,6 +392,24 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
   if (!lane.active) drop_waiting(lane);
   touch(lane);
   return ended;
+}
+
+EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const AttemptReport& report,
+                                        const Verdict& verdict, Moment now) {
+  std::uniform_real_distribution<> jitter(-1, 1);
+  lane.last_error = report.error.empty() && report.outcome != Outcome::kSuccess
+                        ? std::string(to_string(report.outcome))
+                        : report.error;
+  return lane.health.ended({.outcome = report.outcome,
+                            .status = report.status,
+                            .took = report.took,
+                            .sent_at = held.sent_at,
+                            .probe = held.probe,
+                            .slow_down = verdict.slow_down,
+                            .asked = verdict.asked_pause,
+                            .longest_pause = *std::ranges::max_element(schedule_of(lane)),
+                            .jitter = jitter(random_)},
+                           most(lane), now);
 }
 
 void Scheduler::recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order) {

@@ -112,7 +112,7 @@ class Scheduler {
   void recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order);
   void abandoned(
       DeliveryKey key);  // the request was aborted and nothing is known of it: still pending on disk
-  void look_again();     // due times on disk have changed (the clock was set back): ask for every lane
+  void look_again();  // due times on disk have changed (the clock was set back): ask for every lane
   void drain() { draining_ = true; }  // from now on neither sends nor fetches
 
   Decisions next(Moment now);
@@ -149,6 +149,9 @@ class Scheduler {
   void set_wakes(Lane& lane, std::optional<Time> wall, std::optional<MonotonicTime> mono);
   void run_wakes(Moment now);
   void classify(Lane& lane);
+  void begin_anew(Lane& lane, bool other_receiver);
+  EndpointHealth::Change learn(Lane& lane, const Held& held, const AttemptReport& report,
+                               const Verdict& verdict, Moment now);
   int& count(Standing standing) { return sending_of_[static_cast<std::size_t>(standing)]; }
   void find_overdue(MonotonicTime now);
   void no_longer_sending(Lane& lane, Held& held);

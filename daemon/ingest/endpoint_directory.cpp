@@ -118,9 +118,9 @@ void EndpointDirectory::set_state(const EndpointId& id, EndpointState state, std
   change(SetEndpointState{id, state, std::move(disabled_reason), at}, std::move(done));
 }
 
-void EndpointDirectory::disable(const EndpointId& id, std::string reason, Time at, Done done) {
-  change(DisableEndpoint{id, std::move(reason), at},
-         [this, id, done = std::move(done)](Result<EndpointPtr> result) {
+void EndpointDirectory::disable(const Endpoint& endpoint, std::string reason, Time at, Done done) {
+  change(DisableEndpoint{endpoint.id, std::move(reason), at, endpoint.updated_at},
+         [this, id = endpoint.id, done = std::move(done)](Result<EndpointPtr> result) {
            if (!result && subscriber_) {
              if (const EndpointPtr as_it_is = find(id)) subscriber_(as_it_is->seq, as_it_is);
            }

@@ -40,9 +40,10 @@ class EndpointDirectory {
   // Refused with kConflict if the stored endpoint is not the one with this updated_at any more.
   void update(Endpoint endpoint, Time if_updated_at, Done done);
   void set_state(const EndpointId& id, EndpointState state, std::string disabled_reason, Time at, Done done);
-  // By the daemon itself: never refused because the store is busy or full. Should it not become so (the endpoint is
-  // gone, outboxd stops), the subscriber is told of the endpoint as it stays.
-  void disable(const EndpointId& id, std::string reason, Time at, Done done);
+  // By the daemon itself, for what came of its attempts: never refused because the store is busy or full, but with
+  // kConflict when the endpoint has been changed since it was this one. Should it not become so (that, or the endpoint
+  // is gone, or outboxd stops), the subscriber is told of the endpoint as it stays.
+  void disable(const Endpoint& endpoint, std::string reason, Time at, Done done);
   void remove(const EndpointId& id, Time at, Done done);
 
  private:

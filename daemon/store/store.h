@@ -124,7 +124,7 @@ struct NewHead {
 };
 struct RecordOutcome {
   DeliveryKey key;
-  std::optional<Attempt> attempt;
+  std::optional<Attempt> attempt;  // always there, and a success, with kDelivered
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
   Time due_at{};                              // with kPending
@@ -146,7 +146,8 @@ struct SetFailingSince {
 struct CreateEndpoint {
   Endpoint endpoint;  // result: seq
 };
-// Replace every field of an endpoint but seq, id, created_at, its state and failing_since. A new `ordering`
+// Replace every field of an endpoint but seq, id, created_at, its state and failing_since (which is over when the receiver
+// is another one: same_receiver). A new `ordering`
 // holds for events accepted and replayed from then on. Refused with kNotFound when there is none, and with
 // kConflict when it has changed since `if_updated_at`: read it again and merge again.
 struct UpdateEndpoint {
@@ -161,7 +162,7 @@ struct EncryptSecrets {
   std::int64_t changed = 0;              // result: endpoints that were not encrypted, or with another key
   std::optional<EndpointSeq> next = {};  // result: the last one looked at; absent: there are no more
 };
-// To kActive: failing_since is forgotten.
+// To kActive: failing_since is forgotten. Refused with kNotFound when there is none.
 struct SetEndpointState {
   EndpointId id;
   EndpointState state = EndpointState::kActive;
@@ -170,11 +171,13 @@ struct SetEndpointState {
   Endpoint endpoint = {};  // result
 };
 // What its subscriber or its failures make of an endpoint: disabled. Kept until it is committed, unlike an operator's
-// SetEndpointState. Refused with kNotFound when it was removed meanwhile.
+// SetEndpointState. Refused with kNotFound when it was removed meanwhile, and with kConflict when it has changed since
+// `if_updated_at`: what made it fail may be over.
 struct DisableEndpoint {
   EndpointId id;
   std::string reason;
   Time at{};
+  std::optional<Time> if_updated_at = {};
   Endpoint endpoint = {};  // result
 };
 // Its pending deliveries become discarded, in steps: see DiscardRemoved.

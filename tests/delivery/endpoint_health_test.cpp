@@ -158,6 +158,21 @@ TEST_CASE("what the address policy refused says nothing about the endpoint") {
   CHECK(p.health.may_start(0, kMost, p.now.mono));
 }
 
+TEST_CASE("begun anew, nothing is known, but for the end of a failure that was stored") {
+  Patient p;
+  for (int i = 0; i < kTripAfter; ++i) p.attempt(Outcome::kHttp5xx, 500);
+  p.health.ended({.outcome = Outcome::kHttp4xx, .status = 429, .asked = 1h}, kMost, p.now);
+  p.health.begin_anew();
+  CHECK_FALSE(p.health.is_open());
+  CHECK(p.health.may_start(0, kMost, p.now.mono));
+  const EndpointHealth::Attempted success{.outcome = Outcome::kSuccess, .status = 200, .asked = {}};
+  const auto change = p.health.ended(success, kMost, p.now);
+  CHECK_FALSE(change.recovered);
+  REQUIRE(change.failing_since);
+  CHECK_FALSE(*change.failing_since);
+  CHECK_FALSE(p.health.ended(success, kMost, p.now).failing_since);
+}
+
 TEST_CASE("an endpoint is prompt while its attempts come back within a second, whatever they say") {
   Patient p;
   CHECK(p.health.standing() == Standing::kUnproven);

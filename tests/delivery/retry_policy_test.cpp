@@ -55,6 +55,23 @@ TEST_CASE("an attempt that the address policy refused is not repeated") {
   CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
 }
 
+TEST_CASE(
+    "what a former receiver answers decides about its own delivery only, and not that no other may try") {
+  const auto judge_former = [](Outcome outcome, int status, int attempts_made,
+                               std::optional<std::string> retry_after = {}) {
+    return judge({outcome, status, std::move(retry_after), attempts_made, {}, false, true}, kSchedule, kNow,
+                 0);
+  };
+  CHECK(judge_former(Outcome::kHttp4xx, 410, 1).due_at == kNow + 10s);
+  CHECK_FALSE(judge_former(Outcome::kHttp4xx, 410, 1).gone);
+  CHECK(judge_former(Outcome::kHttp4xx, 410, 3).reason == DeadReason::kExhausted);
+  const Verdict slowed = judge_former(Outcome::kHttp4xx, 429, 1, "3600");
+  CHECK(slowed.due_at == kNow + 10s);
+  CHECK_FALSE(slowed.slow_down);
+  CHECK_FALSE(slowed.asked_pause);
+  CHECK(judge_former(Outcome::kSuccess, 200, 1).state == DeliveryState::kDelivered);
+}
+
 TEST_CASE("a retry that would come too late expires the delivery instead") {
   const AttemptFacts facts{Outcome::kHttp5xx, 500, {}, 1, kNow + 5s};
   CHECK(judge(facts, kSchedule, kNow, 0).reason == DeadReason::kExpired);

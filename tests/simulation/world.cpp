@@ -59,8 +59,9 @@ struct Subscriber {
   // what the checks remember
   int in_flight = 0;
   std::set<std::string> keys_in_flight;
-  int failures = 0;  // in a row
-  int probes = 0;    // requests under way that were sent with the breaker open
+  int failures = 0;      // in a row
+  int life = 0;          // begun anew: another receiver, or back in service
+  int probes = 0;        // requests under way that were sent with the breaker open, in this life
   MonotonicTime closed_until{};
   MonotonicTime asked_until{};
   MonotonicTime even{};  // the rate's own account
@@ -175,10 +176,13 @@ class World {
         subscriber.told && (subscriber.told->state != EndpointState::kActive || subscriber.gone_told);
     const bool resumed = !starting && inactive && endpoint->state == EndpointState::kActive;
     subscriber.gone_told = false;
+    const bool moved = !starting && subscriber.told && subscriber.told->url != endpoint->url;
     if (subscriber.told && subscriber.told->rate_limit != endpoint->rate_limit) subscriber.even = {};
     subscriber.told = endpoint;
     subscriber.closed_until = {};
-    if (resumed) {
+    if (resumed || moved) {
+      ++subscriber.life;
+      subscriber.probes = 0;
       subscriber.failures = 0;
       subscriber.asked_until = {};
       subscriber.failing_from.reset();
@@ -548,20 +552,24 @@ class World {
                std::chrono::nanoseconds(s.told->rate_limit->per) / s.told->rate_limit->count;
     }
     const Answer a = answer(s);
-    later(a.took, [this, d, a, probe] { ended(d, a, probe); });
+    later(a.took, [this, d, a, probe, life = s.life, url = s.told->url] { ended(d, a, probe, life, url); });
   }
 
-  void ended(const DueDelivery& d, const Answer& a, bool probe) {
+  void ended(const DueDelivery& d, const Answer& a, bool probe, int life, const std::string& url) {
     Subscriber& s = of(d.key);
+    const bool former = s.told->url != url || (s.removed && s.gone_told);
     --s.in_flight;
-    s.probes -= probe;
+    if (life == s.life) s.probes -= probe;
     sending_.erase(d.key);
     if (d.order_key) s.keys_in_flight.erase(*d.order_key);
     if (a.took < kSlow && !s.answered) s.answered = mono_;
     const Scheduler::Ended result =
         scheduler_->attempt_ended(d.key, {a.outcome, a.status, a.retry_after, "", a.took}, now());
     const std::vector<Millis> schedule = schedule_of(s);
-    if (a.outcome == Outcome::kSuccess) {
+    if (former) {
+      require(!result.disable && !result.failing_since && !result.recovered,
+              "what a former receiver answered changes the endpoint", d.key);
+    } else if (a.outcome == Outcome::kSuccess) {
       s.failures = 0;
       s.closed_until = {};
       s.failing_from.reset();
@@ -572,13 +580,13 @@ class World {
         s.asked_until = std::max(s.asked_until, mono_ + std::chrono::seconds(std::stoi(*a.retry_after)));
       }
     }
-    check_verdict(d, a, result, schedule);
+    check_verdict(d, a, former, result, schedule);
     if (result.failing_since) store_failing_since(s, *result.failing_since);
     if (result.disable) disable(s, *result.disable);
     commit_outcome(result.record, true);
   }
 
-  void check_verdict(const DueDelivery& d, const Answer& a, const Scheduler::Ended& result,
+  void check_verdict(const DueDelivery& d, const Answer& a, bool former, const Scheduler::Ended& result,
                      const std::vector<Millis>& schedule) {
     const RecordOutcome& r = result.record;
     const Subscriber& s = of(d.key);
@@ -587,9 +595,10 @@ class World {
       return require(r.state == DeliveryState::kDelivered, "a success is not delivered", d.key);
     require(r.state != DeliveryState::kDelivered, "a failure is delivered", d.key);
     const bool skips = d.order_key && s.told->on_failure_in_order == OnFailureInOrder::kSkip;
-    require(!skips || a.status == 410 || r.reason == DeadReason::kSkipped, "not skipped", d.key);
+    require(!skips || (a.status == 410 && !former) || r.reason == DeadReason::kSkipped, "not skipped", d.key);
     if (r.state == DeliveryState::kDead) {
       require(r.reason.has_value(), "dead without a reason", d.key);
+      require(r.reason != DeadReason::kGone || !former, "gone, by the word of a former receiver", d.key);
       if (r.reason == DeadReason::kExhausted)
         require(made >= schedule.size(), "dead before its schedule was used up", d.key);
       if (r.reason == DeadReason::kSkipped) require(skips, "skipped without need", d.key);
@@ -597,7 +606,8 @@ class World {
     }
     require(made < schedule.size(), "pending after the last attempt", d.key);
     const Millis wait = schedule[made];
-    const Millis asked = a.retry_after ? Millis(std::chrono::seconds(std::stoi(*a.retry_after))) : 0ms;
+    const Millis asked =
+        a.retry_after && !former ? Millis(std::chrono::seconds(std::stoi(*a.retry_after))) : 0ms;
     require(r.due_at - wall() >= std::max(asked, wait * 9 / 10), "retried before its schedule", d.key);
     require(r.due_at - wall() <= std::max(asked, wait * 11 / 10 + 1ms), "retried later than its schedule",
             d.key);
@@ -666,6 +676,12 @@ class World {
       });
     }
     if (!left_alone && chance(0.02)) return change(s, [this](Endpoint& e) { e.max_in_flight = 1 + pick(6); });
+    if (!left_alone && chance(0.03)) {
+      return change(s, [this](Endpoint& e) {
+        e.url = std::to_string(report_.steps);  // another one each time
+        e.failing_since.reset();
+      });
+    }
     if (!left_alone && chance(0.001)) return remove(s);
     if (!finished_.empty() && chance(0.3))
       return replay(finished_[static_cast<std::size_t>(pick(static_cast<int>(finished_.size())))]);

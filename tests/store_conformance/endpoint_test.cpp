@@ -128,6 +128,32 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK_FALSE(reader->endpoint(made.id)->failing_since);
 }
 
+TEST_CASE_FIXTURE(Fixture, "another receiver has not failed yet") {
+  Endpoint made = create();
+  apply(SetFailingSince{made.seq, kNow - kDay});
+  made.name = "another name";
+  made = apply(UpdateEndpoint{made, made.updated_at}).command.endpoint;
+  CHECK(made.failing_since);
+  made.url = "https://example.com/moved";
+  CHECK_FALSE(apply(UpdateEndpoint{made, made.updated_at}).command.endpoint.failing_since);
+  CHECK_FALSE(reader->endpoint(made.id)->failing_since);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what one version of an endpoint is disabled for does not disable the next") {
+  const Endpoint made = create();
+  Endpoint moved = made;
+  moved.url = "https://example.com/moved";
+  moved = apply(UpdateEndpoint{moved, made.updated_at}).command.endpoint;
+  DisableEndpoint disable{made.id, "gone", kNow, made.updated_at};
+  const auto refused = apply(disable);
+  REQUIRE(refused.refused);
+  CHECK(refused.refused->code == ProblemCode::kConflict);
+  CHECK(reader->endpoint(made.id)->state == EndpointState::kActive);
+  disable.if_updated_at = moved.updated_at;
+  CHECK_FALSE(apply(disable).refused);
+  CHECK(reader->endpoint(made.id)->state == EndpointState::kDisabled);
+}
+
 TEST_CASE_FIXTURE(Fixture, "an endpoint that is removed or was never there does not begin to fail") {
   const Endpoint gone = create();
   apply(RemoveEndpoint{gone.id, kNow});

@@ -42,7 +42,9 @@ constexpr Agreement kAgreements[] = {
      "SELECT count(*) FROM delivery AS d WHERE d.order_key IS NOT NULL AND d.state = 'pending' AND d.behind "
      "<> EXISTS"
      " (SELECT 1 FROM delivery WHERE endpoint = d.endpoint AND order_key = d.order_key AND state = 'pending'"
-     " AND event < d.event)"},
+     " AND event < d.event)"
+     // Of a removed endpoint they are discarded in steps, and nothing moves up.
+     " AND NOT EXISTS (SELECT 1 FROM endpoint WHERE seq = d.endpoint AND discarding = 1)"},
     {"finished deliveries that still hold a place in order",
      "SELECT count(*) FROM delivery WHERE order_key IS NOT NULL AND state <> 'pending'"},
     {"fan-outs whose event is missing",

@@ -11,6 +11,10 @@ Problem not_found(std::string_view what) {
   return {ProblemCode::kNotFound, "there is no such " + std::string(what)};
 }
 
+Problem changed_meanwhile() {
+  return {ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"};
+}
+
 // `updated_at` tells versions apart, so two changes never share one.
 Time next_version(Time wanted, Time last) {
   return std::max(wanted, last + Millis(1));
@@ -42,15 +46,19 @@ void Writer::execute(const UpdateEndpoint& command) {
   const auto stored = find_endpoint(command.endpoint.id);
   if (!stored) return;
   if (stored->updated_at != command.if_updated_at) {
-    return refuse(
-        {ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again"});
+    return refuse(changed_meanwhile());
   }
   Endpoint e = command.endpoint;
   e.seq = stored->seq;
   e.created_at = stored->created_at;
   e.state = stored->state;
   e.disabled_reason = stored->disabled_reason;
-  e.failing_since = stored->failing_since;
+  if (same_receiver(e, *stored)) {
+    e.failing_since = stored->failing_since;
+  } else {
+    e.failing_since.reset();
+    set_failing_since_.run(e.seq, std::nullopt);
+  }
   e.updated_at = next_version(e.updated_at, stored->updated_at);
   const EndpointColumns columns(e, secrets_.get());
   update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
@@ -128,6 +136,10 @@ void Writer::execute(const SetEndpointState& command) {
 }
 
 void Writer::execute(const DisableEndpoint& command) {
+  const auto stored = find_endpoint(command.id);
+  if (!stored) return;
+  if (command.if_updated_at && stored->updated_at != *command.if_updated_at)
+    return refuse(changed_meanwhile());
   auto changed = set_state(command.id, EndpointState::kDisabled, command.reason, command.at);
   if (!changed) return;
   answer<DisableEndpoint>(
