@@ -115,7 +115,10 @@ void DeliveryLoop::withdraw(DeliveryKey key) {
 }
 
 void DeliveryLoop::set_policy(std::shared_ptr<const AddressPolicy> policy) {
-  loop_.post([this, policy = std::move(policy)] { sender_.set_policy(policy); });
+  loop_.post([this, policy = std::move(policy)] {
+    sender_.set_policy(policy);
+    scheduler_.policy_changed(moment_of(clock_));
+  });
 }
 
 void DeliveryLoop::look_again() {

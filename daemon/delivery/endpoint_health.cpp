@@ -55,7 +55,6 @@ bool EndpointHealth::is_queueing(Millis took) {
 
 EndpointHealth::Change EndpointHealth::ended(const Attempted& attempted, int most, Moment now) {
   if (attempted.probe) probing_ = false;
-  if (attempted.outcome == Outcome::kBlocked) return {};  // nothing was asked of the endpoint
   trouble_ += ((is_trouble(attempted.outcome, attempted.status) ? 1 : 0) - trouble_) * kNews;
   usual_ms_ += (static_cast<double>(attempted.took.count()) - usual_ms_) / 8;
   prompt_ = usual_ms_ < static_cast<double>(kSlow.count());

@@ -4,7 +4,9 @@
 // each success until the first trouble; from there one more a round trip. Trouble costs half of the share that it
 // has among recent answers, once for all requests that were under way together: an endpoint of which everything
 // fails loses half of the allowance each time, one of which every twentieth request meets a bad backend keeps it.
-// Trouble is a timeout, a refused connection, a 5xx, a 429; any other 4xx is about that one event. Besides, as
+// Trouble is a timeout, a refused connection, a 5xx, a 429; any other 4xx is about that one event. (What the address
+// policy refused counts too: the endpoint's name may answer with another address soon, and until then one probe at a
+// time is enough.) Besides, as
 // delay-based control does it (TCP Vegas): while successes take more than twice what they take at best, and
 // 100 ms, a tenth less each round trip, for then requests queue at the endpoint, and more of them would only
 // queue longer. (Postfix counts failures alone, and so piles up on a site that is merely slow.)

@@ -84,6 +84,7 @@ struct Lane {
   EndpointHealth health;
   std::optional<RateBucket> rate;
   std::string last_error;
+  bool refused = false;  // by the address policy, the last time
 
   Standing standing = Standing::kUnproven;  // as counted: see Scheduler::classify
   bool dirty = false;                       // to be considered at the next next()

@@ -69,10 +69,6 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     verdict.gone = true;
     return verdict;
   }
-  if (facts.outcome == Outcome::kBlocked) {
-    dead(DeadReason::kBlocked);
-    return verdict;
-  }
 
   verdict.slow_down = slows_lane(facts.status) && !facts.by_former_receiver;
   if (verdict.slow_down && facts.retry_after)
@@ -82,7 +78,7 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     return verdict;
   }
   if (facts.attempts_made >= static_cast<int>(schedule.size())) {
-    dead(DeadReason::kExhausted);
+    dead(facts.outcome == Outcome::kBlocked ? DeadReason::kBlocked : DeadReason::kExhausted);
     return verdict;
   }
   const double wait = static_cast<double>(schedule[facts.attempts_made].count()) * (1 + kJitter * jitter);

@@ -3,10 +3,10 @@
 //
 //   2xx                        delivered
 //   410                        dead (gone), and the endpoint is disabled
-//   refused by address policy  dead (blocked)
 //   anything else              pending again after the schedule's next wait (±10 %), or dead: (exhausted) at its
-//                              end, (expired) when that would be too late, (skipped) at once where those behind
-//                              it in order shall not wait
+//                              end, or (blocked) when the address policy refused the last attempt; (expired) when
+//                              that would be too late; (skipped) at once where those behind it in order shall not
+//                              wait
 //   429, 502, 503, 504         besides, the whole lane pauses: for Retry-After if given, else as EndpointHealth
 //                              has it
 //

@@ -134,9 +134,18 @@ void Scheduler::remove_endpoint(EndpointSeq endpoint) {
 void Scheduler::begin_anew(Lane& lane, bool other_receiver) {
   lane.health.begin_anew();
   lane.last_error.clear();
+  lane.refused = false;
   for (auto& [event, held] : lane.held) {
     held.probe = false;
     held.to_former_receiver |= other_receiver && held.stage == Stage::kSending;
+  }
+}
+
+void Scheduler::policy_changed(Moment now) {
+  for (auto& [seq, lane] : lanes_) {
+    if (!lane->refused) continue;
+    lane->health.try_now(now.mono);
+    touch(*lane);
   }
 }
 
@@ -400,6 +409,7 @@ EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const Atte
   lane.last_error = report.error.empty() && report.outcome != Outcome::kSuccess
                         ? std::string(to_string(report.outcome))
                         : report.error;
+  lane.refused = report.outcome == Outcome::kBlocked;
   return lane.health.ended({.outcome = report.outcome,
                             .status = report.status,
                             .took = report.took,

@@ -112,6 +112,7 @@ class Scheduler {
   void recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order);
   void abandoned(
       DeliveryKey key);  // the request was aborted and nothing is known of it: still pending on disk
+  void policy_changed(Moment now);  // the address policy: what it refused may go
   void look_again();  // due times on disk have changed (the clock was set back): ask for every lane
   void drain() { draining_ = true; }  // from now on neither sends nor fetches
 

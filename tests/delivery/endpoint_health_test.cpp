@@ -151,11 +151,12 @@ TEST_CASE("a success ends a pause of our own, but not one that was asked for") {
   CHECK_FALSE(p.health.may_start(0, kMost, p.now.mono));
 }
 
-TEST_CASE("what the address policy refused says nothing about the endpoint") {
+TEST_CASE(
+    "what the address policy refused opens the breaker like any failure: a backlog does not run against it") {
   Patient p;
-  for (int i = 0; i < 10; ++i) p.attempt(Outcome::kBlocked, 0);
-  CHECK(p.health.failures() == 0);
-  CHECK(p.health.may_start(0, kMost, p.now.mono));
+  for (int i = 0; i < kTripAfter; ++i) p.attempt(Outcome::kBlocked, 0);
+  CHECK(p.health.is_open());
+  CHECK_FALSE(p.health.may_start(0, kMost, p.now.mono));
 }
 
 TEST_CASE("begun anew, nothing is known, but for the end of a failure that was stored") {

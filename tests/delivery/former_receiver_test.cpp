@@ -157,3 +157,16 @@ TEST_CASE("a removed endpoint is not disabled, and says nothing of having recove
   CHECK_FALSE(ended.recovered);
   CHECK_FALSE(ended.failing_since);
 }
+
+TEST_CASE("when the policy is read anew, what it refused is tried at once") {
+  Move m;
+  for (int i = 0; i < kTripAfter; ++i) {
+    const auto key = m.send(1).at(0);
+    m.scheduler.attempt_ended(key, {Outcome::kBlocked, 0, {}, "not allowed", 0s}, m.now);
+    m.scheduler.recorded(key, {});
+  }
+  CHECK(m.send(1).empty());
+  m.scheduler.policy_changed(m.now);
+  for (const auto& fetch : m.scheduler.next(m.now).fetch) m.scheduler.fetched(fetch.endpoint, {}, m.now);
+  CHECK(m.send(1).size() == 1);
+}

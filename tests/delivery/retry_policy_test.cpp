@@ -51,8 +51,14 @@ TEST_CASE("410 ends the delivery and disables the endpoint") {
   CHECK(verdict.gone);
 }
 
-TEST_CASE("an attempt that the address policy refused is not repeated") {
-  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
+TEST_CASE(
+    "what the address policy refused is retried like any failure, and dead as blocked only at the end") {
+  const AttemptFacts first{Outcome::kBlocked, 0, {}, 1, {}};
+  CHECK(judge(first, kSchedule, kNow, 0).state == DeliveryState::kPending);
+  CHECK(judge(first, kSchedule, kNow, 0).due_at == kNow + 10s);
+  CHECK(judge({Outcome::kBlocked, 0, {}, 3, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
+  CHECK(judge({Outcome::kBlocked, 0, {}, 1, kNow + 5s}, kSchedule, kNow, 0).reason == DeadReason::kExpired);
+  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}, true}, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
 }
 
 TEST_CASE(

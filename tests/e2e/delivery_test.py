@@ -243,14 +243,17 @@ class Delivery(EndToEndTest):
             answer = daemon.post("/v1/endpoints", {"url": url})
             self.assertEqual(422, answer.status, url)
             self.assertNotIn("169.254", answer.json["detail"])
-        daemon.endpoint(receiver.url)
+        daemon.endpoint(receiver.url, retry_schedule=["0s", "50ms"])
         daemon.event()
         daemon.wait_for_state("delivered", 1)
         daemon.config.write_text(daemon.config.read_text().replace("ports = []", 'ports = []\ndeny_networks = ["127.0.0.1/32"]'))
         daemon.process.send_signal(1)
         wait_until(lambda: "reloaded" in daemon.log(), "the configuration is reloaded")
         daemon.event()
-        self.assertEqual("blocked", daemon.wait_for_state("dead", 1)[0]["reason"])
+        dead = daemon.wait_for_state("dead", 1)[0]
+        self.assertEqual(("blocked", 2), (dead["reason"], dead["attempts"]))
+        attempts = daemon.get(f"/v1/deliveries/{dead['id']}").json["attempt_list"]
+        self.assertEqual([("blocked", None)] * 2, [(a["outcome"], a["remote_address"]) for a in attempts])
         self.assertEqual(1, len(receiver.requests))
 
     def test_a_hanging_endpoint_times_out_and_does_not_hold_up_another(self):

@@ -34,7 +34,7 @@ struct Rig {
 
   Result<EndpointPtr> disable() {
     std::promise<Result<EndpointPtr>> done;
-    directory.disable(first.id, "gone", kNow,
+    directory.disable(first, "gone", kNow,
                       [&](Result<EndpointPtr> result) { done.set_value(std::move(result)); });
     return done.get_future().get();
   }

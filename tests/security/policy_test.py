@@ -272,6 +272,37 @@ class Changes(PolicyTest):
     def all_in(self, deliveries, state):
         return all(delivery["state"] == state for delivery in deliveries) and deliveries
 
+    RETRIES = ["0s", *["500ms"] * 40]
+
+    def blocked_and_pending(self, daemon, count):
+        wait_until(lambda: [row["error"] for row in daemon.deliveries("&state=pending")] == ["blocked"] * count,
+                   "the policy refused an attempt of each delivery")
+
+    def test_a_name_that_answers_with_a_denied_address_for_a_while_costs_no_delivery(self):
+        dns, subscriber = self.name_server(), self.subscriber()
+        names = {"zero.test": "0.0.0.0", "private.test": "10.0.0.1"}
+        daemon = self.started(ALLOW_LOOPBACK, dns=dns)
+        for name in names:
+            daemon.endpoint(f"http://{name}:{subscriber.port}/", retry_schedule=self.RETRIES)  # no answer yet: taken
+        for name, denied in names.items():
+            dns.set(name, denied)
+        event = daemon.event()
+        self.blocked_and_pending(daemon, len(names))
+        for name in names:
+            dns.set(name, "127.0.0.1")
+        self.assertEqual({"delivered"}, {d["state"] for d in daemon.ended(event, len(names))})
+        self.assertEqual(len(names), len(subscriber.requests))
+
+    def test_a_reload_of_a_policy_that_was_cut_short_costs_no_delivery(self):
+        subscriber = self.subscriber()
+        daemon = self.started(ALLOW_LOOPBACK)
+        daemon.endpoint(subscriber.url, retry_schedule=self.RETRIES)
+        daemon.reload({"allow_http": True})  # the lines behind it are missing
+        event = daemon.event()
+        self.blocked_and_pending(daemon, 1)
+        daemon.reload(ALLOW_LOOPBACK)
+        self.assertEqual("delivered", daemon.ended(event)[0]["state"])
+
     def check_that_a_deny_rule_stops_the_next_request(self, host):
         dns, subscriber = self.name_server(), self.subscriber()
         dns.set("hooks.test", "127.0.0.1")

@@ -62,6 +62,7 @@ struct Subscriber {
   int failures = 0;      // in a row
   int life = 0;          // begun anew: another receiver, or back in service
   int probes = 0;        // requests under way that were sent with the breaker open, in this life
+  bool refused = false;  // by the address policy, the last time
   MonotonicTime closed_until{};
   MonotonicTime asked_until{};
   MonotonicTime even{};  // the rate's own account
@@ -183,6 +184,7 @@ class World {
     if (resumed || moved) {
       ++subscriber.life;
       subscriber.probes = 0;
+      subscriber.refused = false;
       subscriber.failures = 0;
       subscriber.asked_until = {};
       subscriber.failing_from.reset();
@@ -451,6 +453,7 @@ class World {
         return {Outcome::kTimeout, 0, {}, kTimeout};
       case Kind::kFailing:
         if (chance(0.02)) return quick(410);
+        if (chance(0.1)) return {Outcome::kBlocked, 0, {}, 0ms};
         return quick(chance(0.5) ? 500 : chance(0.3) ? 400 : chance(0.3) ? 503 : 200);
       case Kind::kFlapping:
         if (chance(0.02)) s.flapped = !s.flapped;
@@ -580,6 +583,7 @@ class World {
         s.asked_until = std::max(s.asked_until, mono_ + std::chrono::seconds(std::stoi(*a.retry_after)));
       }
     }
+    if (!former) s.refused = a.outcome == Outcome::kBlocked;
     check_verdict(d, a, former, result, schedule);
     if (result.failing_since) store_failing_since(s, *result.failing_since);
     if (result.disable) disable(s, *result.disable);
@@ -599,7 +603,10 @@ class World {
     if (r.state == DeliveryState::kDead) {
       require(r.reason.has_value(), "dead without a reason", d.key);
       require(r.reason != DeadReason::kGone || !former, "gone, by the word of a former receiver", d.key);
-      if (r.reason == DeadReason::kExhausted)
+      const bool blocked = a.outcome == Outcome::kBlocked;
+      require(r.reason != (blocked ? DeadReason::kExhausted : DeadReason::kBlocked),
+              "dead for another reason", d.key);
+      if (r.reason == DeadReason::kExhausted || r.reason == DeadReason::kBlocked)
         require(made >= schedule.size(), "dead before its schedule was used up", d.key);
       if (r.reason == DeadReason::kSkipped) require(skips, "skipped without need", d.key);
       return;
@@ -683,9 +690,17 @@ class World {
       });
     }
     if (!left_alone && chance(0.001)) return remove(s);
+    if (chance(0.02)) return change_policy();
     if (!finished_.empty() && chance(0.3))
       return replay(finished_[static_cast<std::size_t>(pick(static_cast<int>(finished_.size())))]);
     if (chance(0.1)) discard_one(s);
+  }
+
+  void change_policy() {
+    for (Subscriber& s : subscribers_) {
+      if (s.refused) s.closed_until = {};
+    }
+    scheduler_->policy_changed(now());
   }
 
   void step_wall() {

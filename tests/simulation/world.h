@@ -2,7 +2,7 @@
 // store, network, producers and operators, all driven by one seed. Nothing waits: time jumps to what happens next.
 //
 // What goes wrong in it: crashes (what is in memory is lost, what was committed stays), slow commits and reads, endpoints
-// that hang, fail, flap, limit their rate or vanish, clocks set by an hour or by 400 days, endpoints
+// that hang, fail, flap, limit their rate or vanish, a policy that refuses, clocks set by an hour or by 400 days, endpoints
 // paused, edited, moved and removed, deliveries discarded and replayed. What is promised is checked at every step; a breach is a Violation.
 #pragma once
 
