@@ -19,10 +19,12 @@ class Authenticator {
   static Result<std::shared_ptr<const Authenticator>> from_text(std::string_view text,
                                                                 const std::string& path);
   static std::shared_ptr<const Authenticator> nobody();
-  // No tokens configured: callers on TCP (which is loopback only then) may do everything.
-  static std::shared_ptr<const Authenticator> open();
+  // No tokens configured: callers on TCP (which is loopback only then) are producers. Anybody with an account on the
+  // machine may be one, and none of them is an operator.
+  static std::shared_ptr<const Authenticator> without_tokens();
 
   bool has_tokens() const { return !tokens_.empty(); }
+  bool asks_for_tokens() const { return !open_; }
   struct Grant {
     Scope scope = Scope::kNone;
     std::string_view name;  // of the token, "" without one; as long as this authenticator

@@ -16,6 +16,12 @@ constexpr std::size_t kMaxLoggedPath = 256;
 constexpr std::size_t kMaxLoggedMethod = 16;
 constexpr std::chrono::seconds kRefusalInterval{1};
 
+constexpr const char* kProducersOnly =
+    "TCP without tokens serves producers only: events, /healthz and /readyz. Operators, and whoever scrapes "
+    "/metrics, use the admin socket (outboxctl --socket), or a token of scope admin: set [listen] "
+    "tokens_file "
+    "and run outboxctl token create NAME --scope admin.";
+
 void answer_failure(PendingExchange& exchange, const char* what) {
   log::error("a request failed", {{"method", exchange.request().method},
                                   {"path", exchange.request().path},
@@ -133,6 +139,7 @@ Result<std::string> Dispatcher::authorise(const PendingExchange& exchange, Scope
   const auto grant = auth->authorise(exchange.request().header("authorization").value_or(""));
   if (!grant) return tl::unexpected(grant.error());
   if (grant->scope >= needed) return std::string(grant->name);
+  if (!auth->asks_for_tokens()) return problem(ProblemCode::kForbidden, kProducersOnly);
   return problem(ProblemCode::kForbidden,
                  "The token's scope is ingest, and this needs a token of scope admin.");
 }

@@ -84,7 +84,7 @@ std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Lis
 }
 
 std::shared_ptr<const api::Authenticator> make_authenticator(const config::Config& config) {
-  if (config.listen.tokens_file.empty()) return api::Authenticator::open();
+  if (config.listen.tokens_file.empty()) return api::Authenticator::without_tokens();
   const std::string path = secret_file_path(config.listen.tokens_file);
   auto authenticator = or_throw(api::Authenticator::from_file(path), "[listen] tokens_file: ");
   if (!authenticator->has_tokens())
@@ -151,7 +151,7 @@ std::vector<api::Listener> open_listeners(const config::Config& config) {
     return std::ranges::any_of(adopted, [use](const AdoptedSocket& socket) { return socket.use == use; });
   };
   for (const AdoptedSocket& socket : adopted) {
-    // The configuration cannot see this address; without tokens whoever reaches it may do everything.
+    // The configuration cannot see this address; without tokens whoever reaches it may send events.
     if (socket.use == AdoptedSocket::Use::kTcp && !socket.loopback && listen.tokens_file.empty()) {
       throw std::runtime_error(
           "the TCP socket of systemd is not on loopback: set [listen] tokens_file, or ListenStream= to "

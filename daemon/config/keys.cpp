@@ -46,7 +46,9 @@ const Key kKeys[] = {
     {"listen", "admin_group", Kind::kText, at<&C::listen, &C::Listen::admin_group>, 0, 32,
      "Group that may connect to admin_socket. Empty: the daemon's own."},
     {"listen", "tcp", Kind::kAddress, at<&C::listen, &C::Listen::tcp>, 0, 64,
-     "Address and port of the API over TCP. Empty: none. An address that is not loopback needs tokens_file."},
+     "Address and port of the API over TCP. Empty: none. Without tokens_file it is for producers alone, and "
+     "only on "
+     "loopback."},
     {"listen", "tokens_file", Kind::kSecretFile, at<&C::listen, &C::Listen::tokens_file>, 0,
      kMaxSecretFileName,
      "File of the bearer tokens for TCP, a line each: scope (ingest or admin), SHA-256 of the token in hex, "

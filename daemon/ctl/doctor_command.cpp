@@ -238,7 +238,8 @@ class Doctor {
     private_file("listen.tls_key", config_.listen.tls_key);
     if (config_.listen.tcp.empty()) return good("callers", "by Unix sockets alone");
     if (config_.listen.tokens_file.empty()) {
-      return warn("callers", "whoever is on this machine may do everything at " + config_.listen.tcp,
+      return warn("callers",
+                  "whoever is on this machine may send events to " + config_.listen.tcp + " (and no more)",
                   "set [listen] tokens_file and outboxctl token create, or [listen] tcp = \"\"");
     }
     good("callers", "tokens are asked for at " + config_.listen.tcp);

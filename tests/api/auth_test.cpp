@@ -70,9 +70,10 @@ TEST_CASE("a token has the scope of its line, and anything else has none") {
   }
 }
 
-TEST_CASE("without a tokens file every caller is an operator") {
-  CHECK_FALSE(Authenticator::open()->has_tokens());
-  CHECK(Authenticator::open()->authorise("")->scope == Scope::kAdmin);
+TEST_CASE("without a tokens file every caller is a producer, and no header makes him more") {
+  CHECK_FALSE(Authenticator::without_tokens()->has_tokens());
+  for (const char* header : {"", "Bearer operator-token", "Basic YTpi"})
+    CHECK(Authenticator::without_tokens()->authorise(header)->scope == Scope::kIngest);
 }
 
 TEST_CASE("a bad tokens file is refused with the line, and never quotes it") {
@@ -198,6 +199,23 @@ TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
   const auto answer = client.read_answer();
   CHECK(answer->header("www-authenticate") == "Bearer");
   CHECK(answer->header("content-type") == "application/problem+json");
+}
+
+TEST_CASE("over TCP without tokens producers are served, and an operator is told where to go") {
+  test::TestFront front;
+  const auto answer_to = [&](const std::string& request) {
+    test::RawClient client(front.tcp);
+    client.send(request);
+    return client.read_answer().value();
+  };
+  CHECK(answer_to(test::get("/open")).status == 200);
+  CHECK(answer_to(test::post("{}")).status == 200);
+  for (const char* header : {"", "Authorization: Bearer operator-token\r\n"}) {
+    const auto refused = answer_to(test::get("/v1/events", header));
+    CHECK(refused.status == 403);
+    for (const char* word : {"admin socket", "tokens_file", "scope admin", "/metrics"})
+      CHECK(refused.body.find(word) != std::string::npos);
+  }
 }
 
 TEST_CASE(

@@ -28,7 +28,7 @@ inline std::string temporary_directory() {
 class TestFront {
  public:
   explicit TestFront(Front::Options options = {},
-                     std::shared_ptr<const Authenticator> auth = Authenticator::open(),
+                     std::shared_ptr<const Authenticator> auth = Authenticator::without_tokens(),
                      std::shared_ptr<TlsServer> tls = nullptr)
       : directory_(temporary_directory()) {
     auto listener = listen_tcp("127.0.0.1:0", Scope::kNone);

@@ -101,7 +101,7 @@ TEST_CASE("a client that does not read its answer, or a byte now and then, is dr
   for (const bool tls : {false, true}) {
     CAPTURE(tls);
     TestFront front(
-        options, Authenticator::open(),
+        options, Authenticator::without_tokens(),
         tls ? TlsServer::from_files(certificate.file(), certificate.key_file()).value() : nullptr);
     for (const auto& where : front.everywhere()) {
       CAPTURE(where);

@@ -33,7 +33,7 @@ ClientContext client_of(const TestCertificate& certificate, int version = TLS1_3
 struct TlsFront {
   explicit TlsFront(const Front::Options& options = {})
       : server(TlsServer::from_files(certificate.file(), certificate.key_file()).value()),
-        front(options, Authenticator::open(), server),
+        front(options, Authenticator::without_tokens(), server),
         context(client_of(certificate)) {}
   RawClient connect() const {
     RawClient client(front.tcp);
@@ -366,7 +366,7 @@ TEST_CASE("TLS: a reload gives new connections the new certificate, and an error
   const TestCertificate old, fresh;
   copy(old, folder);
   const auto server = TlsServer::from_files(folder / "cert.pem", folder / "key.pem").value();
-  TestFront front({}, Authenticator::open(), server);
+  TestFront front({}, Authenticator::without_tokens(), server);
   const auto old_trust = client_of(old), fresh_trust = client_of(fresh);
   const auto reaches = [&](const ClientContext& trust) {
     RawClient client(front.tcp);

@@ -252,7 +252,7 @@ class TlsListenerTest(EndToEndTest):
         daemon = self.daemon(f"listen.tls_cert={used[0]}", f"listen.tls_key={used[1]}").start()
         port = daemon.tcp_port
         self.assertEqual(self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode, 0)
-        self.assertEqual(self.ctl(port, second[0], "status").returncode, 5)  # not its authority
+        self.assertEqual(self.ctl(port, second[0], "event", "send", "a.b", "--data", "1").returncode, 5)  # not its authority
         with self.assertRaises(OSError):
             with socket.create_connection(("localhost", port)) as sock:
                 sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -262,11 +262,14 @@ class TlsListenerTest(EndToEndTest):
         for source, target in zip(second, used):
             shutil.copy(source, target)
         daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self.ctl(port, second[0], "status").returncode == 0, "the new certificate is shown")
+        wait_until(lambda: self.ctl(port, second[0], "event", "send", "a.b", "--data", "1").returncode == 0, "the new certificate is shown")
         used[0].write_text("nonsense")
         daemon.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "stays as it was" in daemon.log(), "the broken certificate is reported")
-        self.assertEqual(self.ctl(port, second[0], "status").returncode, 0)
+        self.assertEqual(self.ctl(port, second[0], "event", "send", "a.b", "--data", "1").returncode, 0)
+        refused = self.ctl(port, second[0], "status")  # an operator needs a token, or the admin socket
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn(b"admin socket", refused.stderr)
         for source, target in zip(first, used):  # what was asked for is done as soon as it can be
             shutil.copy(source, target)
         wait_until(lambda: self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode == 0, "the first one is shown again")

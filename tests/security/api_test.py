@@ -20,6 +20,10 @@ from corpus import api_answers, api_callers, api_fields, api_framing, api_json
 from corpus.api_case import EVENT, HIDDEN, Case, length, request
 
 
+ADMIN_TOKEN = "secret-admin-token-0123456789"
+INGEST_TOKEN = "secret-ingest-token-0123456789"
+
+
 class ApiTest(EndToEndTest):
     """One daemon, a witness of its store, and the count of what was tried."""
 
@@ -33,6 +37,12 @@ class ApiTest(EndToEndTest):
         self.addresses = {"tcp": self.outboxd.tcp_port, "ingest": self.outboxd.ingest, "admin": self.outboxd.admin}
         self.witness = Witness(self.outboxd.database)
         self.addCleanup(self.witness.close)
+
+    def serve_with_tokens(self, *settings):
+        tokens = self.folder / "tokens"
+        tokens.write_text("".join(f"{scope} {hashlib.sha256(token.encode()).hexdigest()} {scope}-caller\n"
+                                  for scope, token in (("admin", ADMIN_TOKEN), ("ingest", INGEST_TOKEN))))
+        self.serve(f"listen.tokens_file={tokens}", "log.level=debug", *settings)
 
     def check_answers(self, case, answers):
         self.assertEqual(tuple(a.status for a in answers), case.answers)
@@ -104,7 +114,7 @@ class Hosts(ApiTest):
         for host, status, source in hosts:
             with self.subTest(host=host, source=source):
                 before = self.witness.count("event")
-                answers = [self.ask(self.addresses["tcp"], "GET", "/v1/status", host=host),
+                answers = [self.ask(self.addresses["tcp"], "GET", "/readyz", host=host),
                            self.ask(self.addresses["tcp"], "GET", "/no/such/path", host=host),
                            self.ask(self.addresses["tcp"], "POST", "/v1/events", {"Content-Type": "application/json"}, EVENT, host=host)]
                 allowed = status == 200
@@ -127,9 +137,12 @@ class Hosts(ApiTest):
 
 
 class Browsers(ApiTest):
+    """A browser that an operator has given his token: it sends it along, and must not lend it to other sites."""
+
     def setUp(self):
         super().setUp()
-        self.serve()
+        self.serve_with_tokens()
+        self.token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         self.endpoint = self.outboxd.endpoint("http://127.0.0.1:1/hook", types=["never"])["id"]
 
     def run_rows(self, rows):
@@ -137,7 +150,7 @@ class Browsers(ApiTest):
         for name, headers, method, target, status, source in rows:
             with self.subTest(case=name, source=source):
                 body = EVENT if target == "/v1/events" and method == "POST" else b""
-                answer = self.ask(self.addresses["tcp"], method, target.replace("$EP", self.endpoint), headers, body)
+                answer = self.ask(self.addresses["tcp"], method, target.replace("$EP", self.endpoint), {**self.token, **headers}, body)
                 self.assertEqual(answer.status, status)
                 self.assertEqual([h for h in answer.headers if h.startswith("access-control-")], [])
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
@@ -153,21 +166,11 @@ class Browsers(ApiTest):
     def test_the_same_writes_from_the_site_itself_take_effect(self):
         own = {"Content-Type": "application/json", "Origin": "http://localhost:8877", "Sec-Fetch-Site": "same-origin"}
         for headers in (own, {"Content-Type": "application/json", "Sec-Fetch-Site": "none"}, {"Content-Type": "application/json"}):
-            self.assertEqual(self.ask(self.addresses["tcp"], "POST", "/v1/events", headers, EVENT).status, 202)
-        self.assertEqual(self.ask(self.addresses["tcp"], "POST", f"/v1/endpoints/{self.endpoint}/pause", own, b"{}").status, 200)
-
-
-ADMIN_TOKEN = "secret-admin-token-0123456789"
-INGEST_TOKEN = "secret-ingest-token-0123456789"
+            self.assertEqual(self.ask(self.addresses["tcp"], "POST", "/v1/events", {**self.token, **headers}, EVENT).status, 202)
+        self.assertEqual(self.ask(self.addresses["tcp"], "POST", f"/v1/endpoints/{self.endpoint}/pause", {**self.token, **own}, b"{}").status, 200)
 
 
 class Tokens(ApiTest):
-    def serve_with_tokens(self, *settings):
-        tokens = self.folder / "tokens"
-        tokens.write_text("".join(f"{scope} {hashlib.sha256(token.encode()).hexdigest()} {scope}-caller\n"
-                                  for scope, token in (("admin", ADMIN_TOKEN), ("ingest", INGEST_TOKEN))))
-        self.serve(f"listen.tokens_file={tokens}", "log.level=debug", *settings)
-
     def test_what_is_not_exactly_the_token_is_refused(self):
         self.serve_with_tokens()
         before = self.witness.rows()
@@ -190,6 +193,28 @@ class Tokens(ApiTest):
                     self.cases += 1
         self.assertEqual(self.witness.rows(), before)
         self.assert_untold("\n".join(said))
+
+    def test_without_tokens_tcp_serves_producers_and_no_header_makes_one_an_operator(self):
+        self.serve()
+        endpoint = self.outboxd.endpoint("http://127.0.0.1:1/hook", types=["never"])["id"]
+        before = self.witness.rows()
+        for method, path, needed in self.routes():
+            for headers in ({}, {"Authorization": f"Bearer {ADMIN_TOKEN}"}, {"Authorization": "Basic YTpi"}):
+                with self.subTest(method=method, path=path, headers=headers):
+                    body = b"{" if method in ("POST", "PATCH") else b""
+                    answer = self.ask(self.addresses["tcp"], method, path, {**headers, "Content-Type": "application/json"}, body)
+                    if needed == "admin":
+                        self.assertEqual(answer.status, 403)
+                        for word in ("admin socket", "tokens_file", "/metrics"):
+                            self.assertIn(word, json.loads(answer.body)["detail"])
+                    else:
+                        self.assertNotIn(answer.status, (401, 403))
+                    self.cases += 1
+        revealing = self.ask(self.addresses["tcp"], "GET", f"/v1/endpoints/{endpoint}/secrets?reveal=true")
+        self.assertEqual(revealing.status, 403)
+        self.assertNotIn(b"whsec_", revealing.body)
+        self.assertEqual(self.witness.rows(), before)
+        self.assertEqual(self.ask(self.addresses["tcp"], "POST", "/v1/events", {"Content-Type": "application/json"}, EVENT).status, 202)
 
     def test_two_authorization_headers_are_refused(self):
         self.serve_with_tokens()
@@ -676,9 +701,7 @@ class Starvation(ApiTest):
 
     def setUp(self):
         super().setUp()
-        tokens = self.folder / "tokens"
-        tokens.write_text(f"admin {hashlib.sha256(ADMIN_TOKEN.encode()).hexdigest()}\n")
-        self.serve(f"listen.tokens_file={tokens}")
+        self.serve_with_tokens()
         self.hostile = []
         self.addCleanup(lambda: [sock.close() for sock in self.hostile])
 
@@ -746,12 +769,13 @@ class Pages(ApiTest):
                 self.cases += 1
 
     def test_nothing_else_is_of_a_type_that_a_browser_runs(self):
-        self.serve()
+        self.serve_with_tokens()
+        token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         evil = "/%3Cscript%3Ealert(1)%3C/script%3E"
         for target in (evil, "/v1/events/" + evil[1:16], "/v1/events?" + evil[1:] + "=1", "/metrics", "/openapi.json", "/healthz",
                        "/v1/status", "/v1/events", "/v1/endpoints", "/v1/deliveries"):
             with self.subTest(target=target):
-                answer = self.ask(self.addresses["tcp"], "GET", target, {"Accept": "text/html", "Referer": "http://evil.example/"})
+                answer = self.ask(self.addresses["tcp"], "GET", target, {**token, "Accept": "text/html", "Referer": "http://evil.example/"})
                 self.assertIn(answer.headers["content-type"].partition(";")[0], ("application/json", "application/problem+json", "text/plain"))
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
                 self.assertEqual(answer.headers["cache-control"], "no-store")
