@@ -128,7 +128,11 @@ Result<void> read_authority(std::string_view text, EndpointUrl& url) {
 Result<void> read_target(std::string_view text, EndpointUrl& url) {
   constexpr std::string_view kAllowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/?";
+  const std::size_t query = std::min(text.find('?'), text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
+    // RFC 3986 has them percent-encoded; but "?filter[type]=a" is how forms and JSON:API write it, and no parser reads it
+    // otherwise.
+    if (i > query && (text[i] == '[' || text[i] == ']')) continue;
     if (text[i] == '%') {
       const std::string_view digits = text.substr(i + 1, 2);
       if (digits.size() != 2 || !consists_of(digits, kHexDigits)) {

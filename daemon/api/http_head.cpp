@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxLengthDigits = 18;  // fits std::uint64_t; any real limit is far below
 
-enum CharClass : std::uint8_t { kToken = 1, kValue = 2, kPath = 4, kQuery = 8 };
+enum CharClass : std::uint8_t { kToken = 1, kValue = 2, kPath = 4, kQuery = 8, kAuthority = 16 };
 
 constexpr std::array<std::uint8_t, 256> make_char_classes() {
   std::array<std::uint8_t, 256> table{};
@@ -19,9 +19,10 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
   for (unsigned c = 0x20; c < 256; ++c) table[c] |= c != 0x7F ? kValue : 0;
   for (unsigned c = 0x21; c < 0x7F; ++c) table[c] |= c != '#' ? kQuery : 0;
   table['\t'] |= kValue;
-  add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", kToken | kPath);
+  add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", kToken | kPath | kAuthority);
   add("!#$%&'*+-.^_`|~", kToken);     // RFC 9110, 5.6.2
   add("-._~!$&'()*+,;=:@/%", kPath);  // RFC 3986, 3.3, and the percent sign, which is looked at on its own
+  add("-._~:[]", kAuthority);         // a host and a port; no user information (RFC 9110, 4.2.4), no escapes
   return table;
 }
 constexpr auto kCharClasses = make_char_classes();
@@ -81,8 +82,30 @@ bool has_clear_escapes(std::string_view query) {
   return true;
 }
 
+// Leaves the path and query of an absolute-form target, and its authority in `host`.
+tl::expected<std::string, HttpRefusal> origin_form(std::string_view target, std::string& host) {
+  const auto scheme_end = target.find("://");
+  const auto scheme = target.substr(0, scheme_end);
+  const bool absolute = scheme_end != std::string_view::npos &&
+                        (equals_ignoring_case(scheme, "http") || equals_ignoring_case(scheme, "https"));
+  if (!absolute) return std::string(target);
+  target.remove_prefix(scheme_end + 3);
+  const auto authority = target.substr(0, std::min(target.find_first_of("/?"), target.size()));
+  if (authority.empty() || !all_in(authority, kAuthority)) {
+    return refuse(400, "The request target's authority must be a host, with a port or without.");
+  }
+  host = authority;
+  target.remove_prefix(authority.size());
+  return (target.starts_with('/') ? "" : "/") + std::string(target);
+}
+
 tl::expected<void, HttpRefusal> check_target(std::string_view target) {
-  if (!target.starts_with('/')) return refuse(400, "The request target must be a path that begins with '/'.");
+  if (!target.starts_with('/')) {
+    return refuse(
+        400,
+        "The request target must be a path that begins with '/', or a URL that begins with http:// or "
+        "https://.");
+  }
   const auto path = target.substr(0, target.find('?'));
   if (target.size() > kMaxTargetBytes || path.size() > kMaxPathBytes) {
     return refuse(414, "The request target is too long: the path may have " + std::to_string(kMaxPathBytes) +
@@ -116,13 +139,16 @@ tl::expected<void, HttpRefusal> read_request_line(std::string_view line, Head& h
     return refuse(400, "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
   head.http_1_0 = version == "HTTP/1.0";
   head.method = method;
-  head.target = target;
-  return check_target(target);
+  auto origin = origin_form(target, head.host);
+  if (!origin) return tl::unexpected(std::move(origin.error()));
+  head.target = std::move(*origin);
+  return check_target(head.target);
 }
 
 // What the fields that concern framing said, before they are judged together.
 struct Framing {
   int hosts = 0;
+  std::string_view host;
   int lengths = 0;
   int encodings = 0;
   int expectations = 0;
@@ -163,7 +189,7 @@ tl::expected<bool, HttpRefusal> read_framing_field(const FieldLine& field, const
     case 4:
       if (!equals_ignoring_case(field.name, "host")) return false;
       ++framing.hosts;
-      head.host = field.value;
+      framing.host = field.value;
       return false;
     case 6:
       if (!equals_ignoring_case(field.name, "expect")) return false;
@@ -210,6 +236,19 @@ tl::expected<void, HttpRefusal> judge_framing(const Framing& framing, Head& head
   if (head.http_1_0) head.expect_continue = false;  // RFC 9110, 10.1.1
   head.keep_alive = !framing.close && (!head.http_1_0 || framing.keep_alive);
   return {};
+}
+
+// The Host field's, unless the request line has named one.
+void settle_host(const Framing& framing, Head& head) {
+  if (head.host.empty()) {
+    head.host = framing.host;
+  } else if (framing.hosts == 0) {
+    head.headers.push_back({"host", head.host});
+  } else {
+    const auto field = std::ranges::find_if(
+        head.headers, [](const HeaderField& h) { return equals_ignoring_case(h.name, "host"); });
+    field->value = head.host;
+  }
 }
 
 }  // namespace
@@ -275,6 +314,7 @@ tl::expected<Head, HttpRefusal> parse_head(std::string_view text, const HeadLimi
     text.remove_prefix(line_end + 2);
   }
   if (auto judged = judge_framing(framing, head); !judged) return tl::unexpected(judged.error());
+  settle_host(framing, head);
   return head;
 }
 

@@ -25,8 +25,10 @@ struct HeadLimits {
 
 struct Head {
   std::string method;  // any token
-  std::string target;  // origin-form, as sent
-  std::string host;    // as sent; "" when absent (HTTP/1.0 alone may omit it)
+  std::string target;  // origin-form, as sent; of an absolute-form target its path and query
+  std::string
+      host;  // as sent; "" when absent (HTTP/1.0 alone may omit it). An absolute-form target's authority takes
+             // its place, also among the headers (RFC 9112, 3.2.2)
   std::uint64_t content_length = 0;
   bool chunked = false;
   bool http_1_0 = false;

@@ -41,7 +41,7 @@ TEST_CASE("a plain head is taken apart, its framing headers left out and its val
   CHECK(head->headers == kept);
 }
 
-TEST_CASE("a request line that is not exactly method, origin-form target and HTTP/1.x is refused") {
+TEST_CASE("a request line that is not exactly method, target and HTTP/1.x is refused") {
   for (const char* line : {"GET /",
                            "GET  / HTTP/1.1",
                            "GET / HTTP/1.1 ",
@@ -52,7 +52,15 @@ TEST_CASE("a request line that is not exactly method, origin-form target and HTT
                            "GET / HTTP/2.0",
                            "GET / HTTP/1.10",
                            "G@T / HTTP/1.1",
-                           "GET http://a/ HTTP/1.1",
+                           "GET http:///a HTTP/1.1",
+                           "GET http:/a HTTP/1.1",
+                           "GET http://user@a/ HTTP/1.1",
+                           "GET http://a%2e/ HTTP/1.1",
+                           "GET http://a\\b/ HTTP/1.1",
+                           "GET http://a#b HTTP/1.1",
+                           "GET http://a/#b HTTP/1.1",
+                           "GET http://a/%2F HTTP/1.1",
+                           "GET ftp://a/ HTTP/1.1",
                            "GET * HTTP/1.1",
                            "CONNECT a:1 HTTP/1.1",
                            "GET a HTTP/1.1",
@@ -74,6 +82,29 @@ TEST_CASE("a request line that is not exactly method, origin-form target and HTT
   CHECK(status_of("GET /" + std::string(kMaxPathBytes, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 414);
   CHECK(status_of("GET /?" + std::string(kMaxTargetBytes, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 414);
   CHECK(status_of("GET /a?b={\"c\":[1,2]}?d HTTP/1.1\r\nHost: a\r\n\r\n") == 200);
+}
+
+TEST_CASE("an absolute-form target names path and host, whatever Host says") {
+  const auto read = [](const std::string& target, const std::string& rest) {
+    return parse("GET " + target + rest + "\r\n").value();
+  };
+  const std::string plain = " HTTP/1.1\r\nHost: evil.example\r\n";
+  for (const auto& [target, path] : {std::pair{"http://localhost:8877/v1/events?a=b", "/v1/events?a=b"},
+                                     {"HTTPS://localhost:8877/", "/"},
+                                     {"http://localhost:8877", "/"},
+                                     {"http://localhost:8877?a[]=b", "/?a[]=b"}}) {
+    CAPTURE(target);
+    const auto head = read(target, plain);
+    CHECK(head.target == path);
+    CHECK(head.host == "localhost:8877");
+    CHECK(head.headers == std::vector<HeaderField>{{"Host", "localhost:8877"}});
+  }
+  CHECK(read("http://[::1]:80/", plain).host == "[::1]:80");
+  const auto old = read("http://localhost/", " HTTP/1.0\r\n");
+  CHECK(old.host == "localhost");
+  CHECK(old.headers == std::vector<HeaderField>{{"host", "localhost"}});
+  CHECK(status_of("GET http://localhost/ HTTP/1.1\r\n\r\n") == 400);  // a Host there must be all the same
+  CHECK(status_of("GET http://localhost/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n") == 400);
 }
 
 TEST_CASE("header lines that parsers read differently are refused") {

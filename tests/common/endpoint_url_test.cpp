@@ -148,8 +148,11 @@ TEST_CASE("a refused URL is told why") {
   CHECK(why("https://example.com/?%zz") ==
         "a percent sign in the path or query is followed by two hex digits");
   CHECK(why("https://example.com/{x}") == "the path and query hold a character that must be percent-encoded");
-  CHECK(why("https://example.com/?a[]=1") ==
+  CHECK(why("https://example.com/a[]") == "the path and query hold a character that must be percent-encoded");
+  CHECK(why("https://example.com/?a{}") ==
         "the path and query hold a character that must be percent-encoded");
+  CHECK(why("https://example.com/?filter[type]=a&b[]=1?[").empty());
+  CHECK(why("https://example.com?[").empty());
   CHECK(why("https://exa$mple.com/") == "the host has letters, digits, hyphens, underscores and dots only");
   CHECK(why("https://[fe80::1%25eth0]/") == "the IPv6 address has no zone id (%...)");
 }
