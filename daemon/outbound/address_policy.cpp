@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "common/text.h"
 
 namespace outboxd {
 namespace {
 
+constexpr std::string_view kDenyNetworks = "[policy] deny_networks";
 constexpr std::string_view kOwnListener = "outboxd itself listens there";
 
 struct Special {
@@ -222,16 +224,88 @@ bool Network::contains(const IpAddress& address) const {
   return rest == 0 || ((address.bytes[whole] ^ base.bytes[whole]) >> (8 - rest)) == 0;
 }
 
+std::string Denial::for_operators() const {
+  return text + "; " + (remedy.empty() ? "no setting allows it" : remedy);
+}
+
+// Written as the configuration has them, with what is there already: to be copied.
+struct AddressPolicy::Settings {
+  std::vector<std::string> texts = {};
+
+  template <class Present, class Missing>
+  void extend(std::string_view name, const Present& present, const Missing& missing) {
+    std::string text = std::string(name) + " = [";
+    const char* separator = "";
+    const auto add = [&](const std::string& entry) { text += std::exchange(separator, ", ") + entry; };
+    if (present.size() > kMostListed) {
+      add("...");
+    } else {
+      for (const auto& entry : present) add(entry);
+    }
+    for (const auto& entry : missing) add(entry);
+    texts.push_back(text + ']');
+  }
+  std::string text() const {
+    std::string all;
+    for (const auto& one : texts) all += (all.empty() ? "set [policy] " : ", ") + one;
+    return all;
+  }
+
+ private:
+  static constexpr std::size_t kMostListed = 16;
+};
+
 AddressPolicy::AddressPolicy(Options options) : options_(std::move(options)) {
   for (std::string& host : options_.allow_hosts) host = ascii_lower(host);
 }
 
-std::optional<Denial> AddressPolicy::why_denied(const EndpointUrl& url) const {
-  if (!url.https && !options_.allow_http)
-    return Denial{"scheme", "http is not allowed, only https ([policy] allow_http)"};
+bool AddressPolicy::takes_port(std::uint16_t port) const {
   const auto& ports = options_.ports;
-  if (!ports.empty() && std::find(ports.begin(), ports.end(), url.port) == ports.end()) {
-    return Denial{"port", "port " + std::to_string(url.port) + " is not allowed ([policy] ports)"};
+  return ports.empty() || std::find(ports.begin(), ports.end(), port) != ports.end();
+}
+
+std::optional<Denial> AddressPolicy::why_denied(const EndpointUrl& url) const {
+  auto denial = first_denial(url);
+  if (denial) denial->remedy = remedy_for(url);
+  return denial;
+}
+
+// The networks to allow for this address: its own, and those of the addresses within it.
+void AddressPolicy::add_missing(const IpAddress& address, Settings& settings) const {
+  const Forms forms = forms_of(address);
+  std::vector<std::string> present, missing;
+  for (const Network& network : options_.allow_networks)
+    present.push_back('"' + network.base.to_string() + '/' + std::to_string(network.prefix) + '"');
+  for (std::size_t i = 0; i < forms.count; ++i) {
+    if (any_contains(options_.allow_networks, forms.address[i])) continue;
+    if (const Special* special = find_special(forms.address[i]))
+      missing.push_back('"' + std::string(special->network) + '"');
+  }
+  if (!missing.empty()) settings.extend("allow_networks", present, missing);
+}
+
+// All that stands against a URL, though one is enough to deny it: whoever changes a setting wants to do it once.
+std::string AddressPolicy::remedy_for(const EndpointUrl& url) const {
+  Settings settings;
+  if (!url.https && !options_.allow_http) settings.texts.emplace_back("allow_http = true");
+  if (!takes_port(url.port)) {
+    std::vector<std::string> present;
+    for (const std::uint16_t port : options_.ports) present.push_back(std::to_string(port));
+    settings.extend("ports", present, std::array{std::to_string(url.port)});
+  }
+  const auto literal = url.host_is_address ? IpAddress::parse(url.host) : std::nullopt;
+  if (!literal && !is_localhost(url.host)) return settings.text();
+  const IpAddress address = literal.value_or(kLoopback[1]);
+  const auto why = why_denied(url.host, url.port, address);
+  if (why && (why->reason == kDenyNetworks || why->reason == kOwnListener)) return why->remedy;
+  if (why) add_missing(address, settings);
+  return settings.text();
+}
+
+std::optional<Denial> AddressPolicy::first_denial(const EndpointUrl& url) const {
+  if (!url.https && !options_.allow_http) return Denial{"scheme", "http is not allowed, only https"};
+  if (!takes_port(url.port)) {
+    return Denial{"port", "port " + std::to_string(url.port) + " is not allowed"};
   }
   if (url.host_is_address) {
     const auto address = IpAddress::parse(url.host);
@@ -252,7 +326,11 @@ std::optional<Denial> AddressPolicy::why_denied(std::string_view host, std::uint
   const Forms forms = forms_of(address);
   for (std::size_t i = 0; i < forms.count; ++i) {
     const IpAddress& form = forms.address[i];
-    if (any_contains(options_.deny_networks, form)) return denial(address, form, "[policy] deny_networks");
+    if (any_contains(options_.deny_networks, form)) {
+      auto denied = denial(address, form, kDenyNetworks);
+      denied.remedy = "take the network of it out of [policy] deny_networks";
+      return denied;
+    }
     const bool own = std::any_of(options_.own_listeners.begin(), options_.own_listeners.end(),
                                  [&](const OwnListener& listener) {
                                    return listener.port == port && listener.network.contains(form);
@@ -262,8 +340,15 @@ std::optional<Denial> AddressPolicy::why_denied(std::string_view host, std::uint
   if (!options_.allow_hosts.empty() && any_matches(options_.allow_hosts, host)) return std::nullopt;
   for (std::size_t i = 0; i < forms.count; ++i) {
     if (any_contains(options_.allow_networks, forms.address[i])) continue;
-    if (const Special* special = find_special(forms.address[i]))
-      return denial(address, forms.address[i], special->what);
+    if (const Special* special = find_special(forms.address[i])) {
+      auto denied = denial(address, forms.address[i], special->what);
+      Settings settings;
+      add_missing(address, settings);
+      denied.remedy = settings.text();
+      if (!IpAddress::parse(host) && !is_localhost(host))
+        denied.remedy += " (or have \"" + std::string(host) + "\" in allow_hosts)";
+      return denied;
+    }
   }
   return std::nullopt;
 }

@@ -44,11 +44,15 @@ inline constexpr std::array<IpAddress, 2> kLoopback = {
     IpAddress{.v6 = true, .bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
     IpAddress{.v6 = false, .bytes = {127, 0, 0, 1}}};
 
-// Why something may not be reached. For logs and metrics; subscribers and tenants are told kUrlNotAllowed alone,
-// for the reason would map the inside of the network.
+// Why something may not be reached. For logs, metrics and operators; subscribers and tenants are told kUrlNotAllowed
+// alone, for the reason would map the inside of the network.
 struct Denial {
   std::string_view reason;  // one of a few: "scheme", "port", "loopback", "private use", "deny_networks" ...
   std::string text;         // for operators: "address 10.0.0.1 is not allowed: private use"
+  // What would allow it, all that it takes, as it stands in the configuration:
+  // "set [policy] allow_http = true, allow_networks = [\"10.0.0.0/8\"]". "": nothing would.
+  std::string remedy = {};
+  std::string for_operators() const;  // both
 };
 
 class AddressPolicy {
@@ -79,6 +83,13 @@ class AddressPolicy {
   std::optional<Denial> why_own_port_denied(std::uint16_t port) const;
 
  private:
+  struct Settings;  // of [policy]; what is missing there
+
+  std::optional<Denial> first_denial(const EndpointUrl& url) const;
+  bool takes_port(std::uint16_t port) const;
+  void add_missing(const IpAddress& address, Settings& settings) const;
+  std::string remedy_for(const EndpointUrl& url) const;
+
   Options options_;
 };
 

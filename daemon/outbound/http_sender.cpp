@@ -67,7 +67,7 @@ struct HttpSender::Impl {
   void on_head_complete(Transfer& transfer);
   void on_ended(CURL* easy, CURLcode code);
   void on_deadline(Transfer& transfer);
-  void fail(Transfer& transfer, Outcome outcome, std::string error);
+  void fail(Transfer& transfer, Outcome outcome, std::string error, std::string denial = {});
   void deny(Transfer& transfer, const Denial& denial);
   void on_denied(const std::string& host, const Denial& denial);
   void finish(Transfer& transfer, SendResult result);
@@ -285,9 +285,10 @@ void HttpSender::Impl::on_deadline(Transfer& transfer) {
   finish(transfer, std::move(result));
 }
 
-void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string error) {
+void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string error, std::string denial) {
   SendResult result = failed(outcome, std::move(error));
   transfer.add_way(result);
+  result.denial = std::move(denial);
   const auto now = std::chrono::steady_clock::now();
   result.timings.total = std::chrono::floor<Millis>(now - transfer.started);
   if (transfer.resolved)
@@ -297,14 +298,14 @@ void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string err
 
 void HttpSender::Impl::deny(Transfer& transfer, const Denial& denial) {
   on_denied(transfer.request.url.host, denial);
-  fail(transfer, Outcome::kBlocked, std::string(kUrlNotAllowed));
+  fail(transfer, Outcome::kBlocked, std::string(kUrlNotAllowed), denial.for_operators());
 }
 
 void HttpSender::Impl::on_denied(const std::string& host, const Denial& denial) {
   if (options_.on_denied) options_.on_denied(denial.reason);
   if (const auto left_out = denial_log_.take(loop_.now())) {
     log::warn("the address policy stopped a request",
-              {{"host", host}, {"reason", denial.text}, {"left_out_before", *left_out}});
+              {{"host", host}, {"reason", denial.for_operators()}, {"left_out_before", *left_out}});
   }
 }
 

@@ -36,7 +36,8 @@ struct SendRequest {
 struct SendResult {
   Outcome outcome = Outcome::kConnect;
   int status = 0;
-  std::string error;  // for people; empty on success
+  std::string error;        // for people; empty on success
+  std::string denial = {};  // kBlocked: what was denied, and what would allow it; for operators alone
   AttemptTimings timings;
   std::vector<HeaderField> response_headers;  // bounded (attempt.h)
   std::string response_body;                  // bounded

@@ -366,6 +366,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
     sender_.on_denied(request.url.host, *denied_);
     result.outcome = Outcome::kBlocked;
     result.error = kUrlNotAllowed;
+    result.denial = denied_->for_operators();
   } else if (!reader_.refusal().empty()) {
     result.outcome = Outcome::kProtocol;
     result.error = reader_.refusal();

@@ -241,6 +241,48 @@ TEST_CASE("an address ends where its text ends") {
   CHECK_FALSE(IpAddress::parse(std::string_view("::1\0", 4)));
 }
 
+TEST_CASE("a denial names all settings that allow it, and they do") {
+  AddressPolicy::Options options;
+  options.allow_networks = {net("192.168.0.0/16")};
+  const auto remedy = [&](const char* text) {
+    const auto why = AddressPolicy(options).why_denied(url(text));
+    REQUIRE_MESSAGE(why, text);
+    return why->remedy;
+  };
+  CHECK(remedy("http://example.com/") == "set [policy] allow_http = true");
+  CHECK(remedy("https://example.com:8443/") == "set [policy] ports = [80, 443, 8443]");
+  CHECK(remedy("https://10.1.2.3/") == "set [policy] allow_networks = [\"192.168.0.0/16\", \"10.0.0.0/8\"]");
+  CHECK(remedy("http://[64:ff9b::10.0.0.1]:81/") ==
+        "set [policy] allow_http = true, ports = [80, 443, 81], "
+        "allow_networks = [\"192.168.0.0/16\", \"64:ff9b::/96\", \"10.0.0.0/8\"]");
+  CHECK(remedy("http://localhost/") ==
+        "set [policy] allow_http = true, allow_networks = [\"192.168.0.0/16\", \"127.0.0.0/8\"]");
+  const auto resolved = AddressPolicy(options).why_denied("hooks.corp", 443, ip("10.0.0.1"));
+  REQUIRE(resolved);
+  CHECK(resolved->for_operators() ==
+        "address 10.0.0.1 is not allowed: private use; set [policy] allow_networks = [\"192.168.0.0/16\", "
+        "\"10.0.0.0/8\"] (or have \"hooks.corp\" in allow_hosts)");
+
+  options.allow_http = true;
+  options.ports = {80, 443, 81};
+  options.allow_networks = {net("192.168.0.0/16"), net("64:ff9b::/96"), net("10.0.0.0/8"),
+                            net("127.0.0.0/8")};
+  const AddressPolicy allowing(options);
+  for (const char* text :
+       {"http://example.com/", "https://10.1.2.3/", "http://[64:ff9b::10.0.0.1]:81/", "http://localhost/"})
+    CHECK_FALSE(allowing.why_denied(url(text)));
+}
+
+TEST_CASE("what no allowance lifts is said to be so") {
+  AddressPolicy::Options options;
+  options.deny_networks = {net("10.0.0.0/8")};
+  options.own_listeners = {{net("127.0.0.1/32"), 443}};
+  const AddressPolicy policy(options);
+  CHECK(policy.why_denied(url("https://10.0.0.1/"))->remedy ==
+        "take the network of it out of [policy] deny_networks");
+  CHECK(policy.why_denied(url("https://127.0.0.1/"))->for_operators().ends_with("; no setting allows it"));
+}
+
 TEST_CASE("where the daemon listens is denied whatever is allowed, in every form, at that port alone") {
   AddressPolicy::Options options;
   options.allow_http = true;
