@@ -1,6 +1,7 @@
 #include "common/json.h"
 
 #include "common/text.h"
+#include "common/words.h"
 
 namespace outboxd {
 namespace {
@@ -49,6 +50,13 @@ std::string valid_utf8(std::string_view text) {
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string got(const Json& value) {
+  if (value.is_object()) return "; got an object";
+  if (value.is_array()) return "; got an array";
+  if (const auto* text = value.get_ptr<const std::string*>()) return "; got " + in_quotes(*text);
+  return "; got " + dump(value);
 }
 
 Json to_json(const Problem& problem) {

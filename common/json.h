@@ -23,6 +23,9 @@ using Json =
 std::string valid_utf8(std::string_view text);
 std::string dump(const Json& json);
 
+// "; got \"abc\"", "; got 7", "; got an object": what stands where something else is expected.
+std::string got(const Json& value);
+
 Json to_json(const Problem& problem);
 Json to_json(const Event& event);        // without the payload
 Json to_json(const Endpoint& endpoint);  // without the secrets

@@ -6,6 +6,7 @@
 #include "common/secret_file.h"
 #include "common/signature.h"
 #include "common/text.h"
+#include "common/words.h"
 
 namespace outboxd {
 namespace {
@@ -113,24 +114,24 @@ void read_headers(Reading& in, const Json& value) {
 // A field that is one of a few words.
 template <class Enum>
 void read_word(Reading& in, const Json& value, std::optional<Enum> (*parse)(std::string_view), Enum& field,
-               std::string refusal) {
+               std::initializer_list<std::string_view> words) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
   const auto word = parse(*text);
-  if (!word) return in.refuse(std::move(refusal));
+  if (!word) return in.refuse("must be " + one_of(words) + did_you_mean(*text, words));
   field = *word;
 }
 
 void read_format(Reading& in, const Json& value) {
-  read_word(in, value, parse_payload_format, in.endpoint.format, "must be raw, standard or cloudevents");
+  read_word(in, value, parse_payload_format, in.endpoint.format, {"raw", "standard", "cloudevents"});
 }
 
 void read_ordering(Reading& in, const Json& value) {
-  read_word(in, value, parse_ordering, in.endpoint.ordering, "must be none, key or endpoint");
+  read_word(in, value, parse_ordering, in.endpoint.ordering, {"none", "key", "endpoint"});
 }
 
 void read_on_failure_in_order(Reading& in, const Json& value) {
-  read_word(in, value, parse_on_failure_in_order, in.endpoint.on_failure_in_order, "must be block or skip");
+  read_word(in, value, parse_on_failure_in_order, in.endpoint.on_failure_in_order, {"block", "skip"});
 }
 
 void read_timeout(Reading& in, const Json& value) {
@@ -179,13 +180,11 @@ void read_rate_limit(Reading& in, const Json& value) {
 }
 
 void read_state(Reading& in, const Json& value) {
-  const std::string* text = in.text(value);
-  if (text == nullptr) return;
-  const auto state = parse_endpoint_state(*text);
-  if (!state) return in.refuse("must be active, paused or disabled");
-  if (*state == in.endpoint.state) return;
-  in.endpoint.state = *state;
-  in.endpoint.disabled_reason = *state == EndpointState::kDisabled ? "operator" : "";
+  EndpointState state = in.endpoint.state;
+  read_word(in, value, parse_endpoint_state, state, {"active", "paused", "disabled"});
+  if (state == in.endpoint.state) return;
+  in.endpoint.state = state;
+  in.endpoint.disabled_reason = state == EndpointState::kDisabled ? "operator" : "";
 }
 
 // Names of files only: what an API call holds, its log and its history hold too.
@@ -195,14 +194,14 @@ void read_tls(Reading& in, const Json& value) {
   if (!value.is_object())
     return in.refuse("must be an object of ca_file, client_cert and client_key, or null");
   EndpointTls& tls = in.endpoint.tls;
-  const std::pair<std::string_view, std::string*> members[] = {
-      {"ca_file", &tls.ca_file}, {"client_cert", &tls.client_cert}, {"client_key", &tls.client_key}};
+  constexpr std::array<std::string_view, 3> kMembers = {"ca_file", "client_cert", "client_key"};
+  const std::array<std::string*, 3> texts = {&tls.ca_file, &tls.client_cert, &tls.client_key};
   for (const auto& item : value.items()) {
     const std::string below = pointer_to(item.key());
-    const auto* member = std::find_if(std::begin(members), std::end(members),
-                                      [&](const auto& m) { return m.first == item.key(); });
-    if (member == std::end(members)) {
-      in.refuse("unknown field", below);
+    const auto* const member = std::ranges::find(kMembers, item.key());
+    if (member == kMembers.end()) {
+      if (in.errors.size() < kMaxReportedErrors)
+        in.refuse("is not a field of tls" + did_you_mean(item.key(), kMembers), below);
       continue;
     }
     if (item.value().is_null()) continue;
@@ -215,7 +214,7 @@ void read_tls(Reading& in, const Json& value) {
           below);
       continue;
     }
-    *member->second = *text;
+    *texts.at(static_cast<std::size_t>(member - kMembers.begin())) = *text;
   }
   if (tls.client_cert.empty() != tls.client_key.empty()) {
     in.refuse("must have client_cert and client_key together, or neither");
@@ -272,11 +271,39 @@ constexpr std::array kFields = {
     Field{"updated_at", refuse_read_only},
 };
 
+// May hold what is secret, so it is not repeated in an answer; tls, when somebody gives a key instead of its file's name.
+constexpr std::array<std::string_view, 3> kNeverRepeated = {"/secret", "/headers", "/tls"};
+
+// Adds to what was said about the field just read what stood there. Not where no value would have been taken ("is not a
+// field …"), and not where it may hold a password.
+void say_what_came(Reading& in, std::size_t first, const Json& value) {
+  if (std::ranges::find(kNeverRepeated, in.field) != kNeverRepeated.end()) return;
+  for (std::size_t i = first; i < in.errors.size(); ++i) {
+    const Json::json_pointer below(in.errors[i].pointer.substr(in.field.size()));
+    if (!value.contains(below)) continue;
+    const Json& it = value[below];
+    const auto* const text = it.get_ptr<const std::string*>();
+    if (it.is_structured() || (text != nullptr && text->find('@') != std::string::npos)) continue;
+    std::string& detail = in.errors[i].detail;
+    if (detail.starts_with("is ")) continue;
+    const auto suggestion = std::min(detail.find("; did you mean"), detail.size());
+    detail.insert(suggestion, got(it));
+  }
+}
+
+std::string unknown_field(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Field& field : kFields) {
+    if (field.read != refuse_read_only && field.read != refuse_unsupported) names.push_back(field.name);
+  }
+  return "is not a field of an endpoint" + did_you_mean(name, names);
+}
+
 }  // namespace
 
 Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
   if (!body.is_object()) {
-    return problem(ProblemCode::kInvalidEndpoint, "the endpoint is not a JSON object",
+    return problem(ProblemCode::kInvalidEndpoint, "the endpoint must be a JSON object" + got(body),
                    {{"", "must be a JSON object"}});
   }
   Reading in{.endpoint = base};
@@ -285,18 +312,20 @@ Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
     const auto field =
         std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == item.key(); });
     if (field == kFields.end()) {
-      in.refuse("unknown field");
-    } else {
-      field->read(in, item.value());
+      // To look for the nearest name costs time, and a body may have as many as it likes.
+      if (in.errors.size() < kMaxReportedErrors) in.refuse(unknown_field(item.key()));
+      continue;
     }
+    const std::size_t before = in.errors.size();
+    field->read(in, item.value());
+    say_what_came(in, before, item.value());
   }
   if (in.endpoint.url.empty() && !body.contains("url")) {
     in.field = "/url";
     in.refuse("is required");
   }
   if (in.errors.empty()) return std::move(in.endpoint);
-  std::string detail = in.errors.front().pointer + " " + in.errors.front().detail;
-  if (in.errors.size() > 1) detail += " (and " + std::to_string(in.errors.size() - 1) + " more)";
+  std::string detail = summary_of(in.errors);
   return problem(ProblemCode::kInvalidEndpoint, std::move(detail), std::move(in.errors));
 }
 

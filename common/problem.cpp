@@ -44,6 +44,12 @@ std::string pointer_to(std::string_view member) {
   return pointer;
 }
 
+std::string summary_of(const std::vector<FieldError>& errors) {
+  std::string text = errors.front().pointer + ' ' + errors.front().detail;
+  if (errors.size() > 1) text += " (and " + std::to_string(errors.size() - 1) + " more)";
+  return text;
+}
+
 const ProblemKind& kind_of(ProblemCode code) {
   return kKinds.at(static_cast<std::size_t>(code));
 }

@@ -44,6 +44,10 @@ struct FieldError {
 // A step down in such a pointer, RFC 6901 section 3: "/type", "/a~1b".
 std::string pointer_to(std::string_view member);
 
+// What a Problem says of its errors in one line, for those who read no list: the first one, and how many more there are.
+// There is at least one.
+std::string summary_of(const std::vector<FieldError>& errors);
+
 struct Problem {
   ProblemCode code = ProblemCode::kInternal;
   std::string detail;

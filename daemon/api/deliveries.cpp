@@ -19,13 +19,14 @@ std::optional<std::string> parse_error_filter(std::string_view text) {
 Result<Answer> list_deliveries(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const DeliveryFilter filter{
-      .state = query.parsed("state", parse_delivery_state, "pending, delivered, dead or discarded"),
+      .state = query.word("state", parse_delivery_state, {"pending", "delivered", "dead", "discarded"}),
       .endpoint = query.id<EndpointId>("endpoint"),
       .event = query.id<EventId>("event"),
       .tenant = query.text("tenant"),
       .type = query.text("type"),
-      .error = query.parsed("error", parse_error_filter,
-                            "any, or an outcome such as timeout, connect or http_5xx"),
+      .error = query.word("error", parse_error_filter,
+                          {"any", "http_4xx", "http_5xx", "redirect", "timeout", "connect", "dns", "tls",
+                           "blocked", "protocol"}),
       .since = query.time("since"),
       .until = query.time("until"),
   };

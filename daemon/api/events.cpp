@@ -5,6 +5,7 @@
 #include "api/handling.h"
 #include "api/query.h"
 #include "common/text.h"
+#include "common/words.h"
 #include "ingest/event_rules.h"
 #include "ingest/json_span.h"
 #include "telemetry/log.h"
@@ -56,8 +57,9 @@ Result<EventBody> body_kind(const Request& request) {
   if (!type) return tl::unexpected(type.error());
   if (*type == "application/json") return EventBody::kJson;
   if (*type == "application/x-ndjson") return EventBody::kNdjson;
-  return problem(ProblemCode::kUnsupportedMediaType,
-                 "the Content-Type must be application/json or application/x-ndjson");
+  return problem(
+      ProblemCode::kUnsupportedMediaType,
+      "the Content-Type must be application/json or application/x-ndjson; got " + in_quotes(*type));
 }
 
 Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody kind,

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <functional>
 #include <set>
+#include <span>
 
 #include "common/text.h"
+#include "common/words.h"
 #include "ingest/json_span.h"
 #include "store/store.h"
 #include "telemetry/log.h"
@@ -60,6 +62,10 @@ class RepeatedName {
   std::optional<std::string> found_;
 };
 
+std::string what_it_takes(std::span<const std::string_view> known) {
+  return known.empty() ? ", which takes none" : ", which takes " + one_of(known);
+}
+
 std::optional<Problem> refuse_parameters(const Request& request, const Parameters& known) {
   std::vector<FieldError> errors;
   const auto& query = request.query;
@@ -67,13 +73,14 @@ std::optional<Problem> refuse_parameters(const Request& request, const Parameter
        it = query.upper_bound(it->first)) {
     const std::string name = valid_utf8(it->first.substr(0, kMaxEchoed));
     if (std::ranges::find(known, it->first) == known.end()) {
-      errors.push_back({name, "is not a parameter of this request"});
+      errors.push_back({name, "is not a parameter of this request" + what_it_takes(known) +
+                                  did_you_mean(it->first, known)});
     } else if (query.count(it->first) > 1) {
       errors.push_back({name, "is given more than once"});
     }
   }
   if (errors.empty()) return std::nullopt;
-  return Problem{ProblemCode::kInvalidParameter, errors[0].pointer + ' ' + errors[0].detail, errors};
+  return Problem{ProblemCode::kInvalidParameter, summary_of(errors), errors};
 }
 
 Handler checked(Parameters parameters, Handler handler) {
@@ -118,7 +125,10 @@ Handler deferring(Context& context, void (*function)(Context&, const ExchangePtr
 
 Result<std::string> media_type(const Request& request) {
   const auto header = request.header("content-type");
-  if (!header) return problem(ProblemCode::kUnsupportedMediaType, "the request has no Content-Type");
+  if (!header) {
+    return problem(ProblemCode::kUnsupportedMediaType,
+                   "the request has no Content-Type; application/json is expected");
+  }
   std::string_view rest = *header;
   const auto next = [&rest] {
     const auto end = std::min(rest.find(';'), rest.size());
@@ -128,8 +138,10 @@ Result<std::string> media_type(const Request& request) {
   };
   std::string type = ascii_lower(next());
   while (!rest.empty()) {
-    if (!is_utf8_charset(next()))
-      return problem(ProblemCode::kUnsupportedMediaType, "the charset must be UTF-8");
+    const auto parameter = next();
+    if (!is_utf8_charset(parameter))
+      return problem(ProblemCode::kUnsupportedMediaType,
+                     "the Content-Type's charset must be UTF-8; got " + in_quotes(parameter));
   }
   return type;
 }
@@ -138,7 +150,8 @@ Result<Json> json_body(const Request& request) {
   const auto type = media_type(request);
   if (!type) return tl::unexpected(type.error());
   if (*type != "application/json") {
-    return problem(ProblemCode::kUnsupportedMediaType, "the Content-Type must be application/json");
+    return problem(ProblemCode::kUnsupportedMediaType,
+                   "the Content-Type must be application/json; got " + in_quotes(*type));
   }
   if (request.body.empty())
     return problem(ProblemCode::kMalformed, "the body is empty: a JSON object is expected");
@@ -167,18 +180,22 @@ Result<Json> action_body(const Request& request, std::initializer_list<std::stri
   std::vector<FieldError> errors;
   for (const auto& [name, value] : body->items()) {
     if (std::ranges::find(members, name) == members.end()) {
-      errors.push_back({'/' + name.substr(0, kMaxEchoed), "is not a field of this request"});
+      errors.push_back(
+          {pointer_to(valid_utf8(name.substr(0, kMaxEchoed))),
+           "is not a field of this request" + what_it_takes(members) + did_you_mean(name, members)});
     }
+    if (errors.size() == kMaxReportedErrors) break;
   }
   if (errors.empty()) return body;
-  return problem(ProblemCode::kInvalidParameter, "the request has unknown fields: see errors",
-                 std::move(errors));
+  std::string detail = summary_of(errors);
+  return problem(ProblemCode::kInvalidParameter, std::move(detail), std::move(errors));
 }
 
 Result<std::optional<std::string>> text_member(const Json& body, std::string_view name) {
   const auto member = body.find(name);
   if (member == body.end()) return std::nullopt;
-  if (!member->is_string()) return invalid_parameter('/' + std::string(name), "must be a string");
+  if (!member->is_string())
+    return invalid_parameter('/' + std::string(name), "must be a string" + got(*member));
   return member->get<std::string>();
 }
 

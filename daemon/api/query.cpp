@@ -44,7 +44,7 @@ void Query::refuse(std::string_view name, std::string detail) {
 
 std::optional<Problem> Query::refusal() const {
   if (errors_.empty()) return std::nullopt;
-  return Problem{ProblemCode::kInvalidParameter, errors_[0].pointer + ' ' + errors_[0].detail, errors_};
+  return Problem{ProblemCode::kInvalidParameter, summary_of(errors_), errors_};
 }
 
 }  // namespace outboxd::api

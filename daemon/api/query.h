@@ -2,6 +2,7 @@
 // read is refused, and all of them are named at once.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "api/exchange.h"
 #include "common/time.h"
+#include "common/words.h"
 #include "store/store.h"
 
 namespace outboxd::api {
@@ -34,12 +36,24 @@ class Query {
     const auto value = text(name);
     if (!value) return std::nullopt;
     auto result = parse(std::string_view(*value));
-    if (!result) refuse(name, "must be " + std::string(expected));
+    if (!result) refuse(name, "must be " + std::string(expected) + "; got " + in_quotes(*value));
+    return result;
+  }
+  // One of a few words, those that `parse` knows.
+  template <class Parse>
+  auto word(std::string_view name, Parse parse, std::initializer_list<std::string_view> words)
+      -> decltype(parse(std::string_view())) {
+    const auto value = text(name);
+    if (!value) return std::nullopt;
+    auto result = parse(std::string_view(*value));
+    if (!result)
+      refuse(name, "must be " + one_of(words) + "; got " + in_quotes(*value) + did_you_mean(*value, words));
     return result;
   }
   template <class Id>
   std::optional<Id> id(std::string_view name) {
-    return parsed(name, &Id::parse, "an id of the right kind");
+    const std::string some = Id{}.to_string();
+    return parsed(name, &Id::parse, "an id: " + some.substr(0, some.find('_') + 1) + " and 32 hex digits");
   }
 
   void refuse(std::string_view name, std::string detail);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/text.h"
+#include "common/words.h"
 #include "ingest/event_rules.h"
 #include "ingest/json_span.h"
 
@@ -64,12 +65,30 @@ class EventReader {
     const auto name = json_string(raw_name);
     const auto field =
         std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return name && f.name == *name; });
-    if (field == kFields.end()) return report(name.value_or("?"), "is not a field of an event");
+    if (field == kFields.end()) return report_unknown(name.value_or("?"));
     field_ = field->name;
     bool& seen = seen_[static_cast<std::size_t>(field - kFields.begin())];
     if (seen) return report(field_, "appears more than once");
     seen = true;
+    const std::size_t before = errors_.size();
     (this->*field->take)(value);
+    if (field_ == "headers")
+      return;  // what is wrong with one of them is said beside its name, and its value is nobody's
+    for (std::size_t i = before; i < errors_.size(); ++i) errors_[i].detail += what_came(value);
+  }
+
+  void report_unknown(const std::string& name) {
+    if (errors_.size() >= kMaxReportedErrors) return;  // to look for the nearest name costs time
+    std::array<std::string_view, kFieldCount> names;
+    std::ranges::transform(kFields, names.begin(), &Field::name);
+    report(name, "is not a field of an event" + did_you_mean(name, names));
+  }
+
+  static std::string what_came(const JsonSpan& value) {
+    if (value.kind == JsonKind::kObject) return "; got an object";
+    if (value.kind == JsonKind::kArray) return "; got an array";
+    if (value.kind != JsonKind::kString) return "; got " + std::string(excerpt(value.text));
+    return "; got " + in_quotes(json_string(value).value_or("?"));
   }
 
   bool seen(std::string_view name) const {
@@ -321,8 +340,8 @@ class BodyReader {
     if (drafts_.empty()) return problem(ProblemCode::kInvalidEvent, "the body holds no event");
     if (errors_.empty()) return std::move(drafts_);
     if (errors_.size() > kMaxReportedErrors) errors_.resize(kMaxReportedErrors);
-    return problem(ProblemCode::kInvalidEvent, "the request's events are not valid: see errors",
-                   std::move(errors_));
+    std::string detail = summary_of(errors_);
+    return problem(ProblemCode::kInvalidEvent, std::move(detail), std::move(errors_));
   }
 
   const std::optional<std::string>& header_key_;

@@ -51,6 +51,8 @@ TEST_CASE("the same idempotency key and content is answered 200 with the first a
   CHECK(other.status == 422);
   CHECK(other.problem() == "idempotency-conflict");
   CHECK(other.pointers() == Pointers{"/idempotency_key"});
+  CHECK(other.json["detail"] == "the idempotency key \"k\" was used with other content, by the event " +
+                                    first.json["id"].get<std::string>());
   const auto batch = api.call("POST", "/v1/events",
                               R"([{"type":"b","payload":2},{"type":"a","payload":2,"idempotency_key":"k"}])");
   CHECK(batch.status == 422);

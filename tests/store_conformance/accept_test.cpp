@@ -72,13 +72,16 @@ TEST_CASE_FIXTURE(
 
 TEST_CASE_FIXTURE(Fixture,
                   "the same key with other content refuses the whole command and stores nothing of it") {
-  accept({with_key(new_event(), "k", 'a')});
+  const NewEvent first = with_key(new_event(), "k", 'a');
+  accept({first});
   const auto answer =
       accept({new_event(), with_key(new_event(), "new", 'b'), with_key(new_event(), "k", 'c')});
   REQUIRE(answer.refused);
   CHECK(answer.refused->code == ProblemCode::kIdempotencyConflict);
   REQUIRE(answer.refused->errors.size() == 1);
   CHECK(answer.refused->errors[0].pointer == "/2");
+  CHECK(answer.refused->detail.find("\"k\"") != std::string::npos);
+  CHECK(answer.refused->detail.find(first.event->id.to_string()) != std::string::npos);
   CHECK(reader->status().events == 1);
   // Its other key was not taken.
   CHECK_FALSE(accept({with_key(new_event(), "new", 'd')}).command.accepted[0].duplicate);

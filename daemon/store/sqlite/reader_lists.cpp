@@ -28,8 +28,9 @@ std::string write_cursor(char list, const Key& key) {
 }
 
 tl::unexpected<Problem> foreign_cursor() {
-  return problem(ProblemCode::kInvalidParameter, "cursor is none of this list",
-                 {{"cursor", "take it from next_cursor of the page before"}});
+  return problem(ProblemCode::kInvalidParameter,
+                 "cursor must be next_cursor of the page before, of the same list",
+                 {{"cursor", "must be next_cursor of the page before, of the same list"}});
 }
 
 // Absent for the first page: then `start`.

@@ -1,6 +1,7 @@
 // Accepting events and recording what became of their deliveries: the hot path.
 #include <unordered_map>
 
+#include "common/words.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/writer.h"
 
@@ -29,23 +30,28 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
     const Event& e = *event.event;
     const auto [before, is_first] = seen.try_emplace(e.tenant + '\0' + *event.idempotency_key, i);
     bool same = true;
+    std::string used_by;  // if it is not the same
     if (!is_first) {
       const std::size_t first = before->second;
       same = command.events[first].content_digest == event.content_digest;
+      used_by = "/" + std::to_string(first) + " of this request";
       fates[i] = fates[first];
       if (fates[i].kind == Fate::kStore) fates[i] = {Fate::kDuplicateInCommand, {}, first};
     } else {
       Cursor row(find_idempotency_, e.tenant, *event.idempotency_key, millis(e.created_at));
       if (row.next()) {
         same = row.view(0) == event.content_digest;
+        used_by = EventId{read_uuid(row.view(1))}.to_string();
         fates[i] = {
             Fate::kDuplicate, {EventId{read_uuid(row.view(1))}, row.time(2), row.integer(3), true, false}, 0};
       }
     }
     if (!same) {
-      return Problem{ProblemCode::kIdempotencyConflict,
-                     "the idempotency key was used before with other content",
-                     {{"/" + std::to_string(i), "same idempotency key, other content"}}};
+      const std::string key = in_quotes(*event.idempotency_key);
+      return Problem{
+          ProblemCode::kIdempotencyConflict,
+          "the idempotency key " + key + " was used with other content, by the event " + used_by,
+          {{"/" + std::to_string(i), key + " was used with other content, by the event " + used_by}}};
     }
   }
   return std::nullopt;
