@@ -28,9 +28,9 @@ struct DeliveryStatus {
     int consecutive_failures = 0;
     std::string last_error;  // an outcome class; empty: none
   };
-  std::int64_t in_flight = 0;
-  std::optional<Millis> oldest_due_age;  // whatever holds it back; absent: nothing is due
-  std::vector<Lane> worst_endpoints;     // at most ten: longest due first, then most failures
+  std::optional<std::int64_t> in_flight;  // absent: a loop has said nothing in time
+  std::optional<Millis> oldest_due_age;   // whatever holds it back; absent: nothing is due
+  std::vector<Lane> worst_endpoints;      // at most ten: longest due first, then most failures
 };
 
 // What POST /v1/prune wants kept; absent: as configured.
@@ -55,7 +55,13 @@ struct Context {
 
   // Sends one signed attempt of an event that is in no store; the callback may run on any thread.
   std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};
-  std::function<DeliveryStatus()> delivery_status = {};
+  // What the delivery loops know, for /v1/status and /metrics. Nobody waits for a loop: the callback runs on one of
+  // their threads, or without what they know on another when they take too long. What it is given makes the numbers;
+  // that is work for a worker (Exchange::resume).
+  template <class T>
+  using Asked = std::function<void(std::function<T()> make)>;
+  std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
+  std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
   // A delivery of this endpoint became pending by an operator's hand, or may be attempted because of it, and
   // is due then. Called after the commit.
   std::function<void(EndpointSeq, Time due)> wake = {};

@@ -81,7 +81,8 @@ void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
 
 void Dispatcher::handle(const std::shared_ptr<PendingExchange>& exchange) {
   try {
-    route(exchange);
+    const Handler rest = exchange->take_rest();
+    rest ? rest(exchange) : route(exchange);
   } catch (const std::exception& e) {
     answer_failure(*exchange, e.what());
   } catch (...) {

@@ -41,8 +41,8 @@ class Dispatcher {
   // take memory from others.
   std::optional<HttpRefusal> why_unknown(const Caller& caller, const Head& head) const;
 
-  // Any thread. Every request is answered, now or by its handler later; what a handler throws is logged and
-  // answered 500, without its text.
+  // Any thread. A new request is routed, one that was resumed goes on. Every request is answered, now or by its handler
+  // later; what a handler throws is logged and answered 500, without its text.
   void handle(const std::shared_ptr<PendingExchange>& exchange);
 
  private:

@@ -40,17 +40,22 @@ struct Answer {
 Answer json_answer(int status, std::string body);
 Answer problem_answer(const Problem& problem);  // application/problem+json; Retry-After with 429 and 503
 
+class Exchange;
+using ExchangePtr = std::shared_ptr<Exchange>;
+using Handler = std::function<void(const ExchangePtr&)>;
+
 // One request under way. Dropping it unanswered answers 500: a request never hangs.
 class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual const Request& request() const = 0;
+  // For an answer that needs what another thread knows, and then more work than that thread should do: goes on with
+  // `rest` on a worker. Any thread, at most once, before respond().
+  virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }
 };
-using ExchangePtr = std::shared_ptr<Exchange>;
 
-using Handler = std::function<void(const ExchangePtr&)>;
 struct Route {
   std::string method;
   std::string path;  // "/v1/events/{id}"

@@ -90,7 +90,8 @@ Front::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std:
       limits{options.max_head_bytes, options.max_headers, options.max_body_bytes},
       has_unix_sockets(std::ranges::any_of(listeners, [](const Listener& l) { return l.unix_socket; })),
       dispatcher(std::move(routes), std::move(auth), options.allowed_hosts),
-      finished_queue(std::make_shared<FinishedQueue>(loop, [this] { on_finished(); })),
+      finished_queue(std::make_shared<FinishedQueue>(
+          loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { pool.resume(item); })),
       pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
       scratch(kReadBytes, '\0') {}
 

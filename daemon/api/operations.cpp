@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "api/handling.h"
+#include "common/words.h"
 #include "version.h"
 
 namespace outboxd::api {
@@ -34,9 +35,8 @@ Json count_endpoints(const EndpointDirectory& directory) {
   return {{"active", active}, {"paused", paused}, {"disabled", disabled}};
 }
 
-Result<Answer> show_status(Context& context, const Request&) {
+Answer status_answer(const Context& context, const DeliveryStatus& delivery) {
   const StoreStatus store = context.readers.lend()->status();
-  const DeliveryStatus delivery = context.delivery_status();
   Json worst = Json::array();
   for (const auto& lane : delivery.worst_endpoints) worst.push_back(json_of_lane(context, lane));
   return json_answer(200, Json{{"version", OUTBOXD_VERSION},
@@ -52,13 +52,21 @@ Result<Answer> show_status(Context& context, const Request&) {
                                  {"delivered", store.delivered},
                                  {"dead", store.dead},
                                  {"discarded", store.discarded}}},
-                               {"in_flight", delivery.in_flight},
+                               {"in_flight", delivery.in_flight ? Json(*delivery.in_flight) : Json(nullptr)},
                                {"events", store.events},
                                {"outbox_rejected", store.outbox_rejected},
                                {"oldest_due_age_seconds", seconds_or_null(delivery.oldest_due_age)},
                                {"endpoints", count_endpoints(context.directory)},
                                {"worst_endpoints", std::move(worst)},
                                {"listeners", context.listeners}});
+}
+
+void show_status(Context& context, const ExchangePtr& exchange) {
+  context.ask_delivery_status([&context, exchange](std::function<DeliveryStatus()> make) {
+    exchange->resume([&context, make = std::move(make)](const ExchangePtr& resumed) {
+      guarded(resumed, [&] { resumed->respond(status_answer(context, make())); });
+    });
+  });
 }
 
 Result<Answer> show_health(Context&, const Request&) {
@@ -70,8 +78,15 @@ Result<Answer> show_readiness(Context& context, const Request&) {
   return json_answer(200, Json{{"status", "ready"}});
 }
 
-Result<Answer> show_metrics(Context& context, const Request&) {
-  return Answer{200, "text/plain; version=0.0.4; charset=utf-8", context.metrics.render(), {}};
+void show_metrics(Context& context, const ExchangePtr& exchange) {
+  context.ask_snapshot([&context, exchange](std::function<telemetry::Snapshot()> make) {
+    exchange->resume([&context, make = std::move(make)](const ExchangePtr& resumed) {
+      guarded(resumed, [&] {
+        resumed->respond(
+            Answer{200, "text/plain; version=0.0.4; charset=utf-8", context.metrics.render(make()), {}});
+      });
+    });
+  });
 }
 
 Result<std::optional<Millis>> duration_member(const Json& body, std::string_view name) {
@@ -79,7 +94,9 @@ Result<std::optional<Millis>> duration_member(const Json& body, std::string_view
   if (!text) return tl::unexpected(text.error());
   if (!*text) return std::nullopt;
   const auto duration = parse_duration(**text);
-  if (!duration) return invalid_parameter("/" + std::string(name), "expected a duration such as \"7d\"");
+  if (!duration)
+    return invalid_parameter("/" + std::string(name),
+                             "must be a duration such as \"7d\"; got " + in_quotes(**text));
   return duration;
 }
 
@@ -87,7 +104,7 @@ Result<std::optional<Millis>> duration_member(const Json& body, std::string_view
 Result<std::int64_t> after_member(const Json& body) {
   const Json after = body.value("after", Json(0u));
   if (!after.is_number_unsigned() || after.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())
-    return invalid_parameter("/after", "expected `next` of the answer before");
+    return invalid_parameter("/after", "must be `next` of the answer before" + got(after));
   return after.get<std::int64_t>();
 }
 
@@ -173,13 +190,13 @@ void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> operation_routes(Context& context) {
   // What a load balancer asks says nothing about anybody's events. Metrics name endpoints.
   return {
-      {"GET", "/v1/status", Scope::kAdmin, answering(context, show_status)},
+      {"GET", "/v1/status", Scope::kAdmin, deferring(context, show_status)},
       {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},
       {"GET", "/v1/secrets", Scope::kAdmin, answering(context, show_secrets)},
       {"POST", "/v1/secrets/encrypt", Scope::kAdmin, deferring(context, encrypt_secrets)},
       {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
       {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
-      {"GET", "/metrics", Scope::kAdmin, answering(context, show_metrics)},
+      {"GET", "/metrics", Scope::kAdmin, deferring(context, show_metrics)},
   };
 }
 

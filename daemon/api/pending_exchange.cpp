@@ -17,6 +17,14 @@ void FinishedQueue::notify() {
   if (on_finished_) on_finished_();
 }
 
+void FinishedQueue::resume(std::shared_ptr<PendingExchange> exchange) {
+  const std::lock_guard lock(mutex_);
+  if (loop_ == nullptr) return;
+  loop_->post([self = shared_from_this(), exchange = std::move(exchange)] {
+    if (self->on_resume_) self->on_resume_(exchange);
+  });
+}
+
 std::vector<Finished> FinishedQueue::take() {
   const std::lock_guard lock(mutex_);
   return std::exchange(finished_, {});
@@ -26,6 +34,7 @@ void FinishedQueue::detach() {
   const std::lock_guard lock(mutex_);
   loop_ = nullptr;
   on_finished_ = nullptr;
+  on_resume_ = nullptr;
   finished_.clear();
 }
 
@@ -48,6 +57,11 @@ PendingExchange::~PendingExchange() {
              {{"method", request_.method}, {"path", request_.path}, {"peer", request_.peer}});
   respond(Problem{ProblemCode::kInternal,
                   "The request was given up; nothing is known about its effect. See the daemon's log."});
+}
+
+void PendingExchange::resume(Handler rest) {
+  rest_ = std::move(rest);
+  queue_->resume(shared_from_this());
 }
 
 void PendingExchange::respond(Answer answer) {

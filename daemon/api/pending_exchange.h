@@ -44,13 +44,17 @@ struct Finished {
   Answer answer;
 };
 
-// Answers on their way from any thread to the loop. A burst of them posts to the loop once. Exchanges may
-// outlive the front: after detach() their answers are dropped.
+class PendingExchange;
+
+// Answers on their way from any thread to the loop, and exchanges that go on on a worker. A burst of answers posts to
+// the loop once. Exchanges may outlive the front: after detach() both are dropped.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
-  FinishedQueue(EventLoop& loop, EventLoop::Task on_finished)
-      : loop_(&loop), on_finished_(std::move(on_finished)) {}
+  using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;
+  FinishedQueue(EventLoop& loop, EventLoop::Task on_finished, Resume on_resume)
+      : loop_(&loop), on_finished_(std::move(on_finished)), on_resume_(std::move(on_resume)) {}
   void push(Finished finished);
+  void resume(std::shared_ptr<PendingExchange> exchange);
   std::vector<Finished> take();
   void detach();  // by the loop's thread, or when the loop runs no more
 
@@ -60,10 +64,11 @@ class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
   std::mutex mutex_;
   EventLoop* loop_;  // null once detached
   std::vector<Finished> finished_;
-  EventLoop::Task on_finished_;  // of the loop's thread
+  EventLoop::Task on_finished_;  // of the loop's thread, like the next one
+  Resume on_resume_;
 };
 
-class PendingExchange final : public Exchange {
+class PendingExchange final : public Exchange, public std::enable_shared_from_this<PendingExchange> {
  public:
   PendingExchange(std::shared_ptr<FinishedQueue> queue, std::shared_ptr<const Caller> caller, Ticket ticket,
                   RequestReader::Complete complete);
@@ -72,10 +77,13 @@ class PendingExchange final : public Exchange {
   const Request& request() const override { return request_; }
   using Exchange::respond;
   void respond(Answer answer) override;
+  void resume(Handler rest) override;
 
   // For the worker, before the handler has it.
   Request& mutable_request() { return request_; }
   void set_route(const Route* route) { route_ = route; }
+  // What resume() left to be done; empty: the request is new.
+  Handler take_rest() { return std::exchange(rest_, nullptr); }
   // The log is to say how it was answered: to an operator, with this token or ("") none.
   void log_answer(std::string token) { token_ = std::move(token); }
   const Caller& caller() const { return *caller_; }
@@ -91,6 +99,7 @@ class PendingExchange final : public Exchange {
   std::string host_;
   const Route* route_ = nullptr;
   std::optional<std::string> token_;
+  Handler rest_;
   std::atomic<bool> answered_{false};
 };
 

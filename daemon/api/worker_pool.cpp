@@ -1,5 +1,7 @@
 #include "api/worker_pool.h"
 
+#include <limits>
+
 #include "store/fail_stop.h"
 
 namespace outboxd::api {
@@ -18,10 +20,18 @@ void WorkerPool::start(int workers) {
 }
 
 bool WorkerPool::submit(const Item& item) {
+  return put(item, max_queue_);
+}
+
+void WorkerPool::resume(const Item& item) {
+  put(item, std::numeric_limits<std::size_t>::max());
+}
+
+bool WorkerPool::put(const Item& item, std::size_t max_queue) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() >= max_queue_) return false;
+    if (queue_.size() >= max_queue) return false;
     queue_.push_back(item);
     wake = sleeping_ > 0;  // a busy worker comes back by itself: no system call then
   }

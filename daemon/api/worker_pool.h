@@ -25,8 +25,11 @@ class WorkerPool {
 
   void start(int workers);
   bool submit(const Item& item);  // false: the queue is full
+  // One that was let in before: it goes on, however full the queue is. Each request does so once at most.
+  void resume(const Item& item);
 
  private:
+  bool put(const Item& item, std::size_t max_queue);
   void run();
 
   const std::size_t max_queue_;

@@ -28,7 +28,7 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusPatience{250};
+constexpr Millis kStatusPatience{250};  // for the delivery loops' part of a status
 constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHouseInterval = std::chrono::seconds(1);
@@ -49,8 +49,10 @@ class App {
   void later(Millis wait, std::function<void()> task);
   api::Context make_context();
   DeliveryHooks delivery_hooks();
-  api::DeliveryStatus delivery_status();
-  telemetry::Snapshot snapshot();
+  using LoopStatus = std::shared_ptr<const DeliveryStatus>;  // null: a loop did not answer in time
+  void ask_loops(std::function<void(LoopStatus)> done);
+  api::DeliveryStatus delivery_status(const LoopStatus& loops);
+  telemetry::Snapshot snapshot(const LoopStatus& loops);
   std::optional<std::string> why_not_healthy() const;
 
   config::Config config_;
@@ -165,7 +167,16 @@ api::Context App::make_context() {
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
-  context.delivery_status = [this] { return delivery_status(); };
+  context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
+    ask_loops([this, done = std::move(done)](LoopStatus loops) {
+      done([this, loops = std::move(loops)] { return delivery_status(loops); });
+    });
+  };
+  context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
+    ask_loops([this, done = std::move(done)](LoopStatus loops) {
+      done([this, loops = std::move(loops)] { return snapshot(loops); });
+    });
+  };
   context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
   context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
   context.judge = [this](EndpointUrl url, EndpointTls tls, api::Context::Judged done) {
@@ -191,13 +202,25 @@ std::optional<std::string> App::why_not_healthy() const {
   return std::nullopt;
 }
 
-api::DeliveryStatus App::delivery_status() {
-  const auto reader = readers_.lend();
-  return view_of(delivery_.status(kStatusPatience), read_due_ages(*reader, directory_, clock_.wall()),
-                 directory_, *reader);
+// The loops' answer or the deadline, whichever comes first.
+void App::ask_loops(std::function<void(LoopStatus)> done) {
+  const auto once =
+      [asked = std::make_shared<std::atomic<bool>>(false),
+       done = std::make_shared<std::function<void(LoopStatus)>>(std::move(done))](LoopStatus loops) {
+        if (!asked->exchange(true)) std::exchange(*done, nullptr)(std::move(loops));
+      };
+  delivery_.ask_status(
+      [once](DeliveryStatus status) { once(std::make_shared<const DeliveryStatus>(std::move(status))); });
+  api_loop_.post(
+      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusPatience, [once] { once(nullptr); }); });
 }
 
-telemetry::Snapshot App::snapshot() {
+api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
+  const auto reader = readers_.lend();
+  return view_of(loops.get(), read_due_ages(*reader, directory_, clock_.wall()), directory_, *reader);
+}
+
+telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
   telemetry::Snapshot snapshot;
   const auto reader = readers_.lend();
   const StoreStatus store = reader->status();
@@ -208,7 +231,7 @@ telemetry::Snapshot App::snapshot() {
   snapshot.database_bytes = store.database_bytes;
   snapshot.wal_bytes = store.wal_bytes;
   snapshot.free_bytes = store.free_bytes;
-  if (const auto status = delivery_.status(kStatusPatience)) snapshot.in_flight = status->in_flight;
+  if (loops) snapshot.in_flight = loops->in_flight;
   DueAges ages = read_due_ages(*reader, directory_, clock_.wall());
   for (const auto& endpoint : directory_.all()) {
     snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
@@ -228,7 +251,6 @@ void App::start() {
     delivery_.endpoint_changed(seq, endpoint);
     if (!endpoint) removed_.sweep();
   });
-  metrics_.set_snapshot([this] { return snapshot(); });
   commits_.start();
   apply_policy();
   delivery_.start(directory_.all());

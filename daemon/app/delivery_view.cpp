@@ -38,7 +38,7 @@ DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory, T
   return ages;
 }
 
-api::DeliveryStatus view_of(const std::optional<DeliveryStatus>& loops, const DueAges& ages,
+api::DeliveryStatus view_of(const DeliveryStatus* loops, const DueAges& ages,
                             const EndpointDirectory& directory, StoreReader& reader) {
   std::unordered_map<EndpointSeq, api::DeliveryStatus::Lane> bad;
   api::DeliveryStatus view;

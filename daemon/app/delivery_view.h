@@ -17,8 +17,8 @@ namespace outboxd {
 using DueAges = std::unordered_map<EndpointSeq, Millis>;
 DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory, Time now);
 
-// `loops`: absent when a loop did not answer in time.
-api::DeliveryStatus view_of(const std::optional<DeliveryStatus>& loops, const DueAges& ages,
+// `loops`: null when a loop did not answer in time.
+api::DeliveryStatus view_of(const DeliveryStatus* loops, const DueAges& ages,
                             const EndpointDirectory& directory, StoreReader& reader);
 
 }  // namespace outboxd

@@ -95,7 +95,10 @@ void DeliveryLoop::endpoint_changed(EndpointSeq seq, EndpointPtr endpoint) {
   loop_.post([this, seq, endpoint = std::move(endpoint)] {
     if (endpoint) return put_endpoint(endpoint);
     scheduler_.remove_endpoint(seq);
-    targets_.erase(seq);
+    const auto target = targets_.find(seq);
+    if (target == targets_.end()) return;
+    metrics_.endpoint_removed(target->second->endpoint->id.to_string());
+    targets_.erase(target);
   });
 }
 

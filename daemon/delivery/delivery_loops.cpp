@@ -1,7 +1,8 @@
 #include "delivery/delivery_loops.h"
 
 #include <algorithm>
-#include <future>
+#include <iterator>
+#include <mutex>
 
 namespace outboxd {
 namespace {
@@ -53,22 +54,25 @@ void DeliveryLoops::set_policy(const std::shared_ptr<const AddressPolicy>& polic
   for (auto& loop : loops_) loop->set_policy(policy);
 }
 
-std::optional<DeliveryStatus> DeliveryLoops::status(Millis patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  std::vector<std::future<DeliveryStatus>> answers;
+void DeliveryLoops::ask_status(std::function<void(DeliveryStatus)> answer) {
+  struct Answers {
+    std::mutex mutex;
+    std::size_t missing;
+    DeliveryStatus all;
+    std::function<void(DeliveryStatus)> answer;
+  };
+  const auto answers = std::make_shared<Answers>();
+  answers->missing = loops_.size();
+  answers->answer = std::move(answer);
   for (auto& loop : loops_) {
-    const auto answer = std::make_shared<std::promise<DeliveryStatus>>();
-    answers.push_back(answer->get_future());
-    loop->ask_status([answer](DeliveryStatus status) { answer->set_value(std::move(status)); });
+    loop->ask_status([answers](DeliveryStatus one) {
+      const std::lock_guard lock(answers->mutex);
+      DeliveryStatus& all = answers->all;
+      all.in_flight += one.in_flight;
+      std::ranges::move(one.lanes, std::back_inserter(all.lanes));
+      if (--answers->missing == 0) answers->answer(std::move(all));
+    });
   }
-  DeliveryStatus all;
-  for (auto& answer : answers) {
-    if (answer.wait_until(deadline) != std::future_status::ready) return std::nullopt;
-    DeliveryStatus one = answer.get();
-    all.in_flight += one.in_flight;
-    std::ranges::move(one.lanes, std::back_inserter(all.lanes));
-  }
-  return all;
 }
 
 Millis DeliveryLoops::since_progress() const {

@@ -38,10 +38,12 @@ class DeliveryLoops {
   void judge(EndpointUrl url, EndpointTls tls, std::function<void(Outcome, std::string error)> done) {
     loops_.front()->judge(std::move(url), std::move(tls), std::move(done));
   }
-  std::optional<DeliveryStatus> status(Millis patience);  // nullopt: a loop did not answer in time
-  Millis since_progress() const;                          // of the loop that is worst off
-  void stop(Millis limit);                                // blocks; called once
-  void end_threads();                                     // started or not, without finishing anything
+  // What all of them say, on the thread of the last one to answer. Late when a loop is late, and never when it hangs:
+  // who asks keeps a deadline.
+  void ask_status(std::function<void(DeliveryStatus)> answer);
+  Millis since_progress() const;  // of the loop that is worst off
+  void stop(Millis limit);        // blocks; called once
+  void end_threads();             // started or not, without finishing anything
 
  private:
   std::size_t index_of(EndpointSeq seq) const { return static_cast<std::size_t>(seq) % loops_.size(); }

@@ -31,18 +31,40 @@ class LabelledMetric {
   LabelledMetric(prometheus::Family<Metric>& family, std::vector<std::string> names, Args... args)
       : family_(family), names_(std::move(names)), args_(std::move(args)...) {}
 
-  // As many values as there are names. The series lives as long as the family. Thread safe.
+  // As many values as there are names. Not for a family whose series are removed: the series must outlive what is done
+  // with it. Thread safe.
   Metric& with(std::initializer_list<std::string_view> values) {
+    const std::lock_guard lock(mutex_);
+    return find(values);
+  }
+  // Counts one more. Thread safe, like the next one.
+  void increment(std::initializer_list<std::string_view> values) {
+    const std::lock_guard lock(mutex_);
+    find(values).Increment();
+  }
+  // Ends all series whose first value is this one.
+  void remove(std::string_view first) {
+    const std::string start = std::string(first) + kSeparator;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(series_, [&](const auto& series) {
+      if (!series.first.starts_with(start)) return false;
+      family_.Remove(series.second);
+      return true;
+    });
+  }
+
+ private:
+  static constexpr char kSeparator = '\x1f';
+
+  Metric& find(std::initializer_list<std::string_view> values) {
     thread_local std::string key;
     key.clear();
-    for (const auto value : values) key.append(value).push_back('\x1f');
-    const std::lock_guard lock(mutex_);
+    for (const auto value : values) key.append(value).push_back(kSeparator);
     if (const auto it = series_.find(std::string_view(key)); it != series_.end()) return *it->second;
     if (series_.size() >= kMaxSeries) return add({});
     return *series_.emplace(key, &add(values)).first->second;
   }
 
- private:
   Metric& add(std::initializer_list<std::string_view> values) {
     prometheus::Labels labels;
     auto value = values.begin();

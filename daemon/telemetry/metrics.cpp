@@ -47,17 +47,36 @@ const Buckets kBatchSizes = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048};
 // Decides which endpoints have a label of their own.
 class EndpointLabels {
  public:
-  std::string_view of(std::string_view endpoint) {
+  std::string of(std::string_view endpoint) {
     const std::lock_guard lock(mutex_);
     if (const auto it = seen_.find(endpoint); it != seen_.end()) return *it;
-    if (seen_.size() >= kMaxEndpointLabels) return kOther;
+    if (seen_.size() >= kMaxEndpointLabels) return std::string(kOther);
     return *seen_.emplace(endpoint).first;
+  }
+  void remove(std::string_view endpoint) {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = seen_.find(endpoint); it != seen_.end()) seen_.erase(it);
+  }
+  // Those that are missing here and were missing the last time: an endpoint that was made a moment ago may be missing once.
+  std::vector<std::string> missing_twice(const std::vector<Snapshot::EndpointGauge>& all) {
+    Set there;
+    for (const auto& one : all) there.insert(one.endpoint);
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> twice;
+    Set missing;
+    for (const auto& label : seen_) {
+      if (there.contains(label)) continue;
+      if (missing_.contains(label)) twice.push_back(label);
+      missing.insert(label);
+    }
+    missing_ = std::move(missing);
+    return twice;
   }
 
  private:
+  using Set = std::unordered_set<std::string, TransparentHash, std::equal_to<>>;
   std::mutex mutex_;
-  std::unordered_set<std::string, TransparentHash, std::equal_to<>>
-      seen_;  // guarded by mutex_; only ever grows
+  Set seen_, missing_;  // guarded by mutex_
 };
 
 MetricFamily gauge_family(std::string name, std::string help) {
@@ -82,7 +101,7 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
     double oldest = 0;
     std::array<double, kEndpointStates.size()> states{};
   };
-  std::map<std::string_view, Sum> sums;
+  std::map<std::string, Sum> sums;
   for (const auto& endpoint : snapshot.endpoints) {
     auto& sum = sums[labels.of(endpoint.endpoint)];
     sum.oldest = std::max(sum.oldest, endpoint.oldest_due_age_seconds);
@@ -94,7 +113,7 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   auto states = gauge_family("outbox_endpoint_state",
                              "1 for the state the endpoint is in; \"other\" counts endpoints.");
   for (const auto& [label, sum] : sums) {
-    add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
+    if (snapshot.in_flight) add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i) {
       add_gauge(states, {{"endpoint", std::string(label)}, {"state", std::string(kEndpointStates[i])}},
                 sum.states[i]);
@@ -111,8 +130,10 @@ void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector
   add_gauge(deliveries, {{"state", "dead"}}, static_cast<double>(snapshot.dead));
   add_gauge(deliveries, {{"state", "discarded"}}, static_cast<double>(snapshot.discarded));
   out.push_back(std::move(deliveries));
-  out.push_back(single_metric("outbox_in_flight", "Attempts under way.", MetricType::Gauge,
-                              static_cast<double>(snapshot.in_flight)));
+  if (snapshot.in_flight) {
+    out.push_back(single_metric("outbox_in_flight", "Attempts under way.", MetricType::Gauge,
+                                static_cast<double>(*snapshot.in_flight)));
+  }
   out.push_back(single_metric("outbox_db_size_bytes", "Size of the database file.", MetricType::Gauge,
                               static_cast<double>(snapshot.database_bytes)));
   out.push_back(single_metric("outbox_db_wal_bytes", "Size of the write-ahead log.", MetricType::Gauge,
@@ -181,9 +202,6 @@ struct Metrics::Impl {
                       .Help("1 if the configuration was last read without an error.")
                       .Register(registry)
                       .Add({});
-
-  std::mutex snapshot_mutex;
-  std::function<Snapshot()> snapshot;  // guarded by snapshot_mutex
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
@@ -224,12 +242,18 @@ void Metrics::http_request(std::string_view route, std::string_view method, int 
 }
 
 void Metrics::attempt(std::string_view endpoint, Outcome outcome, Millis duration) {
-  impl_->attempts.with({impl_->endpoints.of(endpoint), to_string(outcome)}).Increment();
+  impl_->attempts.increment({impl_->endpoints.of(endpoint), to_string(outcome)});
   impl_->attempt_duration.Observe(seconds(duration));
 }
 
 void Metrics::delivery_finished(std::string_view endpoint, std::string_view result) {
-  impl_->finished.with({impl_->endpoints.of(endpoint), result}).Increment();
+  impl_->finished.increment({impl_->endpoints.of(endpoint), result});
+}
+
+void Metrics::endpoint_removed(std::string_view endpoint) {
+  impl_->endpoints.remove(endpoint);
+  impl_->attempts.remove(endpoint);
+  impl_->finished.remove(endpoint);
 }
 
 void Metrics::delivery_latency(Millis accepted_to_success) {
@@ -257,19 +281,13 @@ void Metrics::config_reload(bool successful) {
   impl_->reload.Set(successful ? 1 : 0);
 }
 
-void Metrics::set_snapshot(std::function<Snapshot()> snapshot) {
-  const std::lock_guard lock(impl_->snapshot_mutex);
-  impl_->snapshot = std::move(snapshot);
-}
-
-std::string Metrics::render() const {
-  auto families = impl_->registry.Collect();
-  std::function<Snapshot()> snapshot;
-  {
-    const std::lock_guard lock(impl_->snapshot_mutex);
-    snapshot = impl_->snapshot;
+std::string Metrics::render(const std::optional<Snapshot>& snapshot) {
+  if (snapshot) {
+    for (const auto& endpoint : impl_->endpoints.missing_twice(snapshot->endpoints))
+      endpoint_removed(endpoint);
   }
-  if (snapshot) append_gauges(snapshot(), impl_->endpoints, families);
+  auto families = impl_->registry.Collect();
+  if (snapshot) append_gauges(*snapshot, impl_->endpoints, families);
   families.push_back(
       single_metric("outbox_log_dropped_total",
                     "Lines of the log that were dropped, because nobody read it in time or it could "

@@ -5,8 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +19,8 @@ namespace outboxd::telemetry {
 // Gauges that are read when somebody asks, not kept up to date.
 struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
-  std::int64_t in_flight = 0;
+  std::optional<std::int64_t>
+      in_flight;  // absent: the delivery loops have not said; the ages are left out then
   std::int64_t database_bytes = 0, wal_bytes = 0, free_bytes = 0;
   struct EndpointGauge {
     std::string endpoint, state;
@@ -39,10 +40,12 @@ class Metrics {
   void events_deduplicated(std::int64_t n);
   void http_request(std::string_view route, std::string_view method, int code,
                     std::chrono::nanoseconds duration);
-  // The endpoint label is capped: the first 200 endpoints seen keep their own, the rest share "other".
+  // The endpoint label is capped: 200 endpoints have their own, the first ones seen; the rest share "other", whose counters
+  // only grow. A removed endpoint gives its place back, and its series end.
   void attempt(std::string_view endpoint, Outcome outcome, Millis duration);
   void delivery_finished(std::string_view endpoint,
                          std::string_view result);  // "delivered", "dead", "discarded"
+  void endpoint_removed(std::string_view endpoint);
   void delivery_latency(Millis accepted_to_success);
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
   void db_error(std::string_view op);
@@ -50,9 +53,9 @@ class Metrics {
   void policy_denied(std::string_view reason);  // one of outbound/address_policy.h
   void config_reload(bool successful);
 
-  // Called by render() for the gauges; set once before serving.
-  void set_snapshot(std::function<Snapshot()> snapshot);
-  std::string render() const;  // Prometheus text format 0.0.4, process_* included
+  // Prometheus text format 0.0.4, process_* included; the gauges are those of the snapshot. What was counted for an
+  // endpoint after its removal (an attempt that was under way) ends with the second snapshot that does not have it.
+  std::string render(const std::optional<Snapshot>& snapshot = std::nullopt);
 
  private:
   struct Impl;

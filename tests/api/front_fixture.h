@@ -121,6 +121,19 @@ class TestFront {
         {"GET", "/forget", Scope::kNone, [](const ExchangePtr&) {}},
         {"GET", "/large", Scope::kNone,
          [](const ExchangePtr& e) { e->respond(json_answer(200, std::string(8u << 20, 'x'))); }},
+        {"GET", "/resumed", Scope::kNone,
+         [](const ExchangePtr& e) {
+           std::thread([e] {
+             e->resume([asked_on = std::this_thread::get_id()](const ExchangePtr& resumed) {
+               const bool elsewhere = std::this_thread::get_id() != asked_on;
+               resumed->respond(json_answer(200, elsewhere ? "on a worker" : "on the thread that was asked"));
+             });
+           }).detach();
+         }},
+        {"GET", "/resumed/throw", Scope::kNone,
+         [](const ExchangePtr& e) {
+           e->resume([](const ExchangePtr&) { throw std::runtime_error("secret text"); });
+         }},
         {"GET", "/thread", Scope::kNone,
          [](const ExchangePtr& e) {
            std::thread([e] { e->respond(json_answer(200, "from a thread")); }).detach();

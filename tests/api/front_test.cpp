@@ -193,6 +193,28 @@ TEST_CASE("a handler that throws answers 500 without its text, and one that forg
   }
 }
 
+TEST_CASE("a request that waits for another thread holds no worker, and goes on on one") {
+  Front::Options options;
+  options.max_queue = 4;
+  TestFront front(options);
+  std::vector<std::unique_ptr<RawClient>> waiting;
+  for (std::size_t i = 1; i <= 8; ++i) {  // more than there are workers
+    waiting.push_back(std::make_unique<RawClient>(front.tcp));
+    waiting.back()->send(get("/hold"));
+    front.wait_for_held(i);
+  }
+  RawClient client(front.tcp);
+  for (int i = 0; i < 20; ++i) {
+    client.send(get("/resumed"));
+    CHECK(client.read_answer()->body == "on a worker");
+  }
+  client.send(get("/resumed/throw"));
+  const auto failed = client.read_answer();
+  CHECK(failed->status == 500);
+  CHECK(failed->body.find("secret") == std::string::npos);
+  front.release_all();
+}
+
 TEST_CASE("answers from other threads arrive, and one exchange takes only its first answer") {
   TestFront front;
   RawClient client(front.tcp);

@@ -95,7 +95,12 @@ Api::Api()
   context.store_url = "sqlite:///somewhere/outbox.db";
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
-  context.delivery_status = [] { return api::DeliveryStatus{}; };
+  context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+    done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
+  };
+  context.ask_snapshot = [](const api::Context::Asked<telemetry::Snapshot>& done) {
+    done([] { return telemetry::Snapshot{}; });
+  };
   context.why_not_ready = [] { return std::nullopt; };
   context.judge = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Judged& done) {
     const bool denied = url.host == "127.0.0.1";

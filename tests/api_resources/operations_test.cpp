@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "api_resources/api.h"
+#include "support/fake_exchange.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
@@ -11,12 +14,12 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   api.call("POST", "/v1/endpoints/" + api.add_endpoint() + "/pause");
   api.add_event();
   api.record(api.call("GET", "/v1/deliveries").json["data"][0]["id"], DeliveryState::kDelivered);
-  api.context.delivery_status = [&] {
+  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
     status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12, 2, 7, "timeout"}};
-    return status;
+    done([status] { return status; });
   };
   const auto status = api.call("GET", "/v1/status");
   CHECK(status.status == 200);
@@ -44,6 +47,41 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
 TEST_CASE("a status with nothing due has no age") {
   Api api;
   CHECK(api.call("GET", "/v1/status").json["oldest_due_age_seconds"].is_null());
+}
+
+TEST_CASE("a status whose loops do not answer in time says that it does not know") {
+  Api api;
+  api.context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+    done([] { return api::DeliveryStatus{}; });
+  };
+  const auto status = api.call("GET", "/v1/status");
+  CHECK(status.status == 200);
+  CHECK(status.json["in_flight"].is_null());
+  CHECK(status.json["oldest_due_age_seconds"].is_null());
+  CHECK(api.call("GET", "/metrics").body.find("outbox_in_flight") == std::string::npos);
+}
+
+TEST_CASE("who asks for the status or the metrics returns at once, however long the delivery loops take") {
+  Api api;
+  std::vector<std::function<void()>> answers;
+  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
+    answers.push_back([done] { done([] { return api::DeliveryStatus{}; }); });
+  };
+  api.context.ask_snapshot = [&](const api::Context::Asked<telemetry::Snapshot>& done) {
+    answers.push_back([done] { done([] { return telemetry::Snapshot{}; }); });
+  };
+  for (const char* path : {"/v1/status", "/metrics"}) {
+    CAPTURE(path);
+    api::Request request;
+    request.method = "GET";
+    request.path = path;
+    const auto exchange = std::make_shared<FakeExchange>(request);
+    const auto route = std::ranges::find(api.routes, path, &api::Route::path);
+    route->handler(exchange);
+    CHECK_FALSE(exchange->answered());
+    answers.back()();
+    CHECK(exchange->wait().status == 200);
+  }
 }
 
 TEST_CASE("healthz answers while the process lives, readyz says why it is not ready") {

@@ -12,7 +12,7 @@
 
 namespace outboxd::test {
 
-class FakeExchange final : public api::Exchange {
+class FakeExchange final : public api::Exchange, public std::enable_shared_from_this<FakeExchange> {
  public:
   explicit FakeExchange(api::Request request) : request_(std::move(request)) {}
 
@@ -24,6 +24,8 @@ class FakeExchange final : public api::Exchange {
     answer_ = std::move(answer);
     answered_.notify_all();
   }
+
+  void resume(api::Handler rest) override { rest(shared_from_this()); }
 
   bool answered() {
     const std::lock_guard lock(mutex_);

@@ -67,15 +67,16 @@ void touch_everything(Metrics& metrics) {
   metrics.db_error("commit");
   metrics.pruned("event", 3);
   metrics.policy_denied("loopback");
-  metrics.set_snapshot([] {
-    Snapshot s;
-    s.pending = 7;
-    s.in_flight = 2;
-    s.database_bytes = 4096;
-    s.wal_bytes = 99;
-    s.endpoints = {{"ep_1", "paused", 12.5}};
-    return s;
-  });
+}
+
+Snapshot some_gauges() {
+  Snapshot s;
+  s.pending = 7;
+  s.in_flight = 2;
+  s.database_bytes = 4096;
+  s.wal_bytes = 99;
+  s.endpoints = {{"ep_1", "paused", 12.5}};
+  return s;
 }
 
 }  // namespace
@@ -83,7 +84,7 @@ void touch_everything(Metrics& metrics) {
 TEST_CASE("the page holds exactly the metrics that are promised, each with help and type") {
   Metrics metrics;
   touch_everything(metrics);
-  const auto text = metrics.render();
+  const auto text = metrics.render(some_gauges());
   std::set<std::string> names;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {
@@ -130,7 +131,7 @@ TEST_CASE("every line is a comment or a sample of the text format") {
   Metrics metrics;
   touch_everything(metrics);
   metrics.events_rejected("quote\" back\\ line\n", 1);
-  std::istringstream in(metrics.render());
+  std::istringstream in(metrics.render(some_gauges()));
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with("#")) continue;
     INFO(line);
@@ -141,7 +142,7 @@ TEST_CASE("every line is a comment or a sample of the text format") {
 TEST_CASE("counters, histograms and gauges show what was told") {
   Metrics metrics;
   touch_everything(metrics);
-  const auto text = metrics.render();
+  const auto text = metrics.render(some_gauges());
   CHECK(has_line(text,
                  "outbox_build_info{revision=\"" OUTBOXD_REVISION "\",version=\"" OUTBOXD_VERSION "\"} 1"));
   CHECK(has_line(text, "outbox_events_accepted_total{source=\"http\"} 3"));
@@ -186,8 +187,8 @@ TEST_CASE("endpoints beyond the first 200 share the label other, in counters and
     metrics.delivery_finished(endpoint, "delivered");
     snapshot.endpoints.push_back({endpoint, i < 250 ? "active" : "disabled", static_cast<double>(i)});
   }
-  metrics.set_snapshot([&] { return snapshot; });
-  const auto text = metrics.render();
+  snapshot.in_flight = 0;
+  const auto text = metrics.render(snapshot);
   CHECK(count_lines(text, "outbox_attempts_total{") == 2 * 201);
   CHECK(has_line(text, "outbox_attempts_total{endpoint=\"ep_199\",outcome=\"success\"} 1"));
   CHECK(has_line(text, "outbox_attempts_total{endpoint=\"other\",outcome=\"timeout\"} 100"));
@@ -195,6 +196,45 @@ TEST_CASE("endpoints beyond the first 200 share the label other, in counters and
   CHECK(has_line(text, "outbox_oldest_due_age_seconds{endpoint=\"other\"} 299"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"other\",state=\"active\"} 50"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"other\",state=\"disabled\"} 50"));
+}
+
+TEST_CASE("a removed endpoint gives its place back, and what the others share only grows") {
+  Metrics metrics;
+  for (int i = 0; i < 201; ++i) metrics.attempt("ep_" + std::to_string(i), Outcome::kSuccess, 1ms);
+  metrics.delivery_finished("ep_7", "delivered");
+  metrics.endpoint_removed("ep_7");
+  metrics.endpoint_removed("ep_200");  // had no place
+  metrics.attempt("ep_new", Outcome::kSuccess, 1ms);
+  metrics.attempt("ep_late", Outcome::kSuccess, 1ms);
+  const auto text = metrics.render();
+  CHECK(count_lines(text, "outbox_attempts_total{") == 201);
+  CHECK(text.find("\"ep_7\"") == std::string::npos);
+  CHECK(has_line(text, "outbox_attempts_total{endpoint=\"ep_70\",outcome=\"success\"} 1"));
+  CHECK(has_line(text, "outbox_attempts_total{endpoint=\"ep_new\",outcome=\"success\"} 1"));
+  CHECK(has_line(text, "outbox_attempts_total{endpoint=\"other\",outcome=\"success\"} 2"));
+}
+
+TEST_CASE("a thousand endpoints that come and go leave room for the next") {
+  Metrics metrics;
+  for (int i = 0; i < 1000; ++i) {
+    const auto endpoint = "ep_" + std::to_string(i);
+    metrics.attempt(endpoint, Outcome::kSuccess, 1ms);
+    CHECK(has_line(metrics.render(),
+                   "outbox_attempts_total{endpoint=\"" + endpoint + "\",outcome=\"success\"} 1"));
+    metrics.endpoint_removed(endpoint);
+  }
+}
+
+TEST_CASE("what is counted for an endpoint after its removal ends with the second snapshot without it") {
+  Metrics metrics;
+  Snapshot snapshot;
+  snapshot.endpoints = {{"ep_there", "active", 0}};
+  metrics.attempt("ep_there", Outcome::kSuccess, 1ms);
+  metrics.endpoint_removed("ep_gone");
+  metrics.attempt("ep_gone", Outcome::kSuccess, 1ms);
+  CHECK(metrics.render(snapshot).find("ep_gone") != std::string::npos);
+  CHECK(metrics.render(snapshot).find("ep_gone") == std::string::npos);
+  CHECK(metrics.render(snapshot).find("ep_there") != std::string::npos);
 }
 
 TEST_CASE("clients cannot make series without end") {
