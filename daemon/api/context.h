@@ -71,8 +71,9 @@ struct Context {
   // One step of retention, from there on (store.h, Prune); the callback runs on the writer thread.
   std::function<void(const Keep&, DeliveryKey after, PruneDone)> prune = {};
   // Would a request to this URL, with these TLS files, be let go now? kBlocked and kTls: no; all else: yes, or that is
-  // not known yet. The callback runs on a delivery loop.
-  using Judged = std::function<void(Outcome, std::string error)>;
+  // not known yet. `denial`: with kBlocked, what was denied and which setting would allow it, for operators alone. The
+  // callback runs on a delivery loop.
+  using Judged = std::function<void(Outcome, const std::string& error, const std::string& denial)>;
   std::function<void(EndpointUrl, EndpointTls, Judged)> judge = {};
   // Of the key that encrypts secrets on disk; "": none is configured.
   std::string secrets_key = {};

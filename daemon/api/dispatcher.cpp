@@ -7,6 +7,7 @@
 
 #include "api/browser_guard.h"
 #include "common/text.h"
+#include "common/words.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -55,6 +56,17 @@ std::optional<Problem> why_headers_refused(const Request& request) {
                      "The header " + std::string(name) + " is given more than once."};
   }
   return std::nullopt;
+}
+
+// Nothing here undoes a coding of the body, and its bytes are not JSON (RFC 9110, 15.5.16).
+std::optional<Answer> why_coding_refused(const Request& request) {
+  const auto coding = request.header("content-encoding");
+  if (!coding || only_reads(request.method) || equals_ignoring_case(*coding, "identity")) return std::nullopt;
+  auto answer =
+      problem_answer({ProblemCode::kUnsupportedMediaType,
+                      "The body must be sent without a Content-Encoding; got " + in_quotes(*coding) + '.'});
+  answer.headers.push_back({"accept-encoding", "identity"});
+  return answer;
 }
 
 }  // namespace
@@ -107,10 +119,12 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   if (!caller.unix_socket) {
     if (const auto checked = check_write(request); !checked) return refuse(*exchange, checked.error());
   }
-  auto token = authorise(*exchange, match->route->scope);
-  if (!token) return refuse(*exchange, token.error());
+  auto granted = authorise(*exchange, match->route->scope);
+  if (!granted) return refuse(*exchange, granted.error());
+  request.scope = granted->scope;
+  if (auto refused = why_coding_refused(request)) return exchange->respond(std::move(*refused));
   if (match->route->scope == Scope::kAdmin && !only_reads(request.method))
-    exchange->log_answer(std::move(*token));
+    exchange->log_answer(std::move(granted->token));
   match->route->handler(exchange);
 }
 
@@ -130,16 +144,16 @@ void Dispatcher::refuse(PendingExchange& exchange, const Problem& problem) {
   exchange.respond(std::move(answer));
 }
 
-Result<std::string> Dispatcher::authorise(const PendingExchange& exchange, Scope needed) const {
+Result<Dispatcher::Granted> Dispatcher::authorise(const PendingExchange& exchange, Scope needed) const {
   const Caller& caller = exchange.caller();
-  if (caller.scope >= needed) return "";
+  if (caller.scope >= needed) return Granted{caller.scope, ""};
   if (caller.unix_socket) {
     return problem(ProblemCode::kForbidden, "This socket is for sending events only; use the admin socket.");
   }
   const auto auth = std::atomic_load(&auth_);
   const auto grant = auth->authorise(exchange.request().header("authorization").value_or(""));
   if (!grant) return tl::unexpected(grant.error());
-  if (grant->scope >= needed) return std::string(grant->name);
+  if (grant->scope >= needed) return Granted{grant->scope, std::string(grant->name)};
   if (!auth->asks_for_tokens()) return problem(ProblemCode::kForbidden, kProducersOnly);
   return problem(ProblemCode::kForbidden,
                  "The token's scope is ingest, and this needs a token of scope admin.");

@@ -48,8 +48,11 @@ class Dispatcher {
  private:
   void route(const std::shared_ptr<PendingExchange>& exchange);
   void refuse(PendingExchange& exchange, const Problem& problem);
-  // The name of the token that allows it, "" when it takes none.
-  Result<std::string> authorise(const PendingExchange& exchange, Scope needed) const;
+  struct Granted {
+    Scope scope;
+    std::string token;  // the name of the one that allows it, "" when it takes none
+  };
+  Result<Granted> authorise(const PendingExchange& exchange, Scope needed) const;
 
   Router router_;
   std::shared_ptr<const Authenticator> auth_;  // swapped; read through std::atomic_load

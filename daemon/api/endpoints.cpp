@@ -7,6 +7,7 @@
 #include "api/handling.h"
 #include "api/query.h"
 #include "common/signature.h"
+#include "common/words.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -33,22 +34,25 @@ EndpointDirectory::Done answer_endpoint(const ExchangePtr& exchange, std::string
 }
 
 // Goes on if a request to this endpoint would be let go now, else answers that it would not. Why the policy denies a
-// URL is in the sender's log: told to a tenant it would map the inside of the network.
+// URL, and what would allow it, only operators are told: told to a tenant it would map the inside of the network.
 void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& endpoint,
                 std::function<void()> go_on) {
   auto url = parse_endpoint_url(endpoint.url);
   if (!url)
     return exchange->respond(
         Problem{ProblemCode::kInvalidEndpoint, url.error().detail, {{"/url", url.error().detail}}});
-  context.judge(std::move(*url), endpoint.tls,
-                [exchange, go_on = std::move(go_on)](Outcome outcome, const std::string& error) {
-                  const char* const field = outcome == Outcome::kBlocked ? "/url"
-                                            : outcome == Outcome::kTls   ? "/tls"
-                                                                         : nullptr;
-                  if (field == nullptr) return guarded(exchange, go_on);
-                  log::warn("endpoint refused", {{"why", error}, {"by", exchange->request().peer}});
-                  exchange->respond(Problem{ProblemCode::kInvalidEndpoint, error, {{field, error}}});
-                });
+  context.judge(
+      std::move(*url), endpoint.tls,
+      [exchange, go_on = std::move(go_on)](Outcome outcome, std::string error, const std::string& denial) {
+        const char* const field = outcome == Outcome::kBlocked ? "/url"
+                                  : outcome == Outcome::kTls   ? "/tls"
+                                                               : nullptr;
+        if (field == nullptr) return guarded(exchange, go_on);
+        log::warn("endpoint refused",
+                  {{"why", denial.empty() ? error : denial}, {"by", exchange->request().peer}});
+        if (!denial.empty() && exchange->request().scope == Scope::kAdmin) error += ": " + denial;
+        exchange->respond(Problem{ProblemCode::kInvalidEndpoint, error, {{field, error}}});
+      });
 }
 
 void date_secrets(Endpoint& endpoint, Time now) {
@@ -241,7 +245,8 @@ Result<Rotation> read_rotation(const Request& request, const Endpoint& endpoint)
   if (*overlap) {
     const auto duration = parse_duration(**overlap);
     if (!duration || *duration > kMaxOverlap)
-      return invalid_parameter("/overlap", "must be a duration such as \"24h\", at most 30d");
+      return invalid_parameter(
+          "/overlap", "must be a duration such as \"24h\", at most 30d; got " + in_quotes(**overlap));
     rotation.overlap = *duration;
   }
   if (*secret) {

@@ -180,7 +180,10 @@ api::Context App::make_context() {
   context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
   context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
   context.judge = [this](EndpointUrl url, EndpointTls tls, api::Context::Judged done) {
-    delivery_.judge(std::move(url), std::move(tls), std::move(done));
+    delivery_.judge(std::move(url), std::move(tls),
+                    [done = std::move(done)](const DeliveryLoop::Judgement& judgement) {
+                      done(judgement.outcome, judgement.error, judgement.denial);
+                    });
   };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
   context.prune = [this](const api::Keep& keep, DeliveryKey after, api::PruneDone done) {

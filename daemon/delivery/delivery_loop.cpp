@@ -229,13 +229,14 @@ void DeliveryLoop::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> 
     const auto target = std::make_shared<const Target>(std::move(*made));
     sender_.send(build_request(*target, event, 1, now, {}, options_.request),
                  [this, target, now, done](SendResult result) {
+                   // Whoever sends a test is an operator, and nothing of it is stored.
+                   if (!result.denial.empty()) result.error += ": " + result.denial;
                    done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
                  });
   });
 }
 
-void DeliveryLoop::judge(EndpointUrl url, EndpointTls tls,
-                         std::function<void(Outcome, std::string error)> done) {
+void DeliveryLoop::judge(EndpointUrl url, EndpointTls tls, std::function<void(Judgement)> done) {
   loop_.post([this, url = std::move(url), tls = std::move(tls), done = std::move(done)]() mutable {
     SendRequest request;
     request.url = std::move(url);
@@ -243,7 +244,7 @@ void DeliveryLoop::judge(EndpointUrl url, EndpointTls tls,
     request.timeout = kLongestJudgement;
     request.judge_only = true;
     sender_.send(std::move(request), [done = std::move(done)](SendResult result) {
-      done(result.outcome, std::move(result.error));
+      done({result.outcome, std::move(result.error), std::move(result.denial)});
     });
   });
 }

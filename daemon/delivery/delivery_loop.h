@@ -68,7 +68,12 @@ class DeliveryLoop {
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
   // Would a request to this URL, with these TLS files, be let go now? Its name is resolved for it; a name without an
   // address may get one. `done` runs on the loop: kSuccess, kBlocked, kTls, or why that is not known.
-  void judge(EndpointUrl url, EndpointTls tls, std::function<void(Outcome, std::string error)> done);
+  struct Judgement {
+    Outcome outcome;
+    std::string error;   // for whoever asked
+    std::string denial;  // SendResult::denial
+  };
+  void judge(EndpointUrl url, EndpointTls tls, std::function<void(Judgement)> done);
   void look_again();                                            // due times on disk have changed
   void ask_status(std::function<void(DeliveryStatus)> answer);  // called on the loop
   Millis since_progress() const { return loop_.since_progress(); }

@@ -35,7 +35,7 @@ class DeliveryLoops {
                  std::function<void(Attempt)> done) {
     of(endpoint->seq).send_test(endpoint, std::move(event), std::move(done));
   }
-  void judge(EndpointUrl url, EndpointTls tls, std::function<void(Outcome, std::string error)> done) {
+  void judge(EndpointUrl url, EndpointTls tls, std::function<void(DeliveryLoop::Judgement)> done) {
     loops_.front()->judge(std::move(url), std::move(tls), std::move(done));
   }
   // What all of them say, on the thread of the last one to answer. Late when a loop is late, and never when it hangs:

@@ -152,6 +152,22 @@ TEST_CASE("every answer tells browsers to keep nothing, and those they may show 
   }
 }
 
+TEST_CASE("a body with a Content-Encoding is refused with 415, and what is understood is said") {
+  TestFront front;
+  RawClient client(front.ingest);
+  for (const char* coding : {"gzip", "br", "gzip, identity", "", "x-unknown"}) {
+    CAPTURE(coding);
+    client.send(post("{}", "Content-Encoding: " + std::string(coding) + "\r\n"));
+    const auto answer = client.read_answer();
+    CHECK(answer->status == 415);
+    CHECK(answer->header("accept-encoding") == "identity");
+    CHECK(answer->body.find("Content-Encoding; got \\\"" + std::string(coding)) != std::string::npos);
+  }
+  CHECK(front.handled == 0);
+  client.send(post("{}", "Content-Encoding: Identity\r\n"));
+  CHECK(client.read_answer()->status == 200);
+}
+
 TEST_CASE("HEAD answers as GET would, without the content") {
   TestFront front;
   RawClient client(front.tcp);

@@ -104,7 +104,8 @@ Api::Api()
   context.why_not_ready = [] { return std::nullopt; };
   context.judge = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Judged& done) {
     const bool denied = url.host == "127.0.0.1";
-    done(denied ? Outcome::kBlocked : Outcome::kSuccess, denied ? std::string(kUrlNotAllowed) : "");
+    done(denied ? Outcome::kBlocked : Outcome::kSuccess, denied ? std::string(kUrlNotAllowed) : "",
+         denied ? "loopback; set [policy] allow_networks" : "");
   };
   context.wake = [this](EndpointSeq endpoint, Time due) {
     const std::lock_guard lock(mutex);
@@ -141,6 +142,7 @@ Sent Api::call(const std::string& method, const std::string& target, const std::
   request.path = target.substr(0, target.find('?'));
   request.body = body;
   request.peer = "unix:uid=0,pid=1";
+  request.scope = scope;
   if (!body.empty() &&
       std::none_of(headers.begin(), headers.end(), [](const auto& h) { return h.name == "Content-Type"; })) {
     headers.push_back({"Content-Type", "application/json"});

@@ -81,6 +81,8 @@ struct Api {
   api::Context context;
   std::vector<api::Route> routes;
 
+  api::Scope scope = api::Scope::kAdmin;  // of those who call
+
   std::mutex mutex;
   std::vector<std::pair<EndpointSeq, Time>> woken;  // guarded by mutex, like all below
   std::vector<DeliveryKey> forgotten;

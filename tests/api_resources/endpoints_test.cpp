@@ -68,17 +68,24 @@ TEST_CASE("a bad endpoint is refused with all its bad fields, and none is made")
   CHECK(api.call("GET", "/v1/endpoints").json["data"].empty());
 }
 
-TEST_CASE("a URL that the address policy denies is refused, without telling why") {
+TEST_CASE(
+    "a URL that the address policy denies is refused, and only an operator is told why and what would allow "
+    "it") {
   Api api;
-  const auto check = [](const Sent& answer) {
-    CHECK(answer.status == 422);
-    CHECK(answer.pointers() == Pointers{"/url"});
-    CHECK(answer.json["errors"][0]["detail"] == "the address policy does not allow this URL");
-    CHECK(answer.body.find("loopback") == std::string::npos);
-  };
-  check(api.call("POST", "/v1/endpoints", R"({"url":"https://127.0.0.1/"})"));
   const auto id = api.add_endpoint();
-  check(api.call("PATCH", path(id), R"({"url":"https://127.0.0.1/"})"));
+  for (const auto& [scope, detail] :
+       {std::pair{api::Scope::kIngest, "the address policy does not allow this URL"},
+        {api::Scope::kAdmin,
+         "the address policy does not allow this URL: loopback; set [policy] allow_networks"}}) {
+    api.scope = scope;
+    for (const auto& answer : {api.call("POST", "/v1/endpoints", R"({"url":"https://127.0.0.1/"})"),
+                               api.call("PATCH", path(id), R"({"url":"https://127.0.0.1/"})")}) {
+      CHECK(answer.status == 422);
+      CHECK(answer.pointers() == Pointers{"/url"});
+      CHECK(answer.json["errors"][0]["detail"] == detail);
+      CHECK(answer.json["detail"] == detail);
+    }
+  }
   CHECK(api.call("GET", path(id)).json["url"] == "https://example.com/hook");
 }
 

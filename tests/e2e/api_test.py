@@ -76,7 +76,7 @@ class Raw(EndToEndTest):
             "a NUL in a header": head + length + b"X-A: a\x00b\r\n\r\n" + EVENT,
             "no host": b"POST /v1/events HTTP/1.1\r\nContent-Type: application/json\r\n" + length + b"\r\n" + EVENT,
             "two hosts": head + b"Host: other\r\n" + length + b"\r\n" + EVENT,
-            "an absolute target": head.replace(b"/v1", b"http://localhost/v1") + length + b"\r\n" + EVENT,
+            "an absolute target with user information": head.replace(b"/v1", b"http://a@localhost/v1") + length + b"\r\n" + EVENT,
             "a bad chunk size": head + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + EVENT,
             "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         }
@@ -97,10 +97,11 @@ class Raw(EndToEndTest):
     def test_chunked_pipelined_and_byte_by_byte_requests_are_understood(self):
         head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         one = head + b"Content-Length: %d\r\n\r\n" % len(EVENT) + EVENT
+        absolute = one.replace(b"POST /v1", b"POST http://localhost/v1")
         chunked = head + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + b"".join(
             b"%x\r\n%s\r\n" % (len(part), part) for part in (EVENT[:5], EVENT[5:])) + b"0\r\n\r\n"
         sock = self.connect("tcp")
-        sock.sendall(one + one)
+        sock.sendall(one + absolute)
         for byte in chunked:
             sock.sendall(bytes([byte]))
         self.assertEqual(3, read_all(sock).count(b"HTTP/1.1 202"))
@@ -115,8 +116,93 @@ class Raw(EndToEndTest):
 
     def test_tcp_wants_a_host_that_is_its_own(self):
         sock = self.connect("tcp")
-        sock.sendall(b"GET /v1/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+        sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
         self.assertTrue(read_all(sock).startswith(b"HTTP/1.1 403"))
+
+    def test_an_absolute_target_is_judged_by_its_own_host_and_not_by_the_header(self):
+        for named, header, status in ((b"localhost", b"evil.example", 200), (b"127.0.0.1:%d" % self.port, b"localhost", 200),
+                                      (b"evil.example", b"localhost", 403)):
+            sock = self.connect("tcp")
+            sock.sendall(b"GET http://%s/readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (named, header))
+            self.assertTrue(read_all(sock).startswith(b"HTTP/1.1 %d" % status), (named, header))
+
+
+class Details(EndToEndTest):
+    """`detail` is what people read: it names the field, what came, what is taken, and the word that was probably meant."""
+
+    def test_each_refusal_says_all_that_is_needed_to_mend_it(self):
+        daemon = self.daemon().start()
+        endpoint = daemon.endpoint("http://127.0.0.1:1/hook")["id"]
+        event = {"type": "a.b", "payload": 1}
+        cases = [
+            ("POST", "/v1/events", {**event, "paylod": 2}, ("/paylod", "is not a field of an event", 'did you mean "payload"?')),
+            ("POST", "/v1/events", {**event, "priority": 12}, ("/priority", "0 to 9", "got 12")),
+            ("POST", "/v1/events", {**event, "delay": "5 minutes"}, ("/delay", '"2h30m"', 'got "5 minutes"')),
+            ("POST", "/v1/events", {**event, "tenant": ["a"], "ttl": 7}, ("/tenant", "got an array", "(and 1 more)")),
+            ("POST", "/v1/events", [event, {**event, "idempotencyKey": "k"}], ("/1/idempotencyKey", 'did you mean "idempotency_key"?')),
+            ("POST", "/v1/endpoints", {"url": "https://example.com/", "tiemout": "5s"}, ("/tiemout", 'did you mean "timeout"?')),
+            ("POST", "/v1/endpoints", {"url": "https://example.com/", "format": "standart"},
+             ("/format", "raw, standard or cloudevents", 'got "standart"', 'did you mean "standard"?')),
+            ("POST", "/v1/endpoints", {"url": "https://example.com/", "max_in_flight": 0}, ("/max_in_flight", "1 to 1000", "got 0")),
+            ("POST", "/v1/endpoints", {"url": "http//example.com/"}, ("/url", 'got "http//example.com/"')),
+            ("POST", "/v1/endpoints", {"url": "https://example.com/", "tls": {"cafile": "/x"}}, ("/tls/cafile", 'did you mean "ca_file"?')),
+            ("POST", f"/v1/endpoints/{endpoint}/secrets/rotate", {"overlp": "1h"},
+             ("/overlp", "which takes overlap or secret", 'did you mean "overlap"?')),
+            ("POST", f"/v1/endpoints/{endpoint}/secrets/rotate", {"overlap": "1 h"}, ("/overlap", '"24h"', 'got "1 h"')),
+            ("GET", "/v1/deliveries?stat=dead", None, ("stat", "is not a parameter", "which takes state", 'did you mean "state"?')),
+            ("GET", "/v1/deliveries?state=deda", None, ("state", "pending, delivered, dead or discarded", 'got "deda"', 'did you mean "dead"?')),
+            ("GET", "/v1/deliveries?limit=1000", None, ("limit", "1 to 250", 'got "1000"')),
+            ("GET", "/v1/deliveries?since=yesterday", None, ("since", "RFC 3339", 'got "yesterday"')),
+            ("GET", "/v1/deliveries?endpoint=shop", None, ("endpoint", "ep_", 'got "shop"')),
+            ("GET", "/v1/deliveries?cursor=zzz", None, ("cursor", "next_cursor")),
+        ]
+        for method, path, body, wanted in cases:
+            with self.subTest(path=path, body=body):
+                answer = daemon.call(method, path, body)
+                self.assertEqual(answer.status, 422, answer)
+                for text in wanted:
+                    self.assertIn(text, answer.json["detail"])
+
+    def test_what_is_secret_is_not_said_again(self):
+        daemon = self.daemon().start()
+        for fields in ({"secret": "whsec_s3cr3t!"}, {"headers": {"Authorization": 5, "X-Key": "s3cr3t\u0007"}},
+                       {"url": "https://user:s3cr3t@example.com/"}):
+            answer = daemon.post("/v1/endpoints", {"url": "https://example.com/", **fields})
+            self.assertEqual(answer.status, 422, answer)
+            self.assertNotIn(b"s3cr3t", answer.body)
+        answer = daemon.post("/v1/events", {"type": "a.b", "payload": 1, "headers": {"X-Key": "s3cr3t\u0007"}})
+        self.assertEqual(answer.status, 422, answer)
+        self.assertNotIn(b"s3cr3t", answer.body)
+
+    def test_an_idempotency_conflict_names_the_key_and_the_first_event(self):
+        daemon = self.daemon().start()
+        first = daemon.event(idempotency_key="order-1")["id"]
+        answer = daemon.post("/v1/events", {"type": "a.b", "payload": 2, "idempotency_key": "order-1"})
+        self.assertEqual(answer.status, 422)
+        for text in ('"order-1"', first):
+            self.assertIn(text, answer.json["detail"])
+
+    def test_a_body_with_a_content_encoding_is_refused(self):
+        daemon = self.daemon().start()
+        answer = daemon.post("/v1/events", EVENT, {"Content-Encoding": "gzip"})
+        self.assertEqual((answer.status, answer.headers["accept-encoding"]), (415, "identity"))
+        self.assertIn("Content-Encoding", answer.json["detail"])
+        self.assertEqual(0, daemon.get("/v1/status").json["events"])
+
+    def test_an_endpoints_query_may_have_brackets_and_keeps_them(self):
+        daemon, receiver = self.daemon().start(), self.receiver()
+        daemon.endpoint(receiver.url + "?filter[type]=a&b[]=1")
+        daemon.event()
+        self.assertEqual("/hook?filter[type]=a&b[]=1", receiver.wait_for(1)[0].path)
+
+    def test_a_url_that_policy_denies_comes_with_the_setting_that_allows_it(self):
+        daemon = self.daemon("policy.allow_networks=192.168.0.0/16", "policy.allow_http=false", "policy.ports=443").start()
+        answer = daemon.post("/v1/endpoints", {"url": "http://10.1.2.3:8080/hook"})
+        self.assertEqual(answer.status, 422)
+        settings = ('allow_http = true', 'ports = [443, 8080]', 'allow_networks = ["192.168.0.0/16", "10.0.0.0/8"]')
+        for setting in settings:
+            self.assertIn(setting, answer.json["detail"])
+            self.assertIn(setting.replace('"', '\\"'), daemon.log())
 
 
 class BadInput(EndToEndTest):
