@@ -51,7 +51,7 @@ TEST_CASE("100 silent connections on each listener do not keep a request from be
 
 TEST_CASE("pipelined requests are answered one after the other, in order") {
   TestFront front;
-  RawClient client(front.tcp);
+  RawClient client(front.admin);
   std::string all;
   for (int i = 0; i < 50; ++i)
     all += i % 2 == 0 ? post(std::to_string(i)) : get("/v1/events/" + std::to_string(i));

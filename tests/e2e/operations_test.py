@@ -45,6 +45,18 @@ class Operations(EndToEndTest):
         self.assertEqual(300, self.metric(daemon, 'outbox_pruned_total{table="attempt"}'))
         self.assertEqual("", self.db(daemon, "db", "check").stdout)
 
+    def test_endpoints_that_come_and_go_leave_their_labels_to_the_next(self):
+        daemon, receiver = self.daemon("retention.delivered=30d").start(), self.receiver()
+        label = lambda endpoint: f'outbox_attempts_total{{endpoint="{endpoint}",outcome="success"}}'
+        for n in range(205):  # more than have a label of their own at a time
+            endpoint = daemon.endpoint(receiver.url, types=[f"churn.{n}"])["id"]
+            daemon.event(f"churn.{n}")
+            receiver.wait_for(n + 1)
+            if n == 204:
+                wait_until(lambda: self.metric(daemon, label(endpoint)) == 1, "the last one has a label of its own")
+            self.assertEqual(204, daemon.call("DELETE", f"/v1/endpoints/{endpoint}").status)
+        wait_until(lambda: endpoint not in daemon.get("/metrics").body.decode(), "its series end with it")
+
     def test_retention_runs_by_itself(self):
         daemon, receiver = self.daemon("retention.delivered=0s", "limits.idempotency_window=1s").start(), self.receiver()
         daemon.endpoint(receiver.url)
