@@ -1,5 +1,5 @@
-// What a disk that is full in the middle of a transaction does to the commands of it. The disk is SQLite's own view of
-// it: its writes fail as if there were no space left.
+// What a disk that is full in the middle of a transaction does to the commands of it. SQLite's writes to the write-ahead
+// log, which is where a commit goes, fail as if there were no space left.
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 
@@ -28,7 +28,7 @@ int write_file(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 a
 int open_with_our_writes(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out) {
   static sqlite3_io_methods ours;
   const int rc = open_file(vfs, name, file, flags, out);
-  if (rc != SQLITE_OK || file->pMethods == nullptr) return rc;
+  if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0) return rc;
   file_methods = file->pMethods;
   ours = *file_methods;
   ours.xWrite = write_file;
@@ -36,7 +36,7 @@ int open_with_our_writes(sqlite3_vfs* vfs, const char* name, sqlite3_file* file,
   return rc;
 }
 
-// For as long as it lives every file that SQLite opens is on that disk.
+// For as long as it lives every log that SQLite opens is on that disk.
 struct Disk {
   Disk() { open_file = std::exchange(sqlite3_vfs_find("unix")->xOpen, open_with_our_writes); }
   ~Disk() {
