@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from harness import EndToEndTest, wait_until
+from harness import EndToEndTest, needs_package, wait_until
 
 # Number forms, key order and bytes that every JSON library likes to tidy up.
 AWKWARD = '{ "z": 1.10, "a": 12345678901234567890,  "é": "Zürich \\u00e9 😀", "nested": {"b":1e5,"a":[ ]} , "z2":-0.0}'
@@ -27,11 +27,9 @@ class Delivery(EndToEndTest):
         self.assertTrue(request.signed_with(endpoint["secret"]))
         self.assertTrue(request.signed_with(rotated["secret"]))
 
+    @needs_package("standardwebhooks")
     def test_the_public_standardwebhooks_package_verifies_the_signature(self):
-        try:
-            from standardwebhooks.webhooks import Webhook
-        except ImportError:
-            self.skipTest("standardwebhooks is not installed: scripts/test does it")
+        from standardwebhooks.webhooks import Webhook
         daemon, receiver = self.daemon().start(), self.receiver()
         endpoint = daemon.endpoint(receiver.url)
         rotated = daemon.post(f"/v1/endpoints/{endpoint['id']}/secrets/rotate", {"overlap": "1h"}).json

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import importlib.util
 import json
 import os
 import pathlib
@@ -33,6 +34,12 @@ def wait_until(condition, what, patience=PATIENCE):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {patience:g} s in vain: {what}")
         time.sleep(0.005)
+
+
+def needs_package(name):
+    """For tests that use a package which Debian does not have. scripts/test installs it where it can, and counts the uses of
+    this where it cannot."""
+    return unittest.skipUnless(importlib.util.find_spec(name), f"the Python package {name} is not installed: scripts/test does it")
 
 
 class UnixConnection(http.client.HTTPConnection):
