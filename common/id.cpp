@@ -69,7 +69,6 @@ std::optional<Uuid> Uuid::parse_hex(std::string_view text) {
   const auto decoded = hex_decode(text);
   Uuid uuid;
   std::memcpy(uuid.bytes.data(), decoded->data(), uuid.bytes.size());
-  if (uuid.bytes[6] >> 4 != 7 || uuid.bytes[8] >> 6 != 0b10) return std::nullopt;
   return uuid;
 }
 
