@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/attempt_feed.h"
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
@@ -66,6 +67,7 @@ struct Context {
   // is due then. Called after the commit.
   std::function<void(EndpointSeq, Time due)> wake = {};
   // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
+  AttemptFeed& attempts;
   // send it if it is waiting in memory. Called after the commit, before any wake.
   std::function<void(DeliveryKey)> forget = {};
   // One step of retention, from there on (store.h, Prune); the callback runs on the writer thread.

@@ -14,6 +14,7 @@ std::vector<Route> event_routes(
 std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen, and their secrets
 std::vector<Route> delivery_routes(
     Context& context);  // what became of each event, with every attempt; retry and discard
+std::vector<Route> attempt_routes(Context& context);    // what is attempted, as it is recorded
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
 std::vector<Route> openapi_routes(Context& context);    // the description
 

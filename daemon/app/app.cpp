@@ -71,6 +71,7 @@ class App {
                        [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
   DeliveryLoops delivery_;
   FanOut fan_out_;
+  api::AttemptFeed attempts_;
   Ingest ingest_;
   OutboxWatcher outbox_;
   api::ReaderPool readers_;
@@ -156,11 +157,23 @@ DeliveryHooks App::delivery_hooks() {
                                        .attempts = delivery.attempts + (attempt ? 1 : 0),
                                        .at = outcome.at}));
   };
+  hooks.recorded = [this](const AttemptSubject& subject, RecordOutcome& outcome) {
+    const bool pending = outcome.state == DeliveryState::kPending;
+    attempts_.add({.delivery = subject.delivery,
+                   .event = subject.event,
+                   .endpoint = subject.endpoint,
+                   .type = subject.type,
+                   .attempt = std::move(*outcome.attempt),
+                   .state = outcome.state,
+                   .reason = outcome.reason,
+                   .due_at = pending ? std::optional(outcome.due_at) : std::nullopt,
+                   .recorded_at = outcome.at});
+  };
   return hooks;
 }
 
 api::Context App::make_context() {
-  api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_};
+  api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_, attempts_};
   context.store_url = config_.store.url;
   for (const auto& listener : listeners_) context.listeners.push_back(listener.name);
   context.started_at = clock_.wall();

@@ -203,14 +203,18 @@ void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delive
     hooks_.dead(endpoint, delivery, outcome);
   }
   outcome.urgent = delivery.order_key.has_value();  // the next one waits for this commit
-  commits_.submit(std::move(outcome), [this](Write& write) {
+  // Not the event itself, whose payload would have to wait for the commit.
+  AttemptSubject subject{delivery_id(delivery.key, delivery.created_at), delivery.event->id, endpoint->id,
+                         delivery.event->type};
+  commits_.submit(std::move(outcome), [this, subject = std::move(subject)](Write& write) {
     // Only when outboxd stops. The lane does not believe what was not committed: the next start sends it again.
     if (write.refused) return;
-    const auto& done = std::get<RecordOutcome>(write.command);
+    auto& done = std::get<RecordOutcome>(write.command);
     loop_.post([this, key = done.key, next = done.next_in_order, overruled = done.overruled] {
       scheduler_.recorded(key, next);
       if (overruled) scheduler_.wake(key.endpoint, kAtOnce, moment_of(clock_));
     });
+    if (hooks_.recorded && done.attempt) hooks_.recorded(subject, done);
   });
 }
 

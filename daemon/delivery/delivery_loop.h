@@ -32,13 +32,24 @@ struct DeliveryStatus {
   std::vector<LaneStatus> lanes;  // those that fail or send something, in no order
 };
 
-// What the rest of the daemon has to do about endpoints and dead letters. Called on a loop's thread.
+// Whose an attempt was.
+struct AttemptSubject {
+  DeliveryId delivery;
+  EventId event;
+  EndpointId endpoint;
+  std::string type;  // of the event
+};
+
+// What the rest of the daemon has to do about endpoints, dead letters and attempts. Called on a loop's thread.
 struct DeliveryHooks {
   // The endpoint as the loop knew it: what has been changed since is not to be disabled for what it was before.
   std::function<void(const EndpointPtr&, const std::string& reason)> disable;
   std::function<void(const EndpointPtr&, Time failing_since)> recovered;
   // Before the outcome is committed: who announces it commits the announcement no later.
   std::function<void(const EndpointPtr&, const DueDelivery&, const RecordOutcome&)> dead;
+  // After the commit of an outcome with an attempt; on the writer's thread, in the order of the commits. The outcome may
+  // be taken apart.
+  std::function<void(const AttemptSubject&, RecordOutcome&)> recorded;
 };
 
 class DeliveryLoop {

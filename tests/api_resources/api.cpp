@@ -91,7 +91,7 @@ Api::Api()
       ingest(commits, directory, fan_out, clock, ids, metrics, {},
              [this](std::vector<DueDelivery> deliveries) { take(std::move(deliveries)); }),
       readers([this] { return store->new_reader(); }),
-      context{ingest, directory, commits, clock, ids, metrics, readers} {
+      context{ingest, directory, commits, clock, ids, metrics, readers, attempts} {
   context.store_url = "sqlite:///somewhere/outbox.db";
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();

@@ -78,6 +78,7 @@ struct Api {
   FanOut fan_out;
   Ingest ingest;
   api::ReaderPool readers;
+  api::AttemptFeed attempts;
   api::Context context;
   std::vector<api::Route> routes;
 

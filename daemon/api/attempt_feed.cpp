@@ -1,0 +1,52 @@
+#include "api/attempt_feed.h"
+
+#include <algorithm>
+
+namespace outboxd::api {
+
+void AttemptFeed::add(RecordedAttempt recorded) {
+  recorded.attempt.response_headers = {};
+  recorded.attempt.response_body = {};
+  auto shared = std::make_shared<const RecordedAttempt>(std::move(recorded));
+  const std::lock_guard lock(mutex_);
+  recorded_.push_back(std::move(shared));
+  ++last_;
+  if (recorded_.size() > kept_) recorded_.pop_front();
+}
+
+AttemptFeed::Page AttemptFeed::after(std::uint64_t after, const Filter& filter, std::size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  Page page;
+  page.last = std::min(after, last_);
+  if (page.last + 1 < first()) {
+    page.dropped = first() - 1 - page.last;
+    page.last = first() - 1;
+  }
+  for (std::size_t examined = 0; examined < kMaxExamined && page.rows.size() < limit && page.last < last_;
+       ++examined) {
+    const auto& recorded = recorded_[page.last + 1 - first()];
+    ++page.last;
+    if (matches(*recorded, filter)) page.rows.push_back(recorded);
+  }
+  return page;
+}
+
+AttemptFeed::Page AttemptFeed::latest(const Filter& filter, std::size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  Page page;
+  page.last = last_;
+  std::size_t examined = 0;
+  for (auto it = recorded_.rbegin(); it != recorded_.rend() && page.rows.size() < limit; ++it) {
+    if (++examined > kMaxExamined) break;
+    if (matches(**it, filter)) page.rows.push_back(*it);
+  }
+  std::reverse(page.rows.begin(), page.rows.end());
+  return page;
+}
+
+bool AttemptFeed::matches(const RecordedAttempt& recorded, const Filter& filter) {
+  if (filter.failed && recorded.attempt.outcome == Outcome::kSuccess) return false;
+  return !filter.endpoint || recorded.endpoint == *filter.endpoint;
+}
+
+}  // namespace outboxd::api
