@@ -34,6 +34,19 @@ struct DeliveryStatus {
   std::vector<Lane> worst_endpoints;      // at most ten: longest due first, then most failures
 };
 
+// What cannot be seen of the daemon from outside: with what it runs.
+struct DaemonSetup {
+  std::int64_t pid = 0;
+  std::string config_file;                             // "": there was none
+  std::string database;                                // its path
+  std::int64_t free_disk = 0;                          // below so many bytes new events are refused
+  std::int64_t open_files = 0, open_files_wanted = 0;  // the limit, and what the configuration may need
+  std::string tcp;                                     // "": not over TCP
+  bool asks_for_tokens = false;
+  std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
+  std::vector<std::string> name_servers;
+};
+
 // What POST /v1/prune wants kept; absent: as configured.
 struct Keep {
   std::optional<Millis> delivered, dead;
@@ -48,6 +61,8 @@ struct Context {
   UuidGenerator& ids;
   telemetry::Metrics& metrics;
   ReaderPool& readers;
+  AttemptFeed& attempts;
+  AttemptFeed& attempts;
 
   // Shown by GET /v1/status. The URL holds no password.
   std::string store_url = {};
@@ -63,11 +78,11 @@ struct Context {
   using Asked = std::function<void(std::function<T()> make)>;
   std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
+  std::function<DaemonSetup()> setup = {};
   // A delivery of this endpoint became pending by an operator's hand, or may be attempted because of it, and
   // is due then. Called after the commit.
   std::function<void(EndpointSeq, Time due)> wake = {};
   // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
-  AttemptFeed& attempts;
   // send it if it is waiting in memory. Called after the commit, before any wake.
   std::function<void(DeliveryKey)> forget = {};
   // One step of retention, from there on (store.h, Prune); the callback runs on the writer thread.

@@ -16,6 +16,7 @@ std::vector<Route> delivery_routes(
     Context& context);  // what became of each event, with every attempt; retry and discard
 std::vector<Route> attempt_routes(Context& context);    // what is attempted, as it is recorded
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
+std::vector<Route> setup_routes(Context& context);      // with what the daemon runs, for those who mend it
 std::vector<Route> openapi_routes(Context& context);    // the description
 
 std::vector<Route> all_routes(Context& context);

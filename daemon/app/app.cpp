@@ -20,6 +20,7 @@
 #include "ingest/outbox_watcher.h"
 #include "maintenance/removed_endpoints.h"
 #include "maintenance/retention.h"
+#include "outbound/name_servers.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
 #include "store/sqlite/sqlite_store.h"
@@ -33,9 +34,14 @@ constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHouseInterval = std::chrono::seconds(1);
 
+struct OpenFiles {
+  std::int64_t limit = 0;
+  std::int64_t wanted = 0;  // by the configuration as it was given
+};
+
 class App {
  public:
-  App(const config::Config& config, const config::Sources& sources);
+  App(const config::Config& config, const config::Sources& sources, OpenFiles open_files);
   int run();
 
  private:
@@ -49,6 +55,7 @@ class App {
   void later(Millis wait, std::function<void()> task);
   api::Context make_context();
   DeliveryHooks delivery_hooks();
+  api::DaemonSetup setup() const;
   using LoopStatus = std::shared_ptr<const DeliveryStatus>;  // null: a loop did not answer in time
   void ask_loops(std::function<void(LoopStatus)> done);
   api::DeliveryStatus delivery_status(const LoopStatus& loops);
@@ -57,9 +64,13 @@ class App {
 
   config::Config config_;
   const config::Sources& sources_;
+  const OpenFiles open_files_;
+  const std::string config_file_;           // "": there was none
+  std::atomic<std::int64_t> free_disk_{0};  // [retention] free_disk, which a reload changes
   SystemClock clock_;
   UuidGenerator ids_{clock_};
   telemetry::Metrics metrics_;
+  api::AttemptFeed attempts_;
   ServiceManager manager_;
   const std::shared_ptr<const SecretBox> secret_box_;
   std::unique_ptr<Store> store_;
@@ -71,7 +82,6 @@ class App {
                        [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
   DeliveryLoops delivery_;
   FanOut fan_out_;
-  api::AttemptFeed attempts_;
   Ingest ingest_;
   OutboxWatcher outbox_;
   api::ReaderPool readers_;
@@ -107,9 +117,17 @@ std::unique_ptr<Store> open_store(const config::Config& config, std::shared_ptr<
   return open_sqlite_store(options);
 }
 
-App::App(const config::Config& config, const config::Sources& sources)
+std::string path_if_there(const std::string& file) {
+  std::error_code error;
+  return std::filesystem::exists(file, error) ? std::filesystem::absolute(file, error).string() : "";
+}
+
+App::App(const config::Config& config, const config::Sources& sources, OpenFiles open_files)
     : config_(config),
       sources_(sources),
+      open_files_(open_files),
+      config_file_(path_if_there(sources.file)),
+      free_disk_(config.retention.free_disk),
       secret_box_(secret_box(config)),
       store_(open_store(config, secret_box_, metrics_)),
       commits_(store_->writer(), with_metrics(commit_options(config), metrics_),
@@ -180,6 +198,7 @@ api::Context App::make_context() {
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
+  context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
     ask_loops([this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] { return delivery_status(loops); });
@@ -210,6 +229,28 @@ api::Context App::make_context() {
     return why_not_healthy();
   };
   return context;
+}
+
+// Any thread: of the configuration only what no reload changes.
+api::DaemonSetup App::setup() const {
+  const auto& listen = config_.listen;
+  api::DaemonSetup setup{.pid = getpid(),
+                         .config_file = config_file_,
+                         .database = config_.store.path(),
+                         .free_disk = free_disk_,
+                         .open_files = open_files_.limit,
+                         .open_files_wanted = open_files_.wanted,
+                         .tcp = listen.tcp,
+                         .asks_for_tokens = !listen.tokens_file.empty(),
+                         .private_files = {},
+                         .name_servers = name_servers_in_use(config_.delivery.dns_servers)};
+  const auto add_file = [&setup](const char* key, const std::string& name) {
+    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
+  };
+  add_file("listen.tokens_file", listen.tokens_file);
+  add_file("listen.tls_key", listen.tls_key);
+  add_file("store.secrets_key_file", config_.store.secrets_key_file);
+  return setup;
 }
 
 std::optional<std::string> App::why_not_healthy() const {
@@ -324,6 +365,7 @@ void App::reload() {
   } else {
     config_.policy = loaded->config.policy;
     config_.retention = loaded->config.retention;
+    free_disk_ = config_.retention.free_disk;
     config_.log = loaded->config.log;
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
@@ -357,7 +399,7 @@ void App::keep_house() {
   const std::string folder = std::filesystem::path(config_.store.path()).parent_path();
   if (statvfs(folder.c_str(), &disk) == 0) {
     const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
-    ingest_.hold_back(free < config_.retention.free_disk);
+    ingest_.hold_back(free < free_disk_);
   }
   main_loop_.call_at(main_loop_.now() + kHouseInterval, [this] { keep_house(); });
 }
@@ -399,8 +441,9 @@ int App::run() {
 int serve(const config::Config& given, const config::Sources& sources) {
   config::Config config = given;
   forbid_core_dumps();
-  fit_to_descriptors(config, raise_descriptor_limit());
-  App app(config, sources);
+  const OpenFiles open_files{raise_descriptor_limit(), descriptors_wanted(config)};
+  fit_to_descriptors(config, open_files.limit);
+  App app(config, sources, open_files);
   return app.run();
 }
 

@@ -39,6 +39,8 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 // limits.connections: of those who are told that there is no place, and of operators (api/front.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kFewestDescriptors = 32;
+// Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
+constexpr std::int64_t kOfAttempt = 3;
 constexpr std::int64_t kInManyHeaps =
     2048;  // connections from which on libcurl's walks over all of them cost
 
@@ -99,6 +101,10 @@ GroupCommit::Options commit_options(const config::Config& config) {
   return options;
 }
 
+std::int64_t descriptors_wanted(const config::Config& config) {
+  return kOfAttempt * config.delivery.max_in_flight + config.limits.connections + kOwnDescriptors;
+}
+
 void fit_to_descriptors(config::Config& config, std::int64_t limit) {
   const std::int64_t left = limit - kOwnDescriptors;
   if (left < kFewestDescriptors) {
@@ -106,9 +112,7 @@ void fit_to_descriptors(config::Config& config, std::int64_t limit) {
                              std::to_string(kOwnDescriptors + kFewestDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
-  // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
-  constexpr std::int64_t kOfAttempt = 3;
-  if (kOfAttempt * config.delivery.max_in_flight + config.limits.connections <= left) return;
+  if (descriptors_wanted(config) <= limit) return;
   const std::int64_t connections = std::min(config.limits.connections, left / 3);
   const std::int64_t in_flight = std::min(config.delivery.max_in_flight, (left - connections) / kOfAttempt);
   log::warn(

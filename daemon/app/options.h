@@ -19,6 +19,8 @@ DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
 GroupCommit::Options commit_options(const config::Config& config);
+// How many files may be open at a time with this configuration.
+std::int64_t descriptors_wanted(const config::Config& config);
 // Lowers what needs file descriptors to what a process with so many can have. Throws std::runtime_error when that is
 // too little to serve at all.
 void fit_to_descriptors(config::Config& config, std::int64_t limit);

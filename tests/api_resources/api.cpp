@@ -101,6 +101,18 @@ Api::Api()
   context.ask_snapshot = [](const api::Context::Asked<telemetry::Snapshot>& done) {
     done([] { return telemetry::Snapshot{}; });
   };
+  context.setup = [] {
+    return api::DaemonSetup{.pid = 4711,
+                            .config_file = "/etc/outboxd/outboxd.toml",
+                            .database = "/somewhere/outbox.db",
+                            .free_disk = 1 << 20,
+                            .open_files = 1024,
+                            .open_files_wanted = 20000,
+                            .tcp = "127.0.0.1:8877",
+                            .asks_for_tokens = true,
+                            .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
+                            .name_servers = {"127.0.0.53:53"}};
+  };
   context.why_not_ready = [] { return std::nullopt; };
   context.judge = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Judged& done) {
     const bool denied = url.host == "127.0.0.1";

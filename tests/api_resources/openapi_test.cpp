@@ -128,6 +128,10 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0];
   check("Delivery", delivery);
   check("DeliveryWithAttempts", api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>()).json);
+  check("Setup", api.call("GET", "/v1/setup").json);
+  api.attempts.add({});
+  check("AttemptPage", api.call("GET", "/v1/attempts").json);
+  check("RecordedAttempt", api.call("GET", "/v1/attempts").json["data"][0]);
   check("Status", api.call("GET", "/v1/status").json);
   check("Problem", api.call("GET", "/v1/events?limit=0").json);
 }

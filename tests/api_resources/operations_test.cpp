@@ -117,3 +117,31 @@ TEST_CASE("what the store throws becomes a problem that says nothing of its insi
   CHECK(broken.status == 500);
   CHECK(broken.body.find("secret") == std::string::npos);
 }
+
+TEST_CASE("the setup tells with what the daemon runs, and which hosts of endpoints it finds") {
+  Api api;
+  const auto endpoint = api.add_endpoint();
+  api.add_endpoint();  // the same host
+  const auto setup = api.call("GET", "/v1/setup");
+  CHECK(setup.status == 200);
+  CHECK(setup.json["database"] == "/somewhere/outbox.db");
+  CHECK(setup.json["open_files"] == Json{{"limit", 1024}, {"wanted", 20000}});
+  CHECK(setup.json["name_servers"] == Json::array({"127.0.0.53:53"}));
+  CHECK(setup.json["private_files"] ==
+        Json::array({{{"key", "listen.tokens_file"}, {"path", "/etc/outboxd/tokens"}}}));
+  REQUIRE(setup.json["hosts"].size() == 1);
+  CHECK(setup.json["hosts"][0]["endpoint"] == endpoint);
+  CHECK(setup.json["hosts"][0]["outcome"] == "success");
+}
+
+TEST_CASE("a host that cannot be reached is told with its reason, and without endpoints there are none") {
+  Api api;
+  CHECK(api.call("GET", "/v1/setup").json["hosts"] == Json::array());
+  api.add_endpoint();
+  api.context.judge = [](const EndpointUrl&, const EndpointTls&, const api::Context::Judged& done) {
+    done(Outcome::kDns, "could not resolve host: no such name");
+  };
+  const Json host = api.call("GET", "/v1/setup").json["hosts"][0];
+  CHECK(host["outcome"] == "dns");
+  CHECK(host["error"] == "could not resolve host: no such name");
+}
