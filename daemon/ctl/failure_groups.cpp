@@ -8,6 +8,8 @@
 namespace outboxd::ctl {
 namespace {
 
+constexpr const char* kHeld = "held";
+
 std::string group_of(const Json& delivery, GroupBy by) {
   if (by == GroupBy::kEndpoint) return member_text(delivery, "endpoint");
   if (by == GroupBy::kType) return member_text(delivery, "type");
@@ -16,7 +18,7 @@ std::string group_of(const Json& delivery, GroupBy by) {
 }
 
 struct Group {
-  std::int64_t dead = 0, retrying = 0;
+  std::int64_t dead = 0, retrying = 0, held = 0;
   std::string oldest, newest, example;
 };
 
@@ -26,7 +28,9 @@ std::vector<Json> group_failures(std::span<const Json> deliveries, GroupBy by) {
   std::map<std::string, Group> groups;
   for (const Json& delivery : deliveries) {
     Group& group = groups[group_of(delivery, by)];
-    ++(member_text(delivery, "state") == "dead" ? group.dead : group.retrying);
+    ++(member_text(delivery, "state") == "dead" ? group.dead
+       : delivery.contains(kHeld)               ? group.held
+                                                : group.retrying);
     const std::string created = member_text(delivery, "created_at");  // RFC 3339 UTC sorts as text
     if (group.oldest.empty() || created < group.oldest) group.oldest = created;
     if (created > group.newest) {
@@ -39,15 +43,28 @@ std::vector<Json> group_failures(std::span<const Json> deliveries, GroupBy by) {
     rows.push_back({{"group", name},
                     {"dead", g.dead},
                     {"retrying", g.retrying},
+                    {"held", g.held},
                     {"oldest", g.oldest},
                     {"newest", g.newest},
                     {"example", g.example}});
   }
   const auto size = [](const Json& row) {
-    return row["dead"].get<std::int64_t>() + row["retrying"].get<std::int64_t>();
+    return row["dead"].get<std::int64_t>() + row["retrying"].get<std::int64_t>() +
+           row["held"].get<std::int64_t>();
   };
   std::stable_sort(rows.begin(), rows.end(), [&](const Json& a, const Json& b) { return size(a) > size(b); });
   return rows;
+}
+
+std::vector<Json> held_deliveries(std::span<const Json> pending, const std::string& error) {
+  std::vector<Json> held;
+  for (const Json& delivery : pending) {
+    if (member_text(delivery, "error") != "-") continue;
+    held.push_back(delivery);
+    held.back()["error"] = error;
+    held.back()[kHeld] = true;
+  }
+  return held;
 }
 
 }  // namespace outboxd::ctl

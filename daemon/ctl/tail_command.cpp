@@ -1,10 +1,9 @@
-// `tail`: attempts as they are recorded, until Ctrl-C. It looks at the newest deliveries and at those being
-// retried, twice a second; under a load of more than a page of either between two looks it shows a sample.
+// `tail`: attempts as they are recorded, until Ctrl-C. It follows the daemon's feed from page to page, so that every
+// attempt shows once; what the feed no longer held when it was asked for is counted and said.
 #include <algorithm>
 #include <memory>
 
 #include "common/text.h"
-#include "ctl/attempt_feed.h"
 #include "ctl/commands.h"
 #include "ctl/interrupt.h"
 #include "ctl/listing.h"
@@ -13,17 +12,13 @@
 namespace outboxd::ctl {
 namespace {
 
-constexpr Millis kInterval = std::chrono::milliseconds(500);
-constexpr std::size_t kShownAtStart = 10;
+constexpr Millis kInterval = std::chrono::milliseconds(200);  // between two looks when nothing came
+constexpr int kShownAtStart = 10;
 
 struct Options {
   std::optional<std::string> endpoint;
   bool failed = false;
 };
-
-bool has_failed(const Json& delivery) {
-  return member_text(delivery, "state") == "dead" || member_text(delivery, "error") != "-";
-}
 
 std::string padded(std::string text, std::size_t width) {
   text = escape_control(text);
@@ -31,38 +26,58 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-std::string line_of(const Json& delivery, const Style& style) {
-  const std::string state = member_text(delivery, "state");
-  const bool failed = has_failed(delivery);
-  std::string what = state == "pending" && failed ? "failed" : state;
-  if (failed) what += " (" + member_text(delivery, state == "dead" ? "reason" : "error") + ")";
-  const auto due = parse_time(member_text(delivery, "due_at"));
-  if (state == "pending" && due) what += ", again " + age_text(std::max(*due, style.now), style.now);
-  const std::string finished = member_text(delivery, "finished_at");
-  return (finished == "-" ? format_time(style.now) : escape_control(finished)) + "  " +
-         member_text(delivery, "id") + "  " + padded(member_text(delivery, "type"), 24) + "  " +
-         padded(member_text(delivery, "endpoint"), 35) + "  attempt " +
-         padded(member_text(delivery, "attempts"), 2) + "  " +
-         tinted(escape_control(what), failed ? Tint::kBad : state_tint(state), style.color) + "\n";
+// "http_5xx 503, again in 5s", "timeout, dead (exhausted)", "success 200"
+std::string outcome_of(const Json& attempt, Time now) {
+  std::string text = member_text(attempt, "outcome");
+  if (const std::string status = member_text(attempt, "status"); status != "-") text += " " + status;
+  const std::string state = member_text(attempt, "state");
+  if (state == "dead") text += ", dead (" + member_text(attempt, "reason") + ")";
+  const auto due = parse_time(member_text(attempt, "due_at"));
+  if (state == "pending" && due) text += ", again " + age_text(std::max(*due, now), now);
+  return text;
 }
 
-std::vector<Json> look(Session& session, const Options& options) {
+std::string line_of(const Json& attempt, const Style& style) {
+  const bool failed = member_text(attempt, "outcome") != "success";
+  const std::string error = member_text(attempt, "error");
+  return padded(member_text(attempt, "started_at"), 24) + "  " +
+         padded(member_text(attempt, "delivery"), 36) + "  " + padded(member_text(attempt, "type"), 24) +
+         "  " + padded(member_text(attempt, "endpoint"), 35) + "  attempt " +
+         padded(member_text(attempt, "number"), 2) + "  " +
+         padded(member_text(attempt, "total_ms") + " ms", 8) + "  " +
+         tinted(escape_control(outcome_of(attempt, style.now)), failed ? Tint::kBad : Tint::kGood,
+                style.color) +
+         (error == "-" ? "" : "  " + escape_control(error)) + "\n";
+}
+
+// "a gap" on stderr, and among JSON lines, whose reader may look nowhere else.
+void tell_gap(Session& session, const Json& dropped) {
+  if (session.format() == Format::kJsonl) session.print(render_json({{"dropped", dropped}}, false));
+  session.warn(dropped.is_null()
+                   ? "outboxd was restarted: attempts recorded in between may not be shown"
+                   : dump(dropped) +
+                         " attempts are not shown: they came faster than they could be read here");
+}
+
+struct Page {
   std::vector<Json> rows;
-  const auto add = [&](const char* state, const char* error) {
-    Path path("/v1/deliveries");
-    if (state) path.with("state", state);
-    if (error) path.with("error", error);
-    if (options.endpoint) path.with("endpoint", *options.endpoint);
-    Listed listed = fetch_list(session.api(), path, {kMaxPage, std::nullopt});
-    std::move(listed.rows.begin(), listed.rows.end(), std::back_inserter(rows));
-  };
-  if (options.failed) {
-    add("dead", nullptr);
-  } else {
-    add(nullptr, nullptr);
-  }
-  add("pending", "any");
-  return rows;
+  std::string next;
+};
+
+Page fetch(Session& session, const Options& options, const std::string& from) {
+  Path path("/v1/attempts");
+  path.with("limit", std::to_string(from.empty() ? kShownAtStart : kMaxPage));
+  if (!from.empty()) path.with("cursor", from);
+  if (options.endpoint) path.with("endpoint", *options.endpoint);
+  if (options.failed) path.with("failed", "true");
+  const Json answer = session.api().get(path.text());
+  const Json data = answer.is_object() ? answer.value("data", Json()) : Json();
+  const Json next = answer.is_object() ? answer.value("next_cursor", Json()) : Json();
+  if (!data.is_array() || !next.is_string())
+    throw Failure(kExitFailed, "the answer is no page of attempts; is it outboxd that listens there?");
+  const Json dropped = answer.value("dropped", Json(0));
+  if (!from.empty() && dropped != 0) tell_gap(session, dropped);
+  return {{data.begin(), data.end()}, next.get<std::string>()};
 }
 
 int run_tail(Session& session, const Options& options) {
@@ -70,28 +85,30 @@ int run_tail(Session& session, const Options& options) {
   if (format == Format::kJson)
     throw Failure(kExitUsage, "--output: tail never ends, so it cannot be one document; use jsonl");
   hold_interrupts();
-  AttemptFeed feed;
-  for (bool first = true;; first = false) {
-    std::vector<Json> fresh = feed.changed(look(session, options));
-    if (options.failed) std::erase_if(fresh, [](const Json& delivery) { return !has_failed(delivery); });
-    if (first && fresh.size() > kShownAtStart) fresh.erase(fresh.begin(), fresh.end() - kShownAtStart);
+  if (options.endpoint) (void)session.api().get("/v1/endpoints/" + *options.endpoint);
+  for (std::string from;;) {
+    const Page page = fetch(session, options, from);
     std::string text;
     const Style style = session.style();
     if (format == Format::kTable || format == Format::kWide) {
-      for (const Json& delivery : fresh) text += line_of(delivery, style);
+      for (const Json& attempt : page.rows) text += line_of(attempt, style);
     } else {
-      text = render_rows({}, fresh, nullptr, style);
+      text = render_rows({}, page.rows, nullptr, style);
     }
     session.print(text);
-    if (wait_for_interrupt(kInterval)) return kExitOk;
+    const bool caught_up = page.next == from;
+    from = page.next;
+    if (wait_for_interrupt(caught_up ? kInterval : Millis(0))) return kExitOk;
   }
 }
 
 }  // namespace
 
 void add_tail(CLI::App& app, Session& session) {
-  CLI::App* command =
-      add_command(app, "tail", "Deliveries as they are attempted, until Ctrl-C", "outboxctl tail --failed");
+  CLI::App* command = add_command(
+      app, "tail",
+      "Attempts as they are recorded, each once, until Ctrl-C; says so when it had to leave some out",
+      "outboxctl tail --failed");
   command->group(kLook);
   auto o = std::make_shared<Options>();
   command->add_option("--endpoint", o->endpoint, "Only to this endpoint")->check(is_endpoint_id());

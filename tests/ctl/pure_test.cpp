@@ -4,7 +4,6 @@
 
 #include "common/text.h"
 #include "ctl/api_client.h"
-#include "ctl/attempt_feed.h"
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
 #include "ctl/fail_spec.h"
@@ -167,6 +166,7 @@ TEST_CASE("failures are grouped, counted and led by the largest group") {
   CHECK(groups[0] == Json{{"group", "timeout"},
                           {"dead", 2},
                           {"retrying", 1},
+                          {"held", 0},
                           {"oldest", "2026-11-23T14:00:00.000Z"},
                           {"newest", "2026-11-23T15:00:02.000Z"},
                           {"example", "d1"}});
@@ -174,27 +174,15 @@ TEST_CASE("failures are grouped, counted and led by the largest group") {
   CHECK(group_failures(rows, GroupBy::kType).size() == 1);
 }
 
-TEST_CASE("the feed shows each attempt once, oldest first, and nothing before the first attempt") {
-  AttemptFeed feed;
-  CHECK(feed.changed(std::vector<Json>{delivery("b", "pending", 0), delivery("a", "delivered", 1)}).size() ==
-        1);
-  CHECK(feed.changed(std::vector<Json>{delivery("b", "pending", 0), delivery("a", "delivered", 1)}).empty());
-  const auto fresh = feed.changed(
-      std::vector<Json>{delivery("c", "dead", 1, "timeout"), delivery("b", "pending", 1, "timeout")});
-  REQUIRE(fresh.size() == 2);
-  CHECK(fresh[0]["id"] == "b");
-  CHECK(fresh[1]["id"] == "c");
-  CHECK(feed.changed(std::vector<Json>{delivery("b", "pending", 2, "timeout")}).size() == 1);
-}
-
-TEST_CASE("the feed's memory is bounded") {
-  AttemptFeed feed;
-  std::vector<Json> rows;
-  for (std::size_t i = 0; i < AttemptFeed::kRemembered + 1; ++i)
-    rows.push_back(delivery(std::to_string(i), "delivered", 1));
-  CHECK(feed.changed(rows).size() == rows.size());
-  CHECK(feed.changed(std::vector<Json>{rows.back()}).empty());
-  CHECK(feed.changed(std::vector<Json>{rows.front()}).size() == 1);  // forgotten
+TEST_CASE("what an endpoint holds back counts under its error, and what is being retried not again") {
+  const std::vector<Json> pending{delivery("d1", "pending", 1, "timeout"), delivery("d2", "pending", 0)};
+  const auto held = held_deliveries(pending, "connect");
+  REQUIRE(held.size() == 1);
+  const auto groups = group_failures(held, GroupBy::kError);
+  REQUIRE(groups.size() == 1);
+  CHECK(groups[0]["group"] == "connect");
+  CHECK(groups[0]["held"] == 1);
+  CHECK(groups[0]["retrying"] == 0);
 }
 
 TEST_CASE("a daemon is unhealthy when deliveries are late or an endpoint is disabled") {
