@@ -36,10 +36,26 @@ bool goes_onward(const std::string& name) {
          lower.starts_with("x-");
 }
 
+// "the header webhook-id is missing"; "" when all that verifying needs are there.
+std::string what_is_missing(const httplib::Request& request) {
+  std::string missing;
+  int count = 0;
+  for (const char* name : {"webhook-id", "webhook-timestamp", "webhook-signature"}) {
+    if (!request.get_header_value(name).empty()) continue;
+    missing += (missing.empty() ? "" : ", ") + std::string(name);
+    ++count;
+  }
+  if (count == 0) return missing;
+  return (count == 1 ? "the header " + missing + " is" : "the headers " + missing + " are") +
+         " missing or empty";
+}
+
 std::optional<std::string> verify_any(const std::vector<std::string>& secrets, const Received& r,
-                                      const std::string& signature) {
+                                      const httplib::Request& request) {
   if (secrets.empty()) return std::nullopt;
-  std::string error;
+  std::string error = what_is_missing(request);
+  if (!error.empty()) return error;
+  const std::string signature = request.get_header_value("webhook-signature");
   for (const std::string& secret : secrets) {
     const auto verdict = verify(secret, {r.id, r.timestamp, signature, r.body}, SystemClock().wall());
     if (verdict) return "";
@@ -87,11 +103,11 @@ void Receiver::Impl::handle(const httplib::Request& request, httplib::Response& 
     response.set_header("Connection", "close");
     return;
   }
-  received.verify_error =
-      verify_any(options.secrets, received, request.get_header_value("webhook-signature"));
+  received.verify_error = verify_any(options.secrets, received, request);
   if (options.delay > Millis(0)) std::this_thread::sleep_for(options.delay);
   if (received.verify_error.value_or("") != "") {
     response.status = 401;
+    response.set_content("not verified: " + *received.verify_error + "\n", "text/plain");
   } else if (const auto status = plan.next(received.type)) {
     response.status = *status;
   } else if (!options.forward_to.empty()) {

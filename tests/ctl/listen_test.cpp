@@ -1,6 +1,7 @@
 // `outboxctl listen`, the demo subscriber, over real connections.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -66,6 +67,27 @@ TEST_CASE("a delivery is verified and told with its exact bytes") {
   CHECK(line["status"] == 200);
   CHECK(base64_decode(line["body_base64"].get<std::string>()) == body);
   CHECK(listener.program.interrupt() == 0);
+}
+
+TEST_CASE("a request without what verifying needs is told which header is missing, in line and answer") {
+  Listener listener({"--verify", kSecret});
+  HttpClient client;
+  const auto without = [&](const std::vector<std::string>& names) {
+    HttpRequest request = delivery_of(listener.url, "{}");
+    std::erase_if(request.headers, [&names](const auto& header) {
+      return std::find(names.begin(), names.end(), header.name) != names.end();
+    });
+    return client.send(request)->body;
+  };
+  const auto told = [&] {
+    return Json::parse(listener.program.read_line())["verify_error"].get<std::string>();
+  };
+  CHECK(without({"webhook-signature"}) == "not verified: the header webhook-signature is missing or empty\n");
+  CHECK(told() == "the header webhook-signature is missing or empty");
+  without({"webhook-id"});
+  CHECK(told() == "the header webhook-id is missing or empty");
+  without({"webhook-id", "webhook-timestamp", "webhook-signature"});
+  CHECK(told() == "the headers webhook-id, webhook-timestamp, webhook-signature are missing or empty");
 }
 
 TEST_CASE("a delivery whose signature does not verify is answered 401") {
