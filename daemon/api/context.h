@@ -62,7 +62,6 @@ struct Context {
   telemetry::Metrics& metrics;
   ReaderPool& readers;
   AttemptFeed& attempts;
-  AttemptFeed& attempts;
 
   // Shown by GET /v1/status. The URL holds no password.
   std::string store_url = {};

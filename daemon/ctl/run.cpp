@@ -77,6 +77,10 @@ CLI::App* deepest(CLI::App* app, std::string& name) {
 int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
   std::string name;
   CLI::App* command = deepest(&app, name);
+  if (error.get_name() == "CallForVersion") {
+    std::fprintf(stdout, "%s\n", error.what());
+    return std::fflush(stdout) == 0 ? kExitOk : kExitFailed;
+  }
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     const std::size_t parent_end = name.rfind(' ');
     std::fputs(command->help(parent_end == std::string::npos ? "" : name.substr(0, parent_end)).c_str(),
@@ -138,6 +142,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
       "Exit status: 0 ok, 1 failed or partly done, 2 usage, 3 not found, 4 refused, 5 daemon unreachable, 78 "
       "configuration.\n"
       "Start with: outboxctl status");
+  app.set_version_flag("--version", "outboxctl " OUTBOXD_VERSION);
   GlobalOptions options;
   Session session(options, tools);
   add_global_options(app, options);
@@ -154,6 +159,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_version(app, session);
   add_listen(app, session);
   add_signature(app, session);
+  add_help(app, session);
   return with_stdout_written(run_parsed(app, session, argc, argv));
 }
 

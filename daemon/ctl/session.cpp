@@ -18,6 +18,7 @@ namespace outboxd::ctl {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 4096;
+constexpr std::size_t kMaxCaBytes = 16u << 20;
 constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
 constexpr const char* kDefaultSocket = "/run/outboxd/admin.sock";
 
@@ -58,6 +59,7 @@ ApiClient& Session::api() {
   const auto token_file = options_.token_file ? options_.token_file : environment("OUTBOXD_TOKEN_FILE");
   if (token_file) target.token = read_token(*token_file);
   target.ca_file = options_.ca_file ? *options_.ca_file : environment("OUTBOXD_CA_FILE").value_or("");
+  if (!target.ca_file.empty()) (void)read_file(target.ca_file, kMaxCaBytes, "--ca-file");
   if (!target.token.empty() && target.url.starts_with("http://") && !is_loopback_url(target.url))
     warn("the token travels unencrypted to " + escape_control(target.url) +
          ": use https:// there, or a tunnel");

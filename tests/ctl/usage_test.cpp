@@ -37,6 +37,7 @@ std::vector<BadLine> bad_lines() {
       {{"--url", "http://exa mple/", "status"}, "--url"},
       {{"--url", "127.0.0.1:1\n", "status"}, "--url"},
       {{"--token-file", "/nonexistent", "status"}, "--token-file"},
+      {{"--ca-file", "/nonexistent", "status"}, "--ca-file"},
       {{"event", "send"}, "TYPE"},
       {{"event", "send", "order paid", "--data", "1"}, "type"},
       {{"event", "send", "a..b", "--data", "1"}, "type"},
@@ -131,6 +132,10 @@ std::vector<BadLine> bad_lines() {
         "v1,", "--tolerance", "x"},
        "--tolerance"},
       {{"completion"}, "completion"},
+      {{"help", "nonsense"}, "nonsense"},
+      {{"help", "event", "nonsense"}, "nonsense"},
+      {{"event", "show", "evt_" + std::string(32, 'g')}, "id"},
+      {{"event", "show", "evt_" + std::string(32, 'A')}, "id"},
   };
 }
 
@@ -175,6 +180,24 @@ TEST_CASE("--help says what there is, for the whole and for each command, on std
   CHECK(send.out.find("outboxctl event send") != std::string::npos);
   CHECK(send.out.find("--idempotency-key") != std::string::npos);
   CHECK(send.out.find("Example:") != std::string::npos);
+}
+
+TEST_CASE("help with a command's name says what its --help says, and alone what --help says") {
+  CHECK(outboxctl({"help"}).out == outboxctl({"--help"}).out);
+  const Ended send = outboxctl({"help", "event", "send"});
+  CHECK(send.exit_code == 0);
+  CHECK(send.err.empty());
+  CHECK(send.out == outboxctl({"event", "send", "--help"}).out);
+  CHECK(outboxctl({"help", "endpoint"}).out == outboxctl({"endpoint", "--help"}).out);
+}
+
+TEST_CASE("--version is one line on stdout, with or without a command") {
+  const Ended outcome = outboxctl({"--version"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(outcome.out.starts_with("outboxctl "));
+  CHECK(outcome.out.find('\n') == outcome.out.size() - 1);
+  CHECK(outboxctl({"status", "--version"}).out == outcome.out);
 }
 
 TEST_CASE("the version needs no daemon") {

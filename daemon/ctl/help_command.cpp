@@ -1,0 +1,39 @@
+// `help [COMMAND…]`: what `COMMAND… --help` says.
+#include <memory>
+
+#include "common/text.h"
+#include "ctl/commands.h"
+
+namespace outboxd::ctl {
+namespace {
+
+const CLI::App& subcommand(const CLI::App& command, const std::string& word) try {
+  return *command.get_subcommand(word);
+} catch (const CLI::OptionNotFound&) {
+  throw Failure(kExitUsage, "unknown command: " + escape_control(word) + "\nSee: outboxctl help");
+}
+
+int help(Session& session, const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  std::string before;
+  for (const std::string& word : words) {
+    before += (before.empty() ? "" : " ") + command->get_name();
+    command = &subcommand(*command, word);
+  }
+  session.print(command->help(before));
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_help(CLI::App& app, Session& session) {
+  CLI::App* command = add_command(app, "help", "What a command does and takes", "outboxctl help event send");
+  command->group(kLook);
+  auto words = std::make_shared<std::vector<std::string>>();
+  command->add_option("command", *words, "The command; without one, all commands");
+  command->callback([&app, &session, words] {
+    session.action = [&app, &session, words] { return help(session, app, *words); };
+  });
+}
+
+}  // namespace outboxd::ctl
