@@ -10,12 +10,16 @@ void add_config_option(CLI::App& command, std::optional<std::string>& file) {
       ->type_name("FILE");
 }
 
-config::Loaded load_configuration(const Session& session, const std::optional<std::string>& file) {
+config::Sources configuration_sources(const std::optional<std::string>& file) {
   config::Sources sources;
   if (file) sources.file = *file;
   sources.file_required = file.has_value();
   sources.environment = config::environment_of_process();
-  auto loaded = config::load(sources);
+  return sources;
+}
+
+config::Loaded load_configuration(const Session& session, const std::optional<std::string>& file) {
+  auto loaded = config::load(configuration_sources(file));
   if (loaded) return std::move(*loaded);
   for (const std::string& error : loaded.error()) session.warn(escape_control(error));
   const std::size_t count = loaded.error().size();

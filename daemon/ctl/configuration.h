@@ -11,6 +11,7 @@
 namespace outboxd::ctl {
 
 void add_config_option(CLI::App& command, std::optional<std::string>& file);
+config::Sources configuration_sources(const std::optional<std::string>& file);
 // Throws Failure (configuration) after a line for each error.
 config::Loaded load_configuration(const Session& session, const std::optional<std::string>& file);
 

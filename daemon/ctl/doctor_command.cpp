@@ -1,16 +1,13 @@
 // `doctor`: what is wrong with this installation, and how to mend it. Looks, and changes nothing.
-#include <netdb.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <set>
 
-#include "common/endpoint_url.h"
+#include "common/secret_file.h"
 #include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
@@ -21,8 +18,6 @@ namespace outboxd::ctl {
 namespace {
 
 constexpr std::int64_t kLargeWal = 64 << 20;
-constexpr std::int64_t kOtherFiles = 256;  // descriptors besides those of attempts and connections
-constexpr std::size_t kHostsAsked = 20;
 constexpr const char* kCertificates = "/etc/ssl/certs/ca-certificates.crt";
 
 struct Options {
@@ -30,12 +25,67 @@ struct Options {
   bool full = false;
 };
 
+// With what the daemon runs: as it says itself, or as the configuration on this machine would have it.
+struct Setup {
+  std::string database;
+  std::int64_t free_disk = 0;
+  std::string tcp;
+  bool asks_for_tokens = false;
+  std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
+  Json told;                                                       // by the daemon; null: it does not answer
+};
+
+Setup setup_of(const config::Config& config) {
+  Setup setup{config.store.path(),
+              config.retention.free_disk,
+              config.listen.tcp,
+              !config.listen.tokens_file.empty(),
+              {},
+              {}};
+  const auto add = [&setup](const char* key, const std::string& name) {
+    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
+  };
+  add("listen.tokens_file", config.listen.tokens_file);
+  add("listen.tls_key", config.listen.tls_key);
+  add("store.secrets_key_file", config.store.secrets_key_file);
+  return setup;
+}
+
+std::int64_t number(const Json& object, const char* name) {
+  const auto it = object.is_object() ? object.find(name) : object.end();
+  return it != object.end() && it->is_number() ? it->get<std::int64_t>() : 0;
+}
+
+std::vector<Json> list(const Json& object, const char* name) {
+  const Json found = object.is_object() ? object.value(name, Json::array()) : Json::array();
+  return {found.begin(), found.end()};
+}
+
+// A path of the daemon's; "" when it told none.
+std::string path_in(const Json& object, const char* name) {
+  const std::string text = member_text(object, name);
+  return text == "-" ? "" : text;
+}
+
+Setup setup_told(const Json& told) {
+  Setup setup{path_in(told, "database"),
+              number(told, "free_disk_bytes"),
+              path_in(told, "tcp"),
+              told.is_object() && told.value("asks_for_tokens", Json()) == true,
+              {},
+              told};
+  for (const Json& file : list(told, "private_files"))
+    setup.private_files.emplace_back(member_text(file, "key"), path_in(file, "path"));
+  return setup;
+}
+
 class Doctor {
  public:
-  Doctor(Session& session, const config::Config& config, bool full)
-      : session_(session), config_(config), path_(config.store.path()), full_(full) {}
+  Doctor(Session& session, Setup setup, bool full)
+      : session_(session), setup_(std::move(setup)), path_(setup_.database), full_(full) {}
 
-  std::vector<Json> examine() {
+  std::vector<Json> examine(const Options& options) {
+    configuration(options);
     files();
     disk();
     integrity();
@@ -66,6 +116,27 @@ class Doctor {
     add("wrong", what, found, mend);
   }
 
+  // The daemon may run with another file than the one that was looked for here, or with one that has changed since.
+  void configuration(const Options& options) {
+    if (setup_.told.is_null()) return good("configuration", options.config.value_or(config::kDefaultFile));
+    const std::string runs_with = path_in(setup_.told, "config_file");
+    const std::string found =
+        runs_with.empty() ? "outboxd runs without a file" : "outboxd runs with " + runs_with;
+    std::error_code error;
+    if (options.config && !runs_with.empty() &&
+        !std::filesystem::equivalent(*options.config, runs_with, error)) {
+      return warn("configuration", found + ", not with " + *options.config,
+                  "give doctor the file that outboxd is started with, or outboxd this one (--config)");
+    }
+    if (runs_with.empty()) return good("configuration", found);
+    const auto loaded = config::load(configuration_sources(runs_with));
+    if (!loaded) {
+      return bad("configuration", found + ", which has errors: " + loaded.error().front(),
+                 "outboxctl config check --config " + runs_with + " before it is started again");
+    }
+    good("configuration", found);
+  }
+
   std::string folder() const { return std::filesystem::path(path_).parent_path().string(); }
 
   void files() {
@@ -93,11 +164,11 @@ class Doctor {
     if (statvfs(folder().c_str(), &disk) != 0) return;
     const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
     const std::string found = bytes_text(free) + " free at " + folder();
-    if (free < config_.retention.free_disk) {
+    if (free < setup_.free_disk) {
       bad("disk", found + ", less than retention.free_disk: new events are refused",
           "make room, shorten [retention], or run outboxctl db prune");
-    } else if (free < 4 * config_.retention.free_disk) {
-      warn("disk", found, "new events are refused below " + bytes_text(config_.retention.free_disk));
+    } else if (free < 4 * setup_.free_disk) {
+      warn("disk", found, "new events are refused below " + bytes_text(setup_.free_disk));
     } else {
       good("disk", found);
     }
@@ -159,25 +230,16 @@ class Doctor {
     }
   }
 
-  // Of the running daemon, which may have been given others than this shell.
   void limits() {
-    std::ifstream lock(path_ + ".lock");
-    std::string pid;
-    if (!std::getline(lock, pid)) return;
-    std::ifstream file("/proc/" + pid + "/limits");
-    for (std::string line; std::getline(file, line);) {
-      if (!line.starts_with("Max open files")) continue;
-      const std::int64_t limit =
-          std::strtoll(line.c_str() + std::string_view("Max open files").size(), nullptr, 10);
-      const std::int64_t wanted =
-          3 * config_.delivery.max_in_flight + config_.limits.connections + kOtherFiles;
-      const std::string found = std::to_string(limit) + " open files";
-      if (limit < wanted) {
-        return warn("limits", found + ", " + std::to_string(wanted) + " may be needed",
-                    "LimitNOFILE= in the unit, or lower delivery.max_in_flight and limits.connections");
-      }
-      return good("limits", found);
+    if (setup_.told.is_null()) return;
+    const Json open_files = setup_.told.value("open_files", Json::object());
+    const std::int64_t limit = number(open_files, "limit"), wanted = number(open_files, "wanted");
+    const std::string found = std::to_string(limit) + " open files";
+    if (limit < wanted) {
+      return warn("limits", found + ", " + std::to_string(wanted) + " may be needed",
+                  "LimitNOFILE= in the unit, or lower delivery.max_in_flight and limits.connections");
     }
+    good("limits", found);
   }
 
   void clock() {
@@ -191,30 +253,35 @@ class Doctor {
     good("clock", "synchronised");
   }
 
+  // As the daemon finds them, with its own name servers.
   void names() {
-    std::set<std::string> hosts;
-    try {
-      const Json page = session_.api().get("/v1/endpoints?limit=250");
-      for (const Json& endpoint : page.value("data", Json::array())) {
-        const auto url = parse_endpoint_url(member_text(endpoint, "url"));
-        if (url && !url->host_is_address && hosts.size() < kHostsAsked) hosts.insert(url->host);
+    if (setup_.told.is_null()) return;
+    std::string servers;
+    for (const Json& server : list(setup_.told, "name_servers"))
+      servers +=
+          (servers.empty() ? "" : ", ") + (server.is_string() ? server.get<std::string>() : dump(server));
+    const std::string asked = " (asked: " + (servers.empty() ? "no name server" : servers) + ")";
+    const std::vector<Json> hosts = list(setup_.told, "hosts");
+    std::size_t wrong = 0;
+    for (const Json& host : hosts) {
+      const std::string outcome = member_text(host, "outcome"), error = member_text(host, "error");
+      if (outcome == "success") continue;
+      ++wrong;
+      const std::string found = member_text(host, "host") + ": " + (error == "-" ? outcome : error);
+      if (outcome == "blocked") {
+        warn("policy", found,
+             "set [policy] to allow it, or correct the endpoint " + member_text(host, "endpoint"));
+      } else if (outcome == "tls") {
+        warn("TLS", found, "look at the tls files of the endpoint " + member_text(host, "endpoint"));
+      } else {
+        warn("DNS", found + asked,
+             "look at [delivery] dns_servers and /etc/resolv.conf, or at the endpoint's URL");
       }
-    } catch (const Failure&) {
-      return;  // the daemon's row says so
     }
-    std::string failed;
-    for (const std::string& host : hosts) {
-      addrinfo* found = nullptr;
-      if (const int error = getaddrinfo(host.c_str(), nullptr, nullptr, &found); error != 0)
-        failed += (failed.empty() ? "" : ", ") + host + " (" + gai_strerror(error) + ")";
-      else
-        freeaddrinfo(found);
-    }
-    if (!failed.empty()) {
-      return warn("DNS", "no address for " + failed, "look at /etc/resolv.conf, or at the endpoint's URL");
-    }
-    good("DNS", hosts.empty() ? "no endpoint has a name"
-                              : std::to_string(hosts.size()) + " hosts of endpoints have addresses");
+    if (wrong > 0) return;
+    good("DNS", (hosts.empty() ? "no endpoint has a name"
+                               : std::to_string(hosts.size()) + " hosts of endpoints are found") +
+                    asked);
   }
 
   void certificates() {
@@ -234,19 +301,17 @@ class Doctor {
   }
 
   void callers() {
-    private_file("listen.tokens_file", config_.listen.tokens_file);
-    private_file("listen.tls_key", config_.listen.tls_key);
-    if (config_.listen.tcp.empty()) return good("callers", "by Unix sockets alone");
-    if (config_.listen.tokens_file.empty()) {
+    for (const auto& [key, path] : setup_.private_files) private_file(key, path);
+    if (setup_.tcp.empty()) return good("callers", "by Unix sockets alone");
+    if (!setup_.asks_for_tokens) {
       return warn("callers",
-                  "whoever is on this machine may send events to " + config_.listen.tcp + " (and no more)",
+                  "whoever is on this machine may send events to " + setup_.tcp + " (and no more)",
                   "set [listen] tokens_file and outboxctl token create, or [listen] tcp = \"\"");
     }
-    good("callers", "tokens are asked for at " + config_.listen.tcp);
+    good("callers", "tokens are asked for at " + setup_.tcp);
   }
 
   void secrets() {
-    private_file("store.secrets_key_file", config_.store.secrets_key_file);
     try {
       const Json found = session_.api().get("/v1/secrets");
       const bool has_key = !found.value("key", Json()).is_null();
@@ -273,7 +338,7 @@ class Doctor {
   }
 
   Session& session_;
-  const config::Config& config_;
+  const Setup setup_;
   const std::string path_;
   const bool full_;
   bool healthy_ = true;
@@ -285,10 +350,17 @@ Cell result_cell(const Json& row, const Style&) {
   return {result, result == "ok" ? Tint::kGood : result == "wrong" ? Tint::kBad : Tint::kWarn};
 }
 
+// The daemon knows best. What is wrong with asking it is told by the doctor's own row.
+Setup find_setup(Session& session, const Options& options) try {
+  return setup_told(session.api().get("/v1/setup"));
+} catch (const Failure& failure) {
+  if (failure.exit_code == kExitUsage) throw;
+  return setup_of(load_configuration(session, options.config).config);
+}
+
 int run_doctor(Session& session, const Options& options) {
-  const config::Loaded loaded = load_configuration(session, options.config);
-  Doctor doctor(session, loaded.config, options.full);
-  const auto rows = doctor.examine();
+  Doctor doctor(session, find_setup(session, options), options.full);
+  const auto rows = doctor.examine(options);
   session.print_rows(
       {column("CHECK", "check"), {"RESULT", result_cell}, column("FOUND", "found"), column("MEND", "mend")},
       rows, nullptr, "check");

@@ -208,6 +208,31 @@ class Operations(EndToEndTest):
         self.assertEqual("wrong", results["daemon"]["result"])
         self.assertIn("systemctl", results["daemon"]["mend"])
 
+    def test_doctor_asks_the_daemon_for_its_paths_limits_and_name_servers(self):
+        daemon = self.daemon("delivery.dns_servers=127.0.0.1:9").start()
+        daemon.endpoint("https://hooks.example/")
+        # Without --config: the file of this machine is not the daemon's.
+        rows = json.loads(daemon.ctl("-o", "json", "doctor").stdout)["data"]
+        results = {row["check"]: row for row in rows}
+        self.assertIn(str(daemon.config), results["configuration"]["found"])
+        self.assertEqual("ok", results["configuration"]["result"])
+        self.assertIn(str(daemon.database), results["permissions"]["found"])
+        self.assertIn("open files", results["limits"]["found"])
+        self.assertEqual("warning", results["DNS"]["result"])
+        self.assertIn("hooks.example", results["DNS"]["found"])
+        self.assertIn("127.0.0.1:9", results["DNS"]["found"])
+        other = self.folder / "other.toml"
+        other.write_text("")
+        rows = json.loads(daemon.ctl("-o", "json", "doctor", "--config", str(other)).stdout)["data"]
+        results = {row["check"]: row for row in rows}
+        self.assertEqual("warning", results["configuration"]["result"])
+        self.assertIn(str(daemon.database), results["permissions"]["found"])
+        daemon.config.write_text(daemon.config.read_text() + "nonsense = 1\n")
+        sick = daemon.ctl("-o", "json", "doctor")
+        self.assertEqual(1, sick.returncode)
+        results = {row["check"]: row for row in json.loads(sick.stdout)["data"]}
+        self.assertEqual("wrong", results["configuration"]["result"])
+
     def test_with_external_checkpoints_the_log_is_left_to_the_other_program(self):
         daemon = self.daemon("store.checkpoint=external").start()
         for _ in range(40):
