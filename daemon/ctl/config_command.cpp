@@ -13,9 +13,21 @@ struct Options {
 };
 
 int check(Session& session, const Options& options) {
-  (void)load_configuration(session, options.file);
-  session.note("the configuration is fine");
-  return kExitOk;
+  if (!session.prints_json()) {
+    (void)load_configuration(session, options.file);
+    session.note("the configuration is fine");
+    return kExitOk;
+  }
+  const auto loaded = config::load(configuration_sources(options.file));
+  const std::vector<std::string> errors = loaded ? std::vector<std::string>() : loaded.error();
+  session.print_object({{"valid", loaded.has_value()}, {"errors", errors}}, {});
+  return loaded ? kExitOk : kExitConfiguration;
+}
+
+// Text, numbers, lists and booleans are written alike in TOML and JSON, as far as the configuration has them.
+Json json_of(const std::string& toml_value) {
+  Json value = Json::parse(toml_value, nullptr, false);
+  return value.is_discarded() ? Json(toml_value) : value;
 }
 
 std::string as_toml(const std::vector<config::Setting>& settings, bool origin) {
@@ -38,7 +50,7 @@ int show(Session& session, const Options& options) {
   }
   std::vector<Json> rows;
   for (const config::Setting& s : settings) {
-    rows.push_back({{"key", s.section + "." + s.key}, {"value", s.value}, {"origin", s.origin}});
+    rows.push_back({{"key", s.section + "." + s.key}, {"value", json_of(s.value)}, {"origin", s.origin}});
   }
   session.print_rows({column("KEY", "key"), column("VALUE", "value"), column("ORIGIN", "origin")}, rows,
                      nullptr, "key");

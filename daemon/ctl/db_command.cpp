@@ -40,7 +40,12 @@ int info(Session& session) {
 int check(Session& session, const Options& options) {
   const std::string path = database_of(session, options);
   const auto problems = with_database([&] { return session.tools.check(path, options.quick); });
-  if (problems.empty()) {
+  const bool whole = problems.empty();
+  if (session.prints_json()) {
+    session.print_object({{"path", path}, {"whole", whole}, {"problems", problems}}, {});
+    return whole ? kExitOk : kExitFailed;
+  }
+  if (whole) {
     session.note(path + " is whole");
     return kExitOk;
   }
@@ -63,6 +68,7 @@ int backup(Session& session, const Options& options) {
   };
   with_database([&] { session.tools.backup(path, options.target, progress); });
   if (session.shows_progress()) std::fputs("\r\033[K", stderr);
+  if (session.prints_json()) session.print_object({{"path", path}, {"copy", options.target}}, {});
   session.note("copied " + path + " to " + options.target + ", and checked the copy");
   return kExitOk;
 }
@@ -82,6 +88,8 @@ int migrate_status(Session& session, const Options& options) {
 int migrate_up(Session& session, const Options& options) {
   const std::string path = database_of(session, options);
   const auto schema = with_database([&] { return session.tools.migrate(path); });
+  if (session.prints_json())
+    session.print_object({{"path", path}, {"before", schema.current}, {"current", schema.known}}, {});
   session.note(schema.current == schema.known
                    ? path + " has schema " + std::to_string(schema.known) + " already"
                    : path + " is at schema " + std::to_string(schema.known) + " now");

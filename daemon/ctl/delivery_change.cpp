@@ -47,6 +47,7 @@ int change_each(Session& session, const std::string& action, const std::vector<s
           session.api().post_patiently("/v1/deliveries/" + id + "/" + action, "{}",
                                        [&session](const std::string& message) { session.note(message); });
       if (show_rows) changed.push_back(std::move(delivery));
+      if (!show_rows && session.format() == Format::kId) changed.push_back({{"id", id}});
     } catch (const Failure& failure) {
       code = failure.exit_code;
       if (code == kExitUnreachable && done > 0)
@@ -63,13 +64,26 @@ int change_each(Session& session, const std::string& action, const std::vector<s
   const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
   if (table) {
     session.print(std::to_string(done - failed) + " " + done_word(action) + "\n");
-  } else if (show_rows) {
+  } else if (show_rows || session.format() == Format::kId) {
     session.print_rows({}, changed);
   } else {
     session.print(render_json({{done_word(action), done - failed}, {"failed", failed}},
                               session.format() == Format::kJson));
   }
   return exit_code;
+}
+
+// What a dry run shows.
+int print_count(Session& session, const std::vector<std::string>& ids, bool cut, const std::string& what) {
+  std::string text = std::to_string(ids.size()) + " " + what + "\n";
+  if (session.prints_json())
+    text = render_json({{"count", ids.size()}, {"cut", cut}}, session.format() == Format::kJson);
+  if (session.format() == Format::kId) {
+    text.clear();
+    for (const std::string& id : ids) text += id + "\n";
+  }
+  session.print(text);
+  return kExitOk;
 }
 
 int change_matching(Session& session, const ChangeOptions& options) {
@@ -80,15 +94,11 @@ int change_matching(Session& session, const ChangeOptions& options) {
   if (!filters.state) filters.state = "dead";
   const Matching matching =
       find_matching(session, filters.applied_to(Path("/v1/deliveries"), session.style().now));
+  if (matching.ids.empty()) require_named(session.api(), filters);
   const std::string count = std::to_string(matching.ids.size());
   if (matching.cut) session.warn("more match than one command changes: run it again afterwards");
-  if (options.dry_run) {
-    const bool json = session.format() == Format::kJson || session.format() == Format::kJsonl;
-    session.print(json ? render_json({{"count", matching.ids.size()}, {"cut", matching.cut}},
-                                     session.format() == Format::kJson)
-                       : count + " deliveries (" + *filters.state + ") match\n");
-    return kExitOk;
-  }
+  if (options.dry_run)
+    return print_count(session, matching.ids, matching.cut, "deliveries (" + *filters.state + ") match");
   session.note(count + " deliveries (" + *filters.state + ") match");
   if (matching.ids.empty()) return kExitOk;
   if (!options.yes &&
@@ -107,17 +117,14 @@ int change_deliveries(Session& session, const ChangeOptions& options) {
   if (options.ids.empty() && !options.filters.any())
     throw Failure(kExitUsage, "give ids, or filters like --endpoint or --since");
   if (options.ids.empty()) return change_matching(session, options);
-  if (options.dry_run) {
-    session.print(std::to_string(options.ids.size()) + " deliveries named\n");
-    return kExitOk;
-  }
+  if (options.dry_run) return print_count(session, options.ids, false, "deliveries named");
   return change_each(session, options.action, options.ids, true);
 }
 
 int retry_ids(Session& session, const std::vector<std::string>& ids) {
   std::vector<std::string> deliveries;
   for (const std::string& id : ids) {
-    if (DeliveryId::parse(id)) {
+    if (id.starts_with("dlv_")) {
       deliveries.push_back(id);
       continue;
     }

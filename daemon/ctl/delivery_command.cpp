@@ -96,7 +96,7 @@ void add_list(CLI::App& group, Session& session) {
   command->callback([&session, o] {
     session.action = [&session, o] {
       return print_list(session, o->filters.applied_to(Path("/v1/deliveries"), session.style().now), o->list,
-                        delivery_columns());
+                        delivery_columns(), [&session, o] { require_named(session.api(), o->filters); });
     };
   });
 }

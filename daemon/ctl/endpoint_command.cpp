@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "common/endpoint.h"
+#include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/endpoint_secret.h"
 #include "ctl/input.h"
@@ -115,9 +116,8 @@ int print_endpoint(Session& session, const Json& endpoint) {
 }
 
 void add_add(CLI::App& group, Session& session) {
-  CLI::App* command =
-      add_command(group, "add", "Add an endpoint; prints it with its signing secret, shown this once",
-                  "outboxctl endpoint add https://example.com/hook --types 'order.*'");
+  CLI::App* command = add_command(group, "add", "Add an endpoint; prints it with its signing secret",
+                                  "outboxctl endpoint add https://example.com/hook --types 'order.*'");
   auto f = std::make_shared<EndpointFields>();
   command->add_option("url", f->url, "Where to POST")->required()->check(is_endpoint_url());
   command->add_option("--tenant", f->tenant, "Whose events it gets")->check(has_length(0, kMaxTenantLength));
@@ -127,12 +127,14 @@ void add_add(CLI::App& group, Session& session) {
       Session::require_stdout();
       const Json endpoint = session.api().post("/v1/endpoints", endpoint_body(*f));
       const std::string id = member_text(endpoint, "id");
-      session.print_once(
-          endpoint, fields_of(endpoint, {}), "id",
+      Session::print_once(
+          [&] { session.print_object(endpoint, fields_of(endpoint, {})); },
           "; the endpoint was added: outboxctl endpoint secret reveal " + id + " shows its secret");
       if (endpoint.is_object() && endpoint.contains("secret") && session.format() != Format::kId) {
         session.note(
-            "the secret is shown this once; give it to the subscriber, who verifies signatures with it");
+            "give the secret to the subscriber, who verifies signatures with it; outboxctl endpoint secret "
+            "reveal " +
+            escape_control(id) + " shows it again");
       }
       return kExitOk;
     };

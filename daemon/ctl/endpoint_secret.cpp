@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
@@ -33,9 +34,12 @@ int rotate(Session& session, const Options& options) {
   if (options.secret_file) body.add("secret", read_secret(*options.secret_file, "--secret-file"));
   Session::require_stdout();
   const Json answer = session.api().post("/v1/endpoints/" + options.id + "/secrets/rotate", body.text());
-  session.print_once(answer, fields_of(answer, {}), "secret",
-                     "; the secret is in use: outboxctl endpoint secret reveal " + options.id + " shows it");
-  session.note("the secret is shown this once; the previous one signs along until it expires");
+  const std::string reveal = "outboxctl endpoint secret reveal " + options.id;
+  Session::print_once([&] { session.print_object(answer, fields_of(answer, {}), "secret"); },
+                     "; the secret is in use: " + reveal + " shows it");
+  session.note("the previous secret signs along until " +
+               escape_control(member_text(answer, "expires_previous_at")) + "; " + reveal +
+               " shows what it signs with");
   return kExitOk;
 }
 

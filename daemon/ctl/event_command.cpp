@@ -163,6 +163,15 @@ void add_payload(CLI::App& group, Session& session) {
       [&session, id] { session.action = [&session, id] { return print_payload(session, *id); }; });
 }
 
+// An endpoint that does not exist is not found; one of another tenant is refused.
+Json replay(ApiClient& api, const std::string& id, const std::optional<std::string>& endpoint,
+            const std::string& body) try {
+  return api.post("/v1/events/" + id + "/replay", body);
+} catch (const Failure& failure) {
+  if (failure.exit_code == kExitRefused && endpoint) (void)api.get("/v1/endpoints/" + *endpoint);
+  throw;
+}
+
 void add_replay(CLI::App& group, Session& session) {
   struct Options {
     std::string id;
@@ -177,7 +186,7 @@ void add_replay(CLI::App& group, Session& session) {
     session.action = [&session, o] {
       ObjectText body;
       body.add_if("endpoint", o->endpoint);
-      Json answer = session.api().post("/v1/events/" + o->id + "/replay", body.text());
+      Json answer = replay(session.api(), o->id, o->endpoint, body.text());
       if (answer.is_object() && !answer.contains("id")) answer["id"] = o->id;
       session.print_object(answer, fields_of(answer, {}));
       return kExitOk;

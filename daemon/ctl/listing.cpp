@@ -43,8 +43,9 @@ Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options) 
 }
 
 int print_list(Session& session, const Path& path, const ListOptions& options,
-               const std::vector<Column>& columns) {
+               const std::vector<Column>& columns, const std::function<void()>& when_empty) {
   const Listed listed = fetch_list(session.api(), path, options);
+  if (listed.rows.empty() && when_empty) when_empty();
   const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
   if (!table || !listed.rows.empty()) session.print_rows(columns, listed.rows, listed.next_cursor);
   if (table && listed.rows.empty()) session.note("none found");
@@ -68,6 +69,11 @@ Path Filters::applied_to(Path path, Time now) const {
   if (since) path.with("since", to_rfc3339(*since, now));
   if (until) path.with("until", to_rfc3339(*until, now));
   return path;
+}
+
+void require_named(ApiClient& api, const Filters& filters) {
+  if (filters.endpoint) (void)api.get("/v1/endpoints/" + *filters.endpoint);
+  if (filters.event) (void)api.get("/v1/events/" + *filters.event);
 }
 
 void add_common_filters(CLI::App* command, Filters& filters) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,9 +26,9 @@ struct Listed {  // NOLINT(bugprone-exception-escape): moving nlohmann's JSON th
 };
 Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options);
 
-// Fetches, prints, and says on stderr when there is more.
+// Fetches, prints, and says on stderr when there is more. `when_empty` may throw instead.
 int print_list(Session& session, const Path& path, const ListOptions& options,
-               const std::vector<Column>& columns);
+               const std::vector<Column>& columns, const std::function<void()>& when_empty = nullptr);
 
 // The filters that lists of events and of deliveries share, and those of deliveries alone.
 struct Filters {
@@ -35,6 +36,9 @@ struct Filters {
   bool any() const { return state || endpoint || tenant || type || event || error || since || until; }
   Path applied_to(Path path, Time now) const;
 };
+// For when nothing was found: throws Failure (not found) if the filters name an endpoint or event that does not exist.
+// (Not before: a removed endpoint's deliveries are still listed by its id.)
+void require_named(ApiClient& api, const Filters& filters);
 void add_common_filters(CLI::App* command, Filters& filters);    // tenant, type, since, until
 void add_delivery_filters(CLI::App* command, Filters& filters);  // and state, endpoint, event, error
 

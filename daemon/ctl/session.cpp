@@ -91,10 +91,9 @@ void Session::require_stdout() {
     throw Failure(kExitFailed, "stdout is closed, and what is shown once would be lost: nothing was done");
 }
 
-void Session::print_once(const Json& object, const Fields& fields, const std::string& id_member,
-                         const std::string& consolation) const {
+void Session::print_once(const std::function<void()>& print, const std::string& consolation) {
   try {
-    print_object(object, fields, id_member);
+    print();
   } catch (const Failure& failure) {
     throw Failure(failure.exit_code, failure.what() + consolation);
   }

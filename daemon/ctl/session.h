@@ -35,6 +35,7 @@ class Session {
   ApiClient& api();
   Style style() const;
   Format format() const;
+  bool prints_json() const { return format() == Format::kJson || format() == Format::kJsonl; }
   bool quiet() const { return options_.quiet; }
 
   void print(const std::string& text) const;    // data; throws Failure if it cannot be written
@@ -42,11 +43,10 @@ class Session {
   void warn(const std::string& message) const;  // a line on stderr in any case
   // One JSON object: as JSON, as its id, or as `fields`.
   void print_object(const Json& object, const Fields& fields, const std::string& id_member = "id") const;
-  // For what is shown once. The first before anything is done: throws Failure if there is no stdout at all. The second, if
-  // the object cannot be written, throws Failure that ends with `consolation`: what was done, and how to get at it.
+  // For what is shown once. The first before anything is done: throws Failure if there is no stdout at all. What
+  // the second throws, when `print` could not write, ends with `consolation`: what was done, and how to get at it.
   static void require_stdout();
-  void print_once(const Json& object, const Fields& fields, const std::string& id_member,
-                  const std::string& consolation) const;
+  static void print_once(const std::function<void()>& print, const std::string& consolation);
   void print_rows(const std::vector<Column>& columns, const std::vector<Json>& rows,
                   const Json& next_cursor = nullptr, const std::string& id_member = "id") const;
   // Asks on the terminal. Without one, throws Failure (usage) that asks for --yes.

@@ -44,7 +44,11 @@ std::string path_of(const Session& session, const Options& options) {
 std::string read_if_there(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error) && !error) return "";
-  return read_file(path, kMaxFileBytes, "tokens file");
+  try {
+    return read_file(path, kMaxFileBytes, "tokens file");
+  } catch (const Failure& failure) {
+    throw Failure(kExitFailed, failure.what());  // it may not be the caller who named it
+  }
 }
 
 std::vector<ApiToken> tokens_in(const std::string& text, const std::string& path) {
@@ -92,11 +96,17 @@ int create(Session& session, const Options& options) {
   const ApiToken token = token_of(secret, options.scope == "admin", options.name);
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   replace(path, text + line_of(token) + "\n");
-  session.print_once({{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}},
-                     {{"token", {secret}}, {"name", {token.name}}, {"scope", {token.scope()}}}, "token",
-                     "; the token is lost: outboxctl token revoke " + token.name + ", then make another");
-  session.note(
-      "the token is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
+  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const Json made = {{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}};
+  Session::print_once(
+      [&] {
+        // Alone on its line: `token create … > FILE` makes what --token-file reads.
+        if (table) return session.print(secret + "\n");
+        session.print_object(made, {}, "token");
+      },
+      "; the token is lost: outboxctl token revoke " + token.name + ", then make another");
+  session.note("token " + escape_control(token.name) + " (" + token.scope() +
+               ") is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
   return kExitOk;
 }
 
@@ -143,7 +153,7 @@ void add_token(CLI::App& app, Session& session) {
   group->group(kRun);
   auto o = std::make_shared<Options>();
   CLI::App* create_command = add_command(*group, "create", "Make a token; prints it, this once",
-                                         "outboxctl token create shop-backend --scope ingest");
+                                         "outboxctl token create shop-backend --scope ingest > shop.token");
   create_command->add_option("name", o->name, "A name for people, and to revoke it by")->required();
   create_command->add_option("--scope", o->scope, "ingest (send events) or admin (everything)")
       ->check(CLI::IsMember({"ingest", "admin"}))

@@ -278,7 +278,8 @@ TEST_CASE("an endpoint is added with what was asked for, and its secret shown") 
                 "--header", "X-A:1", "--max-in-flight", "4", "--timeout", "10s"});
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.out.find("whsec_abc") != std::string::npos);
-  CHECK(outcome.err.find("this once") != std::string::npos);
+  CHECK(outcome.err.find("this once") == std::string::npos);  // it can be revealed again
+  CHECK(outcome.err.find("endpoint secret reveal " + kEp) != std::string::npos);
   CHECK(api.last().body ==
         "{\"url\":\"https://e.example/h\",\"name\":\"shop\",\"types\":[\"order.*\",\"invoice.**\"],"
         "\"secret\":\"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\",\"headers\":{\"X-A\":\"1\"},"
@@ -420,32 +421,183 @@ TEST_CASE(
   CHECK(api.asked()[4].target == "/v1/deliveries/" + delivery_id_text(1) + "/retry");
 }
 
-TEST_CASE("failures are gathered from dead and retrying deliveries") {
+TEST_CASE("failures are gathered from dead, retrying and held deliveries") {
   FakeApi api;
+  const std::string paused = "ep_019ab0f40c2b7a3c8d4e5f60718293b1",
+                    disabled = "ep_019ab0f40c2b7a3c8d4e5f60718293b2";
   api.answer("GET /v1/deliveries?state=dead&limit=250", 200,
              page({delivery_row(1, "dead", "http_5xx"), delivery_row(2, "dead", "timeout")}));
   api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200,
              page({delivery_row(3, "pending", "timeout")}));
+  const auto endpoint = [](const std::string& id, const char* state, const Json& failing_since) {
+    return Json{{"id", id}, {"state", state}, {"failing_since", failing_since}};
+  };
+  api.answer("GET /v1/endpoints?limit=250", 200,
+             page({endpoint(kEp, "active", "2026-11-23T14:00:00.000Z"), endpoint(paused, "paused", nullptr),
+                   endpoint(disabled, "disabled", nullptr)}));
+  api.answer("GET /v1/deliveries?state=pending&endpoint=" + kEp + "&limit=250", 200,
+             page({delivery_row(3, "pending", "timeout"), delivery_row(4, "pending", nullptr, 0),
+                   delivery_row(5, "pending", nullptr, 0)}));
+  api.answer("GET /v1/deliveries?state=pending&endpoint=" + disabled + "&limit=250", 200,
+             page({delivery_row(6, "pending", nullptr, 0)}));
   const Ended outcome = run(api, {"failures", "-o", "jsonl"});
   CHECK(outcome.exit_code == 0);
   const Json first = Json::parse(outcome.out.substr(0, outcome.out.find('\n')));
   CHECK(first["group"] == "timeout");
   CHECK(first["dead"] == 1);
   CHECK(first["retrying"] == 1);
-  CHECK(run(api, {"failures", "--by", "endpoint"}).out.find(kEp) != std::string::npos);
+  CHECK(first["held"] == 2);
+  CHECK(outcome.out.find(R"("group":"disabled","held":1)") != std::string::npos);
+  const Ended table = run(api, {"failures", "--by", "endpoint"});
+  CHECK(table.out.find(kEp) != std::string::npos);
+  CHECK(table.out.find("HELD") != std::string::npos);
+  CHECK(table.err.empty());
 }
 
-TEST_CASE("tail shows a change once and ends well on Ctrl-C") {
+namespace {
+
+Json attempt_row(int number, const std::string& outcome, const Json& status, const std::string& state) {
+  return {{"id", "att_019ab0f40c2b7a3c8d4e5f60718293a7"},
+          {"delivery", delivery_id_text(1)},
+          {"event", kEvent},
+          {"endpoint", kEndpoint},
+          {"type", "order.paid"},
+          {"number", number},
+          {"started_at", "2026-11-23T15:00:0" + std::to_string(number) + ".000Z"},
+          {"recorded_at", "2026-11-23T15:00:09.000Z"},
+          {"total_ms", 12},
+          {"outcome", outcome},
+          {"status", status},
+          {"error", outcome == "timeout" ? Json("no answer\x1b[2J") : Json()},
+          {"state", state},
+          {"reason", nullptr},
+          {"due_at", nullptr}};
+}
+
+Json attempts(const std::vector<Json>& rows, const std::string& next, const Json& dropped = 0) {
+  return {{"data", rows}, {"next_cursor", next}, {"dropped", dropped}};
+}
+
+}  // namespace
+
+TEST_CASE("tail shows every attempt once, in order, each with its own time, and ends well on Ctrl-C") {
   FakeApi api;
-  const std::string all = "GET /v1/deliveries?limit=250";
-  api.answer(all, 200, page({delivery_row(1, "pending", nullptr, 0)}));
-  api.answer(all, 200, page({delivery_row(1, "pending", "timeout", 1)}));
-  api.answer(all, 200, page({delivery_row(1, "delivered", nullptr, 2)}));
-  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200, page({}));
+  api.answer("GET /v1/attempts?limit=10", 200,
+             attempts({attempt_row(1, "timeout", nullptr, "pending")}, "a1"));
+  api.answer(
+      "GET /v1/attempts?limit=250&cursor=a1", 200,
+      attempts({attempt_row(2, "http_5xx", 503, "pending"), attempt_row(3, "success", 200, "delivered")},
+               "a3"));
+  api.answer("GET /v1/attempts?limit=250&cursor=a3", 200, attempts({}, "a3"));
   RunningOutboxctl tail({"--url", api.url(), "tail"});
-  CHECK(tail.read_line().find("failed (timeout)") != std::string::npos);
-  CHECK(tail.read_line().find("delivered") != std::string::npos);
+  const std::string first = tail.read_line();
+  CHECK(first.starts_with("2026-11-23T15:00:01.000Z  " + delivery_id_text(1)));
+  CHECK(first.find("attempt 1") != std::string::npos);
+  CHECK(first.find("timeout") != std::string::npos);
+  CHECK(first.find("no answer\\x1b[2J") != std::string::npos);
+  const std::string second = tail.read_line();
+  CHECK(second.starts_with("2026-11-23T15:00:02.000Z"));
+  CHECK(second.find("http_5xx 503") != std::string::npos);
+  CHECK(tail.read_line().find("success 200") != std::string::npos);
   CHECK(tail.interrupt() == 0);
+}
+
+TEST_CASE("tail says what it could not show, also to a reader of JSON lines") {
+  FakeApi api;
+  api.answer("GET /v1/attempts?limit=10", 200, attempts({}, "a1"));
+  api.answer("GET /v1/attempts?limit=250&cursor=a1", 200,
+             attempts({attempt_row(2, "success", 200, "delivered")}, "a9", 750));
+  api.answer("GET /v1/attempts?limit=250&cursor=a9", 200, attempts({}, "b0", nullptr));
+  api.answer("GET /v1/attempts?limit=250&cursor=b0", 200, attempts({}, "b0"));
+  RunningOutboxctl tail({"--url", api.url(), "-o", "jsonl", "tail"});
+  CHECK(tail.read_line() == R"({"dropped":750})");
+  CHECK(Json::parse(tail.read_line())["number"] == 2);
+  CHECK(tail.read_line() == R"({"dropped":null})");
+  CHECK(tail.interrupt() == 0);
+}
+
+TEST_CASE("an id that is well formed and unknown is not found, wherever one is taken") {
+  FakeApi api;
+  const std::string zeros(32, '0');
+  const std::string evt = "evt_" + zeros, ep = "ep_" + zeros, dlv = "dlv_" + zeros;
+  const std::string filter = "state=dead&endpoint=" + ep;
+  api.answer("GET /v1/deliveries?endpoint=" + ep + "&limit=50", 200, page({}));
+  api.answer("GET /v1/deliveries?event=" + evt + "&limit=50", 200, page({}));
+  api.answer("GET /v1/deliveries?" + filter + "&limit=250", 200, page({}));
+  api.answer("POST /v1/events/" + kEvt + "/replay", 422, refusal(422, "Invalid", "names no endpoint"));
+  for (const Arguments& line : {Arguments{"event", "show", evt},
+                                {"event", "payload", evt},
+                                {"event", "replay", evt},
+                                {"event", "replay", kEvt, "--endpoint", ep},
+                                {"endpoint", "show", ep},
+                                {"endpoint", "set", ep, "--name", "n"},
+                                {"endpoint", "pause", ep},
+                                {"endpoint", "resume", ep},
+                                {"endpoint", "enable", ep},
+                                {"endpoint", "disable", ep},
+                                {"endpoint", "remove", ep},
+                                {"endpoint", "test", ep},
+                                {"endpoint", "secret", "list", ep},
+                                {"endpoint", "secret", "reveal", ep},
+                                {"endpoint", "secret", "rotate", ep},
+                                {"delivery", "show", dlv},
+                                {"delivery", "attempts", dlv},
+                                {"delivery", "retry", dlv},
+                                {"delivery", "discard", dlv},
+                                {"delivery", "list", "--endpoint", ep},
+                                {"delivery", "list", "--event", evt},
+                                {"delivery", "retry", "--endpoint", ep, "--yes"},
+                                {"delivery", "discard", "--endpoint", ep, "--dry-run"},
+                                {"retry", dlv},
+                                {"retry", evt},
+                                {"tail", "--endpoint", ep}}) {
+    std::string text;
+    for (const std::string& argument : line) text += argument + " ";
+    CAPTURE(text);
+    const Ended outcome = run(api, line);
+    CHECK_MESSAGE(outcome.exit_code == 3, outcome.err);
+    CHECK(outcome.out.find("retried") == std::string::npos);
+  }
+  // One that exists and has nothing is no mistake.
+  api.answer("GET /v1/endpoints/" + ep, 200, {{"id", ep}});
+  CHECK(run(api, {"delivery", "list", "--endpoint", ep}).exit_code == 0);
+}
+
+TEST_CASE("a token is made alone on its line, as --token-file reads it") {
+  const TemporaryFile tokens("");
+  const Ended made = outboxctl({"token", "create", "shop", "--file", tokens.path()});
+  CHECK(made.exit_code == 0);
+  CHECK(std::count(made.out.begin(), made.out.end(), '\n') == 1);
+  CHECK(made.err.find("this once") != std::string::npos);
+  FakeApi api;
+  api.answer("GET /v1/status", 200, status_body());
+  const TemporaryFile token(made.out);
+  CHECK(run(api, {"--token-file", token.path(), "status"}).exit_code == 0);
+  CHECK(api.last().authorization == "Bearer " + made.out.substr(0, made.out.size() - 1));
+  const Ended json = outboxctl({"token", "create", "till", "--file", tokens.path(), "-o", "json"});
+  CHECK(Json::parse(json.out)["name"] == "till");
+  CHECK(outboxctl({"token", "revoke", "nobody", "--file", tokens.path()}).exit_code == 3);
+}
+
+TEST_CASE("bulk changes print ids and counts in the format that is asked for") {
+  FakeApi api;
+  api.answer("GET /v1/deliveries?state=dead&type=a&limit=250", 200,
+             page({delivery_row(2, "dead"), delivery_row(1, "dead")}));
+  for (int i = 1; i <= 2; ++i)
+    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
+  const std::string ids = delivery_id_text(1) + "\n" + delivery_id_text(2) + "\n";
+  const Arguments bulk{"delivery", "retry", "--type", "a"};
+  const auto with = [](Arguments line, const Arguments& more) {
+    line.insert(line.end(), more.begin(), more.end());
+    return line;
+  };
+  CHECK(run(api, with(bulk, {"--dry-run", "-o", "id"})).out == ids);
+  CHECK(Json::parse(run(api, with(bulk, {"--dry-run", "-o", "json"})).out)["count"] == 2);
+  CHECK(run(api, with(bulk, {"--yes", "-o", "id"})).out == ids);
+  CHECK(Json::parse(run(api, with(bulk, {"--yes", "-o", "json"})).out) ==
+        Json{{"retried", 2}, {"failed", 0}});
+  const Arguments named{"delivery", "discard", delivery_id_text(1), "--dry-run"};
+  CHECK(Json::parse(run(api, with(named, {"-o", "json"})).out)["count"] == 1);
 }
 
 TEST_CASE("signatures are made and verified without the daemon, and any change is noticed") {
@@ -483,6 +635,21 @@ TEST_CASE("the configuration is checked with status 78 for errors, and shown wit
   const Ended shown = outboxctl({"config", "show", "--origin", "--config", good.path()});
   CHECK(shown.exit_code == 0);
   CHECK(shown.out.find("allow_http = true  # " + good.path() + ":2") != std::string::npos);
-  CHECK(outboxctl({"config", "show", "--config", good.path(), "-o", "jsonl"})
-            .out.find("\"key\":\"policy.allow_http\"") != std::string::npos);
+  const Json rows =
+      Json::parse(outboxctl({"config", "show", "--config", good.path(), "-o", "json"}).out)["data"];
+  const auto value = [&rows](const std::string& key) {
+    for (const Json& row : rows) {
+      if (row["key"] == key) return row["value"];
+    }
+    return Json("missing");
+  };
+  CHECK(value("policy.allow_http") == true);
+  CHECK(value("policy.ports") == Json{80, 443});
+  CHECK(value("delivery.timeout") == "20s");
+  CHECK(value("delivery.max_in_flight") == 4096);
+  CHECK(outboxctl({"-o", "json", "config", "check", "--config", good.path()}).exit_code == 0);
+  const Ended errors = outboxctl({"-o", "json", "config", "check", "--config", bad.path()});
+  CHECK(errors.exit_code == 78);
+  CHECK(Json::parse(errors.out)["errors"].size() == 2);
+  CHECK(Json::parse(errors.out)["valid"] == false);
 }

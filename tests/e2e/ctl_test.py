@@ -111,17 +111,128 @@ class Ctl(EndToEndTest):
         listen.send_signal(signal.SIGINT)
         self.assertEqual(0, listen.wait(10))
 
-    def test_tail_shows_attempts_as_they_are_recorded(self):
+    def tail(self, *arguments):
+        tail = subprocess.Popen([BIN / "outboxctl", "--socket", self.outboxd.admin, "-o", "jsonl", "tail", *arguments],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for end in (tail.stdout.close, tail.stderr.close, tail.wait, tail.kill):
+            self.addCleanup(end)
+        return tail
+
+    def test_tail_shows_each_of_a_thousand_attempts_once_in_order_with_its_own_time(self):
+        seen_once = set()
+
+        def flaky(request):  # every fifth event is refused at first
+            first = request.id not in seen_once
+            seen_once.add(request.id)
+            return 500 if first and json.loads(request.body)["n"] % 5 == 0 else 200
+
+        receiver = self.receiver(flaky)
+        self.ctl("endpoint", "add", receiver.url, "--max-in-flight", "100", "--retry-schedule", "0s,50ms,50ms", "--types", "load.*")
+        marked = self.receiver()
+        self.ctl("endpoint", "add", marked.url, "--types", "mark")
+        tail = self.tail()
+        self.ctl("event", "send", "mark", "--data", "1")  # who sees it follows the feed
+        self.assertEqual("mark", json.loads(tail.stdout.readline())["type"])
+        batch = "".join(json.dumps({"type": "load.it", "payload": {"n": n}}) + "\n" for n in range(1000)).encode()
+        self.ctl("event", "send", "--batch", "-", stdin=batch)
+        shown = [json.loads(tail.stdout.readline()) for _ in range(1200)]
+        self.assertFalse([row for row in shown if "dropped" in row])
+        self.assertEqual(1200, len({row["id"] for row in shown}))
+        self.assertEqual(1000, sum(row["state"] == "delivered" for row in shown))
+        self.assertEqual(200, sum(row["status"] == 500 and row["state"] == "pending" for row in shown))
+        recorded = [row["recorded_at"] for row in shown]
+        self.assertLess(max(abs(times(a) - times(b)) for a, b in zip(recorded, sorted(recorded))), 1)
+        for row in shown[:20] + shown[-20:]:  # as they are on disk
+            attempts = {a["id"]: a for a in self.json("delivery", "show", row["delivery"])["attempt_list"]}
+            self.assertEqual(attempts[row["id"]]["started_at"], row["started_at"])
+            self.assertEqual(attempts[row["id"]]["number"], row["number"])
+        tail.send_signal(signal.SIGINT)
+        self.assertEqual(0, tail.wait(10))
+        self.assertEqual(b"", tail.stdout.read())
+        self.assertEqual(b"", tail.stderr.read())
+
+    def test_tail_stopped_for_long_says_how_many_attempts_it_missed(self):
         receiver = self.receiver()
-        self.ctl("endpoint", "add", receiver.url)
-        tail = subprocess.Popen([BIN / "outboxctl", "--socket", self.outboxd.admin, "-o", "jsonl", "tail"], stdout=subprocess.PIPE)
-        self.addCleanup(tail.stdout.close)
-        self.addCleanup(tail.wait)
-        self.addCleanup(tail.kill)
-        self.ctl("event", "send", "a.b", "--data", "1")
-        seen = []
-        wait_until(lambda: seen.append(json.loads(tail.stdout.readline())) or seen[-1]["state"] == "delivered", "the attempt is shown")
-        self.assertEqual("a.b", seen[-1]["type"])
+        self.ctl("endpoint", "add", receiver.url, "--max-in-flight", "200")
+        cursor = self.outboxd.get("/v1/attempts").json["next_cursor"]
+        for _ in range(17):
+            events = [{"type": "a.b", "payload": 1}] * 1000
+            self.assertEqual(202, self.outboxd.post("/v1/events", events).status)
+        wait_until(lambda: self.json("status")["deliveries"]["delivered"] == 17_000, "all are delivered")
+        late = self.outboxd.get(f"/v1/attempts?limit=250&cursor={cursor}").json
+        self.assertEqual(17_000 - 16_384, late["dropped"])
+        kept = len(late["data"])
+        while late["data"]:
+            late = self.outboxd.get(f"/v1/attempts?limit=250&cursor={late['next_cursor']}").json
+            self.assertEqual(0, late["dropped"])
+            kept += len(late["data"])
+        self.assertEqual(16_384, kept)
+
+    def test_failures_count_what_a_failing_endpoint_holds_back(self):
+        receiver = self.receiver(lambda request: 500)
+        endpoint = self.json("endpoint", "add", receiver.url, "--retry-schedule", "0s,1h,1h", "--max-in-flight", "1")["id"]
+        batch = "".join(json.dumps({"type": "a.b", "payload": n}) + "\n" for n in range(60)).encode()
+        self.ctl("event", "send", "--batch", "-", stdin=batch)
+        wait_until(lambda: self.json("endpoint", "show", endpoint)["failing_since"], "the breaker opens")
+        groups = self.json("failures")["data"]
+        self.assertEqual(["http_5xx"], [group["group"] for group in groups])
+        self.assertEqual(60, groups[0]["retrying"] + groups[0]["held"])
+        self.assertGreater(groups[0]["held"], 20)
+        self.ctl("endpoint", "disable", endpoint)
+        by_endpoint = self.json("failures", "--by", "endpoint")["data"]
+        self.assertEqual([(endpoint, 60)], [(group["group"], group["retrying"] + group["held"]) for group in by_endpoint])
+
+    def test_commands_on_this_machine_answer_in_json_too(self):
+        config = ("--config", str(self.outboxd.config))
+        whole = self.json("db", "check", *config)
+        self.assertEqual({"path": str(self.outboxd.database), "whole": True, "problems": []}, whole)
+        settings = {row["key"]: row["value"] for row in self.json("config", "show", *config)["data"]}
+        self.assertEqual(True, settings["policy.allow_http"])
+        self.assertEqual(["127.0.0.0/8"], settings["policy.allow_networks"])
+        self.assertEqual({"valid": True, "errors": []}, self.json("config", "check", *config))
+        copy = self.folder / "copy.db"
+        self.assertEqual(str(copy), self.json("db", "backup", str(copy), *config)["copy"])
+        copy.write_bytes(copy.read_bytes()[:4096] + b"x" * 8192 + copy.read_bytes()[12288:])
+        damaged = self.outboxd.ctl("-o", "json", "db", "check", *config[:1], self.config_of(copy))
+        self.assertEqual(1, damaged.returncode, damaged.stderr)
+        self.assertFalse(json.loads(damaged.stdout)["whole"])
+
+    def config_of(self, database):
+        path = self.folder / "copy.toml"
+        path.write_text(f'[store]\nurl = "sqlite://{database}"\n')
+        return str(path)
+
+    def test_an_unknown_id_is_not_found_wherever_one_is_taken(self):
+        ids = {kind: f"{kind}_{'0' * 32}" for kind in ("evt", "ep", "dlv")}
+        for arguments in (["event", "show", ids["evt"]], ["event", "replay", ids["evt"]], ["endpoint", "show", ids["ep"]],
+                          ["endpoint", "set", ids["ep"], "--name", "x"], ["endpoint", "test", ids["ep"]],
+                          ["endpoint", "secret", "list", ids["ep"]], ["delivery", "show", ids["dlv"]],
+                          ["delivery", "list", "--endpoint", ids["ep"]], ["delivery", "list", "--event", ids["evt"]],
+                          ["delivery", "retry", "--endpoint", ids["ep"], "--yes"], ["retry", ids["dlv"]],
+                          ["retry", ids["evt"]], ["tail", "--endpoint", ids["ep"]]):
+            with self.subTest(arguments):
+                self.ctl(*arguments, status=3)
+        event = self.json("event", "send", "a.b", "--data", "1")["id"]
+        self.ctl("event", "replay", event, "--endpoint", ids["ep"], status=3)
+
+    def test_a_token_written_to_a_file_is_what_token_file_reads(self):
+        tokens = self.folder / "tokens"
+        tokens.write_text("")
+        token = self.folder / "operator.token"
+        token.write_bytes(self.outboxd.ctl("token", "create", "operator", "--scope", "admin", "--file", str(tokens)).stdout)
+        self.outboxd.stop()
+        self.outboxd = self.daemon(f"listen.tokens_file={tokens}").start()
+        url = f"http://127.0.0.1:{self.outboxd.tcp_port}"
+
+        command = [BIN / "outboxctl", "--url", url, "--token-file", token, "-o", "json", "status"]
+        ended = subprocess.run(command, capture_output=True, check=False)
+        self.assertEqual(0, ended.returncode, ended.stderr)
+
+
+def times(text):
+    """Seconds of an RFC 3339 time, within a day."""
+    hours, minutes, seconds = text[11:-1].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 if __name__ == "__main__":
