@@ -52,8 +52,6 @@ mutant(pauses_for_each_503 endpoint_health.cpp "(attempted.slow_down && trouble_
        "pauses a lane for every 503")
 mutant(halves_for_each_500 endpoint_health.cpp "allowance_ * (1 - trouble_ / 2)" "allowance_ / 2"
        "halves the allowance for every failure")
-mutant(never_slows endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "false"
-       "does not slow down for an endpoint that mostly answers 503")
 mutant(heeds_former_receivers scheduler.cpp "  if (!former) change = learn" "  change = learn" "learns from a URL that is the endpoint's no more")
 mutant(gone_by_hearsay scheduler.cpp ".by_former_receiver = former}" ".by_former_receiver = false}" "takes a former URL's 410 for the endpoint's")
 mutant(blocked_is_exhausted retry_policy.cpp "facts.outcome == Outcome::kBlocked ? DeadReason::kBlocked : DeadReason::kExhausted"
