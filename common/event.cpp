@@ -79,6 +79,11 @@ bool type_matches(std::string_view pattern, std::string_view type) {
   return p.wildcard == "**" || type.find('.', p.prefix.size()) == std::string_view::npos;
 }
 
+bool is_json_type(std::string_view content_type) {
+  const std::string essence = ascii_lower(content_type.substr(0, content_type.find_first_of("; \t")));
+  return essence == "application/json" || essence.ends_with("+json");
+}
+
 bool is_tenant(std::string_view tenant) {
   return tenant.size() <= kMaxTenantLength && std::all_of(tenant.begin(), tenant.end(), [](char c) {
            return is_alphanumeric(c) || c == '_' || c == '.' || c == ':' || c == '-';

@@ -50,6 +50,9 @@ inline Time not_before(const Event& e) {
   return e.deliver_at.value_or(e.created_at);
 }
 
+// Does this media type promise JSON ("application/json", "…+json", whatever its parameters and case)?
+bool is_json_type(std::string_view content_type);
+
 // Is `tenant` of the form [A-Za-z0-9_.:-]{0,128}?
 bool is_tenant(std::string_view tenant);
 

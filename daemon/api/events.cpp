@@ -4,10 +4,10 @@
 
 #include "api/handling.h"
 #include "api/query.h"
+#include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "ingest/event_rules.h"
-#include "ingest/json_span.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {

@@ -5,9 +5,9 @@
 #include <set>
 #include <span>
 
+#include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
-#include "ingest/json_span.h"
 #include "store/store.h"
 #include "telemetry/log.h"
 

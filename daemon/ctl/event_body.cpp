@@ -1,5 +1,6 @@
 #include "ctl/event_body.h"
 
+#include "common/json_span.h"
 #include "common/text.h"
 #include "ctl/failure.h"
 #include "ctl/input.h"
@@ -7,18 +8,13 @@
 
 namespace outboxd::ctl {
 
-bool is_json_type(std::string_view content_type) {
-  const std::string essence = ascii_lower(trimmed(content_type.substr(0, content_type.find(';'))));
-  return essence == "application/json" || essence.ends_with("+json");
-}
-
 std::string event_body(const EventFields& fields) {
   ObjectText body;
   body.add("type", fields.type);
   const bool wants_json = !fields.content_type || is_json_type(*fields.content_type);
   if (!wants_json) {
     body.add("payload_base64", base64_encode(fields.data));
-  } else if (Json::accept(fields.data)) {
+  } else if (is_json(fields.data)) {
     body.add_raw("payload", trimmed(fields.data));
   } else {
     throw Failure(

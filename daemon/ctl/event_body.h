@@ -22,7 +22,4 @@ struct EventFields {
 // Failure (usage) for data that is no JSON.
 std::string event_body(const EventFields& fields);
 
-// "application/json", "application/vnd.api+json; charset=utf-8"
-bool is_json_type(std::string_view content_type);
-
 }  // namespace outboxd::ctl

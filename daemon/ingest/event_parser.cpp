@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "ingest/event_rules.h"
-#include "ingest/json_span.h"
 
 namespace outboxd {
 namespace {

@@ -1,9 +1,9 @@
 #include "ingest/outbox_row.h"
 
 #include "common/json.h"
+#include "common/json_span.h"
 #include "common/text.h"
 #include "ingest/event_rules.h"
-#include "ingest/json_span.h"
 
 namespace outboxd {
 namespace {

@@ -5,6 +5,21 @@
 
 using namespace outboxd;
 
+TEST_CASE("a media type of JSON is known by its essence, whatever its case and parameters") {
+  for (const char* json : {"application/json", "Application/JSON", "application/json; charset=utf-8",
+                           "application/json ;a=b", "application/json\t", "application/vnd.api+json",
+                           "application/cloudevents+JSON;v=1", "image/svg+json"}) {
+    CAPTURE(json);
+    CHECK(is_json_type(json));
+  }
+  for (const char* other :
+       {"", "text/plain", "application/jsonl", "application/x-ndjson", "application/xjson", "text/json",
+        "text/plain; a=application/json", "text/plain;+json", "application/json+xml"}) {
+    CAPTURE(other);
+    CHECK_FALSE(is_json_type(other));
+  }
+}
+
 TEST_CASE("event types are dot-separated segments") {
   for (const char* good : {"a", "order.paid", "A-1_b.C", "outboxd.delivery.dead", "_", "-"}) {
     CAPTURE(good);

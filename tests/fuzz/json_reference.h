@@ -1,4 +1,4 @@
-// nlohmann's parser as the second opinion on JSON, and where it is known to differ (ingest/json_span.h says why): it takes a NUL for the
+// nlohmann's parser as the second opinion on JSON, and where it is known to differ (common/json_span.h says why): it takes a NUL for the
 // end, skips a byte order mark, refuses numbers beyond a double and lone surrogates, and has no limit on depth.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "ingest/json_span.h"
+#include "common/json_span.h"
 
 namespace outboxd::fuzz {
 

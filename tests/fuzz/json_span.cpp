@@ -1,6 +1,6 @@
 // The JSON scanner: it and nlohmann agree on what is JSON and on what it says, and every span is a range of the input that reads the same
 // by itself.
-#include "ingest/json_span.h"
+#include "common/json_span.h"
 
 #include "fuzz/json_reference.h"
 #include "fuzz/target.h"

@@ -1,4 +1,4 @@
-#include "ingest/json_span.h"
+#include "common/json_span.h"
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -221,6 +221,12 @@ bool JsonScanner::scan_word(std::string_view word) {
   if (!text_.substr(at_).starts_with(word)) return fail("a value is missing");
   at_ += word.size();
   return true;
+}
+
+std::optional<JsonFault> json_fault(std::string_view text) {
+  JsonScanner scanner(text);
+  if (scanner.value()) scanner.finish();
+  return scanner.fault();
 }
 
 std::optional<std::string> json_string(const JsonSpan& span) {

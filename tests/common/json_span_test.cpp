@@ -1,4 +1,4 @@
-#include "ingest/json_span.h"
+#include "common/json_span.h"
 
 #include <doctest/doctest.h>
 
@@ -162,4 +162,19 @@ TEST_CASE("on damaged texts the scanner agrees with nlohmann's parser") {
     }
   }
   CHECK(accepted > 1000);
+}
+
+TEST_CASE("one JSON value and nothing else is JSON; the fault says where it is not") {
+  for (const char* json : {"1", " {} ", "[1,2]\n", "\"a\"", "1e400", R"({"a":1,"a":2})"})
+    CHECK(is_json(json));
+  for (const char* other : {"", " ", "1 2", R"(1,"type":"evil")", R"(1},{"a":2)", "{", "nul", "\"\xff\"",
+                            "\xef\xbb\xbf"
+                            "1"}) {
+    CAPTURE(other);
+    CHECK_FALSE(is_json(other));
+  }
+  CHECK_FALSE(is_json(std::string_view("1\0,2", 4)));
+  CHECK(json_fault(R"(1,"type":"evil")")->offset == 1);
+  CHECK(is_json(std::string(128, '[') + std::string(128, ']')));
+  CHECK_FALSE(is_json(std::string(129, '[') + std::string(129, ']')));
 }

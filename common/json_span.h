@@ -72,6 +72,13 @@ class JsonScanner {
   std::optional<JsonFault> fault_;
 };
 
+// Why the text is not one JSON value and nothing else; absent: it is one. The one judgement both of what comes in and
+// of what is spliced into the JSON that goes out.
+std::optional<JsonFault> json_fault(std::string_view text);
+inline bool is_json(std::string_view text) {
+  return !json_fault(text);
+}
+
 // The text of a string span, escapes undone; absent when it has none in UTF-8 (a lone surrogate).
 std::optional<std::string> json_string(const JsonSpan& span);
 
