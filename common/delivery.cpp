@@ -5,10 +5,10 @@
 namespace outboxd {
 namespace {
 constexpr std::array<std::string_view, 4> kStates = {"pending", "delivered", "dead", "discarded"};
-constexpr std::array<std::string_view, 6> kReasons = {"exhausted", "expired",   "gone",
-                                                      "blocked",   "too_large", "skipped"};
+constexpr std::array<std::string_view, 7> kReasons = {"exhausted", "expired", "gone",   "blocked",
+                                                      "too_large", "skipped", "damaged"};
 static_assert(kStates.size() == static_cast<std::size_t>(DeliveryState::kDiscarded) + 1);
-static_assert(kReasons.size() == static_cast<std::size_t>(DeadReason::kSkipped) + 1);
+static_assert(kReasons.size() == static_cast<std::size_t>(DeadReason::kDamaged) + 1);
 }  // namespace
 
 std::string_view to_string(DeliveryState state) {

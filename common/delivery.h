@@ -18,7 +18,7 @@
 namespace outboxd {
 
 enum class DeliveryState { kPending, kDelivered, kDead, kDiscarded };
-enum class DeadReason { kExhausted, kExpired, kGone, kBlocked, kTooLarge, kSkipped };
+enum class DeadReason { kExhausted, kExpired, kGone, kBlocked, kTooLarge, kSkipped, kDamaged };
 
 std::string_view to_string(DeliveryState);  // "pending" ...: the words of the API and of the schema
 std::string_view to_string(DeadReason);

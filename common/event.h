@@ -43,6 +43,10 @@ struct Event {
   Time created_at{};
   std::optional<Time> deliver_at;  // not before
   std::optional<Time> expires_at;  // dead with reason `expired` from then on
+  // What is known of these bytes, and not stored: that the payload was found to be JSON where content_type says so; that
+  // they are not what was accepted (event_checksum.h), so that nothing of them is sent.
+  bool judged = false;
+  bool damaged = false;
 };
 
 // The first moment an attempt may be made, before any retry schedule.

@@ -7,7 +7,10 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
+
+#include "common/openssl.h"
 
 namespace outboxd {
 namespace {
@@ -113,13 +116,15 @@ std::optional<std::string> hex_decode(std::string_view text) {
   return out;
 }
 
-std::string sha256(std::string_view bytes) {
-  // Fetched once: looking the algorithm up costs more than hashing a short text.
+std::string sha256(std::string_view bytes, std::string_view more) {
+  // Made once: looking the algorithm up, and a context for it, cost more than hashing a short text.
   static EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   std::string out(32, '\0');
-  if (digest == nullptr ||
-      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), nullptr, digest,
-                 nullptr) != 1) {
+  if (digest == nullptr || !context || EVP_DigestInit_ex2(context.get(), digest, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestUpdate(context.get(), more.data(), more.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), bytes_of(out), nullptr) != 1) {
     throw std::runtime_error(
         "OpenSSL cannot compute SHA-256: check the OpenSSL configuration of this machine");
   }

@@ -19,8 +19,8 @@ std::optional<std::string> base64_decode(std::string_view text);
 std::string hex_encode(std::string_view bytes);
 std::optional<std::string> hex_decode(std::string_view text);
 
-// 32 raw bytes.
-std::string sha256(std::string_view bytes);
+// 32 raw bytes. Of `bytes` and `more` as if they were one text.
+std::string sha256(std::string_view bytes, std::string_view more = {});
 
 // Takes the same time wherever the two differ; only their lengths can be learned from it.
 bool constant_time_equal(std::string_view a, std::string_view b);

@@ -183,7 +183,8 @@ void add_db(CLI::App& app, Session& session) {
       *group, "check",
       "Is the database whole? Reads all of it; works with and without the daemon; changes nothing",
       "outboxctl db check");
-  check_command->add_flag("--quick", o->quick, "Do not compare indexes with tables");
+  check_command->add_flag("--quick", o->quick,
+                          "Do not compare indexes with tables, nor events with their checksums");
   CLI::App* backup_command = add_command(
       *group, "backup", "Copy the database as of one moment, while the daemon goes on, and check the copy",
       "outboxctl db backup /var/backups/outbox-$(date +%F).db");

@@ -200,6 +200,12 @@ void DeliveryLoop::record(const EndpointPtr& endpoint, const DueDelivery& delive
                               {"endpoint", endpoint->id.to_string()},
                               {"reason", to_string(*outcome.reason)},
                               {"error", error}});
+    if (*outcome.reason == DeadReason::kDamaged) {
+      metrics_.delivery_damaged();
+      log::error("an event on disk no longer matches its checksum and was not sent; see: outboxctl db check",
+                 {{"event_number", delivery.key.event},
+                  {"delivery", delivery_id(delivery.key, delivery.created_at).to_string()}});
+    }
     hooks_.dead(endpoint, delivery, outcome);
   }
   outcome.urgent = delivery.order_key.has_value();  // the next one waits for this commit

@@ -21,13 +21,17 @@ WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
 }
 
-// What becomes of a delivery whose time is over, or has not come.
+// What becomes of a delivery whose time is over, or has not come, or whose event is not what was accepted: then its times
+// say nothing either.
 std::optional<RecordOutcome> without_attempt(const DueDelivery& delivery, Time now) {
   RecordOutcome record;
   record.key = delivery.key;
   record.at = now;
   const auto deliver_at = delivery.event->deliver_at;
-  if (delivery.expires_at && *delivery.expires_at <= now) {
+  if (delivery.event->damaged) {
+    record.state = DeliveryState::kDead;
+    record.reason = DeadReason::kDamaged;
+  } else if (delivery.expires_at && *delivery.expires_at <= now) {
     record.state = DeliveryState::kDead;
     record.reason = DeadReason::kExpired;
   } else if (deliver_at && *deliver_at > now) {

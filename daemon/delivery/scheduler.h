@@ -47,7 +47,7 @@ struct Decisions {
     std::size_t max_bytes;
   };
   std::vector<Send> send;
-  // Recorded without an attempt: expired; or put off to its deliver_at, which is yet to come when the clock was
+  // Recorded without an attempt: damaged; expired; or put off to its deliver_at, which is yet to come when the clock was
   // set back (or an operator replayed it before).
   struct Unsent {
     EndpointPtr endpoint;

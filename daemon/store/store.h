@@ -337,6 +337,7 @@ struct OutboxRow {
       expires_at, traceparent;
   std::optional<std::int64_t> priority;
   std::optional<std::string> rejected;  // the reason, in lists of rejected rows
+  std::optional<Time> rejected_at;
 };
 // An event whose deliveries are not all made yet.
 struct UnfinishedFanOut {

@@ -186,6 +186,9 @@ struct Metrics::Impl {
   LabelledMetric<Counter> finished{
       counters("outbox_deliveries_finished_total", "Deliveries that left the state pending, by result."),
       {"endpoint", "result"}};
+  Counter& damaged = counters("outbox_deliveries_damaged_total",
+                              "Deliveries given up because the stored event does not match its checksum.")
+                         .Add({});
   LabelledMetric<Histogram, Buckets> transactions{
       histograms("outbox_db_transaction_duration_seconds", "Time a transaction took, fsync included."),
       {"op"},
@@ -254,6 +257,10 @@ void Metrics::endpoint_removed(std::string_view endpoint) {
   impl_->endpoints.remove(endpoint);
   impl_->attempts.remove(endpoint);
   impl_->finished.remove(endpoint);
+}
+
+void Metrics::delivery_damaged() {
+  impl_->damaged.Increment();
 }
 
 void Metrics::delivery_latency(Millis accepted_to_success) {

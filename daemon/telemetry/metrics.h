@@ -45,6 +45,7 @@ class Metrics {
   void attempt(std::string_view endpoint, Outcome outcome, Millis duration);
   void delivery_finished(std::string_view endpoint,
                          std::string_view result);  // "delivered", "dead", "discarded"
+  void delivery_damaged();                          // besides, when that is why it is dead
   void endpoint_removed(std::string_view endpoint);
   void delivery_latency(Millis accepted_to_success);
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);

@@ -11,6 +11,7 @@
 
 #include "bench/event_mark.h"
 #include "common/clock.h"
+#include "common/event_checksum.h"
 
 namespace outboxd::bench {
 namespace {
@@ -20,11 +21,12 @@ constexpr std::int64_t kRowsPerTransaction = 100'000;
 // What has a default in the schema is not named here. The payload is event_mark.h's, written by SQL because a
 // call for each of millions of rows is what takes the time.
 constexpr const char* kInsertEvents = R"(
-  INSERT INTO event (seq, id, tenant, type, payload, content_type, priority, created_at, deliveries)
+  INSERT INTO event (seq, id, tenant, type, payload, content_type, priority, created_at, deliveries, checksum)
   WITH RECURSIVE number (n) AS (VALUES (:from) UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :until)
-  SELECT :base + n + 1, uuid7(:now, n), target.tenant, 'bench.event',
-         CAST(printf('{"s":%d,"n":%d,"t":0,"pad":"%s"}', :stream, n, :padding) AS BLOB), 'application/json', 5, :now, 1
-  FROM number CROSS JOIN temp.target ON target.turn = n % :targets)";
+  SELECT seq, id, tenant, 'bench.event', payload, 'application/json', 5, :now, 1, checksum(seq, id, tenant, payload, :now)
+  FROM (SELECT :base + n + 1 AS seq, uuid7(:now, n) AS id, target.tenant AS tenant,
+               CAST(printf('{"s":%d,"n":%d,"t":0,"pad":"%s"}', :stream, n, :padding) AS BLOB) AS payload
+        FROM number CROSS JOIN temp.target ON target.turn = n % :targets))";
 constexpr const char* kInsertDeliveries = R"(
   INSERT INTO delivery (event, endpoint, state, due_at, priority, created_at)
   WITH RECURSIVE number (n) AS (VALUES (:from) UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :until)
@@ -54,6 +56,24 @@ void uuid7(sqlite3_context* context, int, sqlite3_value** arguments) {
   sqlite3_result_blob(context, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
 }
 
+std::string bytes_of(sqlite3_value* value) {
+  const auto* bytes = static_cast<const char*>(sqlite3_value_blob(value));
+  return {bytes, bytes + sqlite3_value_bytes(value)};
+}
+
+// checksum(seq, id, tenant, payload, created_at): of an event of type bench.event that has nothing else.
+void checksum(sqlite3_context* context, int, sqlite3_value** arguments) {
+  Event event;
+  event.seq = sqlite3_value_int64(arguments[0]);
+  const std::string id = bytes_of(arguments[1]);
+  std::copy(id.begin(), id.end(), event.id.uuid.bytes.begin());
+  event.tenant = bytes_of(arguments[2]);
+  event.type = "bench.event";
+  event.payload = bytes_of(arguments[3]);
+  event.created_at = from_unix_millis(sqlite3_value_int64(arguments[4]));
+  sqlite3_result_int64(context, event_checksum(event));
+}
+
 class Database {
  public:
   explicit Database(const std::filesystem::path& file) {
@@ -63,6 +83,9 @@ class Database {
     check(sqlite3_create_function(db, "uuid7", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr, uuid7, nullptr,
                                   nullptr),
           "uuid7");
+    check(sqlite3_create_function(db, "checksum", 5, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr, checksum,
+                                  nullptr, nullptr),
+          "checksum");
   }
 
   void execute(const char* sql) { check(sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr), sql); }

@@ -28,7 +28,7 @@ void check_words(Enum last, Parse parse) {
 TEST_CASE("every enumerator reads back from its word") {
   check_words(Outcome::kProtocol, parse_outcome);
   check_words(DeliveryState::kDiscarded, parse_delivery_state);
-  check_words(DeadReason::kSkipped, parse_dead_reason);
+  check_words(DeadReason::kDamaged, parse_dead_reason);
   check_words(EndpointState::kDisabled, parse_endpoint_state);
   check_words(PayloadFormat::kCloudEvents, parse_payload_format);
   check_words(Ordering::kEndpoint, parse_ordering);

@@ -495,6 +495,28 @@ TEST_CASE("one behind that expires does not give way to a third while the head i
   CHECK(b.sends().size() == 1);
 }
 
+TEST_CASE(
+    "a damaged event is a dead letter without an attempt, whatever its times say; those beside it go on") {
+  Bench b;
+  b.add(1);
+  for (const bool expired : {false, true}) {
+    DueDelivery delivery = b.make(1);
+    auto event = std::make_shared<Event>(*delivery.event);
+    event->damaged = true;
+    if (expired) event->expires_at = b.now.wall;
+    event->deliver_at = b.now.wall + 1h;
+    delivery.event = event;
+    b.scheduler.offer(delivery, b.now);
+    b.offer(1);
+    const Decisions d = b.scheduler.next(b.now);
+    CHECK(d.send.size() == 1);
+    REQUIRE(d.unsent.size() == 1);
+    CHECK(d.unsent[0].record.key == delivery.key);
+    CHECK(d.unsent[0].record.state == DeliveryState::kDead);
+    CHECK(d.unsent[0].record.reason == DeadReason::kDamaged);
+  }
+}
+
 TEST_CASE("a delivery that is due before its event's deliver_at is put off to that, not sent") {
   Bench b;
   b.add(1);

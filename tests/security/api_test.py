@@ -508,6 +508,8 @@ class Tampering(ApiTest):
 
     def edit(self, receiver, rows):
         editor = sqlite3.connect(self.outboxd.database, isolation_level=None)
+        # As rows from before there were checksums, which hold back what has changed.
+        editor.executescript("UPDATE counter SET last_unchecked = event_seq; UPDATE event SET checksum = NULL;")
         for i, (table, column, value, _) in enumerate(rows):
             if table:
                 editor.execute(f"UPDATE {table} SET {column} = ? WHERE tenant = ?", (value.replace("{url}", f"{receiver.url}?{i}"), f"t{i}"))
@@ -663,7 +665,8 @@ class Answers(ApiTest):
     def test_outboxctl_shows_rejected_rows_without_one(self):
         hostile = b"\x1b]0;owned\x07\xc2\x9b2J\xe2\x80\xae\xff"
         text = f"CAST(x'{hostile.hex()}' AS TEXT)"
-        row = self.outboxd.sql(f"INSERT INTO outbox(type, payload, tenant, ordering_key) VALUES ('a.b', '1', {text}, {text});")
+        # The table's trigger refuses it: as a row of before there was one.
+        row = self.outboxd.sql(f".dbconfig enable_trigger off\nINSERT INTO outbox(type, payload, tenant, ordering_key) VALUES ('a.b', '1', {text}, {text});")
         self.assertEqual(row.returncode, 0, row.stderr)
         wait_until(lambda: self.witness.count("outbox", "rejected IS NOT NULL") == 1, "the row is judged")
         for format in ("table", "wide", "json", "jsonl"):

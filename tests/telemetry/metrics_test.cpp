@@ -105,6 +105,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_db_transaction_duration_seconds",
                                        "outbox_db_wal_bytes",
                                        "outbox_deliveries",
+                                       "outbox_deliveries_damaged_total",
                                        "outbox_deliveries_finished_total",
                                        "outbox_delivery_latency_seconds",
                                        "outbox_endpoint_state",

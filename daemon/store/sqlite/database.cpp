@@ -62,8 +62,8 @@ Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int 
   db_.reset(db);
   if (rc != SQLITE_OK) fail(rc, "opening " + path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
-  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1,
-                    nullptr);  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs
+  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs, which schemas before 7 have.
+  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // Whoever may write to the file may add triggers and views to it. None of theirs runs here, and ours is for producers.
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);

@@ -35,7 +35,8 @@ Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared
       gate_(std::move(gate)),
       due_clock_(std::move(due_clock)),
       secrets_(std::move(secrets)),
-      db_(path_, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)) {}
+      db_(path_, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)),
+      last_unchecked_(db_.query_int(std::string(sql::kLastUnchecked))) {}
 
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
 class Reader::DueScan {
@@ -103,9 +104,7 @@ class Reader::DueScan {
       }
       bytes_ += bytes;
       const DeliveryKey key{row.integer(0), endpoint_};
-      auto event = std::make_shared<Event>();
-      event->seq = key.event;
-      read_event(row, kEvent, *event);
+      auto event = read_checked_event(row, key.event, kEvent, reader_.last_unchecked_);
       window_.deliveries.push_back({.key = key,
                                     .attempts = read_attempts(row, 1),
                                     .attempts_ever = read_attempts(row, 2),
@@ -267,10 +266,8 @@ std::vector<UnfinishedFanOut> Reader::unfinished_fan_outs(EventSeq after, int li
   std::vector<UnfinishedFanOut> rows;
   Cursor row(unfinished_fan_outs_, after, limit);
   while (row.next()) {
-    auto event = std::make_shared<Event>();
-    event->seq = row.integer(0);
-    read_event(row, 3, *event);
-    rows.push_back({std::move(event), row.integer(1), row.integer(2)});
+    rows.push_back(
+        {read_checked_event(row, row.integer(0), 3, last_unchecked_), row.integer(1), row.integer(2)});
   }
   return rows;
 }

@@ -61,6 +61,7 @@ class Reader final : public StoreReader {
   std::shared_ptr<DueClock> due_clock_;
   const std::shared_ptr<const SecretBox> secrets_;
   Database db_;
+  const EventSeq last_unchecked_;  // see read_checked_event; does not change while the store is open
   Statement begin_{db_, sql::kBeginRead}, commit_{db_, sql::kCommit};
   Statement next_priority_{db_, sql::kNextPriority}, count_due_{db_, sql::kCountDue};
   Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 
+#include "common/event_checksum.h"
 #include "common/json.h"
 #include "common/text.h"
 
 namespace outboxd::sqlite {
 namespace {
 
+struct CorruptValue : StoreFailure {
+  using StoreFailure::StoreFailure;
+};
+
 [[noreturn]] void corrupt(std::string_view what) {
-  throw StoreFailure("the database holds a value that outboxd never wrote: " + std::string(what),
+  throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what),
                      kExitStoreCorrupt);
 }
 
@@ -224,18 +229,36 @@ Endpoint read_endpoint(const Cursor& row, const SecretBox* box) {
 }
 
 void read_event(const Cursor& row, int first, Event& event) {
-  event.id = EventId{read_uuid(row.view(first))};
   event.tenant = row.text(first + 1);
   event.type = row.text(first + 2);
   event.payload = row.text(first + 3);
   event.content_type = row.text(first + 4);
   event.ordering_key = row.optional_text(first + 5);
-  event.priority = read_priority(row, first + 6);
-  event.headers = decode_headers(row.view(first + 7));
   event.traceparent = row.optional_text(first + 8);
   event.created_at = row.time(first + 9);
   event.deliver_at = row.optional_time(first + 10);
   event.expires_at = row.optional_time(first + 11);
+  try {
+    event.id = EventId{read_uuid(row.view(first))};
+    event.priority = read_priority(row, first + 6);
+    event.headers = decode_headers(row.view(first + 7));
+  } catch (const CorruptValue&) {
+    event.damaged = true;
+  }
+}
+
+std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int first,
+                                          EventSeq last_unchecked) {
+  auto event = std::make_shared<Event>();
+  event->seq = seq;
+  read_event(row, first, *event);
+  const int checksum = first + 12;
+  // Damage that takes the checksum away must not pass for an event from before.
+  const bool whole =
+      row.is_null(checksum) ? seq <= last_unchecked : row.integer(checksum) == event_checksum(*event);
+  event->damaged = event->damaged || !whole;
+  event->judged = !row.is_null(checksum);  // whatever has a checksum was judged before it got one
+  return event;
 }
 
 EventRow read_event_row(const Cursor& row) {
@@ -304,6 +327,7 @@ OutboxRow read_outbox_row(const Cursor& row) {
   o.traceparent = row.optional_text(10);
   o.priority = row.optional_integer(11);
   o.rejected = row.optional_text(12);
+  o.rejected_at = row.optional_time(13);
   return o;
 }
 

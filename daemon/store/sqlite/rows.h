@@ -2,6 +2,7 @@
 // the cursors it reads. A stored value that cannot be read is a corrupt database: StoreFailure.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,8 +34,14 @@ Endpoint read_endpoint(const Cursor& row, const SecretBox* box);  // sql::kEndpo
 std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, const SecretBox& box);
 void count_secret_keys(std::string_view stored, SecretKeys& counts);
 Ordering read_ordering(std::string_view word);
-void read_event(const Cursor& row, int first, Event& event);  // id, tenant, type, payload, ... expires_at
-EventRow read_event_row(const Cursor& row);                   // sql::kEventById, kEventsBefore
+// id, tenant, type, payload, ... expires_at. What cannot be read stays empty, and the event is damaged: one bad row stops
+// neither lists nor the deliveries of others.
+void read_event(const Cursor& row, int first, Event& event);
+// The event with its payload and its checksum in the column after expires_at. Up to `last_unchecked` events were accepted
+// before there were checksums.
+std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int first,
+                                          EventSeq last_unchecked);
+EventRow read_event_row(const Cursor& row);  // sql::kEventById, kEventsBefore
 // The first ten columns. `ahead`: how far due time is ahead of the wall clock (due_clock.h).
 Delivery read_delivery(const Cursor& row, Millis ahead);
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead);

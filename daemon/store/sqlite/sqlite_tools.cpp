@@ -11,7 +11,9 @@
 #include "store/sqlite/database.h"
 #include "store/sqlite/opening.h"
 #include "store/sqlite/ownership.h"
+#include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/statements.h"
 
 namespace outboxd {
 namespace {
@@ -21,6 +23,7 @@ using namespace sqlite;
 constexpr int kCacheKib = 16384;
 constexpr int kPagesAtOnce = 1024;  // 4 MiB between two reports of progress
 constexpr const char* kMostProblems = "100";
+constexpr std::size_t kMostNamed = 20;  // damaged events; the others are counted
 
 // What must hold between tables, each as the number of rows for which it does not.
 struct Agreement {
@@ -60,6 +63,21 @@ constexpr Agreement kAgreements[] = {
      "SELECT max(0, coalesce((SELECT max(seq) FROM event), 0) - event_seq) FROM counter"},
 };
 
+void find_damaged_events(Database& db, std::vector<std::string>& problems) {
+  const EventSeq last_unchecked = db.query_int(std::string(sql::kLastUnchecked));
+  Statement events(db, sql::kWholeEventsAfter);
+  Cursor row(events, 0);
+  std::size_t found = 0;
+  while (row.next()) {
+    const auto event = read_checked_event(row, row.integer(0), 1, last_unchecked);
+    if (event->damaged && ++found <= kMostNamed)
+      problems.push_back("event " + std::to_string(event->seq) + " (" + event->id.to_string() +
+                         ") does not match its checksum: nothing of it is sent");
+  }
+  if (found > kMostNamed)
+    problems.push_back(std::to_string(found - kMostNamed) + " more events do not match their checksums");
+}
+
 void find_problems(Database& db, bool quick, std::vector<std::string>& problems) {
   {
     Statement integrity(
@@ -73,6 +91,7 @@ void find_problems(Database& db, bool quick, std::vector<std::string>& problems)
     if (const auto count = db.query_int(agreement.count); count != 0)
       problems.push_back(std::to_string(count) + " " + agreement.broken);
   }
+  if (!quick) find_damaged_events(db, problems);
 }
 
 [[noreturn]] void cannot_write(const std::string& path) {

@@ -26,8 +26,8 @@ inline constexpr std::string_view kAddToCounter =
 inline constexpr std::string_view kInsertEvent =
     "INSERT INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, "
     "traceparent,"
-    " created_at, deliver_at, expires_at, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-    "?12, ?13, ?14)";
+    " created_at, deliver_at, expires_at, deliveries, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+    "?10, ?11, ?12, ?13, ?14, ?15)";
 #define OUTBOXD_INSERT_DELIVERY                                                                     \
   "INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at, " \
   "expires_at)"                                                                                     \
@@ -204,10 +204,16 @@ inline constexpr std::string_view kDueOfPriority =
     "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key, d.expires_at,"
     " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
     "e.traceparent, e.created_at,"
-    " e.deliver_at, e.expires_at"
+    " e.deliver_at, e.expires_at, e.checksum"
     " FROM delivery AS d INDEXED BY delivery_pending CROSS JOIN event AS e ON e.seq = d.event"
     " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending' AND d.behind = 0"
     " ORDER BY d.due_at, d.event LIMIT ?4";
+inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM counter WHERE one = 1";
+// Every event in turn, for the check of their checksums: columns as read_checked_event has them.
+inline constexpr std::string_view kWholeEventsAfter =
+    "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
+    "created_at,"
+    " deliver_at, expires_at, checksum FROM event WHERE seq > ?1 ORDER BY seq";
 inline constexpr std::string_view kFirstDueAfter =
     "SELECT due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority = ?2 AND "
     "due_at > ?3 AND state = 'pending' AND behind = 0"
@@ -286,7 +292,7 @@ inline constexpr std::string_view kAttempts =
 
 inline constexpr std::string_view kUnfinishedFanOuts =
     "SELECT f.event, f.after, f.last, e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, "
-    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at"
+    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at, e.checksum"
     " FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER BY f.event LIMIT "
     "?2";
 
@@ -294,7 +300,7 @@ inline constexpr std::string_view kUnfinishedFanOuts =
 #define OUTBOXD_OUTBOX_ROW                                                                                \
   "SELECT seq, type, payload, tenant, content_type, ordering_key, idempotency_key, headers, deliver_at, " \
   "expires_at,"                                                                                           \
-  " traceparent, priority, rejected FROM outbox WHERE "
+  " traceparent, priority, rejected, rejected_at FROM outbox WHERE "
 inline constexpr std::string_view kOutboxWaiting =
     OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
 inline constexpr std::string_view kOutboxRejected =
@@ -375,6 +381,8 @@ inline constexpr std::string_view kAll[] = {
     kNextEndpointBehind,
     kCountPending,
     kCountBehind,
+    kLastUnchecked,
+    kWholeEventsAfter,
     kEventById,
     kEventsBefore,
     kLastEventBeforeId,

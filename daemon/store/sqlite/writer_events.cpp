@@ -1,6 +1,7 @@
 // Accepting events and recording what became of their deliveries: the hot path.
 #include <unordered_map>
 
+#include "common/event_checksum.h"
 #include "common/words.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/writer.h"
@@ -102,7 +103,8 @@ Writer::Stored Writer::insert(const NewEvent& accepted, Millis idempotency_windo
   const auto headers = encode_headers(e.headers);
   insert_event_.run(stored.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
                     e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
-                    millis(e.deliver_at), millis(e.expires_at), stored.deliveries);
+                    millis(e.deliver_at), millis(e.expires_at), stored.deliveries,
+                    event_checksum(e, stored.seq));
   for (FirstAttempt& first : stored.made) insert_delivery(insert_delivery_, e, stored.seq, first);
   if (accepted.more_after) {
     stored.more_until = now_.endpoint_seq;

@@ -1,0 +1,63 @@
+#include "common/event_checksum.h"
+
+#include "common/text.h"
+
+namespace outboxd {
+namespace {
+
+// What is hashed before the payload. Numbers take 8 bytes, the highest first; text follows its length; what is absent has
+// the length -1. So no two events give the same bytes.
+class Fields {
+ public:
+  explicit Fields(std::size_t expected) { bytes_.reserve(expected); }
+
+  void number(std::int64_t value) {
+    for (int shift = 56; shift >= 0; shift -= 8) bytes_ += static_cast<char>(value >> shift);
+  }
+  void text(std::string_view value) {
+    number(static_cast<std::int64_t>(value.size()));
+    bytes_ += value;
+  }
+  void optional_text(const std::optional<std::string>& value) { value ? text(*value) : number(-1); }
+  void time(const std::optional<Time>& value) {
+    number(value ? 8 : -1);
+    if (value) number(unix_millis(*value));
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+constexpr std::size_t kUsualSize = 384;
+
+}  // namespace
+
+std::int64_t event_checksum(const Event& event, EventSeq seq) {
+  Fields fields(kUsualSize);
+  fields.number(seq);
+  fields.text(std::string_view(reinterpret_cast<const char*>(event.id.uuid.bytes.data()),
+                               event.id.uuid.bytes.size()));
+  fields.text(event.tenant);
+  fields.text(event.type);
+  fields.text(event.content_type);
+  fields.optional_text(event.ordering_key);
+  fields.number(event.priority);
+  fields.number(static_cast<std::int64_t>(event.headers.size()));
+  for (const HeaderField& header : event.headers) {
+    fields.text(header.name);
+    fields.text(header.value);
+  }
+  fields.optional_text(event.traceparent);
+  fields.time(event.created_at);
+  fields.time(event.deliver_at);
+  fields.time(event.expires_at);
+  fields.number(static_cast<std::int64_t>(event.payload.size()));
+  const std::string digest = sha256(fields.bytes(), event.payload);
+  std::uint64_t checksum = 0;
+  for (std::size_t i = 0; i < sizeof checksum; ++i)
+    checksum = checksum << 8 | static_cast<unsigned char>(digest[i]);
+  return static_cast<std::int64_t>(checksum);
+}
+
+}  // namespace outboxd
