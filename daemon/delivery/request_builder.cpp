@@ -3,25 +3,22 @@
 #include <algorithm>
 
 #include "common/json.h"
+#include "common/json_span.h"
 #include "common/text.h"
 
 namespace outboxd {
 namespace {
 
-bool is_json(std::string_view content_type) {
-  const std::string media = ascii_lower(content_type.substr(0, content_type.find(';')));
-  return media == "application/json" || media.ends_with("+json");
-}
-
 void add_text(std::string& json, std::string_view name, std::string_view value) {
   json.append("\"").append(name).append("\":").append(dump(Json(std::string(value)))).append(",");
 }
 
-// The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive
-// here too.
+// The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive here too.
+// What nobody has judged is judged now: a row of an earlier version may say JSON of bytes that are none, and what is spliced
+// must never bring members of its own.
 void add_payload(std::string& json, const Event& event, std::string_view name) {
   json.append("\"").append(name);
-  if (is_json(event.content_type)) {
+  if (is_json_type(event.content_type) && (event.judged || is_json(event.payload))) {
     json.append("\":").append(event.payload);
   } else {
     json.append("_base64\":\"").append(base64_encode(event.payload)).append("\"");

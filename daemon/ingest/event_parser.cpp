@@ -35,7 +35,8 @@ std::string pointer_of(EventIndex index, std::string_view name) {
 // Reads one event object, reporting every bad field.
 class EventReader {
  public:
-  EventReader(EventIndex index, std::vector<FieldError>& errors) : index_(index), errors_(errors) {}
+  EventReader(EventIndex index, std::vector<FieldError>& errors, std::optional<Time> now)
+      : index_(index), errors_(errors), now_(now) {}
 
   // The draft means something only if nothing was reported and the scanner met no fault.
   EventDraft read(JsonScanner& scanner) {
@@ -44,6 +45,7 @@ class EventReader {
       if (const auto value = scanner.value()) take_member(*name, *value);
     }
     if (!scanner.fault()) check_together();
+    draft_.event.judged = true;
     return std::move(draft_);
   }
 
@@ -150,6 +152,7 @@ class EventReader {
     auto bytes = base64_decode(*text);
     if (!bytes) return report(field_, "must be base64 (RFC 4648, section 4)");
     draft_.event.payload = std::move(*bytes);
+    decoded_ = true;
   }
   void take_content_type(const JsonSpan& value) {
     auto text = string(value);
@@ -157,6 +160,7 @@ class EventReader {
     if (!is_media_type(*text))
       return report(field_, "must be a media type such as \"application/xml\", at most 255 bytes");
     draft_.event.content_type = std::move(*text);
+    content_type_taken_ = true;
   }
   void take_tenant(const JsonSpan& value) {
     auto text = string(value);
@@ -190,12 +194,40 @@ class EventReader {
     if (!seen("payload") && !seen("payload_base64")) report("payload", "is required (or payload_base64)");
     if (seen("payload_base64") && !seen("content_type"))
       report("content_type", "is required with payload_base64");
+    check_json();
+    check_times();
+  }
+
+  // What comes as `payload` is JSON by its place. Bytes that are called JSON are so too: subscribers parse them, and
+  // the formats that wrap a payload splice them in.
+  void check_json() {
+    if (!decoded_ || !content_type_taken_ || !is_json_type(draft_.event.content_type)) return;
+    if (const auto fault = json_fault(draft_.event.payload))
+      report("payload_base64", "is not the JSON that content_type says it is: at byte " +
+                                   std::to_string(fault->offset) + ", " + std::string(fault->what));
+  }
+
+  // Relative times count from `now`; without one they are compared with each other alone.
+  void check_times() {
     const Event& event = draft_.event;
-    if (event.deliver_at && event.expires_at && *event.expires_at <= *event.deliver_at) {
-      report("expires_at", "must be later than deliver_at");
+    const Time now = now_.value_or(Time{});
+    const auto from = draft_.delay ? std::optional(now + *draft_.delay) : event.deliver_at;
+    const auto until = draft_.ttl ? std::optional(now + *draft_.ttl) : event.expires_at;
+    const bool comparable = now_ || draft_.delay.has_value() == draft_.ttl.has_value();
+    if (from && until && comparable && *until <= *from) {
+      report(draft_.ttl ? "ttl" : "expires_at",
+             std::string(draft_.ttl ? "must be longer than " : "must be later than ") +
+                 (draft_.delay ? "delay" : "deliver_at"));
     }
-    if (draft_.delay && draft_.ttl && *draft_.ttl <= *draft_.delay)
-      report("ttl", "must be longer than delay");
+    if (!now_) return;
+    if (event.expires_at && *event.expires_at <= *now_) {
+      report("expires_at", "must lie in the future: " + format_time(*event.expires_at) +
+                               " has passed, it is " + format_time(*now_) + " now");
+    }
+    if (event.deliver_at && *event.deliver_at > *now_ + kMaxEventDelay) {
+      report("deliver_at",
+             "must be at most 365d ahead, no later than " + format_time(*now_ + kMaxEventDelay));
+    }
   }
 
   EventIndex index_;
@@ -203,6 +235,8 @@ class EventReader {
   EventDraft draft_;
   std::string_view field_;  // the one being read
   std::array<bool, kFieldCount> seen_{};
+  std::optional<Time> now_;
+  bool decoded_ = false, content_type_taken_ = false;  // payload_base64, content_type: as they should be
 };
 
 const std::array<EventReader::Field, EventReader::kFieldCount> EventReader::kFields = {{
@@ -267,8 +301,8 @@ Problem too_many(const EventLimits& limits) {
 // What one request's events have in common while they are read.
 class BodyReader {
  public:
-  BodyReader(const std::optional<std::string>& header_key, const EventLimits& limits)
-      : header_key_(header_key), limits_(limits) {}
+  BodyReader(const std::optional<std::string>& header_key, const EventLimits& limits, std::optional<Time> now)
+      : header_key_(header_key), limits_(limits), now_(now) {}
 
   Result<std::vector<EventDraft>> json(std::string_view body) {
     JsonScanner scanner(body);
@@ -310,7 +344,7 @@ class BodyReader {
       return;
     }
     const std::size_t start = scanner.offset();
-    drafts_.push_back(EventReader(index, errors_).read(scanner));
+    drafts_.push_back(EventReader(index, errors_, now_).read(scanner));
     const std::size_t bytes = scanner.offset() - start;
     if (scanner.fault() || bytes <= limits_.event_bytes) return;
     refusal_ = Problem{ProblemCode::kTooLarge,
@@ -346,6 +380,7 @@ class BodyReader {
 
   const std::optional<std::string>& header_key_;
   const EventLimits& limits_;
+  const std::optional<Time> now_;
   std::vector<EventDraft> drafts_;
   std::vector<FieldError> errors_;
   std::optional<Problem> refusal_;
@@ -355,8 +390,8 @@ class BodyReader {
 
 Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view body,
                                              const std::optional<std::string>& header_key,
-                                             const EventLimits& limits) {
-  BodyReader reader(header_key, limits);
+                                             const EventLimits& limits, std::optional<Time> now) {
+  BodyReader reader(header_key, limits, now);
   return kind == EventBody::kJson ? reader.json(body) : reader.ndjson(body);
 }
 

@@ -27,13 +27,17 @@ enum class EventBody {
   kNdjson
 };  // application/json: an object or an array; application/x-ndjson: one object a line
 
+// `now` is when the request came: expires_at must lie after it, and deliver_at at most kMaxEventDelay. Absent for a row
+// of the SQL outbox, which was judged so when it was inserted.
+//
 // The payload's bytes are those of the JSON value in the body, found by position, never re-encoded. An object
 // with the same member twice is refused, for the two readings would differ. `header_key` is the
 // Idempotency-Key header and applies to a single event only. Pointers of errors start with the index in a
 // batch ("/3/type").
 Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view body,
                                              const std::optional<std::string>& header_key,
-                                             const EventLimits& limits);
+                                             const EventLimits& limits,
+                                             std::optional<Time> now = std::nullopt);
 
 // SHA-256 over everything that makes two events the same for an idempotency key: all fields but the key
 // itself, and but the traceparent, which differs each time a producer repeats a request.

@@ -1,5 +1,6 @@
 #include "ingest/ingest.h"
 
+#include "common/json_span.h"
 #include "common/text.h"
 #include "ingest/first_attempts.h"
 #include "ingest/outbox_row.h"
@@ -7,12 +8,6 @@
 
 namespace outboxd {
 namespace {
-
-std::string describe(const Problem& p) {
-  std::string text = p.detail;
-  for (const auto& error : p.errors) text += "; " + error.pointer + ": " + error.detail;
-  return text;
-}
 
 Problem short_of_space() {
   return {ProblemCode::kUnavailable,
@@ -105,6 +100,9 @@ void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
 
 void Ingest::announce(EventDraft draft) {
   if (directory_.match(draft.event.tenant, draft.event.type)->empty()) return;
+  draft.event.judged = is_json(draft.event.payload);
+  if (!draft.event.judged)
+    return log::error("an operational event is no JSON and was lost", {{"type", draft.event.type}});
   std::size_t room = options_.deliveries_at_once;
   AnnounceEvent command{prepare(std::move(draft), room)};
   if (disk_is_short_) return announcement_lost(command.event, short_of_space());
@@ -133,7 +131,7 @@ void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {
     auto draft = draft_from_row(std::move(row), options_.limits);
     if (!draft) {
       metrics_.events_rejected(kind_of(draft.error().code).slug, 1);
-      reject(number, describe(draft.error()), last);
+      reject(number, rejection(draft.error()), last);
       continue;
     }
     events.push_back(prepare(std::move(*draft), room));
@@ -152,14 +150,21 @@ void Ingest::commit_rows(std::vector<NewEvent> events, const std::shared_ptr<voi
     const auto index = index_in(*refused, accept.events.size());
     if (!index) return;
     const auto bad = accept.events.begin() + static_cast<std::ptrdiff_t>(*index);
-    reject(*bad->outbox_row, describe(*refused), last);
+    reject(*bad->outbox_row, rejection(*refused), last);
     accept.events.erase(bad);
     commit_rows(std::move(accept.events), last);
   });
 }
 
 void Ingest::reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last) {
-  commits_.submit(RejectOutboxRow{row, std::move(reason), clock_.wall()}, [last](Write&) {});
+  commits_.submit(RejectOutboxRow{row, std::move(reason), clock_.wall()}, [this, last](Write& write) {
+    if (write.refused) return;  // it is judged again
+    const auto left_out = rejection_log_.take(clock_.monotonic());
+    if (!left_out) return;
+    const auto& done = std::get<RejectOutboxRow>(write.command);
+    log::warn("a row of the SQL outbox was rejected, see: outboxctl outbox list --rejected",
+              {{"row", done.row}, {"reason", done.reason}, {"not_shown", *left_out}});
+  });
 }
 
 }  // namespace outboxd

@@ -13,6 +13,7 @@
 #include "ingest/event_parser.h"
 #include "ingest/fan_out.h"
 #include "store/group_commit.h"
+#include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
 namespace outboxd {
@@ -69,6 +70,7 @@ class Ingest {
   Options options_;
   OnAccepted on_accepted_;
   std::atomic<bool> disk_is_short_{false};
+  log::Budget rejection_log_;  // of the writer thread
 };
 
 }  // namespace outboxd

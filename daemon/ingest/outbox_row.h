@@ -8,7 +8,10 @@
 
 namespace outboxd {
 
-// The pointers of its field errors are the columns' names ("/headers").
+// The payload's bytes are the row's. The pointers of its field errors are the columns' names ("/headers").
 Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits);
+
+// Why a row was set aside, in the words of who wrote it: his columns ("headers: …; tenant: …").
+std::string rejection(const Problem& refused);
 
 }  // namespace outboxd

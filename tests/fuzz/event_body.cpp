@@ -3,6 +3,7 @@
 #include "ingest/event_parser.h"
 
 #include "common/json.h"
+#include "common/json_span.h"
 #include "common/text.h"
 #include "fuzz/json_reference.h"
 #include "fuzz/target.h"
@@ -17,6 +18,7 @@ const EventLimits kLimits{.event_bytes = 4096, .batch_events = 8};
 void check_draft(const EventDraft& draft, std::string_view body) {
   const Event& event = draft.event;
   HOLDS(is_event_type(event.type) && is_tenant(event.tenant) && event.tenant != kOpsTenant);
+  HOLDS(!is_json_type(event.content_type) || is_json(event.payload));
   HOLDS(is_media_type(event.content_type) && event.priority >= 0 && event.priority <= 9);
   HOLDS(!event.ordering_key || is_key(*event.ordering_key));
   HOLDS(!draft.idempotency_key || is_key(*draft.idempotency_key));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/text.h"
 #include "ingest/event_rules.h"
 
 using namespace outboxd;
@@ -97,6 +98,44 @@ TEST_CASE("payload_base64 gives bytes, and wants a content_type") {
         Pointers{"/payload_base64"});
   CHECK(pointers(parse(R"({"type":"a","payload":1,"payload_base64":"","content_type":"image/png"})")) ==
         Pointers{"/payload_base64"});
+}
+
+TEST_CASE("bytes that are called JSON are JSON") {
+  const auto event = [](std::string_view bytes, const std::string& type) {
+    return R"({"type":"a","payload_base64":")" + base64_encode(bytes) + R"(","content_type":")" + type +
+           "\"}";
+  };
+  for (const char* type : {"application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"}) {
+    CAPTURE(type);
+    CHECK(one(event(R"( {"a":1.10})", type)).event.payload == R"( {"a":1.10})");
+    for (const char* bytes : {R"(1,"type":"evil")", "", "{", "1 2", "\"\xff\"", R"(1},{"a":2)"}) {
+      CAPTURE(bytes);
+      const auto result = parse(event(bytes, type));
+      CHECK(pointers(result) == Pointers{"/payload_base64"});
+      CHECK(result.error().errors[0].detail.find("at byte") != std::string::npos);
+    }
+  }
+  CHECK(one(event(R"(1,"type":"evil")", "text/plain")).event.payload == R"(1,"type":"evil")");
+  // What is wrong already is not judged twice.
+  CHECK(pointers(parse(event("x", "nonsense"))) == Pointers{"/content_type"});
+}
+
+TEST_CASE("expires_at lies after the request, and deliver_at at most 365 days") {
+  const Time now = *parse_time("2026-06-01T12:00:00Z");
+  const auto at = [&](const std::string& members) {
+    return parse_events(EventBody::kJson, with(members), std::nullopt, {}, now);
+  };
+  CHECK(at(R"("expires_at":"2026-06-01T12:00:00.001Z")"));
+  CHECK(pointers(at(R"("expires_at":"2026-06-01T12:00:00Z")")) == Pointers{"/expires_at"});
+  CHECK(pointers(at(R"("expires_at":"2020-01-01T00:00:00Z")")) == Pointers{"/expires_at"});
+  CHECK(at(R"("deliver_at":"2027-06-01T12:00:00Z")"));
+  CHECK(at(R"("deliver_at":"2020-01-01T00:00:00Z")"));
+  CHECK(pointers(at(R"("deliver_at":"2027-06-01T12:00:00.001Z")")) == Pointers{"/deliver_at"});
+  // One of a kind with one of the other.
+  CHECK(pointers(at(R"("delay":"2h","expires_at":"2026-06-01T13:00:00Z")")) == Pointers{"/expires_at"});
+  CHECK(at(R"("delay":"1h","expires_at":"2026-06-01T14:00:00Z")"));
+  CHECK(pointers(at(R"("deliver_at":"2026-06-01T14:00:00Z","ttl":"1h")")) == Pointers{"/ttl"});
+  CHECK(at(R"("deliver_at":"2026-06-01T12:30:00Z","ttl":"1h")"));
 }
 
 TEST_CASE("a bad field is refused with its pointer") {

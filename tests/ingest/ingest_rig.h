@@ -57,9 +57,11 @@ class IngestRig {
     ingest().adopt(reader().outbox(100, 1 << 20), [&] { done.set_value(); });
     done.get_future().wait();
   }
-  void produce(const std::string& sql) const {
+  void produce(const std::string& sql,
+               bool judged = true) const {  // false: as a row was before it was judged at once
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open((folder_ / "outbox.db").c_str(), &db) == SQLITE_OK);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, judged ? 1 : 0, nullptr);
     CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
   }
