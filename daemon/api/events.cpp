@@ -62,13 +62,13 @@ Result<EventBody> body_kind(const Request& request) {
       "the Content-Type must be application/json or application/x-ndjson; got " + in_quotes(*type));
 }
 
-Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody kind,
-                                            const EventLimits& limits) {
+Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody kind, const EventLimits& limits,
+                                            Time now) {
   if (request.body.empty())
     return problem(ProblemCode::kMalformed, "the body is empty: an event is expected");
   std::optional<std::string> key;
   if (const auto header = request.header("idempotency-key")) key = *header;
-  auto drafts = parse_events(kind, request.body, key, limits);
+  auto drafts = parse_events(kind, request.body, key, limits, now);
   const auto traceparent = request.header("traceparent");
   if (!drafts || !traceparent || !is_traceparent(*traceparent)) return drafts;
   for (auto& draft : *drafts) draft.event.traceparent = *traceparent;
@@ -83,7 +83,7 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
   };
   const auto kind = body_kind(request);
   if (!kind) return refuse(kind.error());
-  auto drafts = read_drafts(request, *kind, context.ingest.options().limits);
+  auto drafts = read_drafts(request, *kind, context.ingest.options().limits, context.clock.wall());
   if (!drafts) return refuse(drafts.error());
   const bool batch = *kind == EventBody::kNdjson || JsonScanner(request.body).peek() == '[';
   context.ingest.accept(std::move(*drafts),
@@ -110,7 +110,8 @@ Json json_of_rejected(const OutboxRow& row) {
           {"ordering_key", text(row.ordering_key)},
           {"idempotency_key", text(row.idempotency_key)},
           {"payload_bytes", row.payload.size()},
-          {"reason", text(row.rejected)}};
+          {"reason", text(row.rejected)},
+          {"rejected_at", row.rejected_at ? Json(format_time(*row.rejected_at)) : Json(nullptr)}};
 }
 
 Result<Answer> list_rejected(Context& context, Query& query) {

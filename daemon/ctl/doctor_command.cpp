@@ -223,7 +223,7 @@ class Doctor {
       else
         good("deliveries", "none is late");
       if (const Json rejected = status.value("outbox_rejected", Json(0)); rejected != 0)
-        warn("SQL outbox", rejected.dump() + " rejected rows", "outboxctl event list --rejected");
+        warn("SQL outbox", rejected.dump() + " rejected rows", "outboxctl outbox list --rejected");
       session_.api().get("/readyz");
     } catch (const Failure& failure) {
       bad("daemon", failure.what(), "systemctl status outboxd; journalctl -u outboxd");

@@ -115,10 +115,7 @@ void add_list(CLI::App& group, Session& session) {
     session.action = [&session, o] {
       Path path = o->filters.applied_to(Path("/v1/events"), session.style().now);
       if (!o->rejected) return print_list(session, path, o->list, event_columns());
-      path.with("rejected", "true");
-      return print_list(session, path, o->list,
-                        {number_column("ROW", "row"), column("TYPE", "type"), column("TENANT", "tenant"),
-                         column("REASON", "reason")});
+      return print_rejected_rows(session, path, o->list);
     };
   });
 }

@@ -56,6 +56,13 @@ int print_list(Session& session, const Path& path, const ListOptions& options,
   return kExitOk;
 }
 
+int print_rejected_rows(Session& session, Path path, const ListOptions& options) {
+  path.with("rejected", "true");
+  return print_list(session, path, options,
+                    {number_column("ROW", "row"), time_column("REJECTED", "rejected_at"),
+                     column("TYPE", "type"), column("TENANT", "tenant"), column("REASON", "reason")});
+}
+
 Path Filters::applied_to(Path path, Time now) const {
   const auto add = [&path](const char* name, const std::optional<std::string>& value) {
     if (value) path.with(name, *value);

@@ -30,6 +30,9 @@ Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options);
 int print_list(Session& session, const Path& path, const ListOptions& options,
                const std::vector<Column>& columns, const std::function<void()>& when_empty = nullptr);
 
+// Rows of the SQL outbox that could not become events: `path` is that of events.
+int print_rejected_rows(Session& session, Path path, const ListOptions& options);
+
 // The filters that lists of events and of deliveries share, and those of deliveries alone.
 struct Filters {
   std::optional<std::string> state, endpoint, tenant, type, event, error, since, until;

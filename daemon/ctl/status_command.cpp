@@ -102,7 +102,7 @@ std::string render_status(const Json& status, const Style& style) {
       {"listening", {member_text(status, "listeners")}}};
   if (const auto rejected = number(status, "outbox_rejected"); rejected > 0) {
     fields.push_back({"rejected rows",
-                      {std::to_string(rejected) + ", see: outboxctl event list --rejected", Tint::kWarn}});
+                      {std::to_string(rejected) + ", see: outboxctl outbox list --rejected", Tint::kWarn}});
   }
   std::string text = render_fields(fields, style);
   const Json worst = status.is_object() ? status.value("worst_endpoints", Json::array()) : Json::array();

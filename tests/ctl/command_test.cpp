@@ -143,7 +143,7 @@ TEST_CASE("status tells the state in words, escapes names, and judges with --exi
   const Ended outcome = run(api, {"status", "--exit-code"});
   CHECK(outcome.exit_code == 0);
   for (const char* word : {"pending 3", "dead 2", "sqlite:///x.db", "2.0 KiB", "shop\\x1b[2J", "paused", "17",
-                           "6m", "event list --rejected", "unix:/run/x"}) {
+                           "6m", "outbox list --rejected", "unix:/run/x"}) {
     CAPTURE(word);
     CHECK(outcome.out.find(word) != std::string::npos);
   }

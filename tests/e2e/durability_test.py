@@ -157,13 +157,14 @@ class SqlProducers(EndToEndTest):
         daemon.start()
         self.assertEqual(sorted(str(n).encode() for n in range(50)), sorted(r.body for r in receiver.wait_for(50)))
 
-    def test_bad_rows_are_refused_by_a_constraint_or_kept_with_their_reason(self):
+    def test_bad_rows_are_refused_at_the_insert_or_kept_with_their_reason(self):
         daemon, receiver = self.daemon().start(), self.receiver()
         daemon.endpoint(receiver.url)
         for values in ("('', '1')", "('no spaces', '1')", "('a..b', '1')", "('a.b', '{not json')", "('a.b', NULL)", "(NULL, '1')"):
             refused = daemon.sql(f"INSERT INTO outbox(type, payload) VALUES {values};")
-            self.assertIn("constraint", refused.stderr.lower(), values)
-        daemon.sql("INSERT INTO outbox(type, payload, headers) VALUES ('a.b', '1', '{\"host\": \"evil\"}');")
+            self.assertRegex(refused.stderr, "(type|payload): ", values)
+        # As rows are that waited when the daemon learned to refuse them at once.
+        daemon.sql(".dbconfig enable_trigger off\nINSERT INTO outbox(type, payload, headers) VALUES ('a.b', '1', '{\"host\": \"evil\"}');")
         rejected = wait_until(lambda: daemon.get("/v1/events?rejected=true").json["data"], "the row is rejected")
         self.assertEqual(1, len(rejected))
         self.assertIn("host", rejected[0]["reason"])

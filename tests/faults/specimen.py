@@ -41,7 +41,8 @@ class Specimen:
     def leave_free_pages(database):
         """As a SQL producer does that deletes rejected rows it has read."""
         connection = sqlite3.connect(database)
-        connection.executemany("INSERT INTO outbox(type, payload, rejected) VALUES ('a.b', ?, 'x')", [(json.dumps("free" * 500),)] * 200)
+        connection.executemany("INSERT INTO outbox(type, payload) VALUES ('a.b', ?)", [(json.dumps("free" * 500),)] * 200)
+        connection.execute("UPDATE outbox SET rejected = 'x'")
         connection.commit()
         connection.execute("DELETE FROM outbox")
         connection.commit()

@@ -3,6 +3,7 @@
 
 #include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite_store.h"
+#include "store/sqlite/sqlite_tools.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"
 
@@ -133,4 +134,82 @@ TEST_CASE_FIXTURE(Schema4,
   CHECK(reader->backlog(1, 10) == 4);
   CHECK(reader->status().pending == 4);
   CHECK(reader->status().delivered == 1);
+}
+
+TEST_CASE_FIXTURE(Schema1,
+                  "events of before have no checksum and are sent all the same; those since then have one") {
+  const auto store = open_sqlite_store(options);
+  Write event{AcceptEvents{{new_event({1})}, kDay}, {}};
+  Write* batch[] = {&event};
+  store->writer().apply(batch);
+  bool has_checksum = true;
+  const auto damaged = [&] {
+    std::vector<EventSeq> found;
+    for (const auto& due : store->new_reader()->due(1, kNow + Millis(1000), 10, 1000).deliveries) {
+      if (due.event->damaged) found.push_back(due.key.event);
+      CHECK(due.event->judged == (due.key.event == 4 && has_checksum));
+    }
+    return found;
+  };
+  CHECK(damaged().empty());
+  CHECK(check_sqlite(options, false).empty());
+  sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+  db.execute("UPDATE event SET payload = x'7b7e'");
+  CHECK(damaged() == std::vector<EventSeq>{4});
+  db.execute("UPDATE event SET checksum = NULL");  // as damage that takes it away
+  has_checksum = false;
+  CHECK(damaged() == std::vector<EventSeq>{4});
+  const auto problems = check_sqlite(options, false);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].starts_with("event 4 (evt_"));
+  CHECK(check_sqlite(options, true).empty());
+}
+
+TEST_CASE("rows of the outbox survive the migration that has them judged at the INSERT, whatever they hold") {
+  const TemporaryFolder folder;
+  SqliteOptions options;
+  options.path = folder / "outbox.db";
+  sqlite::create_file(options.path, embedded::sqlite_migrations().first(4));
+  const auto rows = [&] {
+    sqlite::Database db(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
+    return db.query_text(
+        "SELECT group_concat(seq || type || payload || ifnull(tenant, '') || ifnull(rejected, '') || "
+        "ifnull(rejected_at, ''), '|')"
+        " FROM outbox");
+  };
+  {
+    sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+    db.execute(
+        "INSERT INTO outbox(seq, type, payload, tenant) VALUES (7, 'a.b', ' 1 ', 'no tenant!'), (9, 'a.b', "
+        "x'31', '_ops')");
+    db.execute(
+        "UPDATE outbox SET rejected = 'x', rejected_at = 5 WHERE seq = 9; DELETE FROM outbox WHERE seq = 8");
+    db.execute(
+        "INSERT INTO outbox(seq, type, payload) VALUES (40, 'a.b', '1'); DELETE FROM outbox WHERE seq = 40");
+  }
+  const std::string before = rows();
+  CHECK(migrate_sqlite(options).current == 4);
+  CHECK(rows() == before);
+  sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+  db.execute("INSERT INTO outbox(type, payload) VALUES ('a.b', '1')");
+  CHECK(db.query_int("SELECT max(seq) FROM outbox") == 41);  // no number comes back
+  CHECK(db.query_text("PRAGMA integrity_check") == "ok");
+}
+
+TEST_CASE("a connection that trusts no schema can read and write the database") {
+  const TemporaryFolder folder;
+  SqliteOptions options;
+  options.path = folder / "outbox.db";
+  sqlite::create_file(options.path, embedded::sqlite_migrations());
+  sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+  sqlite3_db_config(db.handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, nullptr);
+  db.execute("PRAGMA trusted_schema=OFF");
+  db.execute(
+      "INSERT INTO outbox(type, payload, headers, deliver_at) VALUES ('a.b', '{\"a\": 1}', '{\"x-a\": "
+      "\"1\"}', datetime('now'))");
+  CHECK_THROWS_WITH_AS(db.execute("INSERT INTO outbox(type, payload, tenant) VALUES ('a.b', '1', '_ops')"),
+                       doctest::Contains("tenant: _ops is reserved"), sqlite::ConstraintViolation);
+  for (const char* table :
+       {"event", "endpoint", "delivery", "attempt", "idempotency", "counter", "outbox", "fan_out"})
+    db.query_int("SELECT count(*) FROM " + std::string(table));
 }

@@ -21,7 +21,7 @@ TEST_CASE_FIXTURE(Fixture, "a producer's row is read with its bytes, and gone on
   REQUIRE(subject->produce(
       "INSERT INTO outbox(type, payload, tenant, ordering_key, idempotency_key, deliver_at, expires_at,"
       " priority, headers, traceparent) VALUES ('order.paid', '{\"id\": 1.10}', 'acme', 'o', 'i',"
-      " 1767225600000, '2026-01-02T00:00:00Z', 7, '{\"x-a\":\"1\"}', '00-ab')"));
+      " 1767225600000, '2999-01-02T00:00:00Z', 7, '{\"x-a\":\"1\"}', '00-ab')"));
   const auto rows = reader->outbox(10, 1000);
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].type == "order.paid");
@@ -31,7 +31,7 @@ TEST_CASE_FIXTURE(Fixture, "a producer's row is read with its bytes, and gone on
   CHECK(rows[0].ordering_key == "o");
   CHECK(rows[0].idempotency_key == "i");
   CHECK(rows[0].deliver_at == "1767225600000");
-  CHECK(rows[0].expires_at == "2026-01-02T00:00:00Z");
+  CHECK(rows[0].expires_at == "2999-01-02T00:00:00Z");
   CHECK(rows[0].priority == 7);
   CHECK(rows[0].headers == "{\"x-a\":\"1\"}");
   CHECK(rows[0].traceparent == "00-ab");
@@ -83,7 +83,7 @@ TEST_CASE_FIXTURE(Fixture, "rows are read in order, bounded in number and bytes"
 TEST_CASE_FIXTURE(Fixture, "a rejected row is kept with its reason, counted, listed, and waits no more") {
   for (int i = 0; i < 3; ++i) REQUIRE(subject->produce(kInsert));
   const auto rows = reader->outbox(10, 1000);
-  apply(RejectOutboxRow{rows[0].row, "headers: refused"});
+  apply(RejectOutboxRow{rows[0].row, "headers: refused", kNow});
   apply(RejectOutboxRow{rows[2].row, "type: unknown"});
   CHECK(reader->outbox(10, 1000).size() == 1);
   CHECK(reader->status().outbox_rejected == 2);
@@ -93,6 +93,7 @@ TEST_CASE_FIXTURE(Fixture, "a rejected row is kept with its reason, counted, lis
   REQUIRE(rejected->next);
   const auto second = reader->rejected_outbox({1, *rejected->next});
   CHECK(second->rows[0].rejected == "headers: refused");
+  CHECK(second->rows[0].rejected_at == kNow);
   CHECK_FALSE(second->next);
   CHECK(accept({from_row(rows[0].row)}).command.accepted[0].withdrawn);
 }
@@ -121,6 +122,7 @@ TEST_CASE_FIXTURE(Fixture, "what the schema can judge is refused at the INSERT")
     CAPTURE(more);
     CHECK_FALSE(subject->produce(std::string("INSERT INTO outbox(type, payload, ") + more + ")"));
   }
+  CHECK_FALSE(subject->produce("INSERT OR IGNORE INTO outbox(type, payload) VALUES ('a', '{')"));
   CHECK(reader->outbox(10, 1000).empty());
   CHECK(subject->produce("INSERT INTO outbox(type, payload) VALUES ('A-1_b.c', X'5B5D')"));
 }
