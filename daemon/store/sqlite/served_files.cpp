@@ -42,7 +42,7 @@ struct Emptied {
 Emptied empty_the_log(Database& db) {
   int in_log = -1, copied = -1;
   const int rc = sqlite3_wal_checkpoint_v2(db.handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, &in_log, &copied);
-  if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY) throw_error(db.handle(), rc, "checkpointing");
+  if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY) db.fail(rc, "checkpointing");
   return {.copied = rc == SQLITE_OK || (in_log >= 0 && in_log == copied), .empty = rc == SQLITE_OK};
 }
 
@@ -148,7 +148,7 @@ std::string ServedFiles::copy_of_removed(mode_t mode) {
     sqlite3_backup* const backup = sqlite3_backup_init(copied.handle(), "main", db_.handle(), "main");
     if (backup != nullptr) sqlite3_backup_step(backup, -1);
     if (const int rc = sqlite3_backup_finish(backup); backup == nullptr || rc != SQLITE_OK)
-      throw_error(copied.handle(), sqlite3_errcode(copied.handle()), "copying the database to " + target);
+      copied.fail(sqlite3_errcode(copied.handle()), "copying the database to " + target);
   }
   for (const char* suffix : {"-wal", "-shm"}) unlink((target + suffix).c_str());
   if (chmod(target.c_str(), mode & 07777) != 0)
