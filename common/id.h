@@ -21,7 +21,7 @@ struct Uuid {
   auto operator<=>(const Uuid&) const = default;           // NOLINT(modernize-use-nullptr): what is generated
   Time time() const;                                       // its first 48 bits, as UUIDv7 defines them
   std::string hex() const;                                 // 32 digits
-  static std::optional<Uuid> parse_hex(std::string_view);  // 32 lower-case digits, version 7, variant 10
+  static std::optional<Uuid> parse_hex(std::string_view);  // 32 lower-case digits
 };
 
 // The prefix is part of the type: an endpoint's id cannot be passed for an event's.

@@ -42,6 +42,7 @@ Json json_of(const RecordedAttempt& recorded) {
           {"started_at", format_time(attempt.started_at)},
           {"recorded_at", format_time(recorded.recorded_at)},
           {"total_ms", attempt.timings.total.count()},
+          {"remote_address", attempt.remote_address.empty() ? Json(nullptr) : Json(attempt.remote_address)},
           {"outcome", to_string(attempt.outcome)},
           {"status", attempt.status == 0 ? Json(nullptr) : Json(attempt.status)},
           {"error", attempt.error.empty() ? Json(nullptr) : Json(valid_utf8(attempt.error))},

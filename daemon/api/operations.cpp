@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "api/handling.h"
+#include "common/text.h"
 #include "common/words.h"
 #include "version.h"
 

@@ -65,12 +65,14 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
   if (endpoints.empty()) return lookups->respond_at_once();
   for (auto& [endpoint, url] : endpoints) {
     const Json named = {{"host", url.host}, {"endpoint", endpoint->id.to_string()}};
-    context.judge(std::move(url), endpoint->tls, [lookups, named](Outcome outcome, const std::string& error) {
-      Json host = named;
-      host["outcome"] = to_string(outcome);
-      host["error"] = error.empty() ? Json(nullptr) : Json(error);
-      lookups->add(host);
-    });
+    context.judge(std::move(url), endpoint->tls,
+                  [lookups, named](Outcome outcome, const std::string& error, const std::string& denial) {
+                    Json host = named;
+                    host["outcome"] = to_string(outcome);
+                    const std::string why = denial.empty() ? error : error + ": " + denial;
+                    host["error"] = why.empty() ? Json(nullptr) : Json(why);
+                    lookups->add(host);
+                  });
   }
 }
 

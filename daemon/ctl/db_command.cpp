@@ -56,7 +56,7 @@ int check(Session& session, const Options& options) {
   session.warn(
       path +
       " is damaged. Stop outboxd, keep a copy of the file with its -wal, and restore the newest backup that "
-      "passes `outboxctl db check` (README, \"Backup and restore\")");
+      "passes `outboxctl db check` (docs/operations.md, \"Backup and restore\")");
   return kExitFailed;
 }
 

@@ -199,13 +199,14 @@ class Doctor {
       good("schema", found);
       const auto problems = session_.tools.check(path_, !full_);
       if (!problems.empty()) {
-        return bad("integrity", problems.front(), "outboxctl db check; README, \"Backup and restore\"");
+        return bad("integrity", problems.front(),
+                   "outboxctl db check; docs/operations.md, \"Backup and restore\"");
       }
       good("integrity",
            full_ ? "whole" : "whole, as far as a quick check sees (--full: compares indexes too)");
     } catch (const DatabaseFailure& failure) {
       bad("database", failure.what(),
-          "run as root or as the user outboxd; README, \"Exit status of the daemon\"");
+          "run as root or as the user outboxd; docs/operations.md, \"Exit status of the daemon\"");
     }
   }
 
@@ -304,8 +305,7 @@ class Doctor {
     for (const auto& [key, path] : setup_.private_files) private_file(key, path);
     if (setup_.tcp.empty()) return good("callers", "by Unix sockets alone");
     if (!setup_.asks_for_tokens) {
-      return warn("callers",
-                  "whoever is on this machine may send events to " + setup_.tcp + " (and no more)",
+      return warn("callers", "whoever is on this machine may send events to " + setup_.tcp + " (and no more)",
                   "set [listen] tokens_file and outboxctl token create, or [listen] tcp = \"\"");
     }
     good("callers", "tokens are asked for at " + setup_.tcp);
@@ -323,7 +323,7 @@ class Doctor {
       if (!has_key) {
         return warn("secrets",
                     std::to_string(plain) + " signing secrets are stored in plain, and no key is configured",
-                    "set [store] secrets_key_file, restart, outboxctl db encrypt (README, \"Security\")");
+                    "set [store] secrets_key_file, restart, outboxctl db encrypt (docs/security.md)");
       }
       if (plain + others > 0) {
         return warn(

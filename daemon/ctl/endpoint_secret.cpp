@@ -36,7 +36,7 @@ int rotate(Session& session, const Options& options) {
   const Json answer = session.api().post("/v1/endpoints/" + options.id + "/secrets/rotate", body.text());
   const std::string reveal = "outboxctl endpoint secret reveal " + options.id;
   Session::print_once([&] { session.print_object(answer, fields_of(answer, {}), "secret"); },
-                     "; the secret is in use: " + reveal + " shows it");
+                      "; the secret is in use: " + reveal + " shows it");
   session.note("the previous secret signs along until " +
                escape_control(member_text(answer, "expires_previous_at")) + "; " + reveal +
                " shows what it signs with");

@@ -42,7 +42,7 @@ struct StoreBusy : std::runtime_error {  // another process holds the write lock
 struct StoreFull : std::runtime_error {  // no space left for the transaction
   using std::runtime_error::runtime_error;
 };
-// The database cannot be served at all; thrown by opening. `exit_status` is what outboxd ends with (README
+// The database cannot be served at all; thrown by opening. `exit_status` is what outboxd ends with (its --help
 // lists them).
 struct StoreUnusable : std::runtime_error {
   StoreUnusable(int status, const std::string& what) : std::runtime_error(what), exit_status(status) {}

@@ -113,7 +113,7 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   auto states = gauge_family("outbox_endpoint_state",
                              "1 for the state the endpoint is in; \"other\" counts endpoints.");
   for (const auto& [label, sum] : sums) {
-    if (snapshot.in_flight) add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
+    add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i) {
       add_gauge(states, {{"endpoint", std::string(label)}, {"state", std::string(kEndpointStates[i])}},
                 sum.states[i]);

@@ -139,7 +139,7 @@ TEST_CASE("a host that cannot be reached is told with its reason, and without en
   CHECK(api.call("GET", "/v1/setup").json["hosts"] == Json::array());
   api.add_endpoint();
   api.context.judge = [](const EndpointUrl&, const EndpointTls&, const api::Context::Judged& done) {
-    done(Outcome::kDns, "could not resolve host: no such name");
+    done(Outcome::kDns, "could not resolve host: no such name", "");
   };
   const Json host = api.call("GET", "/v1/setup").json["hosts"][0];
   CHECK(host["outcome"] == "dns");

@@ -153,7 +153,7 @@ class Operations(EndToEndTest):
         self.assertEqual(0o600, target.stat().st_mode & 0o777)
         self.assertNotEqual(0, self.db(daemon, "db", "backup", str(target)).returncode, "a backup overwrote another one")
         self.assertEqual([], [p.name for p in self.folder.iterdir() if "part" in p.name])
-        # Restore, as README says: stop, put the copy in place of the file and its -wal and -shm, start.
+        # Restore, as docs/operations.md says: stop, put the copy in place of the file and its -wal and -shm, start.
         self.assertEqual(0, daemon.stop())
         for suffix in ("", "-wal", "-shm"):
             pathlib.Path(str(daemon.database) + suffix).unlink(missing_ok=True)
@@ -177,10 +177,10 @@ class Operations(EndToEndTest):
         daemon.sql("DELETE FROM event;")
         found = self.db(daemon, "db", "check", "-o", "json")
         self.assertEqual(1, found.returncode)
-        problems = " ".join(row["problem"] for row in json.loads(found.stdout)["data"])
+        problems = " ".join(json.loads(found.stdout)["problems"])
         self.assertIn("deliveries whose event is missing", problems)
         self.assertIn("counts of events", problems)
-        self.assertIn("restore", found.stderr)
+        self.assertIn("restore", self.db(daemon, "db", "check").stderr)
 
     def test_migrate_tells_the_schema_and_is_refused_beside_the_daemon(self):
         daemon = self.daemon()

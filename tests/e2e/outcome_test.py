@@ -38,7 +38,7 @@ class Outcome(EndToEndTest):
         self.assertEqual(200, answer.status, answer)
 
     def assert_sound(self, daemon):
-        checked = daemon.ctl("db", "check", str(daemon.database))
+        checked = daemon.ctl("db", "check", "--config", str(daemon.config))
         self.assertEqual(0, checked.returncode, checked.stdout + checked.stderr)
 
     def under_way(self, answer, **fields):
@@ -151,7 +151,7 @@ class Outcome(EndToEndTest):
         requests = [r.headers["outboxd-attempt"] for r in receiver.requests if r.id == event["id"]]
         self.assertEqual(["1", "1", "2", "2"], requests)
 
-        shown = json.loads(daemon.ctl("delivery", "attempts", row["id"], "-o", "json").stdout)
+        shown = json.loads(daemon.ctl("delivery", "attempts", row["id"], "-o", "json").stdout)["data"]
         self.assertEqual([f"127.0.0.1:{receiver.port}"] * 2, [a["remote_address"] for a in shown])
         wide = daemon.ctl("delivery", "show", row["id"], "-o", "wide").stdout.decode()
         self.assertEqual(2, wide.count("twice"), wide)

@@ -121,7 +121,7 @@ def unchecked(specimen):
     daemon = specimen.copy()
     connection = sqlite3.connect(daemon.database)
     connection.executescript("UPDATE event SET checksum = NULL; UPDATE counter SET last_unchecked = event_seq;"
-                             "UPDATE event SET payload = CAST(replace(CAST(payload AS TEXT), 'leaf', 'lead') AS BLOB) WHERE type = 'kept.one' AND payload LIKE '%leaf%'")
+                             "UPDATE event SET payload = CAST(replace(CAST(payload AS TEXT), 'leaf', 'lead') AS BLOB) WHERE type = 'kept.one' AND CAST(payload AS TEXT) LIKE '%leaf%'")
     connection.close()
     specimen.receiver.requests.clear()
     return launch(daemon) is None and exercise(daemon, specimen) and wrong_bytes(specimen)

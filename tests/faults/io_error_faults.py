@@ -8,7 +8,7 @@ from framework import fault, wait_until
 from workload import Workload, calls_of, calls_of_start, check_restart, every_point, killed_midway
 
 FAILS = "fail stop after an I/O error"
-STORE_FAILED, CANNOT_OPEN = 70, 74  # README's exit table: while it served; at its start
+STORE_FAILED, CANNOT_OPEN = 70, 74  # docs/operations.md: while it served; at its start
 CORRUPT = 65  # at a start too: SQLite takes a page that cannot be read for a corrupt one
 API_THREADS = ("api", "api worker")
 TOUCHES_A_FILE = re.compile(r"^\d+ +(pwrite64|fdatasync|fsync|ftruncate)\(\d+<[^>]*\.db(-wal)?>")  # -shm is no store: it is built anew

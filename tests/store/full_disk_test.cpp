@@ -146,11 +146,12 @@ TEST_CASE_FIXTURE(FullDisk,
   Write grows{AcceptEvents{{new_event({endpoint.seq})}, kDay}, std::nullopt};
   Write disable{DisableEndpoint{endpoint.id, "gone", Time{}}, std::nullopt};
   Endpoint broken = endpoint;
-  broken.metadata = "no JSON";
+  broken.timeout = Millis(0);
   Write illegal_update{UpdateEndpoint{broken, endpoint.updated_at}, std::nullopt};
   Write announce{AnnounceEvent{new_event({endpoint.seq})}, std::nullopt};
   Write* batch[] = {&illegal_update, &grows, &disable, &announce};
   store->writer().apply(batch);
+  REQUIRE(illegal_update.refused);
   CHECK(illegal_update.refused->code == ProblemCode::kInternal);
   REQUIRE(grows.refused);
   CHECK(grows.refused->code == ProblemCode::kInsufficientStorage);

@@ -9,7 +9,7 @@
 // What remains is a producer's own checkpoint: SQLite runs one after a commit that leaves 1,000 frames or
 // more in the WAL. Ours come at 500, so it takes a single transaction of 500 frames (2 MB), or a reader of
 // another process that stays for long. Producers who write that much with an old SQLite should set PRAGMA
-// wal_autocheckpoint=0 (README).
+// wal_autocheckpoint=0 (docs/operations.md).
 #pragma once
 
 #include <shared_mutex>

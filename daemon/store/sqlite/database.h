@@ -32,7 +32,7 @@ enum class Mode { kWriter, kReader };
 
 class Database {
  public:
-  // Opens an existing file and sets everything that a connection of ours needs (README: WAL, FULL, no
+  // Opens an existing file and sets everything that a connection of ours needs (WAL, FULL, no
   // autocheckpoint, ...).
   // `on_error` is told of every error that is thrown from then on.
   Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib,

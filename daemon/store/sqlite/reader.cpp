@@ -149,7 +149,12 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
   while (row.next()) {
     auto event = std::make_shared<Event>();
     event->seq = row.integer(0);
-    event->id = EventId{read_uuid(row.view(8))};
+    // The id may be what is damaged: then the delivery dies of that, and the others go on.
+    if (const auto id = row.view(8); id.size() == event->id.uuid.bytes.size()) {
+      event->id = EventId{read_uuid(id)};
+    } else {
+      event->damaged = true;
+    }
     event->type = row.text(9);
     found.push_back({.key = {event->seq, row.integer(1)},
                      .attempts = read_attempts(row, 2),

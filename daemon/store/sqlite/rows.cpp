@@ -289,8 +289,10 @@ Delivery read_delivery(const Cursor& row, Millis ahead) {
 }
 
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead) {
-  return {read_delivery(row, ahead), EventId{read_uuid(row.view(10))}, EndpointId{read_uuid(row.view(11))},
-          row.text(12), row.text(13)};
+  // A damaged event id takes no page of deliveries with it.
+  const auto event = row.view(10);
+  return {read_delivery(row, ahead), event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
+          EndpointId{read_uuid(row.view(11))}, row.text(12), row.text(13)};
 }
 
 Attempt read_attempt(const Cursor& row) {

@@ -35,7 +35,13 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
     if (!is_first) {
       const std::size_t first = before->second;
       same = command.events[first].content_digest == event.content_digest;
-      used_by = "/" + std::to_string(first) + " of this request";
+      // A row of the SQL outbox knows no request: its conflict names the event.
+      if (!command.events[first].outbox_row)
+        used_by = "/" + std::to_string(first) + " of this request";
+      else
+        used_by =
+            (fates[first].kind == Fate::kDuplicate ? fates[first].first.id : command.events[first].event->id)
+                .to_string();
       fates[i] = fates[first];
       if (fates[i].kind == Fate::kStore) fates[i] = {Fate::kDuplicateInCommand, {}, first};
     } else {
