@@ -152,14 +152,16 @@ DeliveryHooks App::delivery_hooks() {
   };
   DeliveryHooks hooks;
   hooks.disable = [this, announce](const EndpointPtr& endpoint, const std::string& reason) {
-    announce(endpoint_disabled(*endpoint, reason, clock_.wall()));
-    directory_.disable(*endpoint, reason, clock_.wall(),
-                       [id = endpoint->id.to_string(), reason](const Result<EndpointPtr>& disabled) {
-                         if (disabled)
-                           return log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
-                         log::warn("endpoint not disabled",
-                                   {{"endpoint", id}, {"reason", reason}, {"error", disabled.error().detail}});
-                       });
+    const Time at = clock_.wall();
+    directory_.disable(
+        *endpoint, reason, at, [announce, endpoint, reason, at](const Result<EndpointPtr>& disabled) {
+          const std::string id = endpoint->id.to_string();
+          if (!disabled)
+            return log::warn("endpoint not disabled",
+                             {{"endpoint", id}, {"reason", reason}, {"error", disabled.error().detail}});
+          log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
+          announce(endpoint_disabled(*endpoint, reason, at));
+        });
   };
   hooks.recovered = [this, announce](const EndpointPtr& endpoint, Time failing_since) {
     log::info("endpoint answers again",
@@ -176,14 +178,14 @@ DeliveryHooks App::delivery_hooks() {
                                        .at = outcome.at}));
   };
   hooks.recorded = [this](const AttemptSubject& subject, RecordOutcome& outcome) {
-    const bool pending = outcome.state == DeliveryState::kPending;
+    const bool pending = outcome.overruled || outcome.state == DeliveryState::kPending;
     attempts_.add({.delivery = subject.delivery,
                    .event = subject.event,
                    .endpoint = subject.endpoint,
                    .type = subject.type,
                    .attempt = std::move(*outcome.attempt),
-                   .state = outcome.state,
-                   .reason = outcome.reason,
+                   .state = pending ? DeliveryState::kPending : outcome.state,
+                   .reason = pending ? std::nullopt : outcome.reason,
                    .due_at = pending ? std::optional(outcome.due_at) : std::nullopt,
                    .recorded_at = outcome.at});
   };
@@ -335,6 +337,7 @@ void App::stop() {
   delivery_.stop(config_.delivery.stop_timeout);
   front_done.get_future().wait();
   commits_.drain();
+  delivery_.end_threads();  // what is judged or tested there for a caller is none of theirs any more
   api_loop_.stop();
   api_thread_.join();
   log::info("stopped");

@@ -206,6 +206,7 @@ class World {
       s.keys_in_flight.clear();
       s.failures = s.endpoint->failing_since ? kTripAfter : 0;
       s.closed_until = s.asked_until = s.even = {};
+      s.refused = false;
       s.failing_from.reset();
       s.answered.reset();
       s.began_failing = s.endpoint->failing_since.has_value();
