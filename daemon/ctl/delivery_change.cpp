@@ -63,7 +63,8 @@ int change_each(Session& session, const std::string& action, const std::vector<s
   if (failed > kMaxShownFailures) session.warn(std::to_string(failed - kMaxShownFailures) + " more failed");
   const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
   if (table) {
-    session.print(std::to_string(done - failed) + " " + done_word(action) + "\n");
+    if (done > failed || failed == 0)  // else the failures say it all
+      session.print(std::to_string(done - failed) + " " + done_word(action) + "\n");
   } else if (show_rows || session.format() == Format::kId) {
     session.print_rows({}, changed);
   } else {

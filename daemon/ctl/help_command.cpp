@@ -15,12 +15,13 @@ const CLI::App& subcommand(const CLI::App& command, const std::string& word) try
 
 int help(Session& session, const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* command = &app;
-  std::string before;
+  std::string name = app.get_name();
   for (const std::string& word : words) {
-    before += (before.empty() ? "" : " ") + command->get_name();
     command = &subcommand(*command, word);
+    name += " " + command->get_name();
   }
-  session.print(command->help(before));
+  // Not help(): of a command whose subcommand was given, as ours is of `app`, it speaks of that.
+  session.print(command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
   return kExitOk;
 }
 

@@ -120,8 +120,8 @@ TEST_CASE("what the store throws becomes a problem that says nothing of its insi
 
 TEST_CASE("the setup tells with what the daemon runs, and which hosts of endpoints it finds") {
   Api api;
-  const auto endpoint = api.add_endpoint();
-  api.add_endpoint();  // the same host
+  const auto first = api.add_endpoint();
+  const auto second = api.add_endpoint();  // the same host: one of them stands for it
   const auto setup = api.call("GET", "/v1/setup");
   CHECK(setup.status == 200);
   CHECK(setup.json["database"] == "/somewhere/outbox.db");
@@ -130,7 +130,8 @@ TEST_CASE("the setup tells with what the daemon runs, and which hosts of endpoin
   CHECK(setup.json["private_files"] ==
         Json::array({{{"key", "listen.tokens_file"}, {"path", "/etc/outboxd/tokens"}}}));
   REQUIRE(setup.json["hosts"].size() == 1);
-  CHECK(setup.json["hosts"][0]["endpoint"] == endpoint);
+  const Json named = setup.json["hosts"][0]["endpoint"];
+  CHECK((named == first || named == second));
   CHECK(setup.json["hosts"][0]["outcome"] == "success");
 }
 

@@ -757,7 +757,7 @@ class Pages(ApiTest):
     def test_a_payload_is_never_a_page_of_ours(self):
         self.serve()
         types = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "text/javascript", "text/css", "application/pdf",
-                 "multipart/x-mixed-replace; boundary=x", "text/html; charset=utf-7", "application/x-shockwave-flash", "text/cache-manifest", "application/manifest+json"]
+                 "multipart/x-mixed-replace; boundary=x", "text/html; charset=utf-7", "application/x-shockwave-flash", "text/cache-manifest", "application/wasm"]
         body = b"<script>alert(document.domain)</script>"
         for type in types:
             with self.subTest(content_type=type):

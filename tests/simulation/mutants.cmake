@@ -29,7 +29,7 @@ mutant(forgets_next_in_order scheduler.cpp "  if (next_in_order) leave_on_disk(*
        "forgets what waited behind")
 mutant(starves_low_priorities scheduler.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
 mutant(no_pace scheduler.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
-mutant(sleeps_in scheduler.cpp "  if (!mono_wakes_.empty()) wake_at(mono_wakes_.begin()->first);" "" "does not wake after a pause")
+mutant(sleeps_in scheduler.cpp "  for (auto it = mono_wakes_.begin(); it != mono_wakes_.end() && it->first <= now.mono; ++it)\n    wake(it->second);" "" "does not wake after a pause")
 mutant(endpoint_limit endpoint_health.cpp "sending < most : sending < limit(most);" "sending < most : sending <= limit(most);"
        "exceeds an endpoint's limit by one")
 mutant(impatient endpoint_health.cpp "paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);" "" "ignores Retry-After")
@@ -46,8 +46,6 @@ mutant(outlives_expiry scheduler.cpp "  decisions.find_expired = {search_.after,
        "finds what has expired only when it is about to send it")
 mutant(expires_in_flight scheduler.cpp "      if (held.stage != Stage::kWaiting) continue;" "" "expires what is being sent")
 mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "expires what has ended meanwhile")
-mutant(gives_turn_away scheduler.cpp "  if (held.has_turn) {" "  if (lane.order && held.delivery.order_key) {"
-       "gives away a turn that the one that expires never had")
 mutant(pauses_for_each_503 endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "attempted.slow_down"
        "pauses a lane for every 503")
 mutant(halves_for_each_500 endpoint_health.cpp "allowance_ * (1 - trouble_ / 2)" "allowance_ / 2"
