@@ -12,7 +12,8 @@ class Fields {
   explicit Fields(std::size_t expected) { bytes_.reserve(expected); }
 
   void number(std::int64_t value) {
-    for (int shift = 56; shift >= 0; shift -= 8) bytes_ += static_cast<char>(value >> shift);
+    const auto bits = static_cast<std::uint64_t>(value);
+    for (int shift = 56; shift >= 0; shift -= 8) bytes_ += static_cast<char>(bits >> shift);
   }
   void text(std::string_view value) {
     number(static_cast<std::int64_t>(value.size()));

@@ -61,7 +61,7 @@ using EndpointSeq = std::int64_t;  // 1 .. 2^32-1
 struct DeliveryKey {
   EventSeq event = 0;
   EndpointSeq endpoint = 0;
-  auto operator<=>(const DeliveryKey&) const = default;
+  auto operator<=>(const DeliveryKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 struct DeliveryKeyHash {
   std::size_t operator()(const DeliveryKey& k) const noexcept {

@@ -69,7 +69,8 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
                   [lookups, named](Outcome outcome, const std::string& error, const std::string& denial) {
                     Json host = named;
                     host["outcome"] = to_string(outcome);
-                    const std::string why = denial.empty() ? error : error + ": " + denial;
+                    std::string why = error;
+                    if (!denial.empty()) why.append(": ").append(denial);
                     host["error"] = why.empty() ? Json(nullptr) : Json(why);
                     lookups->add(host);
                   });

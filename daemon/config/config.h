@@ -121,7 +121,7 @@ struct Setting {
 };
 std::vector<Setting> settings(const Loaded& loaded);
 
-std::string example_file();     // systemd/outboxd.toml
-std::string reference();  // the keys in README.md of this folder
+std::string example_file();  // systemd/outboxd.toml
+std::string reference();     // the keys in README.md of this folder
 
 }  // namespace outboxd::config

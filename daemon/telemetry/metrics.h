@@ -19,8 +19,7 @@ namespace outboxd::telemetry {
 // Gauges that are read when somebody asks, not kept up to date.
 struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
-  std::optional<std::int64_t>
-      in_flight;  // absent: the delivery loops have not said
+  std::optional<std::int64_t> in_flight;  // absent: the delivery loops have not said
   std::int64_t database_bytes = 0, wal_bytes = 0, free_bytes = 0;
   struct EndpointGauge {
     std::string endpoint, state;

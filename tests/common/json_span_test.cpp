@@ -167,9 +167,8 @@ TEST_CASE("on damaged texts the scanner agrees with nlohmann's parser") {
 TEST_CASE("one JSON value and nothing else is JSON; the fault says where it is not") {
   for (const char* json : {"1", " {} ", "[1,2]\n", "\"a\"", "1e400", R"({"a":1,"a":2})"})
     CHECK(is_json(json));
-  for (const char* other : {"", " ", "1 2", R"(1,"type":"evil")", R"(1},{"a":2)", "{", "nul", "\"\xff\"",
-                            "\xef\xbb\xbf"
-                            "1"}) {
+  for (const char* other :
+       {"", " ", "1 2", R"(1,"type":"evil")", R"(1},{"a":2)", "{", "nul", "\"\xff\"", "\xef\xbb\xbf 1"}) {
     CAPTURE(other);
     CHECK_FALSE(is_json(other));
   }

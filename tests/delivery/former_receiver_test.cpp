@@ -120,7 +120,8 @@ TEST_CASE("secrets, headers, format and TLS are a receiver's too; names, limits 
          e.retry_schedule = std::vector<Millis>{0s, 1s};
        },
        false}};
-  for (const auto& [edit, moves] : edits) {
+  for (const auto& [edit, is_receivers] : edits) {
+    const bool moves = is_receivers;
     CAPTURE(moves);
     Move m;
     const auto key = m.send(1).at(0);

@@ -172,7 +172,7 @@ class World {
     }
   }
 
-  void tell(Subscriber& subscriber, EndpointPtr endpoint, bool starting = false) {
+  void tell(Subscriber& subscriber, const EndpointPtr& endpoint, bool starting = false) {
     const bool inactive =
         subscriber.told && (subscriber.told->state != EndpointState::kActive || subscriber.gone_told);
     const bool resumed = !starting && inactive && endpoint->state == EndpointState::kActive;
@@ -313,7 +313,7 @@ class World {
   // As the writer does with what was decided before the clock was set back.
   Time reckoned(Time due, Time at) const { return due - std::max(at - wall(), Millis(0)); }
 
-  void commit_outcome(RecordOutcome outcome, bool attempted) {
+  void commit_outcome(const RecordOutcome& outcome, bool attempted) {
     const auto next = std::make_shared<std::optional<NewHead>>();
     const auto overruled = std::make_shared<bool>(false);
     recording_.insert(outcome.key);

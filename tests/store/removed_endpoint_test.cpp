@@ -15,7 +15,8 @@ TEST_CASE(
   SqliteOptions options;
   options.path = folder / "outbox.db";
   auto store = open_sqlite_store(options);
-  const auto apply = [&]<class C>(C command) {
+  const auto apply = [&](auto command) {
+    using C = decltype(command);
     Write write{std::move(command), std::nullopt};
     Write* batch[] = {&write};
     store->writer().apply(batch);
