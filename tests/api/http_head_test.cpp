@@ -93,7 +93,8 @@ TEST_CASE("an absolute-form target names path and host, whatever Host says") {
                                      {"HTTPS://localhost:8877/", "/"},
                                      {"http://localhost:8877", "/"},
                                      {"http://localhost:8877?a[]=b", "/?a[]=b"}}) {
-    CAPTURE(target);
+    const auto& shown = target;
+    CAPTURE(shown);
     const auto head = read(target, plain);
     CHECK(head.target == path);
     CHECK(head.host == "localhost:8877");

@@ -23,7 +23,8 @@ TEST_CASE("the nearest known word is what was probably meant") {
                                     {"tenannt", "tenant"},
                                     {"tll", "ttl"},
                                     {"type", "type"}}) {
-    CAPTURE(word);
+    const auto& shown = word;
+    CAPTURE(shown);
     CHECK(nearest(word, kKnown) == meant);
   }
 }

@@ -60,7 +60,8 @@ TEST_CASE("the exit status follows the answer") {
     FakeApi fresh;
     fresh.answer(path, status, refusal(status, "Title", "detail"));
     const Ended outcome = run(fresh, {"event", "show", kEvt});
-    CAPTURE(status);
+    const auto& shown = status;
+    CAPTURE(shown);
     CHECK(outcome.exit_code == code);
     CHECK(outcome.err == "outboxctl: Title: detail\n");
     CHECK(outcome.out.empty());

@@ -180,7 +180,8 @@ TEST_CASE("a bad field is refused with its pointer") {
       {R"("t\u0079pe":"a.c")", "/type"},
   };
   for (const auto& [members, pointer] : cases) {
-    CAPTURE(members);
+    const auto& shown = members;
+    CAPTURE(shown);
     const auto result = parse(with(members));
     CHECK(pointers(result) == Pointers{pointer});
     CHECK(result.error().code == ProblemCode::kInvalidEvent);

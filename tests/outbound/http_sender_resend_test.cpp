@@ -124,7 +124,8 @@ TEST_CASE("over TLS too a request is sent again only when nothing of an answer c
   const auto certificate = test::TestCertificate();
   const std::pair<const char*, bool> cases[] = {{"", true}, {"HTTP/1.1 200", false}};
   for (const auto& [part, again] : cases) {
-    CAPTURE(part);
+    const auto& shown = part;
+    CAPTURE(shown);
     RawReceiver receiver(killed_by_poison([part = part](RawReceiver::Connection& connection) {
                            if (*part != '\0') connection.send(part);
                          }),
@@ -218,7 +219,7 @@ TEST_CASE("what a result's receiver sends while requests are being started goes 
   std::promise<SendResult> last;
   rig.on_loop([&] {
     // Refused at once, by its URL; the flush below tells that.
-    rig.sender().send(request_to("http://10.0.0.1/"), [&](SendResult) {
+    rig.sender().send(request_to("http://10.0.0.1/"), [&](const SendResult&) {
       rig.sender().send(request_to(receiver.url()),
                         [&](SendResult result) { last.set_value(std::move(result)); });
     });

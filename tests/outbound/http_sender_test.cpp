@@ -131,7 +131,8 @@ TEST_CASE("the status decides the outcome") {
       {429, Outcome::kHttp4xx},  {500, Outcome::kHttp5xx},  {503, Outcome::kHttp5xx},
       {600, Outcome::kProtocol}, {999, Outcome::kProtocol}, {304, Outcome::kRedirect}};
   for (const auto& [status, outcome] : cases) {
-    CAPTURE(status);
+    const auto& shown = status;
+    CAPTURE(shown);
     const auto result = result_of(behaviour::answer(status));
     CHECK(result.outcome == outcome);
     CHECK(result.status == status);

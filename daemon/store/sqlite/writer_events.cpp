@@ -54,11 +54,11 @@ std::optional<Problem> Writer::judge(const AcceptEvents& command, std::vector<Fa
       }
     }
     if (!same) {
-      const std::string key = in_quotes(*event.idempotency_key);
-      return Problem{
-          ProblemCode::kIdempotencyConflict,
-          "the idempotency key " + key + " was used with other content, by the event " + used_by,
-          {{"/" + std::to_string(i), key + " was used with other content, by the event " + used_by}}};
+      std::string what = in_quotes(*event.idempotency_key);
+      what.append(" was used with other content, by the event ").append(used_by);
+      return Problem{ProblemCode::kIdempotencyConflict,
+                     "the idempotency key " + what,
+                     {{"/" + std::to_string(i), what}}};
     }
   }
   return std::nullopt;
