@@ -19,6 +19,7 @@ struct Batch : Fixture {
     std::vector<Write> writes;
     for (auto& command : commands) writes.push_back({std::move(command), std::nullopt});
     std::vector<Write*> batch;
+    batch.reserve(writes.size());
     for (auto& write : writes) batch.push_back(&write);
     store().writer().apply(batch);
     return writes;

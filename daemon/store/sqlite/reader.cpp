@@ -148,7 +148,8 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
              limit);
   while (row.next()) {
     auto event = std::make_shared<Event>();
-    event->seq = row.integer(0);
+    const DeliveryKey key{row.integer(0), row.integer(1)};
+    event->seq = key.event;
     // The id may be what is damaged: then the delivery dies of that, and the others go on.
     if (const auto id = row.view(8); id.size() == event->id.uuid.bytes.size()) {
       event->id = EventId{read_uuid(id)};
@@ -156,7 +157,7 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
       event->damaged = true;
     }
     event->type = row.text(9);
-    found.push_back({.key = {event->seq, row.integer(1)},
+    found.push_back({.key = key,
                      .attempts = read_attempts(row, 2),
                      .attempts_ever = read_attempts(row, 3),
                      .due_at = row.time(4) - ahead,
