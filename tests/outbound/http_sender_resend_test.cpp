@@ -49,6 +49,7 @@ TEST_CASE(
   });
   SenderRig rig;
   std::vector<std::future<SendResult>> first;
+  first.reserve(kKept);
   for (int i = 0; i < kKept; ++i) first.push_back(rig.start(request_to(receiver.url())));
   REQUIRE(receiver.wait_for_requests(kKept));
   receiver.behave(killed_by_poison());
