@@ -17,6 +17,7 @@ AcceptEvents illegal() {
 struct Batch : Fixture {
   std::vector<Write> apply_all(std::vector<Command> commands) {
     std::vector<Write> writes;
+    writes.reserve(commands.size());
     for (auto& command : commands) writes.push_back({std::move(command), std::nullopt});
     std::vector<Write*> batch;
     batch.reserve(writes.size());
