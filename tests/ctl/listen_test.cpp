@@ -73,7 +73,8 @@ TEST_CASE("a request without what verifying needs is told which header is missin
   Listener listener({"--verify", kSecret});
   HttpClient client;
   const auto without = [&](const std::vector<std::string>& names) {
-    HttpRequest request = delivery_of(listener.url, "{}");
+    const std::string body = "{}";  // which the request only points to
+    HttpRequest request = delivery_of(listener.url, body);
     std::erase_if(request.headers, [&names](const auto& header) {
       return std::find(names.begin(), names.end(), header.name) != names.end();
     });
