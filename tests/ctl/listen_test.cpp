@@ -94,7 +94,8 @@ TEST_CASE("a request without what verifying needs is told which header is missin
 TEST_CASE("a delivery whose signature does not verify is answered 401") {
   Listener listener({"--verify", kSecret});
   HttpClient client;
-  HttpRequest request = delivery_of(listener.url, "{}");
+  const std::string body = "{}";
+  HttpRequest request = delivery_of(listener.url, body);
   request.body = "{ }";
   CHECK(client.send(request)->status == 401);
   const Json line = Json::parse(listener.program.read_line());
