@@ -223,9 +223,9 @@ class World {
       later(some(20ms), [this, fetch] { read(fetch); });
     }
     for (const auto& sent : decisions.send) send(sent);
-    for (auto& unsent : decisions.unsent) {
+    for (const auto& unsent : decisions.unsent) {
       check_unsent(unsent);
-      commit_outcome(std::move(unsent.record), false);
+      commit_outcome(unsent.record, false);
     }
     if (decisions.find_expired) {
       later(some(20ms), [this, wanted = *decisions.find_expired] { find_expired(wanted); });
