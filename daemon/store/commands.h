@@ -87,9 +87,9 @@ struct ExpandEvent {
 };
 
 // Keep a row of the SQL outbox that can never become an event, with the reason.
-struct Done {};
+struct Nothing {};  // to tell but that it is done
 struct RejectOutboxRow {
-  using Answer = Done;
+  using Answer = Nothing;
   std::int64_t row = 0;
   Time at{};
   std::string reason;
@@ -104,10 +104,19 @@ struct Recorded {
   std::optional<Time> due_at;  // with kPending
   bool moved = false;          // by this outcome, to the state that it says
 };
+// Whose an outcome is, for those who hear of it (facts.h): the store hands it on and does not look at it.
+struct OutcomeSubject {
+  DeliveryId delivery;
+  EventId event;
+  EndpointPtr endpoint;
+  std::string type;  // of the event
+  int attempts = 0;  // since creation or replay, this one included
+};
 struct RecordOutcome {
   using Answer = Recorded;
   DeliveryKey key;
   std::shared_ptr<const Attempt> attempt;  // always there, and a success, with kDelivered
+  std::shared_ptr<const OutcomeSubject> subject;
   Millis due_in{0};                        // with kPending: from `at` on
   Time at{};                               // now
   DeliveryState state = DeliveryState::kPending;
@@ -117,9 +126,10 @@ struct RecordOutcome {
 
 // Since when every attempt of an endpoint has failed (absent: not so any more). No effect on a removed endpoint.
 struct SetFailingSince {
-  using Answer = Done;
+  using Answer = Nothing;
   EndpointSeq endpoint = 0;
   std::optional<Time> since;
+  std::optional<Time> recovered_from;  // it had been failing since then, and is told of
 };
 
 // The answer is the endpoint as stored.
@@ -217,7 +227,7 @@ struct StoreTask {
   virtual std::int64_t rows() const = 0;  // how many it may write
 };
 struct RunStoreTask {
-  using Answer = Done;
+  using Answer = Nothing;
   std::shared_ptr<StoreTask> task;
 };
 
@@ -227,7 +237,7 @@ using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOut
                              Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
-using Answer = std::variant<Done, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed,
+using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed,
                             Pruned>;
 
 }  // namespace outboxd

@@ -32,7 +32,7 @@ struct Batch {
   bool repeat = false;
 };
 struct Applied {
-  std::vector<Result<Answer>> answers;  // one for each command, in their order; a Problem: it was refused
+  std::vector<Result<AnyAnswer>> answers;  // one for each command, in their order; a Problem: it was refused
   Facts facts;
 };
 
@@ -105,6 +105,8 @@ class Store {
   // `timeout` passes, or interrupt() is called from another thread: answers what may be true now. One thread waits.
   virtual Facts wait_for_changes(Millis timeout) = 0;
   virtual void interrupt() = 0;
+  // Nothing is under way any more for partitions that this daemon was told to give up.
+  virtual void release(const PartitionSet& partitions) = 0;
 };
 
 }  // namespace outboxd
