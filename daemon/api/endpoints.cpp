@@ -98,7 +98,7 @@ void create_endpoint(Context& context, const ExchangePtr& exchange) {
   });
 }
 
-Result<AnyAnswer> list_endpoints(Context& context, const Request& request) {
+Result<Answer> list_endpoints(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const auto tenant = query.text("tenant");
   const Page page = query.page();
@@ -111,7 +111,7 @@ Result<AnyAnswer> list_endpoints(Context& context, const Request& request) {
 }
 
 // As stored: what is in memory does not follow failing_since.
-Result<AnyAnswer> show_endpoint(Context& context, const Request& request) {
+Result<Answer> show_endpoint(Context& context, const Request& request) {
   const auto id = path_id<EndpointId>(request, "endpoint");
   if (!id) return tl::unexpected(id.error());
   const auto endpoint = context.readers.lend()->endpoint(*id);
@@ -215,7 +215,7 @@ Json json_of_secret(const EndpointSecret& secret, bool reveal) {
   return json;
 }
 
-Result<AnyAnswer> list_secrets(Context& context, const Request& request) {
+Result<Answer> list_secrets(Context& context, const Request& request) {
   const Time now = context.clock.wall();
   Query query(request, now);
   const bool reveal = query.flag("reveal");
@@ -286,7 +286,7 @@ void rotate_secret(Context& context, const ExchangePtr& exchange) {
 }
 
 // What became of the endpoint's latest deliveries: a bounded look, and it says when that was not all.
-Result<AnyAnswer> show_stats(Context& context, const Request& request) {
+Result<Answer> show_stats(Context& context, const Request& request) {
   const Time now = context.clock.wall();
   Query query(request, now);
   const Time since = query.time("since").value_or(now - kDefaultStatsWindow);
