@@ -2,12 +2,14 @@
 // exchange.h.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -87,7 +89,11 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   // The log is to say how it was answered: to an operator, with this token or ("") none.
   void log_answer(std::string token) { token_ = std::move(token); }
   const Caller& caller() const { return *caller_; }
-  const std::string& target() const { return target_; }
+  // The target's two parts, as sent.
+  std::string_view path() const { return std::string_view(target_).substr(0, target_.find('?')); }
+  std::string_view query_string() const {
+    return std::string_view(target_).substr(std::min(path().size() + 1, target_.size()));
+  }
   const std::string& host() const { return host_; }
 
  private:
