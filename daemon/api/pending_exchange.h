@@ -1,4 +1,4 @@
-// The front's side of an Exchange: a request under way, and where its answer goes. Handlers see only
+// The HTTP server's side of an Exchange: a request under way, and where its answer goes. Handlers see only
 // exchange.h.
 #pragma once
 
@@ -49,7 +49,7 @@ struct Finished {
 class PendingExchange;
 
 // Answers on their way from any thread to the loop, and exchanges that go on on a worker. A burst of answers posts to
-// the loop once. Exchanges may outlive the front: after detach() both are dropped.
+// the loop once. Exchanges may outlive the server: after detach() both are dropped.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
   using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;

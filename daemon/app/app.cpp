@@ -89,7 +89,7 @@ class App {
   std::vector<api::Listener> listeners_;
   api::Context context_;
   EventLoop api_loop_;
-  api::Front front_;
+  api::HttpServer http_server_;
   TokensFile tokens_file_{config_.listen.tokens_file.empty() ? ""
                                                              : secret_file_path(config_.listen.tokens_file)};
   std::string tls_error_;  // of the last reload_tls()
@@ -143,7 +143,8 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       auth_(make_authenticator(config)),
       listeners_(open_listeners(config)),
       context_(make_context()),
-      front_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_, front_options(config)) {}
+      http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_,
+                   http_server_options(config)) {}
 
 // The loops call these on their threads, which run only while everything built after them is there.
 DeliveryHooks App::delivery_hooks() {
@@ -318,7 +319,7 @@ void App::start() {
   removed_.sweep();
   retention_.set(retention_keep(config_));
   retention_.start();
-  front_.start();
+  http_server_.start();
   api_thread_ = start_thread("api", [this] { api_loop_.run(); });
 }
 
@@ -327,15 +328,15 @@ void App::stop() {
   stopping_ = true;
   manager_.stopping("finishing what is under way");
   log::info("stopping", {{"in_flight_limit", format_duration(config_.delivery.stop_timeout)}});
-  std::promise<void> front_done;
-  api_loop_.post([this, &front_done] {
-    front_.stop_accepting(config_.delivery.stop_timeout, [&front_done] { front_done.set_value(); });
+  std::promise<void> http_done;
+  api_loop_.post([this, &http_done] {
+    http_server_.stop_accepting(config_.delivery.stop_timeout, [&http_done] { http_done.set_value(); });
   });
   retention_.stop();
   outbox_.stop();
   fan_out_.stop();
   delivery_.stop(config_.delivery.stop_timeout);
-  front_done.get_future().wait();
+  http_done.get_future().wait();
   commits_.drain();
   delivery_.end_threads();  // what is judged or tested there for a caller is none of theirs any more
   api_loop_.stop();
@@ -394,7 +395,7 @@ void App::watch_clock() {
 void App::keep_house() {
   watch_clock();
   if (!tls_error_.empty()) tls_error_ = reload_tls(listeners_, tls_error_);
-  if (auto callers = tokens_file_.look()) front_.set_authenticator(std::move(callers));
+  if (auto callers = tokens_file_.look()) http_server_.set_authenticator(std::move(callers));
   const auto why = why_not_healthy();
   if (why) log::error("not healthy", {{"error", *why}});
   if (!why) manager_.watchdog();

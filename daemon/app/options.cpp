@@ -36,7 +36,7 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 }
 
 // Database, log, sockets, timers and the epoll instances of the sender's heaps: 93 were counted. And the connections beyond
-// limits.connections: of those who are told that there is no place, and of operators (api/front.h), 80.
+// limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kFewestDescriptors = 32;
 // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
@@ -46,8 +46,8 @@ constexpr std::int64_t kInManyHeaps =
 
 }  // namespace
 
-api::Front::Options front_options(const config::Config& config) {
-  api::Front::Options options;
+api::HttpServer::Options http_server_options(const config::Config& config) {
+  api::HttpServer::Options options;
   // They wait for no commit, so more of them than cores only cost wake-ups.
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);

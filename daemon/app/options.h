@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "api/front.h"
+#include "api/http_server.h"
 #include "common/secret_box.h"
 #include "config/config.h"
 #include "delivery/delivery_loops.h"
@@ -14,7 +14,7 @@
 
 namespace outboxd {
 
-api::Front::Options front_options(const config::Config& config);
+api::HttpServer::Options http_server_options(const config::Config& config);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
