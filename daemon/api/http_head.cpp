@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "api/percent.h"
+
 namespace outboxd::api {
 namespace {
 
@@ -36,28 +38,13 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
-// The byte that the escape at `text[at]` == '%' stands for, or -1.
-int escaped_byte(std::string_view text, std::size_t at) {
-  if (at + 2 >= text.size()) return -1;
-  const int high = hex_digit(text[at + 1]);
-  const int low = hex_digit(text[at + 2]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
 
-// An escaped CR, LF or NUL in a value becomes a real one in parsers that decode values, cpp-httplib among
-// them.
+// An escaped CR, LF or NUL in a value becomes a real one in parsers that decode values (cpp-httplib does).
 bool hides_line_break(std::string_view value) {
   for (auto at = value.find('%'); at != std::string_view::npos; at = value.find('%', at + 1)) {
     const int byte = escaped_byte(value, at);

@@ -1,7 +1,7 @@
 // The one place that builds the concrete parts of outboxd and wires them: what starts in which order, and
 // what stops.
 //
-//   threads: main (signals, watchdog, disk floor), api (front), api workers, writer (group commit), outbox
+//   threads: main (signals, watchdog, disk floor), api (HTTP server), api workers, writer (group commit), outbox
 //   (watcher),
 //            backlog (reads for lanes), delivery (scheduler and sender)
 #pragma once

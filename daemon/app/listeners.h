@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "api/auth.h"
-#include "api/front.h"
+#include "api/http_server.h"
 #include "config/config.h"
 #include "outbound/address_policy.h"
 

@@ -1,5 +1,5 @@
 // One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's
-// front and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
+// HTTP server and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
 // the time before run()).
 #pragma once
 

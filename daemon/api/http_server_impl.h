@@ -1,4 +1,4 @@
-// The inside of the front, shared by front.cpp (listeners, accepting, stopping) and front_connections.cpp
+// The inside of the HTTP server, shared by http_server.cpp (listeners, accepting, stopping) and http_server_connections.cpp
 // (what happens on one connection). Everything here belongs to the loop's thread.
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "api/dispatcher.h"
-#include "api/front.h"
 #include "api/http_answer.h"
+#include "api/http_server.h"
 #include "api/peers.h"
 #include "api/pending_exchange.h"
 #include "api/request_reader.h"
@@ -61,12 +61,12 @@ struct Connection {
   MonotonicTime deadline{};
 };
 
-struct Front::Impl {
+struct HttpServer::Impl {
   Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std::vector<Route> routes,
        std::shared_ptr<const Authenticator> auth, telemetry::Metrics& its_metrics, Options its_options);
   ~Impl();
 
-  // front.cpp
+  // http_server.cpp
   void start();
   void accept_from(const Listener& listener);
   void adopt(int fd, const Listener& listener);
@@ -84,7 +84,7 @@ struct Front::Impl {
   void sweep();
   void end_round();
 
-  // front_connections.cpp
+  // http_server_connections.cpp
   void on_event(Connection& c, std::uint32_t events);
   void receive(Connection& c);
   void feed(Connection& c, std::string_view bytes);

@@ -1,10 +1,10 @@
-// The API's front: owns every socket. It accepts on TCP and Unix listeners, reads requests without ever
-// blocking, checks head and framing strictly (HAZARDS: cpp-httplib does not), undoes chunking, and only then
-// gives a complete request in memory to a worker, where cpp-httplib parses and routes it. A silent or slow
-// client costs a file descriptor and its bytes, never a thread.
+// The API's HTTP server: owns every socket. It accepts on TCP and Unix listeners, reads requests without ever
+// blocking, checks head and framing strictly, undoes chunking, and only then gives a
+// complete request in memory to a worker. A silent or slow client costs a file descriptor and its bytes, never a
+// thread.
 //
 //   epoll loop (1 thread)                       workers (few)                      any thread
-//   accept → read → strict head → body ──────▶  authorise → httplib → handler ──▶  Exchange::respond
+//   accept → read → strict head → body ──────▶  authorise → router → handler  ──▶  Exchange::respond
 //        ▲                                                                              │
 //        └──────────────────────── write, keep alive or close ◀──────────────────────────┘
 #pragma once
@@ -22,13 +22,13 @@
 namespace outboxd::api {
 
 struct Listener {
-  int fd = -1;  // bound and listening; the front closes it
+  int fd = -1;  // bound and listening; the server closes it
   // What a caller on it may do without a token: on a Unix socket the file's mode decides who that is, on TCP
   // kNone asks for a token.
   Scope scope = Scope::kNone;
   bool unix_socket = false;
   std::string name;  // for logs and /v1/status: "127.0.0.1:8877", "/run/outboxd/admin.sock"
-  // The file that listen_unix made and the front removes; "" for adopted sockets.
+  // The file that listen_unix made and the server removes; "" for inherited sockets.
   std::string unlink_path = {};
   // TCP: what it speaks TLS with; null: plain HTTP.
   std::shared_ptr<TlsServer> tls = {};
@@ -53,7 +53,7 @@ inline constexpr std::size_t kShareOfUnixSockets = 4;
 inline constexpr std::size_t kAdminPlaces = 16;
 inline constexpr std::size_t kAdminShareOfBuffer = 16;
 
-class Front {
+class HttpServer {
  public:
   struct Options {
     int workers = 4;
@@ -72,16 +72,16 @@ class Front {
     // Host names accepted on TCP besides loopback and the connection's own address; without port.
     std::vector<std::string> allowed_hosts;
   };
-  Front(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
-        std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options);
-  ~Front();  // on the loop's thread, or when the loop runs no more; exchanges still unanswered may outlive it
-  Front(const Front&) = delete;
+  HttpServer(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
+             std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options);
+  ~HttpServer();  // on the loop's thread, or when the loop runs no more; exchanges still unanswered may outlive it
+  HttpServer(const HttpServer&) = delete;
 
   void start();  // workers; the loop is run by its owner
   // Any thread. Holds for the next request of every connection.
   void set_authenticator(std::shared_ptr<const Authenticator> auth);
   // Any thread. Closes the listeners and idle connections; requests under way are answered, with Connection:
-  // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the front.
+  // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.
   void stop_accepting(Millis limit, std::function<void()> done);
 
  private:

@@ -1,4 +1,4 @@
-// What happens on one connection: the half of Front::Impl that reads, answers and closes.
+// What happens on one connection: the half of HttpServer::Impl that reads, answers and closes.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include <chrono>
 #include <utility>
 
-#include "api/front_impl.h"
+#include "api/http_server_impl.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -27,7 +27,7 @@ std::string_view method_label(std::string_view method) {
 
 }  // namespace
 
-void Front::Impl::on_event(Connection& c, std::uint32_t events) {
+void HttpServer::Impl::on_event(Connection& c, std::uint32_t events) {
   const bool gone = (events & (EPOLLHUP | EPOLLERR)) != 0;
   switch (c.state) {
     case Connection::State::kReading:
@@ -45,7 +45,7 @@ void Front::Impl::on_event(Connection& c, std::uint32_t events) {
   }
 }
 
-void Front::Impl::receive(Connection& c) {
+void HttpServer::Impl::receive(Connection& c) {
   do {
     const bool was_handshaking = c.stream.handshaking();
     const auto got = c.stream.read(scratch.data(), scratch.size());
@@ -73,7 +73,7 @@ void Front::Impl::receive(Connection& c) {
   } while (c.state == Connection::State::kReading && c.stream.holds_bytes());
 }
 
-void Front::Impl::feed(Connection& c, std::string_view bytes) {
+void HttpServer::Impl::feed(Connection& c, std::string_view bytes) {
   const auto before = c.reader.state();
   const auto taken = c.reader.feed(bytes);
   c.leftover = bytes.substr(taken);
@@ -81,7 +81,7 @@ void Front::Impl::feed(Connection& c, std::string_view bytes) {
   after_feed(c, before);
 }
 
-void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
+void HttpServer::Impl::after_feed(Connection& c, RequestReader::State before) {
   const auto state = c.reader.state();
   if (state == RequestReader::State::kRefused) return refuse(c, c.reader.refusal());
   if (const auto refusal = no_memory_for(*c.caller)) return refuse(c, *refusal);
@@ -104,7 +104,7 @@ void Front::Impl::after_feed(Connection& c, RequestReader::State before) {
   }
 }
 
-void Front::Impl::dispatch(Connection& c) {
+void HttpServer::Impl::dispatch(Connection& c) {
   auto complete = c.reader.take();
   const Ticket ticket{
       .connection = c.id,
@@ -126,7 +126,7 @@ void Front::Impl::dispatch(Connection& c) {
   }
 }
 
-void Front::Impl::on_finished() {
+void HttpServer::Impl::on_finished() {
   for (auto& finished : finished_queue->take()) {
     --in_flight;
     hold(finished.ticket.peer, finished.ticket.weight, 0);
@@ -144,7 +144,7 @@ void Front::Impl::on_finished() {
   end_round();
 }
 
-void Front::Impl::answer(Connection& c, const Finished& finished) {
+void HttpServer::Impl::answer(Connection& c, const Finished& finished) {
   const AnswerFraming framing{
       .keep_alive = finished.ticket.keep_alive && !stopping,
       .http_1_0 = finished.ticket.http_1_0,
@@ -155,7 +155,7 @@ void Front::Impl::answer(Connection& c, const Finished& finished) {
        !framing.keep_alive);
 }
 
-void Front::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
+void HttpServer::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
   if (log::enabled(log::Level::kDebug)) {
     log::debug("a request was refused",
                {{"peer", c.caller->peer}, {"status", refusal.status}, {"detail", refusal.detail}});
@@ -169,7 +169,7 @@ void Front::Impl::refuse(Connection& c, const HttpRefusal& refusal) {
   send(c, std::move(bytes), true);
 }
 
-void Front::Impl::send(Connection& c, std::string bytes, bool close_after) {
+void HttpServer::Impl::send(Connection& c, std::string bytes, bool close_after) {
   c.out = std::move(bytes);
   c.sent = 0;
   c.sent_mark = 0;
@@ -178,7 +178,7 @@ void Front::Impl::send(Connection& c, std::string bytes, bool close_after) {
   flush(c);
 }
 
-void Front::Impl::flush(Connection& c) {
+void HttpServer::Impl::flush(Connection& c) {
   while (c.sent < c.out.size()) {
     const auto put = c.stream.write(std::string_view(c.out).substr(c.sent));
     if (put.outcome == Stream::Outcome::kWantsRead || put.outcome == Stream::Outcome::kWantsWrite) {
@@ -198,7 +198,7 @@ void Front::Impl::flush(Connection& c) {
   c.close_when_sent ? linger(c) : next_request(c);
 }
 
-void Front::Impl::next_request(Connection& c) {
+void HttpServer::Impl::next_request(Connection& c) {
   c.state = Connection::State::kReading;
   c.deadline = loop.now() + options.idle_timeout;
   watch(c, EPOLLIN);
@@ -206,7 +206,7 @@ void Front::Impl::next_request(Connection& c) {
   if (c.state == Connection::State::kReading && c.stream.holds_bytes()) receive(c);
 }
 
-void Front::Impl::linger(Connection& c) {
+void HttpServer::Impl::linger(Connection& c) {
   if (c.stream.finish() == Stream::Outcome::kWantsWrite) {
     c.state = Connection::State::kWriting;  // flush() comes back here
     return watch(c, EPOLLOUT);
@@ -217,12 +217,12 @@ void Front::Impl::linger(Connection& c) {
   watch(c, EPOLLIN);
 }
 
-void Front::Impl::discard(Connection& c) {
+void HttpServer::Impl::discard(Connection& c) {
   const ssize_t n = recv(c.fd, scratch.data(), scratch.size(), 0);
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) close(c);
 }
 
-void Front::Impl::expire(Connection& c) {
+void HttpServer::Impl::expire(Connection& c) {
   if (c.state == Connection::State::kWriting) {
     // Half an answer must not look like a whole one, nor its rest stay in the kernel for a client that takes none.
     const struct linger reset { .l_onoff = 1, .l_linger = 0 };
@@ -234,7 +234,7 @@ void Front::Impl::expire(Connection& c) {
   refuse(c, {408, in_body ? "The request's body came too slowly." : "The request's head came too slowly."});
 }
 
-void Front::Impl::close(Connection& c) {
+void HttpServer::Impl::close(Connection& c) {
   if (c.state == Connection::State::kReading) c.stream.finish();
   loop.unwatch(c.fd);
   ::close(c.fd);
@@ -247,25 +247,25 @@ void Front::Impl::close(Connection& c) {
   closed.push_back(c.id);
 }
 
-void Front::Impl::watch(Connection& c, std::uint32_t events) {
+void HttpServer::Impl::watch(Connection& c, std::uint32_t events) {
   if (c.watched == events) return;
   c.watched = events;
   loop.change(c.fd, events);
 }
 
-void Front::Impl::recount(Connection& c) {
+void HttpServer::Impl::recount(Connection& c) {
   const std::size_t now = c.reader.buffered_bytes() + c.leftover.size() + c.out.size();
   hold(c.caller->counted_as, c.counted, now);
   c.counted = now;
 }
 
-void Front::Impl::hold(const Peer& peer, std::size_t before, std::size_t now) {
+void HttpServer::Impl::hold(const Peer& peer, std::size_t before, std::size_t now) {
   if (before == now) return;
   buffered += now - before;
   peers.count(peer, 0, static_cast<std::ptrdiff_t>(now - before));
 }
 
-std::optional<HttpRefusal> Front::Impl::no_memory_for(const Caller& caller) const {
+std::optional<HttpRefusal> HttpServer::Impl::no_memory_for(const Caller& caller) const {
   const std::size_t all = options.max_buffered_bytes;
   const bool of_operator = caller.counted_as.kind == Peer::Kind::kOperator;
   if (buffered > (of_operator ? all : all - all / kAdminShareOfBuffer)) {

@@ -1,4 +1,4 @@
-#include "api/front.h"
+#include "api/http_server.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <cstring>
 #include <utility>
 
-#include "api/front_impl.h"
+#include "api/http_server_impl.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -80,9 +80,9 @@ std::shared_ptr<const Caller> describe_caller(int fd, const Listener& listener) 
 
 }  // namespace
 
-Front::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std::vector<Route> routes,
-                  std::shared_ptr<const Authenticator> auth, telemetry::Metrics& its_metrics,
-                  Options its_options)
+HttpServer::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std::vector<Route> routes,
+                       std::shared_ptr<const Authenticator> auth, telemetry::Metrics& its_metrics,
+                       Options its_options)
     : loop(its_loop),
       listeners(std::move(its_listeners)),
       metrics(its_metrics),
@@ -95,7 +95,7 @@ Front::Impl::Impl(EventLoop& its_loop, std::vector<Listener> its_listeners, std:
       pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
       scratch(kReadBytes, '\0') {}
 
-Front::Impl::~Impl() {
+HttpServer::Impl::~Impl() {
   *alive = false;
   finished_queue->detach();
   loop.cancel(sweep_timer);
@@ -107,7 +107,7 @@ Front::Impl::~Impl() {
   }
 }
 
-void Front::Impl::start() {
+void HttpServer::Impl::start() {
   pool.start(options.workers);
   for (const auto& listener : listeners) {
     fcntl(listener.fd, F_SETFL, fcntl(listener.fd, F_GETFL) | O_NONBLOCK);
@@ -118,7 +118,7 @@ void Front::Impl::start() {
   }
 }
 
-void Front::Impl::accept_from(const Listener& listener) {
+void HttpServer::Impl::accept_from(const Listener& listener) {
   for (int i = 0; i < kAcceptBurst; ++i) {
     const int fd = accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -133,7 +133,7 @@ void Front::Impl::accept_from(const Listener& listener) {
   end_round();
 }
 
-void Front::Impl::adopt(int fd, const Listener& listener) {
+void HttpServer::Impl::adopt(int fd, const Listener& listener) {
   auto caller = describe_caller(fd, listener);
   const auto refusal = no_place_for(*caller);
   const bool may_be_told = !refusal || turned_away < kRefusedAtOnce;
@@ -160,7 +160,7 @@ void Front::Impl::adopt(int fd, const Listener& listener) {
   arm_sweep();
 }
 
-std::optional<HttpRefusal> Front::Impl::no_place_for(const Caller& caller) const {
+std::optional<HttpRefusal> HttpServer::Impl::no_place_for(const Caller& caller) const {
   const bool of_operator = caller.counted_as.kind == Peer::Kind::kOperator;
   if (admitted >= options.max_connections + (of_operator ? kAdminPlaces : 0))
     return HttpRefusal{503, "Too many connections are open; try again in a moment."};
@@ -171,7 +171,7 @@ std::optional<HttpRefusal> Front::Impl::no_place_for(const Caller& caller) const
   return std::nullopt;
 }
 
-void Front::Impl::pause_accepting(int error) {
+void HttpServer::Impl::pause_accepting(int error) {
   if (accepting_paused) return;
   if (loop.now() - pause_logged > kPauseLogInterval) {
     pause_logged = loop.now();
@@ -188,7 +188,7 @@ void Front::Impl::pause_accepting(int error) {
   });
 }
 
-void Front::Impl::close_listeners() {
+void HttpServer::Impl::close_listeners() {
   for (const auto& listener : listeners) {
     // First the file, while connecting still works: a successor that finds it gone need not ask whether it is
     // stale.
@@ -199,7 +199,7 @@ void Front::Impl::close_listeners() {
   listeners.clear();
 }
 
-void Front::Impl::begin_stop(Millis limit, std::function<void()> done) {
+void HttpServer::Impl::begin_stop(Millis limit, std::function<void()> done) {
   if (stopping) return;
   stopping = true;
   stopped = std::move(done);
@@ -214,19 +214,19 @@ void Front::Impl::begin_stop(Millis limit, std::function<void()> done) {
   end_round();
 }
 
-void Front::Impl::finish_stop() {
+void HttpServer::Impl::finish_stop() {
   loop.cancel(stop_timer);
   if (stopped) std::exchange(stopped, nullptr)();
 }
 
-bool Front::Impl::work_remains() const {
+bool HttpServer::Impl::work_remains() const {
   return in_flight > 0 || std::ranges::any_of(connections, [](const auto& entry) {
            const auto state = entry.second->state;
            return state != Connection::State::kLingering && state != Connection::State::kClosed;
          });
 }
 
-void Front::Impl::arm_sweep() {
+void HttpServer::Impl::arm_sweep() {
   if (sweep_armed) return;
   sweep_armed = true;
   const auto shortest = std::min({options.head_timeout, options.body_timeout, options.idle_timeout});
@@ -234,7 +234,7 @@ void Front::Impl::arm_sweep() {
       loop.call_at(loop.now() + std::clamp(shortest / 4, kShortestSweep, kLongestSweep), [this] { sweep(); });
 }
 
-void Front::Impl::sweep() {
+void HttpServer::Impl::sweep() {
   sweep_armed = false;
   for (auto& [id, connection] : connections) {
     const bool waits =
@@ -245,28 +245,29 @@ void Front::Impl::sweep() {
   if (!connections.empty()) arm_sweep();
 }
 
-void Front::Impl::end_round() {
+void HttpServer::Impl::end_round() {
   for (const auto id : closed) connections.erase(id);
   closed.clear();
   if (stopped && !work_remains()) finish_stop();
 }
 
-Front::Front(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
-             std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options)
+HttpServer::HttpServer(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
+                       std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics,
+                       Options options)
     : impl_(std::make_unique<Impl>(loop, std::move(listeners), std::move(routes), std::move(auth), metrics,
                                    std::move(options))) {}
 
-Front::~Front() = default;
+HttpServer::~HttpServer() = default;
 
-void Front::start() {
+void HttpServer::start() {
   impl_->start();
 }
 
-void Front::set_authenticator(std::shared_ptr<const Authenticator> auth) {
+void HttpServer::set_authenticator(std::shared_ptr<const Authenticator> auth) {
   impl_->dispatcher.set_authenticator(std::move(auth));
 }
 
-void Front::stop_accepting(Millis limit, std::function<void()> done) {
+void HttpServer::stop_accepting(Millis limit, std::function<void()> done) {
   impl_->loop.post([impl = impl_.get(), alive = impl_->alive, limit, done = std::move(done)]() mutable {
     if (*alive) impl->begin_stop(limit, std::move(done));
   });
