@@ -38,15 +38,15 @@ Tally read_tally(Statement& read_counter) {
 }
 
 Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
-    : ballast_(options.path, options.ballast_bytes),
-      db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
+    : ballast_(options.location, options.ballast_bytes),
+      db_(options.location, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
       due_clock_(due_clock),
       secrets_(options.secrets) {
-  if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);
+  if (options.checkpoints) checkpoint_.emplace(db_, options.location, gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
   Statement read_counter(db_, sql::kReadCounter);
   committed_ = read_tally(read_counter);
-  files_.emplace(db_, options.path);
+  files_.emplace(db_, options.location);
   Statement live_endpoints(db_, sql::kLiveEndpoints);
   Cursor row(live_endpoints);
   while (row.next()) endpoints_.insert(row.integer(0));
