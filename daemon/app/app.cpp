@@ -12,11 +12,11 @@
 #include "api/auth.h"
 #include "api/routes.h"
 #include "app/delivery_view.h"
+#include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/options.h"
 #include "app/process.h"
 #include "common/secret_file.h"
-#include "app/fact_router.h"
 #include "outbound/name_servers.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
@@ -140,13 +140,14 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       commits_(store_->writer(), store_->ownership().token, clock_,
                with_metrics(commit_options(config), metrics_),
                [](const std::string& what) { fail_stop(what); }),
-      delivery_({.store = *store_,
-                 .commits = commits_,
-                 .clock = clock_,
-                 .ids = ids_,
-                 .metrics = metrics_,
-                 .endpoints_of = [this](const PartitionSet& partitions) { return directory_.of(partitions); }},
-                address_policy(config, {}), delivery_options(config)),
+      delivery_(
+          {.store = *store_,
+           .commits = commits_,
+           .clock = clock_,
+           .ids = ids_,
+           .metrics = metrics_,
+           .endpoints_of = [this](const PartitionSet& partitions) { return directory_.of(partitions); }},
+          address_policy(config, {}), delivery_options(config)),
       fan_out_(background_loop_, *store_, commits_, directory_, fan_out_options(config)),
       ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config)),
       outbox_(background_loop_, *store_, ingest_),
@@ -154,7 +155,8 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       auth_(make_authenticator(config)),
       listeners_(open_listeners(config)),
       context_(make_context()),
-      http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_, http_server_options(config)) {}
+      http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_,
+                   http_server_options(config)) {}
 
 api::Context App::make_context() {
   api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_, attempts_};
@@ -181,7 +183,8 @@ api::Context App::make_context() {
                           done(found.outcome, found.error, found.denial);
                         });
   };
-  context.encrypt_secrets = [this](EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done) {
+  context.encrypt_secrets = [this](EndpointSeq after,
+                                   std::function<void(Result<api::SecretsEncrypted>)> done) {
     encrypt_secrets(after, std::move(done));
   };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
@@ -201,11 +204,11 @@ api::Context App::make_context() {
 
 void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done) {
   const auto task = std::make_shared<EncryptSecrets>(after);
-  commits_.submit(RunStoreTask{task}, [task, done = std::move(done)](const RunStoreTask&,
-                                                                     const Result<Nothing>& answer) {
-    if (!answer) return done(tl::unexpected(answer.error()));
-    done(api::SecretsEncrypted{.endpoints = task->changed, .next = task->next});
-  });
+  commits_.submit(RunStoreTask{task},
+                  [task, done = std::move(done)](const RunStoreTask&, const Result<Nothing>& answer) {
+                    if (!answer) return done(tl::unexpected(answer.error()));
+                    done(api::SecretsEncrypted{.endpoints = task->changed, .next = task->next});
+                  });
 }
 
 // Any thread: of the configuration only what no reload changes.

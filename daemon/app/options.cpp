@@ -66,13 +66,13 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   Scheduler::Options& scheduler = options.engine.scheduler;
   scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
   scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
-  scheduler.window =
-      std::max(scheduler.window, 2 * scheduler.max_in_flight_per_endpoint);
+  scheduler.window = std::max(scheduler.window, 2 * scheduler.max_in_flight_per_endpoint);
   scheduler.retry_schedule = delivery.retry_schedule;
   scheduler.seed = std::random_device{}();
   options.engine.request.timeout = delivery.timeout;
   options.engine.request.connect_timeout = delivery.connect_timeout;
-  options.engine.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
+  options.engine.request.user_agent =
+      delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
   // Fewer would be closed and opened again whenever the number under way goes up and down.
   options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
   options.sender.connection_pools = delivery.max_in_flight >= kInManyPools ? 32 : 1;

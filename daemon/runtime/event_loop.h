@@ -36,8 +36,8 @@ class EventLoop final : public Executor {
   void cancel(TimerId id) override;
 
   void post(Task task) override;
-  void run();            // until stop()
-  void stop();           // any thread; for good. What was posted before it still runs
+  void run();   // until stop()
+  void stop();  // any thread; for good. What was posted before it still runs
   // Run after each round of handlers, timers and posted work: the place to act once on many events.
   void after_each_round(Task task) { after_round_ = std::move(task); }
 
