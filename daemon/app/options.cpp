@@ -36,7 +36,7 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 }
 
 // Database, log, sockets, timers and the epoll instances of the sender's heaps: 93 were counted. And the connections beyond
-// limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
+// limits.connections: of those who are told that there is no place, and of operators (api/quotas.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kFewestDescriptors = 32;
 // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
