@@ -211,15 +211,20 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   record(sent.endpoint, delivery, std::move(ended.record));
 }
 
-// As this engine knows the endpoint. If it has been changed since, the refusal stands for a fact that is on its way here.
+// As this engine knows the endpoint. If it cannot be (it has been changed since, it is gone), the lane goes on with what
+// was committed: that is here already, or a fact on its way here.
 void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
   const EndpointPtr known = targets_.at(endpoint)->endpoint;
   commits_.submit(DisableEndpoint{known->id, clock_.wall(), known->updated_at, std::move(reason)},
-                  [](const DisableEndpoint& command, const Result<EndpointPtr>& disabled) {
+                  [this, endpoint](const DisableEndpoint& command, const Result<EndpointPtr>& disabled) {
                     if (disabled) return;
                     log::warn("endpoint not disabled", {{"endpoint", command.id.to_string()},
                                                         {"reason", command.reason},
                                                         {"error", disabled.error().detail}});
+                    executor_.post([this, endpoint] {
+                      const auto target = targets_.find(endpoint);
+                      if (target != targets_.end()) put_endpoint(target->second->endpoint);
+                    });
                   });
 }
 
