@@ -3,7 +3,7 @@
 #include <mutex>
 #include <thread>
 
-#include "store/sqlite/statements.h"
+#include "store/sqlite/transaction_statements.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {

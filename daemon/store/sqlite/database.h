@@ -70,8 +70,9 @@ inline std::optional<std::int64_t> millis(const std::optional<Time>& t) {
   return t ? std::optional(unix_millis(*t)) : std::nullopt;
 }
 
-// A prepared statement. What is bound is not copied: it must live until the statement has been run or its
-// Rows are gone.
+// A prepared statement: an index range read or a write by key, for none may scan a table (tests/store/query_plan_test.cpp
+// asks SQLite for the plan of each that the daemon prepares). What is bound is not copied: it must live until the
+// statement has been run or its Cursor is gone.
 class Statement {
  public:
   Statement(Database& db, std::string_view sql);

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "store/sqlite/database.h"
-#include "store/sqlite/statements.h"
+#include "store/sqlite/list_statements.h"
 
 namespace outboxd::sqlite {
 

@@ -4,17 +4,17 @@
 #include <filesystem>
 #include <limits>
 
+#include "store/sqlite/counters.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/snapshot.h"
-#include "store/sqlite/writer.h"
 
 namespace outboxd::sqlite {
 namespace {
 
 constexpr int kHighestPriority = 9;
-constexpr int kMostAttempts = 1000;
-constexpr int kMostRejectedCounted = 10000;
+constexpr int kMaxAttempts = 1000;
+constexpr int kMaxRejectedCounted = 10000;
 
 std::int64_t size_of(const std::string& path) {
   std::error_code error;
@@ -169,11 +169,11 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
   return found;
 }
 
-// Two lists in order of endpoint, merged: those behind no other, and those behind.
+// Two lists in order of endpoint, merged: heads and what is in no order, and the blocked.
 std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
   const Snapshot snapshot(*this);
   const Millis ahead = due_clock_->ahead();
-  const auto next_in_front = [this](EndpointSeq last) -> std::optional<OldestDue> {
+  const auto next_head = [this](EndpointSeq last) -> std::optional<OldestDue> {
     Cursor row(next_pending_endpoint_, last);
     if (!row.next()) return std::nullopt;
     OldestDue found{row.integer(0), row.time(2)};
@@ -185,20 +185,20 @@ std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
     }
     return found;
   };
-  const auto next_behind = [this](EndpointSeq last) -> std::optional<OldestDue> {
-    Cursor row(next_endpoint_behind_, last);
+  const auto next_blocked = [this](EndpointSeq last) -> std::optional<OldestDue> {
+    Cursor row(next_endpoint_blocked_, last);
     if (!row.next()) return std::nullopt;
     return OldestDue{row.integer(0), row.time(1)};
   };
   std::vector<OldestDue> all;
-  auto front = next_in_front(after), behind = next_behind(after);
-  while ((front || behind) && static_cast<int>(all.size()) < limit) {
-    const bool both = front && behind && front->endpoint == behind->endpoint;
-    const bool takes_front = both || !behind || (front && front->endpoint < behind->endpoint);
-    OldestDue one = takes_front ? *front : *behind;
-    if (both) one.due_at = std::min(one.due_at, behind->due_at);
-    if (takes_front) front = next_in_front(one.endpoint);
-    if (both || !takes_front) behind = next_behind(one.endpoint);
+  auto head = next_head(after), blocked = next_blocked(after);
+  while ((head || blocked) && static_cast<int>(all.size()) < limit) {
+    const bool both = head && blocked && head->endpoint == blocked->endpoint;
+    const bool takes_head = both || !blocked || (head && head->endpoint < blocked->endpoint);
+    OldestDue one = takes_head ? *head : *blocked;
+    if (both) one.due_at = std::min(one.due_at, blocked->due_at);
+    if (takes_head) head = next_head(one.endpoint);
+    if (both || !takes_head) blocked = next_blocked(one.endpoint);
     one.due_at -= ahead;
     all.push_back(one);
   }
@@ -208,7 +208,7 @@ std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
 std::int64_t Reader::backlog(EndpointSeq endpoint, int limit) {
   const Snapshot snapshot(*this);
   std::int64_t count = 0;
-  for (Statement* some : {&count_pending_, &count_behind_}) {
+  for (Statement* some : {&count_pending_, &count_blocked_}) {
     Cursor row(*some, endpoint, limit - count);
     if (row.next()) count += row.integer(0);
   }
@@ -262,7 +262,7 @@ std::optional<DeliveryRow> Reader::delivery(DeliveryKey key) {
 std::vector<Attempt> Reader::attempts(DeliveryKey key) {
   const Snapshot snapshot(*this);
   std::vector<Attempt> attempts;
-  Cursor row(attempts_, key.event, key.endpoint, kMostAttempts);
+  Cursor row(attempts_, key.event, key.endpoint, kMaxAttempts);
   while (row.next()) attempts.push_back(read_attempt(row));
   return attempts;
 }
@@ -293,15 +293,15 @@ std::vector<OutboxRow> Reader::outbox(int limit, std::size_t max_bytes) {
 
 StoreStatus Reader::status() {
   const Snapshot snapshot(*this);
-  const Tally tally = read_tally(read_counter_);
+  const Counters counters = read_counters(read_counter_);
   StoreStatus status;
-  status.pending = tally.pending;
-  status.delivered = tally.delivered;
-  status.dead = tally.dead;
-  status.discarded = tally.discarded;
-  status.events = tally.events;
+  status.pending = counters.pending;
+  status.delivered = counters.delivered;
+  status.dead = counters.dead;
+  status.discarded = counters.discarded;
+  status.events = counters.events;
   {
-    Cursor row(count_rejected_, kMostRejectedCounted);
+    Cursor row(count_rejected_, kMaxRejectedCounted);
     if (row.next()) status.outbox_rejected = row.integer(0);
   }
   status.database_bytes = size_of(path_);

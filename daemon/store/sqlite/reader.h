@@ -10,7 +10,10 @@
 #include "store/due_clock.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/statements.h"
+#include "store/sqlite/due_statements.h"
+#include "store/sqlite/endpoint_statements.h"
+#include "store/sqlite/list_statements.h"
+#include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
 
 namespace outboxd::sqlite {
@@ -67,8 +70,8 @@ class Reader final : public StoreReader {
   Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};
   Statement expired_after_{db_, sql::kExpiredAfter};
   Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
-  Statement next_endpoint_behind_{db_, sql::kNextEndpointBehind};
-  Statement count_pending_{db_, sql::kCountPending}, count_behind_{db_, sql::kCountBehind};
+  Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
+  Statement count_pending_{db_, sql::kCountPending}, count_blocked_{db_, sql::kCountBlocked};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},

@@ -1,7 +1,5 @@
 #include "store/sqlite/writer.h"
 
-#include <algorithm>
-
 #include "store/command_traits.h"
 #include "telemetry/log.h"
 
@@ -13,43 +11,32 @@ constexpr std::int64_t kWalBytesKept = 32 << 20;
 // Also when there is nothing to commit: the group commit comes round once a second.
 constexpr Millis kCheckAllFilesEvery{500};
 
+template <class Part, class C>
+concept CarriesOut = requires(Part& part, const C& command, Transaction& transaction) {
+  part.execute(command, transaction);
+};
+
+template <class C, class Part>
+void execute_if_own(const C& command, Transaction& transaction, Part& part) {
+  if constexpr (CarriesOut<Part, C>) part.execute(command, transaction);
+}
+
+template <class C, class... Parts>
+void execute_by_its_part(const C& command, Transaction& transaction, Parts&... parts) {
+  static_assert((int{CarriesOut<Parts, C>} + ...) == 1, "each kind of command is the matter of one part");
+  (execute_if_own(command, transaction, parts), ...);
+}
+
 }  // namespace
-
-std::int64_t& Tally::of(DeliveryState state) {
-  switch (state) {
-    case DeliveryState::kPending:
-      return pending;
-    case DeliveryState::kDelivered:
-      return delivered;
-    case DeliveryState::kDead:
-      return dead;
-    case DeliveryState::kDiscarded:
-      break;
-  }
-  return discarded;
-}
-
-Tally read_tally(Statement& read_counter) {
-  Cursor row(read_counter);
-  if (!row.next())
-    throw StoreFailure("the row of table counter is missing: the database is damaged", kExitStoreCorrupt);
-  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
-          row.integer(4), row.integer(5), row.integer(6)};
-}
 
 Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
     : ballast_(options.path, options.ballast_bytes),
       db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
-      due_clock_(due_clock),
-      secrets_(options.secrets) {
+      transaction_(db_, due_clock),
+      endpoints_(db_, options.secrets) {
   if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
-  Statement read_counter(db_, sql::kReadCounter);
-  committed_ = read_tally(read_counter);
   files_.emplace(db_, options.path);
-  Statement live_endpoints(db_, sql::kLiveEndpoints);
-  Cursor row(live_endpoints);
-  while (row.next()) endpoints_.insert(row.integer(0));
 }
 
 void Writer::apply(std::span<Write*> batch) {
@@ -83,22 +70,23 @@ void Writer::refuse_growth(std::span<Write*> batch) const {
   }
 }
 
-void Writer::refuse(Problem problem) {
-  answers_.push_back([write = current_, problem = std::move(problem)] { write->refused = problem; });
+void Writer::execute(const Command& command) {
+  std::visit(
+      [this](const auto& own) {
+        execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, operator_, retention_);
+      },
+      command);
 }
 
 bool Writer::try_apply(std::span<Write*> batch) {
   try {
-    begin();
+    transaction_.begin();
     for (Write* write : batch) {
       if (write->refused) continue;
-      current_ = write;
-      std::visit([this](const auto& command) { execute(command); }, write->command);
+      transaction_.start_command(write);
+      execute(write->command);
     }
-    current_ = nullptr;
-    commit();
-    for (auto& put : answers_) put();
-    answers_.clear();
+    transaction_.commit();
     return true;
   } catch (const StoreBusy&) {
     rollback();
@@ -108,12 +96,12 @@ bool Writer::try_apply(std::span<Write*> batch) {
     throw;
   } catch (const ConstraintViolation& violation) {
     rollback();
-    if (current_ == nullptr || std::holds_alternative<RecordOutcome>(current_->command))
-      fail(violation.what());
-    // Only this command is at fault, for good. The others are judged again without it.
+    Write* const culprit = transaction_.current();
+    if (culprit == nullptr || std::holds_alternative<RecordOutcome>(culprit->command)) fail(violation.what());
+    // Only this command is at fault, for good. The others are carried out again without it.
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    current_->refused = Problem{ProblemCode::kInternal,
-                                "the store refused the values; the daemon's log says which rule they break"};
+    culprit->refused = Problem{ProblemCode::kInternal,
+                               "the store refused the values; the daemon's log says which rule they break"};
     return false;
   } catch (const std::exception& failure) {
     rollback();
@@ -122,38 +110,8 @@ bool Writer::try_apply(std::span<Write*> batch) {
   return false;
 }
 
-void Writer::begin() {
-  now_ = committed_;
-  removing_.clear();
-  answers_.clear();
-  current_ = nullptr;
-  const DueClock::State due = due_clock_.state();
-  ahead_ = due.ahead;
-  wall_ = due.last - due.ahead;
-  begin_.run();
-}
-
-void Writer::commit() {
-  const DueClock::State due = due_clock_.state();
-  add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events,
-                      now_.pending - committed_.pending, now_.delivered - committed_.delivered,
-                      now_.dead - committed_.dead, now_.discarded - committed_.discarded, due.ahead.count(),
-                      millis(due.last));
-  commit_.run();
-  for (EndpointSeq made = committed_.endpoint_seq + 1; made <= now_.endpoint_seq; ++made)
-    endpoints_.insert(made);
-  for (const EndpointSeq endpoint : removing_) endpoints_.erase(endpoint);
-  committed_ = now_;
-}
-
-// After some errors SQLite has rolled back by itself.
 void Writer::rollback() noexcept {
-  try {
-    if (db_.in_transaction()) rollback_.run();
-  } catch (const std::exception& failure) {
-    failed_ = true;  // the next apply() says so
-    log::error("a transaction could not be rolled back", {{"error", failure.what()}});
-  }
+  if (!transaction_.rollback()) failed_ = true;  // the next apply() says so
 }
 
 void Writer::fail(const std::string& what) {
