@@ -95,7 +95,7 @@ T word(std::optional<T> parsed, std::string_view column) {
   return *parsed;
 }
 
-constexpr int kMost = 1'000'000'000;  // of what is counted: a sum of two fits
+constexpr int kMaxCount = 1'000'000'000;  // of what is counted: a sum of two fits
 
 int int_between(const Cursor& row, int column, int least, int most, std::string_view name) {
   const std::int64_t value = row.integer(column);
@@ -119,7 +119,7 @@ std::optional<Millis> read_duration(const Cursor& row, int column) {
 }  // namespace
 
 int read_attempts(const Cursor& row, int column) {
-  return int_between(row, column, 0, kMost, "a number of attempts");
+  return int_between(row, column, 0, kMaxCount, "a number of attempts");
 }
 
 int read_priority(const Cursor& row, int column) {
@@ -210,7 +210,7 @@ Endpoint read_endpoint(const Cursor& row, const SecretBox* box) {
     if (e.retry_schedule->empty() || e.retry_schedule->size() > kMaxRetrySchedule)
       corrupt("endpoint.retry_schedule");
   }
-  if (!row.is_null(11)) e.max_in_flight = int_between(row, 11, 1, kMost, "endpoint.max_in_flight");
+  if (!row.is_null(11)) e.max_in_flight = int_between(row, 11, 1, kMaxCount, "endpoint.max_in_flight");
   e.state = word(parse_endpoint_state(row.view(12)), "endpoint.state");
   e.disabled_reason = row.text(13);
   e.metadata = row.text(14);
