@@ -95,7 +95,7 @@ using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads,
 // What this endpoint has an event delivered in order by: deliveries of one endpoint with the same order key
 // go one at a time, in the order accepted. Absent: in no order. ("" is the one key of Ordering::kEndpoint; no
 // event has it.)
-std::optional<std::string> order_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);
+std::optional<std::string> sequence_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);
 
 // Does this endpoint want that event (tenant and type)?
 bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type);

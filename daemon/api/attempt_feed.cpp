@@ -4,10 +4,28 @@
 
 namespace outboxd::api {
 
-void AttemptFeed::add(RecordedAttempt recorded) {
-  recorded.attempt.response_headers = {};
-  recorded.attempt.response_body = {};
-  auto shared = std::make_shared<const RecordedAttempt>(std::move(recorded));
+void AttemptFeed::hear(const OutcomeRecorded& fact) {
+  if (!fact.attempt || !fact.subject) return;
+  const Attempt& full = *fact.attempt;
+  Attempt attempt;
+  attempt.id = full.id;
+  attempt.number = full.number;
+  attempt.started_at = full.started_at;
+  attempt.timings = full.timings;
+  attempt.outcome = full.outcome;
+  attempt.status = full.status;
+  attempt.error = full.error;
+  attempt.remote_address = full.remote_address;
+  const OutcomeSubject& subject = *fact.subject;
+  auto shared = std::make_shared<const RecordedAttempt>(RecordedAttempt{.delivery = subject.delivery,
+                                                                        .event = subject.event,
+                                                                        .endpoint = subject.endpoint->id,
+                                                                        .type = subject.type,
+                                                                        .attempt = std::move(attempt),
+                                                                        .state = fact.now.state,
+                                                                        .reason = fact.now.reason,
+                                                                        .due_at = fact.now.due_at,
+                                                                        .recorded_at = fact.at});
   const std::lock_guard lock(mutex_);
   recorded_.push_back(std::move(shared));
   ++last_;

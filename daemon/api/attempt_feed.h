@@ -13,6 +13,7 @@
 
 #include "common/attempt.h"
 #include "common/delivery.h"
+#include "store/facts.h"
 
 namespace outboxd::api {
 
@@ -47,8 +48,7 @@ class AttemptFeed {
   explicit AttemptFeed(std::size_t kept = kDefaultKept) : kept_(kept) {}
   AttemptFeed(const AttemptFeed&) = delete;
 
-  // Keeps neither response headers nor body.
-  void add(RecordedAttempt recorded);
+  void hear(const OutcomeRecorded& fact);  // of an outcome without an attempt nothing is kept
   // Those after number `after`, the first ones first. A page may be short: each looks at a bounded number.
   Page after(std::uint64_t after, const Filter& filter, std::size_t limit) const;
   // The latest `limit` there are.

@@ -1,5 +1,5 @@
 // What the API's handlers work with. The app fills one in and keeps it, unchanged, for as long as requests
-// are served. The API knows the delivery loop only by the functions here; all of them may be called from any
+// are served. What the API changes it changes in the store alone; the functions here ask, and may be called from any
 // thread, and none may block.
 #pragma once
 
@@ -48,20 +48,25 @@ struct DaemonSetup {
 };
 
 // What POST /v1/prune wants kept; absent: as configured.
-struct Keep {
+struct PrunePeriods {
   std::optional<Millis> delivered, dead;
 };
-using PruneDone = std::function<void(const Prune&, const std::optional<Problem>&)>;
+
+// A step of encrypting secrets in place.
+struct SecretsEncrypted {
+  std::int64_t endpoints = 0;       // that were not encrypted, or with another key
+  std::optional<EndpointSeq> next;  // the last one looked at; absent: there are no more
+};
 
 struct Context {
   Ingest& ingest;
-  EndpointDirectory& directory;
+  const EndpointDirectory& directory;
   GroupCommit& commits;
   const Clock& clock;
   UuidGenerator& ids;
   telemetry::Metrics& metrics;
   ReaderPool& readers;
-  AttemptFeed& attempts;
+  const AttemptFeed& attempts;
 
   // Shown by GET /v1/status. The URL holds no password.
   std::string store_url = {};
@@ -78,19 +83,15 @@ struct Context {
   std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
   std::function<DaemonSetup()> setup = {};
-  // A delivery of this endpoint became pending by an operator's hand, or may be attempted because of it, and
-  // is due then. Called after the commit.
-  std::function<void(EndpointSeq, Time due)> wake = {};
-  // A delivery is not pending any more by an operator's hand, or waits behind another one in order: do not
-  // send it if it is waiting in memory. Called after the commit, before any wake.
-  std::function<void(DeliveryKey)> forget = {};
-  // One step of retention, from there on (store.h, Prune); the callback runs on the writer thread.
-  std::function<void(const Keep&, DeliveryKey after, PruneDone)> prune = {};
-  // Would a request to this URL, with these TLS files, be let go now? kBlocked and kTls: no; all else: yes, or that is
-  // not known yet. `denial`: with kBlocked, what was denied and which setting would allow it, for operators alone. The
+  // One step of retention, from there on (store/commands.h, Prune); the callback runs on the writer thread.
+  std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};
+  // One step behind that endpoint; the callback runs on the writer thread.
+  std::function<void(EndpointSeq after, std::function<void(Result<SecretsEncrypted>)>)> encrypt_secrets = {};
+  // Would a request to this URL, with these TLS files, be sent now? kBlocked and kTls: no; all else: yes, or that is not
+  // known yet. `denial`: with kBlocked, what was denied and which setting would allow it, for operators alone. The
   // callback runs on a delivery loop.
-  using Judged = std::function<void(Outcome, const std::string& error, const std::string& denial)>;
-  std::function<void(EndpointUrl, EndpointTls, Judged)> judge = {};
+  using Preflighted = std::function<void(Outcome, const std::string& error, const std::string& denial)>;
+  std::function<void(EndpointUrl, EndpointTls, Preflighted)> preflight = {};
   // Of the key that encrypts secrets on disk; "": none is configured.
   std::string secrets_key = {};
   // Why the daemon should get no traffic now; nullopt: it is ready.

@@ -60,16 +60,6 @@ Result<Answer> show_delivery(Context& context, const Request& request) {
   return json_answer(200, json);
 }
 
-void tell_delivery_loop(const Context& context, const ChangeDelivery& done) {
-  if (done.state == DeliveryState::kPending) {
-    if (done.set_back) context.forget(*done.set_back);
-    context.wake(done.key.endpoint, done.delivery.due_at);
-  } else {
-    context.forget(done.key);
-    if (const auto& next = done.next_in_order) context.wake(next->key.endpoint, next->due_at);
-  }
-}
-
 // Retry moves to pending, discard to discarded.
 void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState state) {
   const Request& request = exchange->request();
@@ -81,13 +71,11 @@ void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState 
     return exchange->respond(
         Problem{ProblemCode::kConflict, "the endpoint of this delivery was removed: it cannot be retried"});
   }
-  ChangeDelivery change{row->delivery.key, state, context.clock.wall()};
   context.commits.submit(
-      std::move(change), [&context, exchange, retry, row = std::move(*row)](Write& write) mutable {
-        if (write.refused) return exchange->respond(*write.refused);
-        const auto& done = std::get<ChangeDelivery>(write.command);
-        row.delivery = done.delivery;
-        tell_delivery_loop(context, done);
+      ChangeDelivery{row->delivery.key, state, context.clock.wall()},
+      [exchange, retry, row = std::move(*row)](const ChangeDelivery&, Result<Delivery> changed) mutable {
+        if (!changed) return exchange->respond(changed.error());
+        row.delivery = *changed;
         log::info(retry ? "delivery retried" : "delivery discarded",
                   {{"delivery", row.delivery.id().to_string()}, {"by", exchange->request().peer}});
         exchange->respond(json_answer(200, json_of_row(row)));

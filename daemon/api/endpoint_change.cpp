@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kMergeTries = 3;
 
-void try_change(Context& context, const EndpointId& id, Merge merge, EndpointDirectory::Done done,
+void try_change(Context& context, const EndpointId& id, Merge merge, EndpointAnswered done,
                 int tries_left) {
   const EndpointPtr base = context.directory.find(id);
   if (!base) return done(not_found("endpoint", id.to_string()));
@@ -18,19 +18,19 @@ void try_change(Context& context, const EndpointId& id, Merge merge, EndpointDir
   // Two changes within one millisecond must not look like one, or the second would overwrite the first
   // unseen.
   merged->updated_at = std::max(context.clock.wall(), base->updated_at + Millis{1});
-  context.directory.update(std::move(*merged), base->updated_at,
-                           [&context, id, merge = std::move(merge), done = std::move(done),
-                            tries_left](Result<EndpointPtr> result) {
-                             const bool outrun = !result && result.error().code == ProblemCode::kConflict;
-                             if (outrun && tries_left > 1)
-                               return try_change(context, id, merge, done, tries_left - 1);
-                             done(std::move(result));
-                           });
+  commit_endpoint(
+      context, UpdateEndpoint{std::make_shared<const Endpoint>(std::move(*merged)), base->updated_at},
+      [&context, id, merge = std::move(merge), done = std::move(done),
+       tries_left](Result<EndpointPtr> result) {
+        const bool outrun = !result && result.error().code == ProblemCode::kConflict;
+        if (outrun && tries_left > 1) return try_change(context, id, merge, done, tries_left - 1);
+        done(std::move(result));
+      });
 }
 
 }  // namespace
 
-void change_endpoint(Context& context, const EndpointId& id, Merge merge, EndpointDirectory::Done done) {
+void change_endpoint(Context& context, const EndpointId& id, Merge merge, EndpointAnswered done) {
   try_change(context, id, std::move(merge), std::move(done), kMergeTries);
 }
 

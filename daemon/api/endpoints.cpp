@@ -25,7 +25,7 @@ Answer secret_answer(int status, const Json& json) {
   return answer;
 }
 
-EndpointDirectory::Done answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
+EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
     if (!result) return exchange->respond(result.error());
     log::info(deed, {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
@@ -41,7 +41,7 @@ void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& e
   if (!url)
     return exchange->respond(
         Problem{ProblemCode::kInvalidEndpoint, url.error().detail, {{"/url", url.error().detail}}});
-  context.judge(
+  context.preflight(
       std::move(*url), endpoint.tls,
       [exchange, go_on = std::move(go_on)](Outcome outcome, std::string error, const std::string& denial) {
         const char* const field = outcome == Outcome::kBlocked ? "/url"
@@ -75,7 +75,8 @@ void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endp
   endpoint.created_at = endpoint.updated_at = now;
   if (endpoint.secrets.empty()) endpoint.secrets.push_back({SigningKey::generate(), now, std::nullopt});
   date_secrets(endpoint, now);
-  context.directory.create(std::move(endpoint), [exchange](const Result<EndpointPtr>& result) {
+  auto made_now = std::make_shared<const Endpoint>(std::move(endpoint));
+  commit_endpoint(context, CreateEndpoint{std::move(made_now)}, [exchange](const Result<EndpointPtr>& result) {
     if (!result) return exchange->respond(result.error());
     const Endpoint& made = **result;
     log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
@@ -140,7 +141,7 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto change = [&context, id, merge, state, done = std::move(done)] {
     change_endpoint(context, id, merge, [&context, id, state, done](Result<EndpointPtr> result) {
       if (!result || !state || (*result)->state == state->first) return done(std::move(result));
-      context.directory.set_state(id, state->first, state->second, (*result)->updated_at, done);
+      commit_endpoint(context, SetEndpointState{id, (*result)->updated_at, state->first, state->second}, done);
     });
   };
   new_target ? if_allowed(context, exchange, *wanted, change) : change();
@@ -149,12 +150,13 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
 void remove_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto id = path_id<EndpointId>(exchange->request(), "endpoint");
   if (!id) return exchange->respond(id.error());
-  context.directory.remove(
-      *id, context.clock.wall(), [exchange, id = *id](const Result<EndpointPtr>& result) {
-        if (!result) return exchange->respond(result.error());
-        log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
-        exchange->respond(Answer{204, "", "", {}});
-      });
+  commit_endpoint(context, RemoveEndpoint{*id, context.clock.wall()},
+                  [exchange, id = *id](const Result<EndpointPtr>& result) {
+                    if (!result) return exchange->respond(result.error());
+                    log::info("endpoint removed",
+                              {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
+                    exchange->respond(Answer{204, "", "", {}});
+                  });
 }
 
 void set_state(Context& context, const ExchangePtr& exchange, EndpointState state) {
@@ -169,8 +171,8 @@ void set_state(Context& context, const ExchangePtr& exchange, EndpointState stat
                                      "resume it first"});
   }
   const Time now = std::max(context.clock.wall(), (*endpoint)->updated_at + Millis{1});
-  context.directory.set_state((*endpoint)->id, state, "", now,
-                              answer_endpoint(exchange, pause ? "endpoint paused" : "endpoint resumed"));
+  commit_endpoint(context, SetEndpointState{(*endpoint)->id, now, state, ""},
+                  answer_endpoint(exchange, pause ? "endpoint paused" : "endpoint resumed"));
 }
 
 void pause_endpoint(Context& context, const ExchangePtr& exchange) {

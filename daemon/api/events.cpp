@@ -181,7 +181,7 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
   if (!named) return tl::unexpected(named.error());
   if (!*named) {
     std::vector<EndpointSeq> matching;
-    const auto all = context.directory.match(event.tenant, event.type);
+    const auto all = context.directory.match(event.tenant, event.type).endpoints;
     for (const auto& endpoint : *all) matching.push_back(endpoint->seq);
     return matching;
   }
@@ -202,16 +202,14 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
   auto targets = replay_targets(context, row->event, *body);
   if (!targets) return exchange->respond(targets.error());
   ReplayEvent replay{row->event.id, std::move(*targets), context.clock.wall()};
-  context.commits.submit(std::move(replay), [&context, exchange](Write& write) {
-    if (write.refused) return exchange->respond(*write.refused);
-    const auto& done = std::get<ReplayEvent>(write.command);
-    for (const DeliveryKey& key : done.set_back) context.forget(key);
-    for (const EndpointSeq endpoint : done.endpoints) context.wake(endpoint, done.at);
-    log::info(
-        "event replayed",
-        {{"event", done.id.to_string()}, {"deliveries", done.deliveries}, {"by", exchange->request().peer}});
-    exchange->respond(json_answer(202, Json{{"id", done.id.to_string()}, {"deliveries", done.deliveries}}));
-  });
+  context.commits.submit(
+      std::move(replay), [exchange](const ReplayEvent& command, const Result<Replayed>& replayed) {
+        if (!replayed) return exchange->respond(replayed.error());
+        const std::string id = command.id.to_string();
+        log::info("event replayed",
+                  {{"event", id}, {"deliveries", replayed->deliveries}, {"by", exchange->request().peer}});
+        exchange->respond(json_answer(202, Json{{"id", id}, {"deliveries", replayed->deliveries}}));
+      });
 }
 
 }  // namespace

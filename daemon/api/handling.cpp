@@ -95,17 +95,31 @@ Handler checked(Parameters parameters, Handler handler) {
 
 }  // namespace
 
+namespace {
+
+void fail(const ExchangePtr& exchange, const char* what) {
+  const Request& request = exchange->request();
+  log::error("a request failed", {{"method", request.method}, {"path", request.path}, {"error", what}});
+  exchange->respond(Problem{ProblemCode::kInternal, "the request failed inside outboxd: its log says why"});
+}
+
+}  // namespace
+
 void guarded(const ExchangePtr& exchange, const std::function<void()>& work) {
   try {
     work();
-  } catch (const StoreBusy&) {
-    exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
-  } catch (const StoreFull&) {
-    exchange->respond(Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
-  } catch (const std::exception& e) {
-    const Request& request = exchange->request();
-    log::error("a request failed", {{"method", request.method}, {"path", request.path}, {"error", e.what()}});
-    exchange->respond(Problem{ProblemCode::kInternal, "the request failed inside outboxd: its log says why"});
+  } catch (const StoreError& error) {
+    switch (error.kind) {
+      case StoreError::Kind::kBusy:
+        return exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
+      case StoreError::Kind::kFull:
+        return exchange->respond(
+            Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
+      default:
+        fail(exchange, error.what());
+    }
+  } catch (const std::exception& error) {
+    fail(exchange, error.what());
   }
 }
 

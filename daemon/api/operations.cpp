@@ -40,14 +40,13 @@ Answer status_answer(const Context& context, const DeliveryStatus& delivery) {
   const StoreStatus store = context.readers.lend()->status();
   Json worst = Json::array();
   for (const auto& lane : delivery.worst_endpoints) worst.push_back(json_of_lane(context, lane));
+  Json about_store = {{"url", context.store_url},
+                      {"database_bytes", store.database_bytes},
+                      {"schema_version", store.schema_version}};
+  for (const auto& [name, value] : store.figures) about_store[name] = value;
   return json_answer(200, Json{{"version", OUTBOXD_VERSION},
                                {"started_at", format_time(context.started_at)},
-                               {"store",
-                                {{"url", context.store_url},
-                                 {"database_bytes", store.database_bytes},
-                                 {"wal_bytes", store.wal_bytes},
-                                 {"free_bytes", store.free_bytes},
-                                 {"schema_version", store.schema_version}}},
+                               {"store", std::move(about_store)},
                                {"deliveries",
                                 {{"pending", store.pending},
                                  {"delivered", store.delivered},
@@ -138,19 +137,16 @@ void prune(Context& context, const ExchangePtr& exchange) {
   if (!dead) return exchange->respond(dead.error());
   const auto after = prune_after(*body);
   if (!after) return exchange->respond(after.error());
-  context.prune(
-      {*delivered, *dead}, *after, [exchange](const Prune& done, const std::optional<Problem>& refused) {
-        if (refused) return exchange->respond(*refused);
-        const Pruned& pruned = done.pruned;
-        exchange->respond(
-            json_answer(200, Json{{"events", pruned.events},
-                                  {"deliveries", pruned.deliveries},
-                                  {"attempts", pruned.attempts},
-                                  {"idempotency_keys", pruned.idempotency_keys},
-                                  {"outbox_rows", pruned.outbox_rows},
-                                  {"endpoints", pruned.endpoints},
-                                  {"next", done.next ? Json(cursor_of(*done.next)) : Json(nullptr)}}));
-      });
+  context.prune({*delivered, *dead}, *after, [exchange](const Result<Pruned>& pruned) {
+    if (!pruned) return exchange->respond(pruned.error());
+    exchange->respond(json_answer(200, Json{{"events", pruned->events},
+                                            {"deliveries", pruned->deliveries},
+                                            {"attempts", pruned->attempts},
+                                            {"idempotency_keys", pruned->idempotency_keys},
+                                            {"outbox_rows", pruned->outbox_rows},
+                                            {"endpoints", pruned->endpoints},
+                                            {"next", pruned->next ? Json(cursor_of(*pruned->next)) : Json(nullptr)}}));
+  });
 }
 
 Result<Answer> show_secrets(Context& context, const Request&) {
@@ -176,13 +172,10 @@ void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
   if (!body) return exchange->respond(body.error());
   const auto after = after_member(*body);
   if (!after) return exchange->respond(after.error());
-  EncryptSecrets command;
-  command.after = *after;
-  context.commits.submit(command, [exchange](Write& write) {
-    if (write.refused) return exchange->respond(*write.refused);
-    const auto& done = std::get<EncryptSecrets>(write.command);
+  context.encrypt_secrets(*after, [exchange](const Result<SecretsEncrypted>& done) {
+    if (!done) return exchange->respond(done.error());
     exchange->respond(json_answer(
-        200, Json{{"endpoints", done.changed}, {"next", done.next ? Json(*done.next) : Json(nullptr)}}));
+        200, Json{{"endpoints", done->endpoints}, {"next", done->next ? Json(*done->next) : Json(nullptr)}}));
   });
 }
 

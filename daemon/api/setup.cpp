@@ -65,7 +65,7 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
   if (endpoints.empty()) return lookups->respond_at_once();
   for (auto& [endpoint, url] : endpoints) {
     const Json named = {{"host", url.host}, {"endpoint", endpoint->id.to_string()}};
-    context.judge(std::move(url), endpoint->tls,
+    context.preflight(std::move(url), endpoint->tls,
                   [lookups, named](Outcome outcome, const std::string& error, const std::string& denial) {
                     Json host = named;
                     host["outcome"] = to_string(outcome);

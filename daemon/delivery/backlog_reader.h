@@ -1,16 +1,14 @@
-// The thread that reads lanes' backlog from the store, and what has expired there, so that the delivery loop never
+// Reads lanes' backlog from the store, and what has expired there, on an executor of its own, so that delivery never
 // waits for the disk.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <optional>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/executor.h"
 #include "delivery/scheduler.h"
 #include "store/store.h"
 
@@ -18,30 +16,27 @@ namespace outboxd {
 
 class BacklogReader {
  public:
-  struct Callbacks {  // called on this thread
+  struct Callbacks {  // called on the executor
     std::function<void(EndpointSeq, DueWindow)> found;
     std::function<void(std::vector<DueDelivery>)> expired;
   };
-  BacklogReader(std::unique_ptr<StoreReader> reader, const Clock& clock, Callbacks callbacks);
-  ~BacklogReader();
+  // `executor` ends before this is gone.
+  BacklogReader(Executor& executor, std::unique_ptr<StoreReader> reader, const Clock& clock,
+                Callbacks callbacks)
+      : executor_(executor), reader_(std::move(reader)), clock_(clock), callbacks_(std::move(callbacks)) {}
   BacklogReader(const BacklogReader&) = delete;
 
+  // Any thread. How many reads are under way is bounded by who asks (Scheduler::Options::max_fetches).
   void ask(std::vector<Decisions::Fetch> fetches, std::optional<Decisions::FindExpired> expired);
 
  private:
-  void run();
-  DueWindow read(const Decisions::Fetch& fetch);
-  std::vector<DueDelivery> read(const Decisions::FindExpired& wanted);
+  void read(const Decisions::Fetch& fetch);
+  void read(const Decisions::FindExpired& wanted);
 
+  Executor& executor_;
   std::unique_ptr<StoreReader> reader_;
   const Clock& clock_;
   const Callbacks callbacks_;
-  std::mutex mutex_;
-  std::condition_variable asked_;
-  std::deque<Decisions::Fetch> queue_;  // guarded by mutex_; bounded by Scheduler::Options::max_fetches
-  std::optional<Decisions::FindExpired> expired_;  // guarded by mutex_
-  bool stopping_ = false;                          // guarded by mutex_
-  std::thread thread_;
 };
 
 }  // namespace outboxd

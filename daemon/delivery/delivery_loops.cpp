@@ -1,8 +1,10 @@
 #include "delivery/delivery_loops.h"
 
 #include <algorithm>
+#include <future>
 #include <iterator>
-#include <mutex>
+
+#include "common/mutex.h"
 
 namespace outboxd {
 namespace {
@@ -12,65 +14,98 @@ int share(int all, int threads, int index) {
   return std::max(1, all / threads + (index < all % threads ? 1 : 0));
 }
 
+// The endpoint that a fact is about; absent: it is about all.
+std::optional<EndpointSeq> endpoint_of(const Fact& fact) {
+  if (const auto* ready = std::get_if<DeliveryReady>(&fact)) return ready->delivery.key.endpoint;
+  if (const auto* due = std::get_if<DueOnDisk>(&fact)) return due->endpoint;
+  if (const auto* withdrawn = std::get_if<DeliveryWithdrawn>(&fact)) return withdrawn->key.endpoint;
+  if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact)) return outcome->key.endpoint;
+  if (const auto* changed = std::get_if<EndpointChanged>(&fact)) return changed->endpoint;
+  return std::nullopt;
+}
+
+// Runs `done` when it has been called `count` times; on the thread of the last call.
+std::function<void()> after(std::size_t count, std::function<void()> done) {
+  return [left = std::make_shared<std::atomic<std::size_t>>(count), done = std::move(done)] {
+    if (--*left == 0 && done) done();
+  };
+}
+
 }  // namespace
 
-DeliveryLoops::DeliveryLoops(Store& store, GroupCommit& commits, const Clock& clock, UuidGenerator& ids,
-                             telemetry::Metrics& metrics, const std::shared_ptr<const AddressPolicy>& policy,
-                             const Options& options, DeliveryHooks hooks)
-    : hooks_(std::move(hooks)) {
+DeliveryLoops::DeliveryLoops(const DeliveryLoop::Parts& parts,
+                             const std::shared_ptr<const AddressPolicy>& policy, const Options& options) {
   const int n = std::max(1, options.threads);
   for (int i = 0; i < n; ++i) {
     DeliveryLoop::Options mine = options.loop;
-    mine.scheduler.max_in_flight = share(mine.scheduler.max_in_flight, n, i);
-    mine.scheduler.max_held = share(mine.scheduler.max_held, n, i);
-    mine.scheduler.max_held_bytes /= static_cast<std::size_t>(n);
-    mine.scheduler.seed += static_cast<std::uint64_t>(i);
+    Scheduler::Options& scheduler = mine.engine.scheduler;
+    scheduler.max_in_flight = share(scheduler.max_in_flight, n, i);
+    scheduler.max_held = share(scheduler.max_held, n, i);
+    scheduler.max_held_bytes /= static_cast<std::size_t>(n);
+    scheduler.seed += static_cast<std::uint64_t>(i);
     mine.sender.max_idle_connections /= static_cast<std::size_t>(n);
-    loops_.push_back(
-        std::make_unique<DeliveryLoop>(store, commits, clock, ids, metrics, policy, std::move(mine), hooks_));
+    DeliveryLoop::Parts its = parts;
+    if (n > 1) {  // of the partitions' endpoints those that are this loop's
+      its.endpoints_of = [this, i, all = parts.endpoints_of](const PartitionSet& partitions) {
+        auto endpoints = all(partitions);
+        std::erase_if(endpoints, [&](const EndpointPtr& e) { return index_of(e->seq) != static_cast<std::size_t>(i); });
+        return endpoints;
+      };
+    }
+    loops_.push_back(std::make_unique<DeliveryLoop>(its, policy, std::move(mine)));
   }
 }
 
-void DeliveryLoops::start(const std::vector<EndpointPtr>& endpoints) {
-  std::vector<std::vector<EndpointPtr>> split(loops_.size());
-  for (const auto& endpoint : endpoints) split[index_of(endpoint->seq)].push_back(endpoint);
-  for (std::size_t i = 0; i < loops_.size(); ++i) loops_[i]->start(split[i]);
+void DeliveryLoops::start() {
+  for (auto& loop : loops_) loop->start();
 }
 
-void DeliveryLoops::offer(std::vector<DueDelivery> fresh) {
-  if (loops_.size() == 1) return loops_.front()->offer(std::move(fresh));
-  std::vector<std::vector<DueDelivery>> split(loops_.size());
-  for (auto& delivery : fresh) split[index_of(delivery.key.endpoint)].push_back(std::move(delivery));
+void DeliveryLoops::hear(Facts facts) {
+  if (loops_.size() == 1) return loops_.front()->engine().hear(std::move(facts));
+  std::vector<Facts> split(loops_.size());
+  for (Fact& fact : facts) {
+    if (const auto endpoint = endpoint_of(fact)) {
+      split[index_of(*endpoint)].push_back(std::move(fact));
+    } else {
+      for (Facts& all : split) all.push_back(fact);
+    }
+  }
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    if (!split[i].empty()) loops_[i]->offer(std::move(split[i]));
+    if (!split[i].empty()) loops_[i]->engine().hear(std::move(split[i]));
   }
 }
 
-void DeliveryLoops::look_again() {
-  for (auto& loop : loops_) loop->look_again();
+void DeliveryLoops::own(const PartitionSet& partitions) {
+  for (auto& loop : loops_) loop->engine().own(partitions);
+}
+
+void DeliveryLoops::disown(const PartitionSet& partitions, bool abort, std::function<void()> done) {
+  const auto one_done = after(loops_.size(), std::move(done));
+  for (auto& loop : loops_) loop->engine().disown(partitions, abort, one_done);
 }
 
 void DeliveryLoops::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {
-  for (auto& loop : loops_) loop->set_policy(policy);
+  for (auto& loop : loops_) loop->engine().set_policy(policy);
 }
 
-void DeliveryLoops::ask_status(std::function<void(DeliveryStatus)> answer) {
+void DeliveryLoops::ask_status(std::function<void(EngineStatus)> answer) {
   struct Answers {
-    std::mutex mutex;
-    std::size_t missing;
-    DeliveryStatus all;
-    std::function<void(DeliveryStatus)> answer;
+    Mutex mutex;
+    std::size_t missing OUTBOXD_GUARDED_BY(mutex) = 0;
+    EngineStatus all OUTBOXD_GUARDED_BY(mutex);
   };
   const auto answers = std::make_shared<Answers>();
-  answers->missing = loops_.size();
-  answers->answer = std::move(answer);
+  {
+    const MutexLock lock(answers->mutex);
+    answers->missing = loops_.size();
+  }
   for (auto& loop : loops_) {
-    loop->ask_status([answers](DeliveryStatus one) {
-      const std::lock_guard lock(answers->mutex);
-      DeliveryStatus& all = answers->all;
+    loop->engine().ask_status([answers, answer](EngineStatus one) {
+      const MutexLock lock(answers->mutex);
+      EngineStatus& all = answers->all;
       all.in_flight += one.in_flight;
       std::ranges::move(one.lanes, std::back_inserter(all.lanes));
-      if (--answers->missing == 0) answers->answer(std::move(all));
+      if (--answers->missing == 0) answer(std::move(all));
     });
   }
 }
@@ -82,12 +117,14 @@ Millis DeliveryLoops::since_progress() const {
 }
 
 void DeliveryLoops::stop(Millis limit) {
-  for (auto& loop : loops_) loop->begin_stop(limit);
-  for (auto& loop : loops_) loop->wait_stopped();
+  std::promise<void> all;
+  const auto one_done = after(loops_.size(), [&all] { all.set_value(); });
+  for (auto& loop : loops_) loop->engine().stop(limit, one_done);
+  all.get_future().wait();
 }
 
 void DeliveryLoops::end_threads() {
-  for (auto& loop : loops_) loop->end_thread();
+  for (auto& loop : loops_) loop->end_threads();
 }
 
 }  // namespace outboxd

@@ -15,17 +15,17 @@ bool is_trouble(Outcome outcome, int status) {
 }  // namespace
 
 EndpointHealth::EndpointHealth(Time failing_since, Moment now)
-    : allowance_(1),
+    : congestion_window_(1),
       failures_(kTripAfter),
       failing_(Failing{failing_since, std::max(now.wall - failing_since, Millis(0)), now.mono, true}) {}
 
-bool EndpointHealth::may_start(int sending, int most, MonotonicTime now) const {
+bool EndpointHealth::may_start(int sending, int configured, MonotonicTime now) const {
   if (now < paused_until_) return false;
-  return is_open() ? !probing_ && sending < most : sending < limit(most);
+  return is_open() ? !probing_ && sending < configured : sending < limit(configured);
 }
 
-int EndpointHealth::limit(int most) const {
-  return std::min(most, static_cast<int>(allowance_));
+int EndpointHealth::limit(int configured) const {
+  return std::min(configured, static_cast<int>(congestion_window_));
 }
 
 bool EndpointHealth::started() {
@@ -47,26 +47,26 @@ void EndpointHealth::begin_anew() {
 // Do answers take so much longer than at best that requests must be waiting at the endpoint?
 bool EndpointHealth::is_queueing(Millis took) {
   const auto ms = static_cast<double>(took.count());
-  if (best_ms_ < 0) good_ms_ = best_ms_ = ms;
-  good_ms_ += (ms - good_ms_) / 8;
-  best_ms_ = std::min(ms, best_ms_ + (ms - best_ms_) / 4096);
-  return good_ms_ > 2 * best_ms_ + kSlackMs;
+  if (min_rtt_ms_ < 0) smoothed_rtt_ms_ = min_rtt_ms_ = ms;
+  smoothed_rtt_ms_ += (ms - smoothed_rtt_ms_) / 8;
+  min_rtt_ms_ = std::min(ms, min_rtt_ms_ + (ms - min_rtt_ms_) / 4096);
+  return smoothed_rtt_ms_ > 2 * min_rtt_ms_ + kSlackMs;
 }
 
-EndpointHealth::Change EndpointHealth::ended(const Attempted& attempted, int most, Moment now) {
+EndpointHealth::Change EndpointHealth::ended(const Attempted& attempted, int configured, Moment now) {
   if (attempted.probe) probing_ = false;
   trouble_ += ((is_trouble(attempted.outcome, attempted.status) ? 1 : 0) - trouble_) * kNews;
-  usual_ms_ += (static_cast<double>(attempted.took.count()) - usual_ms_) / 8;
-  prompt_ = usual_ms_ < static_cast<double>(kSlow.count());
-  return attempted.outcome == Outcome::kSuccess ? succeeded(attempted, most) : failed(attempted, now);
+  smoothed_attempt_ms_ += (static_cast<double>(attempted.took.count()) - smoothed_attempt_ms_) / 8;
+  prompt_ = smoothed_attempt_ms_ < static_cast<double>(kSlow.count());
+  return attempted.outcome == Outcome::kSuccess ? succeeded(attempted, configured) : failed(attempted, now);
 }
 
-EndpointHealth::Change EndpointHealth::succeeded(const Attempted& attempted, int most) {
+EndpointHealth::Change EndpointHealth::succeeded(const Attempted& attempted, int configured) {
   if (is_queueing(attempted.took)) {
-    allowance_ = std::max(1.0, allowance_ - 0.1);
+    congestion_window_ = std::max(1.0, congestion_window_ - 0.1);
   } else {
-    allowance_ += allowance_ < careful_from_ ? 1 : 1 / allowance_;
-    allowance_ = std::min(allowance_, std::max(1.0, static_cast<double>(most)));
+    congestion_window_ += congestion_window_ < slow_start_threshold_ ? 1 : 1 / congestion_window_;
+    congestion_window_ = std::min(congestion_window_, std::max(1.0, static_cast<double>(configured)));
   }
   Change change;
   if (is_open() && failing_) change.recovered = failing_->since;
@@ -84,8 +84,8 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
   ++failures_;
   if (!failing_) failing_ = Failing{now.wall, Millis(0), now.mono, false};
   if (is_trouble(attempted.outcome, attempted.status) && attempted.sent_at >= last_cut_) {
-    allowance_ = std::max(1.0, allowance_ * (1 - trouble_ / 2));
-    careful_from_ = std::max(2.0, allowance_);
+    congestion_window_ = std::max(1.0, congestion_window_ * (1 - trouble_ / 2));
+    slow_start_threshold_ = std::max(2.0, congestion_window_);
     last_cut_ = now.mono;
   }
   Change change;
@@ -108,7 +108,7 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
 void EndpointHealth::pause(const Attempted& attempted, MonotonicTime now) {
   if (now < paused_until_) return;
   const Millis wait =
-      std::min({kFirstPause * (1 << std::min(pauses_, 16)), kLongestPause, attempted.longest_pause});
+      std::min({kFirstPause * (1 << std::min(pauses_, 16)), kMaxPause, attempted.longest_pause});
   ++pauses_;
   asked_ = false;
   paused_until_ =

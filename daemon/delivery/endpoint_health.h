@@ -18,7 +18,7 @@
 // The breaker: 5 failures in a row open it. Then, after each pause, one request at a time (a probe) until one
 // succeeds.
 //
-// Standing: see ReadyQueue for what it earns.
+// ServiceClass: see ReadyQueue for what it earns.
 //
 // Failing for 5 days: disable it. Counted on the monotonic clock, so that a clock set forward disables nobody.
 #pragma once
@@ -32,13 +32,13 @@
 
 namespace outboxd {
 
-inline constexpr int kFirstAllowance = 5;
+inline constexpr int kInitialWindow = 5;
 inline constexpr int kTripAfter = 5;
 inline constexpr double kNews = 1.0 / 32;  // the weight of one answer in the share of trouble
 inline constexpr double kOverloaded =
     0.5;  // from this share on a 503 and its like is believed to be about all
 inline constexpr Millis kFirstPause = std::chrono::seconds(1);
-inline constexpr Millis kLongestPause = std::chrono::minutes(5);
+inline constexpr Millis kMaxPause = std::chrono::minutes(5);
 inline constexpr Millis kSlow = std::chrono::seconds(1);
 inline constexpr Millis kDisableAfter = std::chrono::hours(24 * 5);
 
@@ -66,18 +66,18 @@ class EndpointHealth {
   // As it was stored, by an earlier life of the daemon: failing, so it begins with a probe.
   EndpointHealth(Time failing_since, Moment now);
 
-  // `most`: the endpoint's configured limit.
-  bool may_start(int sending, int most, MonotonicTime now) const;
-  int limit(int most) const;  // while the breaker is closed
+  // `configured`: the endpoint's configured limit.
+  bool may_start(int sending, int configured, MonotonicTime now) const;
+  int limit(int configured) const;  // while the breaker is closed
   MonotonicTime paused_until() const { return paused_until_; }
   bool is_open() const { return failures_ >= kTripAfter; }
-  Standing standing() const {
-    return is_open() ? Standing::kFailing : prompt_ ? Standing::kPrompt : Standing::kUnproven;
+  ServiceClass service_class() const {
+    return is_open() ? ServiceClass::kFailing : prompt_ ? ServiceClass::kPrompt : ServiceClass::kUnproven;
   }
   int failures() const { return failures_; }  // in a row
 
   bool started();  // a request; true: it is the probe
-  Change ended(const Attempted& attempted, int most, Moment now);
+  Change ended(const Attempted& attempted, int configured, Moment now);
   void abandoned(bool probe) { probing_ = probing_ && !probe; }  // nothing is known of it
   // Somebody who knows better (an operator's retry, an edited endpoint): do not wait for a pause of our own.
   void try_now(MonotonicTime now);
@@ -85,7 +85,7 @@ class EndpointHealth {
   void begin_anew();
 
  private:
-  Change succeeded(const Attempted& attempted, int most);
+  Change succeeded(const Attempted& attempted, int configured);
   Change failed(const Attempted& attempted, Moment now);
   void pause(const Attempted& attempted, MonotonicTime now);
   bool is_queueing(Millis took);
@@ -97,13 +97,13 @@ class EndpointHealth {
     bool stored = false;
   };
 
-  double allowance_ = kFirstAllowance;
-  double careful_from_ = 1e9;  // from here on it grows by one a round trip only
+  double congestion_window_ = kInitialWindow;
+  double slow_start_threshold_ = 1e9;  // from here on it grows by one a round trip only
   double trouble_ = 0;         // its share among recent answers, smoothed
   MonotonicTime last_cut_{};   // a request sent before it is no news
-  double usual_ms_ = 0;        // of an attempt, smoothed
-  double good_ms_ = 0;         // of a success, smoothed
-  double best_ms_ = -1;        // the least of a success, forgotten slowly; below 0: none seen yet
+  double smoothed_attempt_ms_ = 0;        // of an attempt, smoothed
+  double smoothed_rtt_ms_ = 0;         // of a success, smoothed
+  double min_rtt_ms_ = -1;        // the least of a success, forgotten slowly; below 0: none seen yet
   int failures_ = 0;
   int pauses_ = 0;      // in a row
   bool asked_ = false;  // the pause was asked for: a success does not end it

@@ -1,9 +1,9 @@
 // A lane: the scheduler's view of one endpoint. It holds a small window of deliveries that are due, and knows
 // when the next one on disk is; the rest of the backlog stays there.
 //
-//   disk_due   the earliest moment at which something may be due on disk that is not in memory. In the future
-//              (or never): the lane is caught up, and a fresh delivery may go straight into the window.
-//              Reached: fetch.
+//   disk_due   the earliest moment at which something may be due on disk that is not in memory, by the monotonic
+//              clock: the store tells waits, not times. In the future (or never): the lane is caught up, and a fresh
+//              delivery may go straight into the window. Reached: fetch.
 //   held       every delivery of this lane in memory: in the window, being sent, or being recorded. What a
 //              fetch brings is compared with it, for on disk all of them are still pending.
 #pragma once
@@ -21,12 +21,12 @@
 #include "delivery/endpoint_health.h"
 #include "delivery/rate_limit.h"
 #include "delivery/ready_queue.h"
-#include "store/store.h"
+#include "store/reads.h"
 
 namespace outboxd {
 
-inline constexpr Time kNever = Time::max();
-inline constexpr Time kAtOnce = Time::min();
+inline constexpr MonotonicTime kNever = MonotonicTime::max();
+inline constexpr MonotonicTime kAtOnce = MonotonicTime::min();
 
 enum class Stage : unsigned char { kWaiting, kSending, kRecording };
 
@@ -35,12 +35,11 @@ struct Held {
   Stage stage = Stage::kWaiting;
   bool probe = false;     // with kSending
   bool overdue = false;   // with kSending: for longer than a good answer takes
-  bool has_turn = false;  // those with its order key wait for it
+  bool has_turn = false;  // those with its sequence key wait for it
   bool expiring = false;  // with kRecording: its time was found to be over on disk
   // With kSending: to what is not the endpoint's receiver any more. Its outcome counts for the delivery alone.
   bool to_former_receiver = false;
   MonotonicTime sent_at{};
-  Time due_again = kNever;  // with kRecording: when it is due again once that is committed
 };
 
 // The order of the window: higher priority first, then the earlier due, then the earlier accepted.
@@ -58,7 +57,7 @@ struct WindowOrder {
 struct Lane {
   // A read of the backlog that is under way, and what happens meanwhile.
   struct Fetch {
-    Time missed_due = kNever;               // due on disk, and the read may not have seen it
+    MonotonicTime missed_due = kNever;      // due on disk, and the read may not have seen it
     std::vector<DueDelivery> arrivals;      // fresh ones, admitted if it finds nothing else left
     std::unordered_set<EventSeq> released;  // left `held` after it may have read them
   };
@@ -69,28 +68,27 @@ struct Lane {
   };
 
   EndpointPtr endpoint;
-  bool removed = false;
+  bool leaving = false;  // removed, or owned by another daemon now: it goes with the last delivery it holds
   bool active = true;
 
   std::unordered_map<EventSeq, Held> held;
   std::set<WindowOrder> window;  // those of `held` that wait, but for those in `order`
-  std::unique_ptr<Order> order;  // when there ever was a delivery with an order key
+  std::unique_ptr<Order> order;  // when there ever was a delivery with an sequence key
   std::unique_ptr<Fetch> fetch;  // while one is under way
   int sending = 0;
   int overdue = 0;  // of those
   unsigned turns = 0;
 
-  Time disk_due = kAtOnce;
+  MonotonicTime disk_due = kAtOnce;
   EndpointHealth health;
   std::optional<RateBucket> rate;
   std::string last_error;
   bool refused = false;  // by the address policy, the last time
 
-  Standing standing = Standing::kUnproven;  // as counted: see Scheduler::classify
+  ServiceClass service_class = ServiceClass::kUnproven;  // as counted: see Scheduler::classify
   bool dirty = false;                       // to be considered at the next next()
   ReadyQueue::Place to_send, to_fetch;
-  std::optional<Time> wake_wall;  // its entries in the scheduler's wake-ups
-  std::optional<MonotonicTime> wake_mono;
+  std::optional<MonotonicTime> wake_at;  // its entry in the scheduler's wake-ups
 
   // Nothing is sent before.
   MonotonicTime opens_at() const {

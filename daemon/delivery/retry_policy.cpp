@@ -45,16 +45,16 @@ std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
     // So many digits that they do not fit are simply long.
     const auto count = parse_int(value);
-    if (!count || *count > std::chrono::duration_cast<seconds>(kLongestRetryAfter).count())
-      return kLongestRetryAfter;
+    if (!count || *count > std::chrono::duration_cast<seconds>(kMaxRetryAfter).count())
+      return kMaxRetryAfter;
     return seconds(*count);
   }
   const auto date = parse_http_date(value);
   if (!date) return std::nullopt;
-  return std::clamp(*date - now, Millis(0), kLongestRetryAfter);
+  return std::clamp(*date - now, Millis(0), kMaxRetryAfter);
 }
 
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter) {
+Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter) {
   Verdict verdict;
   const auto dead = [&verdict](DeadReason reason) {
     verdict.state = DeliveryState::kDead;
@@ -82,8 +82,8 @@ Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time 
     return verdict;
   }
   const double wait = static_cast<double>(schedule[facts.attempts_made].count()) * (1 + kJitter * jitter);
-  verdict.due_at = now + std::max(verdict.asked_pause.value_or(Millis(0)), Millis(std::llround(wait)));
-  if (facts.expires_at && verdict.due_at >= *facts.expires_at) dead(DeadReason::kExpired);
+  verdict.due_in = std::max(verdict.asked_pause.value_or(Millis(0)), Millis(std::llround(wait)));
+  if (facts.expires_at && now + verdict.due_in >= *facts.expires_at) dead(DeadReason::kExpired);
   return verdict;
 }
 

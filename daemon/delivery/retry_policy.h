@@ -29,7 +29,7 @@ namespace outboxd {
 // The waits before the 1st, 2nd … attempt; its length is the number of attempts. CONTRACT.md, section 3.
 std::vector<Millis> default_retry_schedule();
 
-inline constexpr Millis kLongestRetryAfter = std::chrono::hours(24);
+inline constexpr Millis kMaxRetryAfter = std::chrono::hours(24);
 
 struct AttemptFacts {
   Outcome outcome = Outcome::kConnect;
@@ -44,17 +44,17 @@ struct AttemptFacts {
 struct Verdict {
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  Time due_at{};                      // with kPending
+  Millis due_in{0};                   // with kPending
   bool slow_down = false;             // the endpoint asks for fewer requests
   std::optional<Millis> asked_pause;  // and for none at all for so long
   bool gone = false;                  // it asks for none ever
 };
 
 // `jitter` in [-1, 1] is scaled to ±10 %.
-Verdict judge(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter);
+Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter);
 
 // Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most
-// kLongestRetryAfter.
+// kMaxRetryAfter.
 std::optional<Millis> parse_retry_after(std::string_view value, Time now);
 
 }  // namespace outboxd

@@ -8,17 +8,23 @@ namespace {
 
 constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
 constexpr int kSmallestWindow = 4;
-constexpr Millis kLongestIdleInMemory{500};
+constexpr Millis kMaxIdleInMemory{500};
+// Waits are cut to this: who asks too early is told again, and a wait of centuries would not fit the clock's nanoseconds.
+constexpr Millis kMaxWait = std::chrono::hours(24);
 constexpr Millis kPauseOfSearch{10};  // after a page of what is not ours to expire
 
-// The part of `all` that those of a standing and below it may use together.
+// The part of `all` that those of a service_class and below it may use together.
 template <class T>
-T share_of(T all, Standing standing) {
-  return std::max<T>(1, all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(standing)]) + all % 4);
+T share_of(T all, ServiceClass service_class) {
+  return std::max<T>(1, all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(service_class)]) + all % 4);
 }
 
 WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
+}
+
+MonotonicTime in(Millis wait, Moment now) {
+  return wait <= Millis(0) ? kAtOnce : now.mono + std::min(wait, kMaxWait);
 }
 
 // What becomes of a delivery whose time is over, or has not come, or whose event is not what was accepted: then its times
@@ -35,7 +41,7 @@ std::optional<RecordOutcome> without_attempt(const DueDelivery& delivery, Time n
     record.state = DeliveryState::kDead;
     record.reason = DeadReason::kExpired;
   } else if (deliver_at && *deliver_at > now) {
-    record.due_at = *deliver_at;
+    record.due_in = *deliver_at - now;
   } else {
     return std::nullopt;
   }
@@ -51,14 +57,14 @@ Lane* Scheduler::find(EndpointSeq endpoint) {
   return it == lanes_.end() ? nullptr : it->second.get();
 }
 
-int Scheduler::most(const Lane& lane) const {
+int Scheduler::max_in_flight_of(const Lane& lane) const {
   return lane.endpoint->max_in_flight.value_or(options_.max_in_flight_per_endpoint);
 }
 
 int Scheduler::window_of(const Lane& lane) const {
   if (lane.rate) return std::min(options_.window, std::max(kSmallestWindow, 2 * lane.rate->burst()));
-  if (lane.standing == Standing::kPrompt) return options_.window;
-  const int limit = lane.health.is_open() ? 1 : lane.health.limit(most(lane));
+  if (lane.service_class == ServiceClass::kPrompt) return options_.window;
+  const int limit = lane.health.is_open() ? 1 : lane.health.limit(max_in_flight_of(lane));
   return std::min(options_.window, std::max(kSmallestWindow, 2 * limit));
 }
 
@@ -68,43 +74,48 @@ const std::vector<Millis>& Scheduler::schedule_of(const Lane& lane) const {
 
 bool Scheduler::may_send(const Lane& lane, Moment now) const {
   return lane.active && !draining_ && !lane.window.empty() && now.mono >= lane.opens_at() &&
-         lane.health.may_start(lane.sending, most(lane), now.mono);
+         lane.health.may_start(lane.sending, max_in_flight_of(lane), now.mono);
 }
 
-bool Scheduler::has_room(Standing standing) const {
-  return held_ < share_of(options_.max_held, standing) &&
-         held_bytes_ < share_of(options_.max_held_bytes, standing);
+bool Scheduler::has_room(ServiceClass service_class) const {
+  return held_ < share_of(options_.max_held, service_class) &&
+         held_bytes_ < share_of(options_.max_held_bytes, service_class);
 }
 
-std::optional<Standing> Scheduler::worst_with_room() const {
-  for (const Standing standing : {Standing::kFailing, Standing::kUnproven, Standing::kPrompt}) {
-    if (has_room(standing)) return standing;
+std::optional<ServiceClass> Scheduler::worst_with_room() const {
+  for (const ServiceClass service_class : {ServiceClass::kFailing, ServiceClass::kUnproven, ServiceClass::kPrompt}) {
+    if (has_room(service_class)) return service_class;
   }
   return std::nullopt;
 }
 
-// Its own share must not be used up, nor that of any standing above it.
-std::optional<Standing> Scheduler::worst_with_slots() const {
-  std::optional<Standing> worst;
+// Its own share must not be used up, nor that of any service_class above it.
+std::optional<ServiceClass> Scheduler::worst_with_slots() const {
+  std::optional<ServiceClass> worst;
   int sending = sending_;
-  for (const Standing standing : {Standing::kPrompt, Standing::kUnproven, Standing::kFailing}) {
-    if (sending >= share_of(options_.max_in_flight, standing)) break;
-    worst = standing;
-    sending -= sending_of_[static_cast<std::size_t>(standing)];
+  for (const ServiceClass service_class : {ServiceClass::kPrompt, ServiceClass::kUnproven, ServiceClass::kFailing}) {
+    if (sending >= share_of(options_.max_in_flight, service_class)) break;
+    worst = service_class;
+    sending -= sending_of_[static_cast<std::size_t>(service_class)];
   }
   return worst;
 }
 
 // ---- endpoints
 
+void Scheduler::hear(const EndpointChanged& fact, Moment now) {
+  fact.now ? put_endpoint(fact.now, now) : drop_endpoint(fact.endpoint);
+}
+
 void Scheduler::put_endpoint(const EndpointPtr& endpoint, Moment now) {
   auto& slot = lanes_[endpoint->seq];
   const bool is_new = !slot;
   if (is_new) slot = std::make_unique<Lane>();
   Lane& lane = *slot;
+  if (!is_new && !lane.leaving && endpoint->updated_at < lane.endpoint->updated_at) return;
   const bool moved = !is_new && !same_receiver(*lane.endpoint, *endpoint);
   lane.endpoint = endpoint;
-  lane.removed = false;
+  lane.leaving = false;
   if (is_new && endpoint->failing_since) lane.health = EndpointHealth(*endpoint->failing_since, now);
   const bool active = endpoint->state == EndpointState::kActive;
   // Back in service: what made it fail may be over, and disk knows what has gathered.
@@ -124,13 +135,19 @@ void Scheduler::put_endpoint(const EndpointPtr& endpoint, Moment now) {
   touch(lane);
 }
 
-void Scheduler::remove_endpoint(EndpointSeq endpoint) {
+void Scheduler::drop_endpoint(EndpointSeq endpoint) {
   Lane* lane = find(endpoint);
   if (lane == nullptr) return;
-  lane->removed = true;
+  lane->leaving = true;
   lane->active = false;
   drop_waiting(*lane);
   touch(*lane);
+}
+
+bool Scheduler::is_rid_of(const PartitionSet& partitions) const {
+  return std::ranges::none_of(lanes_, [&](const auto& lane) {
+    return partitions.test(static_cast<std::size_t>(partition_of(lane.first))) && !lane.second->held.empty();
+  });
 }
 
 // What is under way was sent before, and says nothing about what is to come: not as a probe, and to another receiver not at
@@ -153,17 +170,17 @@ void Scheduler::policy_changed(Moment now) {
   }
 }
 
-// A lane's requests under way count among those of its standing as it is now.
+// A lane's requests under way count among those of its service_class as it is now.
 void Scheduler::classify(Lane& lane) {
-  Standing standing = lane.health.standing();
-  if (standing == Standing::kPrompt && lane.overdue > 0) standing = Standing::kUnproven;
-  if (standing == lane.standing) return;
-  count(lane.standing) -= lane.sending;
-  lane.standing = standing;
-  count(lane.standing) += lane.sending;
+  ServiceClass service_class = lane.health.service_class();
+  if (service_class == ServiceClass::kPrompt && lane.overdue > 0) service_class = ServiceClass::kUnproven;
+  if (service_class == lane.service_class) return;
+  count(lane.service_class) -= lane.sending;
+  lane.service_class = service_class;
+  count(lane.service_class) += lane.sending;
   const EndpointSeq seq = lane.endpoint->seq;
-  if (lane.to_send) to_send_.push(seq, lane.to_send, standing);
-  if (lane.to_fetch) to_fetch_.push(seq, lane.to_fetch, standing);
+  if (lane.to_send) to_send_.push(seq, lane.to_send, service_class);
+  if (lane.to_fetch) to_fetch_.push(seq, lane.to_fetch, service_class);
 }
 
 // A lane whose requests hang is no longer prompt long before they time out.
@@ -189,13 +206,13 @@ bool Scheduler::is_known(const Lane& lane, EventSeq event) const {
 }
 
 bool Scheduler::fits(const Lane& lane) const {
-  return has_room(lane.standing) && static_cast<int>(lane.window.size()) < window_of(lane);
+  return has_room(lane.service_class) && static_cast<int>(lane.window.size()) < window_of(lane);
 }
 
-bool Scheduler::admit(Lane& lane, DueDelivery delivery, Time now) {
+bool Scheduler::admit(Lane& lane, DueDelivery delivery) {
   const EventSeq event = delivery.key.event;
   if (is_known(lane, event)) return true;
-  if (!lane.active || delivery.due_at > now) return false;
+  if (!lane.active || delivery.due_in > Millis(0)) return false;
   ++held_;
   held_bytes_ += delivery.event->payload.size();
   lane.window.insert(order_of(delivery));
@@ -203,7 +220,7 @@ bool Scheduler::admit(Lane& lane, DueDelivery delivery, Time now) {
   return true;
 }
 
-void Scheduler::forget(Lane& lane, EventSeq event) {
+void Scheduler::erase_held(Lane& lane, EventSeq event) {
   const auto it = lane.held.find(event);
   assert(it != lane.held.end());
   held_bytes_ -= it->second.delivery.event->payload.size();
@@ -214,25 +231,23 @@ void Scheduler::forget(Lane& lane, EventSeq event) {
 
 void Scheduler::release(Lane& lane, EventSeq event) {
   const Held& held = lane.held.at(event);
-  const Time due_again = held.due_again;
   if (held.has_turn) {
     // Its turn is over: what waited for it goes back into the window.
-    if (const auto busy = lane.order->waiting_for.extract(*held.delivery.order_key)) {
+    if (const auto busy = lane.order->waiting_for.extract(*held.delivery.sequence_key)) {
       for (const EventSeq waiting : busy.mapped())
         lane.window.insert(order_of(lane.held.at(waiting).delivery));
     }
   }
-  forget(lane, event);
+  erase_held(lane, event);
   if (lane.fetch) lane.fetch->released.insert(event);
   if (search_.reading) search_.released.insert({event, lane.endpoint->seq});
-  if (due_again != kNever) leave_on_disk(lane, due_again);
   touch(lane);
 }
 
 void Scheduler::take_from_window(Lane& lane, const Held& held) {
   lane.window.erase(order_of(held.delivery));
-  if (!lane.order || !held.delivery.order_key) return;
-  const auto busy = lane.order->waiting_for.find(*held.delivery.order_key);
+  if (!lane.order || !held.delivery.sequence_key) return;
+  const auto busy = lane.order->waiting_for.find(*held.delivery.sequence_key);
   if (busy != lane.order->waiting_for.end()) busy->second.erase(held.delivery.key.event);
 }
 
@@ -243,53 +258,51 @@ void Scheduler::drop_waiting(Lane& lane) {
   }
   for (const EventSeq event : waiting) {
     take_from_window(lane, lane.held.at(event));
-    forget(lane, event);
+    erase_held(lane, event);
   }
   if (lane.fetch) lane.fetch->arrivals.clear();
   leave_on_disk(lane, kAtOnce);
 }
 
-void Scheduler::leave_on_disk(Lane& lane, Time due) {
+void Scheduler::leave_on_disk(Lane& lane, MonotonicTime due) {
   auto* const fetch = lane.fetch ? &*lane.fetch : nullptr;
-  Time& known = fetch != nullptr ? fetch->missed_due : lane.disk_due;
+  MonotonicTime& known = fetch != nullptr ? fetch->missed_due : lane.disk_due;
   known = std::min(known, due);
 }
 
-void Scheduler::offer(DueDelivery delivery, Moment now) {
+void Scheduler::hear(DeliveryReady fact, Moment now) {
+  DueDelivery& delivery = fact.delivery;
   Lane* lane = find(delivery.key.endpoint);
   if (lane == nullptr) return;  // removed meanwhile: the store discards what is left of it
   touch(*lane);
-  // Accepted in the future: before the clock was set back, and due on disk by another reckoning.
-  const Time due = delivery.created_at > now.wall ? kAtOnce : delivery.due_at;
-  if (lane->fetch && fits(*lane) && due != kAtOnce && due <= now.wall &&
+  const MonotonicTime due = in(delivery.due_in, now);
+  if (lane->fetch && fits(*lane) && due == kAtOnce &&
       static_cast<int>(lane->fetch->arrivals.size()) < window_of(*lane)) {
     lane->fetch->arrivals.push_back(std::move(delivery));
     return;
   }
   // Only a lane that has caught up takes it directly: else it would overtake what waits on disk.
-  const bool caught_up = !lane->fetch && lane->disk_due > now.wall;
-  if (!caught_up || !fits(*lane) || !admit(*lane, std::move(delivery), now.wall)) leave_on_disk(*lane, due);
+  const bool caught_up = !lane->fetch && lane->disk_due > now.mono;
+  if (!caught_up || !fits(*lane) || !admit(*lane, std::move(delivery))) leave_on_disk(*lane, due);
 }
 
-void Scheduler::wake(EndpointSeq endpoint, Time due, Moment now) {
-  Lane* lane = find(endpoint);
+void Scheduler::hear(const DueOnDisk& fact, Moment now) {
+  Lane* lane = find(fact.endpoint);
   if (lane == nullptr) return;
-  lane->health.try_now(now.mono);
-  leave_on_disk(*lane, due);
+  if (fact.by_operator) lane->health.try_now(now.mono);
+  leave_on_disk(*lane, in(fact.due_in, now));
   touch(*lane);
 }
 
-void Scheduler::look_again() {
+void Scheduler::hear(const DueTimesMoved&) {
   for (auto& [seq, lane] : lanes_) {
     leave_on_disk(*lane, kAtOnce);
-    for (auto& [event, held] : lane->held) {
-      if (held.due_again != kNever) held.due_again = kAtOnce;
-    }
     touch(*lane);
   }
 }
 
-void Scheduler::withdraw(DeliveryKey key) {
+void Scheduler::hear(const DeliveryWithdrawn& fact) {
+  const DeliveryKey key = fact.key;
   Lane* lane = find(key.endpoint);
   if (lane == nullptr) return;
   if (search_.reading) search_.released.insert(key);
@@ -300,7 +313,7 @@ void Scheduler::withdraw(DeliveryKey key) {
   const auto it = lane->held.find(key.event);
   if (it == lane->held.end() || it->second.stage != Stage::kWaiting) return;
   take_from_window(*lane, it->second);
-  forget(*lane, key.event);
+  erase_held(*lane, key.event);
   touch(*lane);
 }
 
@@ -309,17 +322,14 @@ void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   Lane* lane = find(endpoint);
   if (lane == nullptr) return;
   touch(*lane);
-  const Time on_disk = found.next_due.value_or(kNever);
-  Time next_due = std::min(on_disk, lane->fetch->missed_due);
+  const MonotonicTime on_disk = found.next_due_in ? in(*found.next_due_in, now) : kNever;
+  MonotonicTime next_due = std::min(on_disk, lane->fetch->missed_due);
   // All of them: the lowest priorities come last and must not be the ones that never fit.
   for (auto& delivery : found.deliveries) {
-    const Time due = delivery.due_at;
-    if (!admit(*lane, std::move(delivery), now.wall)) next_due = std::min(next_due, due);
+    if (!admit(*lane, std::move(delivery))) next_due = kAtOnce;
   }
   for (auto& delivery : lane->fetch->arrivals) {
-    const Time due = delivery.due_at;
-    if (on_disk <= now.wall || !fits(*lane) || !admit(*lane, std::move(delivery), now.wall))
-      next_due = std::min(next_due, due);
+    if (on_disk == kAtOnce || !fits(*lane) || !admit(*lane, std::move(delivery))) next_due = kAtOnce;
   }
   lane->disk_due = next_due;
   lane->fetch.reset();
@@ -333,7 +343,7 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
   for (DueDelivery& delivery : found) {
     const DeliveryKey key = delivery.key;
     Lane* lane = find(key.endpoint);
-    if (lane == nullptr || lane->removed || search_.released.contains(key)) continue;
+    if (lane == nullptr || lane->leaving || search_.released.contains(key)) continue;
     auto record = without_attempt(delivery, now.wall);
     if (!record || record->reason != DeadReason::kExpired) continue;  // the clock was set back
     const auto [it, is_new] = lane->held.try_emplace(key.event, Held{std::move(delivery)});
@@ -361,7 +371,7 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
 void Scheduler::no_longer_sending(Lane& lane, Held& held) {
   --lane.sending;
   --sending_;
-  --count(lane.standing);
+  --count(lane.service_class);
   if (held.overdue) --lane.overdue;
 }
 
@@ -373,27 +383,27 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
   no_longer_sending(lane, held);
 
   const auto& schedule = schedule_of(lane);
-  // A removed endpoint has no receiver any more.
-  const bool former = held.to_former_receiver || lane.removed;
+  // An endpoint that is removed, or another daemon's, has no receiver here any more.
+  const bool former = held.to_former_receiver || lane.leaving;
   const AttemptFacts facts{.outcome = report.outcome,
                            .status = report.status,
                            .retry_after = report.retry_after,
                            .attempts_made = held.delivery.attempts + 1,
                            .expires_at = held.delivery.expires_at,
-                           .skip_on_failure = held.delivery.order_key &&
+                           .skip_on_failure = held.delivery.sequence_key &&
                                               lane.endpoint->on_failure_in_order == OnFailureInOrder::kSkip,
                            .by_former_receiver = former};
   std::uniform_real_distribution<> jitter(-1, 1);
-  const Verdict verdict = judge(facts, schedule, now.wall, jitter(random_));
+  const Verdict verdict = evaluate_attempt(facts, schedule, now.wall, jitter(random_));
   EndpointHealth::Change change;
   if (!former) change = learn(lane, held, report, verdict, now);
-  if (verdict.state == DeliveryState::kPending) held.due_again = verdict.due_at;
   Ended ended{.record = {.key = key,
                          .attempt = {},
+                         .subject = {},
+                         .due_in = verdict.due_in,
+                         .at = now.wall,
                          .state = verdict.state,
-                         .reason = verdict.reason,
-                         .due_at = verdict.due_at,
-                         .at = now.wall},
+                         .reason = verdict.reason},
               .failing_since = change.failing_since,
               .disable = {},
               .recovered = change.recovered};
@@ -423,24 +433,28 @@ EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const Atte
                             .asked = verdict.asked_pause,
                             .longest_pause = *std::ranges::max_element(schedule_of(lane)),
                             .jitter = jitter(random_)},
-                           most(lane), now);
+                           max_in_flight_of(lane), now);
 }
 
-void Scheduler::recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order) {
-  Lane* lane = find(key.endpoint);
+// Also of outcomes of others: an operator's, another daemon's.
+void Scheduler::hear(const OutcomeRecorded& fact, Moment now) {
+  Lane* lane = find(fact.key.endpoint);
   if (lane == nullptr) return;
-  release(*lane, key.event);
-  if (next_in_order) leave_on_disk(*lane, kAtOnce);
+  const auto held = lane->held.find(fact.key.event);
+  if (held != lane->held.end() && held->second.stage == Stage::kRecording) release(*lane, fact.key.event);
+  if (fact.due_in) leave_on_disk(*lane, in(*fact.due_in, now));
+  if (fact.promoted) leave_on_disk(*lane, kAtOnce);
+  touch(*lane);
 }
 
 void Scheduler::abandoned(DeliveryKey key) {
   Lane& lane = *lanes_.at(key.endpoint);
   Held& held = lane.held.at(key.event);
-  held.due_again = held.delivery.due_at;
   no_longer_sending(lane, held);
   lane.health.abandoned(held.probe);
   classify(lane);
   release(lane, key.event);
+  leave_on_disk(lane, kAtOnce);
 }
 
 // ---- turns
@@ -451,45 +465,37 @@ void Scheduler::touch(Lane& lane) {
   dirty_.push_back(lane.endpoint->seq);
 }
 
-void Scheduler::set_wakes(Lane& lane, std::optional<Time> wall, std::optional<MonotonicTime> mono) {
-  const auto set = [seq = lane.endpoint->seq](auto& wakes, auto& mine, auto when) {
-    if (mine == when) return;
-    if (mine) wakes.erase({*mine, seq});
-    mine = when;
-    if (when) wakes.insert({*when, seq});
-  };
-  set(wall_wakes_, lane.wake_wall, wall);
-  set(mono_wakes_, lane.wake_mono, mono);
+void Scheduler::set_wake(Lane& lane, std::optional<MonotonicTime> when) {
+  const EndpointSeq seq = lane.endpoint->seq;
+  if (lane.wake_at == when) return;
+  if (lane.wake_at) wakes_.erase({*lane.wake_at, seq});
+  lane.wake_at = when;
+  if (when) wakes_.insert({*when, seq});
 }
 
 void Scheduler::consider(Lane& lane, Moment now) {
   lane.dirty = false;
   if (!lane.active || draining_) {
-    set_wakes(lane, std::nullopt, std::nullopt);
-    if (lane.removed && lane.held.empty() && !lane.fetch) lanes_.erase(lane.endpoint->seq);
+    set_wake(lane, std::nullopt);
+    if (lane.leaving && lane.held.empty() && !lane.fetch) lanes_.erase(lane.endpoint->seq);
     return;
   }
   // What cannot be sent for a while is better left on disk: memory is for those that can.
-  if (!lane.window.empty() && lane.opens_at() > now.mono + kLongestIdleInMemory) drop_waiting(lane);
-  if (may_send(lane, now)) to_send_.push(lane.endpoint->seq, lane.to_send, lane.standing);
-  const bool disk_is_due = lane.disk_due <= now.wall;
+  if (!lane.window.empty() && lane.opens_at() > now.mono + kMaxIdleInMemory) drop_waiting(lane);
+  if (may_send(lane, now)) to_send_.push(lane.endpoint->seq, lane.to_send, lane.service_class);
+  const bool disk_is_due = lane.disk_due <= now.mono;
   if (disk_is_due && now.mono >= lane.opens_at() && !lane.fetch &&
       static_cast<int>(lane.window.size()) <= window_of(lane) / 2) {
-    to_fetch_.push(lane.endpoint->seq, lane.to_fetch, lane.standing);
+    to_fetch_.push(lane.endpoint->seq, lane.to_fetch, lane.service_class);
   }
-  std::optional<Time> wall;
-  std::optional<MonotonicTime> mono;
-  if (!disk_is_due && lane.disk_due != kNever) wall = lane.disk_due;
-  if (now.mono < lane.opens_at() && (!lane.window.empty() || disk_is_due)) mono = lane.opens_at();
-  set_wakes(lane, wall, mono);
+  std::optional<MonotonicTime> wake;
+  if (now.mono < lane.opens_at() && (!lane.window.empty() || disk_is_due)) wake = lane.opens_at();
+  if (!disk_is_due && lane.disk_due != kNever) wake = std::min(wake.value_or(kNever), lane.disk_due);
+  set_wake(lane, wake);
 }
 
-void Scheduler::run_wakes(Moment now) {
-  const auto wake = [&](EndpointSeq endpoint) { touch(*find(endpoint)); };
-  for (auto it = wall_wakes_.begin(); it != wall_wakes_.end() && it->first <= now.wall; ++it)
-    wake(it->second);
-  for (auto it = mono_wakes_.begin(); it != mono_wakes_.end() && it->first <= now.mono; ++it)
-    wake(it->second);
+void Scheduler::run_wakes(MonotonicTime now) {
+  for (auto it = wakes_.begin(); it != wakes_.end() && it->first <= now; ++it) touch(*find(it->second));
 }
 
 // ---- decisions
@@ -506,11 +512,11 @@ WindowOrder Scheduler::pick(Lane& lane) {
   return lower[lane.turns / kLowerEvery % lower.size()];
 }
 
-// True: another delivery with its order key is under way, and it waits for that one, out of the window.
+// True: another delivery with its sequence key is under way, and it waits for that one, out of the window.
 bool Scheduler::wait_in_order(Lane& lane, Held& held) {
-  if (!held.delivery.order_key) return false;
+  if (!held.delivery.sequence_key) return false;
   if (!lane.order) lane.order = std::make_unique<Lane::Order>();
-  const auto [busy, is_first] = lane.order->waiting_for.try_emplace(*held.delivery.order_key);
+  const auto [busy, is_first] = lane.order->waiting_for.try_emplace(*held.delivery.sequence_key);
   if (!is_first) busy->second.insert(held.delivery.key.event);
   held.has_turn = is_first;
   return !is_first;
@@ -523,7 +529,6 @@ void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
   if (wait_in_order(lane, held)) return;
   if (auto record = without_attempt(held.delivery, now.wall)) {
     held.stage = Stage::kRecording;
-    if (record->state == DeliveryState::kPending) held.due_again = record->due_at;
     decisions.unsent.push_back({lane.endpoint, held.delivery, std::move(*record)});
     return;
   }
@@ -533,7 +538,7 @@ void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
   if (lane.rate) lane.rate->take(now.mono);
   ++lane.sending;
   ++sending_;
-  ++count(lane.standing);
+  ++count(lane.service_class);
   sent_.push_back({now.mono, held.delivery.key});
   decisions.send.push_back({lane.endpoint, held.delivery});
 }
@@ -554,7 +559,7 @@ void Scheduler::send_some(Moment now, Decisions& decisions) {
   }
 }
 
-void Scheduler::fetch_one(Lane& lane, Time now, Decisions& decisions) {
+void Scheduler::fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions) {
   const int wanted = window_of(lane) - static_cast<int>(lane.window.size());
   if (!lane.active || lane.fetch || lane.disk_due > now || wanted <= 0) return;
   lane.fetch = std::make_unique<Lane::Fetch>();
@@ -574,7 +579,7 @@ void Scheduler::fetch_some(Moment now, Decisions& decisions) {
     Lane* lane = find(entry->lane);
     if (lane == nullptr || lane->to_fetch != entry->from) continue;
     lane->to_fetch.reset();
-    fetch_one(*lane, now.wall, decisions);
+    fetch_one(*lane, now.mono, decisions);
   }
 }
 
@@ -593,7 +598,7 @@ void Scheduler::search_expired(MonotonicTime now, Decisions& decisions) {
 Decisions Scheduler::next(Moment now) {
   Decisions decisions;
   find_overdue(now.mono);
-  run_wakes(now);
+  run_wakes(now.mono);
   std::vector<EndpointSeq> dirty;
   dirty.swap(dirty_);
   for (const EndpointSeq endpoint : dirty) {
@@ -602,20 +607,17 @@ Decisions Scheduler::next(Moment now) {
   send_some(now, decisions);
   fetch_some(now, decisions);
   search_expired(now.mono, decisions);
-  const auto wake_at = [&decisions](MonotonicTime when) {
-    decisions.wake_at = std::min(decisions.wake_at.value_or(when), when);
-  };
-  // Who asks too early is told again. A wait of centuries would not fit the clock's nanoseconds.
-  constexpr Millis kFarEnough = std::chrono::hours(24);
-  if (!wall_wakes_.empty()) wake_at(now.mono + std::min(wall_wakes_.begin()->first - now.wall, kFarEnough));
-  if (!mono_wakes_.empty()) wake_at(mono_wakes_.begin()->first);
+  if (!wakes_.empty()) {
+    const MonotonicTime first = wakes_.begin()->first;
+    decisions.wake_at = std::min(decisions.wake_at.value_or(first), first);
+  }
   return decisions;
 }
 
 std::vector<LaneStatus> Scheduler::lanes() const {
   std::vector<LaneStatus> lanes;
   for (const auto& [seq, lane] : lanes_) {
-    if (lane->removed || (lane->health.failures() == 0 && lane->sending == 0)) continue;
+    if (lane->leaving || (lane->health.failures() == 0 && lane->sending == 0)) continue;
     lanes.push_back(
         {lane->endpoint, lane->sending, lane->health.failures(), lane->health.is_open(), lane->last_error});
   }

@@ -4,7 +4,7 @@
 //
 // How it is fair: lanes with something to send stand in a ReadyQueue and send one delivery in turn. A lane has
 // no more requests under way than its EndpointHealth allows, all together no more than max_in_flight, and those
-// of a lower standing leave a share of the slots and of the memory to those above them.
+// of a lower service_class leave a share of the slots and of the memory to those above them.
 // What bounds what: max_held and max_held_bytes bound memory, a lane's window its part of it, max_fetches the
 // reads under way, max_in_flight the sockets. Every step costs O(log n) at worst, whatever the backlog.
 #pragma once
@@ -21,6 +21,7 @@
 #include "delivery/moment.h"
 #include "delivery/ready_queue.h"
 #include "delivery/retry_policy.h"
+#include "store/facts.h"
 
 namespace outboxd {
 
@@ -48,7 +49,7 @@ struct Decisions {
   };
   std::vector<Send> send;
   // Recorded without an attempt: damaged; expired; or put off to its deliver_at, which is yet to come when the clock was
-  // set back (or an operator replayed it before).
+  // set back, or when an operator replayed it before.
   struct Unsent {
     EndpointPtr endpoint;
     DueDelivery delivery;
@@ -90,13 +91,20 @@ class Scheduler {
   };
   explicit Scheduler(Options options);
 
-  // What happened.
-  void put_endpoint(const EndpointPtr& endpoint, Moment now);  // new or changed
-  void remove_endpoint(EndpointSeq endpoint);
-  void offer(DueDelivery delivery, Moment now);  // committed as pending a moment ago, and behind no other
-  // Something on disk became due then by an operator's hand (a retry, a replay).
-  void wake(EndpointSeq endpoint, Time due, Moment now);
-  void withdraw(DeliveryKey key);  // discarded, or set back behind another; too late if it is being sent
+  // What happened. Facts (store/facts.h), in the order of their commits:
+  void hear(const EndpointChanged& fact, Moment now);
+  void hear(DeliveryReady fact, Moment now);
+  void hear(const DueOnDisk& fact, Moment now);
+  void hear(const DeliveryWithdrawn& fact);  // too late if it is being sent
+  void hear(const OutcomeRecorded& fact, Moment now);
+  void hear(const DueTimesMoved& fact);
+  // Its endpoint is this daemon's to serve: new, or as it is now. One that is older than what is known is ignored.
+  void put_endpoint(const EndpointPtr& endpoint, Moment now);
+  // It is not any more. What is under way ends; its outcome is recorded, and says nothing about the endpoint.
+  void drop_endpoint(EndpointSeq endpoint);
+  // Is nothing of these in memory any more?
+  bool is_rid_of(const PartitionSet& partitions) const;
+
   void fetched(EndpointSeq endpoint, DueWindow found, Moment now);
   void expired(std::vector<DueDelivery> found, Moment now);  // what came of Decisions::find_expired
   // The attempt of a delivery from Decisions::send ended. The caller adds the attempt to the record.
@@ -108,12 +116,9 @@ class Scheduler {
     std::optional<Time> recovered;       // it had been failing since then
   };
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
-  // That record, or that of an unsent one, is committed; what waited behind it may come next.
-  void recorded(DeliveryKey key, const std::optional<NewHead>& next_in_order);
-  void abandoned(
-      DeliveryKey key);  // the request was aborted and nothing is known of it: still pending on disk
-  void policy_changed(Moment now);  // the address policy: what it refused may go
-  void look_again();  // due times on disk have changed (the clock was set back): ask for every lane
+  // The request was aborted and nothing is known of it: still pending on disk.
+  void abandoned(DeliveryKey key);
+  void policy_changed(Moment now);    // the address policy: what it refused may go
   void drain() { draining_ = true; }  // from now on neither sends nor fetches
 
   Decisions next(Moment now);
@@ -126,34 +131,34 @@ class Scheduler {
 
  private:
   Lane* find(EndpointSeq endpoint);
-  int most(const Lane& lane) const;       // requests at a time, as configured
-  int window_of(const Lane& lane) const;  // deliveries in memory
+  int max_in_flight_of(const Lane& lane) const;  // as configured
+  int window_of(const Lane& lane) const;         // deliveries in memory
   const std::vector<Millis>& schedule_of(const Lane& lane) const;
   bool may_send(const Lane& lane, Moment now) const;
-  bool has_room(Standing standing) const;
-  std::optional<Standing> worst_with_slots() const;
-  std::optional<Standing> worst_with_room() const;
+  bool has_room(ServiceClass service_class) const;
+  std::optional<ServiceClass> worst_with_slots() const;
+  std::optional<ServiceClass> worst_with_room() const;
 
   // memory
   bool is_known(const Lane& lane, EventSeq event) const;
   bool fits(const Lane& lane) const;
-  bool admit(Lane& lane, DueDelivery delivery, Time now);  // false: to be left on disk
-  void forget(Lane& lane, EventSeq event);                 // from held
+  bool admit(Lane& lane, DueDelivery delivery);  // false: to be left on disk
+  void erase_held(Lane& lane, EventSeq event);
   void release(Lane& lane, EventSeq event);
-  void leave_on_disk(Lane& lane, Time due);
+  void leave_on_disk(Lane& lane, MonotonicTime due);
   void drop_waiting(Lane& lane);  // it is on disk anyway
   void take_from_window(Lane& lane, const Held& held);
 
   // turns
   void touch(Lane& lane);
   void consider(Lane& lane, Moment now);  // puts the lane into the queues it belongs in now
-  void set_wakes(Lane& lane, std::optional<Time> wall, std::optional<MonotonicTime> mono);
-  void run_wakes(Moment now);
+  void set_wake(Lane& lane, std::optional<MonotonicTime> when);
+  void run_wakes(MonotonicTime now);
   void classify(Lane& lane);
   void begin_anew(Lane& lane, bool other_receiver);
   EndpointHealth::Change learn(Lane& lane, const Held& held, const AttemptReport& report,
                                const Verdict& verdict, Moment now);
-  int& count(Standing standing) { return sending_of_[static_cast<std::size_t>(standing)]; }
+  int& count(ServiceClass service_class) { return sending_of_[static_cast<std::size_t>(service_class)]; }
   void find_overdue(MonotonicTime now);
   void no_longer_sending(Lane& lane, Held& held);
 
@@ -163,7 +168,7 @@ class Scheduler {
   void send_one(Lane& lane, Moment now, Decisions& decisions);
   bool wait_in_order(Lane& lane, Held& held);
   void fetch_some(Moment now, Decisions& decisions);
-  void fetch_one(Lane& lane, Time now, Decisions& decisions);
+  void fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions);
   void search_expired(MonotonicTime now, Decisions& decisions);
 
   Options options_;
@@ -171,8 +176,7 @@ class Scheduler {
   bool draining_ = false;
   std::unordered_map<EndpointSeq, std::unique_ptr<Lane>> lanes_;
   ReadyQueue to_send_, to_fetch_;
-  std::set<std::pair<Time, EndpointSeq>> wall_wakes_;
-  std::set<std::pair<MonotonicTime, EndpointSeq>> mono_wakes_;
+  std::set<std::pair<MonotonicTime, EndpointSeq>> wakes_;
   std::vector<EndpointSeq> dirty_;  // to be considered at the next next(): something about them changed
   struct Sent {
     MonotonicTime at;
@@ -180,7 +184,7 @@ class Scheduler {
   };
   std::deque<Sent> sent_;  // in the last kSlow, in order
   int sending_ = 0;
-  std::array<int, kStandings> sending_of_{};  // of that, by the lanes' standing
+  std::array<int, kServiceClasses> sending_of_{};  // of that, by the lanes' service_class
   int fetching_ = 0;
   // The search for what has expired, page by page: the next one when the last is recorded.
   struct ExpirySearch {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ingest/first_attempts.h"
-#include "store/fail_stop.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
@@ -13,160 +12,128 @@ constexpr Millis kBusyWait{250};
 
 }  // namespace
 
-FanOut::FanOut(Store& store, GroupCommit& commits, const EndpointDirectory& directory, Options options,
-               OnAccepted on_accepted)
-    : store_(store),
-      commits_(commits),
-      directory_(directory),
-      options_(options),
-      on_accepted_(std::move(on_accepted)) {}
+FanOut::FanOut(Executor& executor, Store& store, GroupCommit& commits, const EndpointDirectory& directory,
+               Options options)
+    : executor_(executor), store_(store), commits_(commits), directory_(directory), options_(options) {}
 
-void FanOut::start() {
-  thread_ = start_thread("fan-out", [this] { run(); });
+void FanOut::hear(const FanOutWaits& fact) {
+  executor_.post([this, waits = fact.fan_out] {
+    // Behind what waits in the store nothing can be remembered: the oldest goes first.
+    if (!waits || left_in_store_ || queue_.size() >= options_.remembered) {
+      left_in_store_ = true;
+    } else if (waits->event->seq > newest_) {  // else it was read already
+      add(*waits);
+    }
+    go_on();
+  });
 }
 
 void FanOut::stop() {
-  if (!thread_.joinable()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
+  executor_.post([this] {
+    queue_.clear();
+    left_in_store_ = false;
+    newest_ = 0;
+  });
 }
 
-void FanOut::add(const NewEvent& accepted) {
-  {
-    const std::lock_guard lock(mutex_);
-    // Behind what waits in the store nothing can be remembered: the oldest goes first.
-    if (left_in_store_ > 0 || queue_.size() >= options_.remembered) {
-      ++left_in_store_;
-    } else {
-      queue_.push_back({accepted.event, *accepted.more_after, accepted.more_until});
-      newest_ = accepted.event->seq;
-    }
-  }
-  changed_.notify_all();
+void FanOut::add(Job job) {
+  newest_ = job.event->seq;
+  queue_.push_back(std::move(job));
 }
 
-void FanOut::run() {
-  std::unique_ptr<StoreReader> reader;
-  while (true) {
-    bool dry = false;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(
-          lock, [this] { return stopping_ || (under_way_ == 0 && (!queue_.empty() || left_in_store_ > 0)); });
-      if (stopping_) return;
-      dry = queue_.empty();
-    }
-    dry ? read_more(reader) : step();
-  }
+void FanOut::go_on() {
+  if (under_way_ > 0 || waits_) return;
+  if (queue_.empty() && left_in_store_) read_more();
+  if (!queue_.empty()) step();
 }
 
-void FanOut::read_more(std::unique_ptr<StoreReader>& reader) {
-  EventSeq after = 0;
-  std::uint64_t left = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    after = newest_;
-    left = left_in_store_;
-  }
+void FanOut::read_more() {
   try {
-    if (!reader) reader = store_.new_reader();
-    auto jobs = reader->unfinished_fan_outs(after, static_cast<int>(options_.remembered));
-    const bool all = jobs.size() < options_.remembered;
-    const std::lock_guard lock(mutex_);
+    if (!reader_) reader_ = store_.new_reader();
+    auto jobs = reader_->unfinished_fan_outs(newest_, static_cast<int>(options_.remembered));
+    left_in_store_ = jobs.size() == options_.remembered;
     for (Job& job : jobs) {
-      newest_ = job.event->seq;
-      if (job.event->damaged) {
-        // Nobody knows any more of which tenant and type it was. It stays unfinished, and db check names it.
-        log::error("an event on disk no longer matches its checksum: its fan-out is not finished",
-                   {{"event_number", job.event->seq}});
+      if (!job.event->damaged) {
+        add(std::move(job));
         continue;
       }
-      queue_.push_back(std::move(job));
+      // Nobody knows any more of which tenant and type it was. It stays unfinished, and db check names it.
+      newest_ = job.event->seq;
+      log::error("an event on disk no longer matches its checksum: its fan-out is not finished",
+                 {{"event_number", newest_}});
     }
-    if (all && left_in_store_ == left) left_in_store_ = 0;
-  } catch (const StoreBusy& busy) {
-    log::warn("unfinished fan-outs could not be read, trying again", {{"error", busy.what()}});
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kBusyWait, [this] { return stopping_; });
+    if (queue_.empty() && left_in_store_) executor_.post([this] { go_on(); });
+  } catch (const StoreError& error) {
+    if (!error.may_try_again()) throw;
+    log::warn("unfinished fan-outs could not be read, trying again", {{"error", error.what()}});
+    waits_ = true;
+    executor_.call_at(executor_.now() + kBusyWait, [this] {
+      waits_ = false;
+      go_on();
+    });
   }
 }
 
 // As many events as have room in it.
 void FanOut::step() {
-  std::vector<ExpandEvent> commands;
+  std::vector<std::pair<ExpandEvent, Job>> commands;
   std::size_t room = options_.step;
-  while (room > 0) {
-    auto job = take();
-    if (!job) break;
-    commands.push_back(expand(*job, room));
-    const ExpandEvent& command = commands.back();
+  while (room > 0 && !queue_.empty()) {
+    Job job = std::move(queue_.front());
+    queue_.pop_front();
+    ExpandEvent command = expand(job, room);
     room -= command.endpoints.size();
-    if (!command.more_after) continue;
-    job->after = *command.more_after;
-    const std::lock_guard lock(mutex_);
-    queue_.push_front(std::move(*job));
-    break;
+    const bool full = command.more_after.has_value();
+    commands.emplace_back(std::move(command), std::move(job));
+    if (full) break;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    under_way_ = commands.size();
-  }
-  for (ExpandEvent& command : commands) submit(std::move(command));
-}
-
-std::optional<FanOut::Job> FanOut::take() {
-  const std::lock_guard lock(mutex_);
-  if (queue_.empty()) return std::nullopt;
-  Job job = std::move(queue_.front());
-  queue_.pop_front();
-  return job;
+  under_way_ = commands.size();
+  for (auto& [command, job] : commands) submit(std::move(command), std::move(job));
 }
 
 ExpandEvent FanOut::expand(const Job& job, std::size_t room) const {
-  ExpandEvent command{.event = job.event, .endpoints = {}, .more_after = {}};
   const auto matching = directory_.match(job.event->tenant, job.event->type);
+  ExpandEvent command{
+      .event = job.event, .endpoints = {}, .more_after = {}, .matched = matching.version};
   const auto after = [](EndpointSeq seq, const EndpointPtr& endpoint) { return seq < endpoint->seq; };
-  auto next = std::upper_bound(matching->begin(), matching->end(), job.after, after);
-  const auto end = std::upper_bound(next, matching->end(), job.last, after);
+  const auto& all = *matching.endpoints;
+  auto next = std::upper_bound(all.begin(), all.end(), job.after, after);
+  const auto end = std::upper_bound(next, all.end(), job.last, after);
   for (; next != end; ++next) {
     if (command.endpoints.size() == room) {
       command.more_after = command.endpoints.back().endpoint;
       break;
     }
     command.endpoints.push_back(first_attempt(**next, *job.event, options_.first_wait));
-    // The event is there already if it was accepted in order here. If the endpoint is ordered only since
-    // then, that holds for later events.
+    // The event is there already if it was accepted in order here. If the endpoint is ordered only since then, that
+    // holds for later events.
     command.endpoints.back().ordering = Ordering::kNone;
   }
   return command;
 }
 
-void FanOut::submit(ExpandEvent command) {
-  commits_.submit(std::move(command), [this](Write& write) {
-    auto& done = std::get<ExpandEvent>(write.command);
-    if (write.refused) {
+void FanOut::submit(ExpandEvent command, Job job) {
+  commits_.submit(std::move(command), [this, job = std::move(job)](const ExpandEvent& done,
+                                                                   const Result<Expanded>& answer) mutable {
+    bool again = answer && answer->stale;
+    if (!answer) {
       // outboxd is stopping, or something is wrong with the event: the next start goes on with it.
       log::warn("a fan-out was interrupted",
-                {{"event", done.event->id.to_string()}, {"error", write.refused->detail}});
-      drop(done.event->seq);
-    } else {
-      std::vector<DueDelivery> fresh;
-      add_fresh(fresh, done.event, done.made);
-      if (!fresh.empty()) on_accepted_(std::move(fresh));
+                {{"event", job.event->id.to_string()}, {"error", answer.error().detail}});
+    } else if (!answer->stale && done.more_after) {
+      job.after = *done.more_after;
+      again = true;
     }
-    const std::lock_guard lock(mutex_);
-    --under_way_;
-    changed_.notify_all();
+    executor_.post([this, again, job = std::move(job)]() mutable {
+      if (again) put_back(std::move(job));
+      if (--under_way_ == 0) go_on();
+    });
   });
 }
 
-void FanOut::drop(EventSeq event) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(queue_, [event](const Job& job) { return job.event->seq == event; });
+void FanOut::put_back(Job job) {
+  const auto older = [](const Job& a, const Job& b) { return a.event->seq < b.event->seq; };
+  queue_.insert(std::upper_bound(queue_.begin(), queue_.end(), job, older), std::move(job));
 }
 
 }  // namespace outboxd

@@ -1,5 +1,8 @@
 #include "ingest/ingest.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "common/json_span.h"
 #include "common/text.h"
 #include "ingest/first_attempts.h"
@@ -8,6 +11,8 @@
 
 namespace outboxd {
 namespace {
+
+constexpr DirectoryVersion kNewest = std::numeric_limits<DirectoryVersion>::max();
 
 Problem short_of_space() {
   return {ProblemCode::kUnavailable,
@@ -24,18 +29,23 @@ std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
 
 }  // namespace
 
-Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, FanOut& fan_out, const Clock& clock,
-               UuidGenerator& ids, telemetry::Metrics& metrics, Options options, OnAccepted on_accepted)
+Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
+               telemetry::Metrics& metrics, Options options)
     : commits_(commits),
       directory_(directory),
-      fan_out_(fan_out),
       clock_(clock),
       ids_(ids),
       metrics_(metrics),
-      options_(options),
-      on_accepted_(std::move(on_accepted)) {}
+      options_(options) {}
 
-NewEvent Ingest::prepare(EventDraft draft, std::size_t& room) const {
+// A command is as old as the oldest of its matches.
+void Ingest::match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const {
+  const auto found = directory_.match(event.event->tenant, event.event->type);
+  matched = std::min(matched, found.version);
+  take_endpoints(event, *found.endpoints, options_.first_wait, room);
+}
+
+NewEvent Ingest::prepare(EventDraft draft, std::size_t& room, DirectoryVersion& matched) const {
   NewEvent prepared;
   if (draft.idempotency_key) prepared.content_digest = content_digest(draft);
   prepared.idempotency_key = std::move(draft.idempotency_key);
@@ -45,75 +55,82 @@ NewEvent Ingest::prepare(EventDraft draft, std::size_t& room) const {
   if (draft.delay) event.deliver_at = event.created_at + *draft.delay;
   if (draft.ttl) event.expires_at = event.created_at + *draft.ttl;
   prepared.event = std::make_shared<Event>(std::move(event));
-  take_endpoints(prepared, *directory_.match(prepared.event->tenant, prepared.event->type),
-                 options_.first_wait, room);
+  match(prepared, room, matched);
   return prepared;
 }
 
-void Ingest::commit(std::vector<NewEvent> events, std::string_view source, Committed done) {
-  AcceptEvents command{std::move(events), options_.idempotency_window};
-  const auto refuse = [this](const Problem& refused) {
-    metrics_.events_rejected(kind_of(refused.code).slug, 1);
-  };
+void Ingest::match_again(AcceptEvents& command) const {
+  std::size_t room = options_.deliveries_at_once;
+  command.matched = kNewest;
+  for (NewEvent& event : command.events) match(event, room, command.matched);
+}
+
+void Ingest::commit(AcceptEvents command, std::string_view source, Committed done) {
   if (disk_is_short_) {
     const Problem refused = short_of_space();
-    refuse(refused);
-    return done(command, refused);
+    metrics_.events_rejected(kind_of(refused.code).slug, 1);
+    return done(command, tl::unexpected(refused));
   }
-  commits_.submit(std::move(command), [this, source, refuse, done = std::move(done)](Write& write) {
-    auto& accept = std::get<AcceptEvents>(write.command);
-    write.refused ? refuse(*write.refused) : hand_on(accept, source);
-    done(accept, write.refused);
+  submit(std::move(command), source, std::move(done));
+}
+
+void Ingest::submit(AcceptEvents command, std::string_view source, Committed done) {
+  commits_.submit(std::move(command), [this, source, done = std::move(done)](
+                                          AcceptEvents& command, const Result<Accepted>& accepted) {
+    if (accepted && accepted->stale) {
+      match_again(command);
+      return submit(std::move(command), source, done);
+    }
+    accepted ? count(*accepted, source) : metrics_.events_rejected(kind_of(accepted.error().code).slug, 1);
+    done(command, accepted);
   });
 }
 
-void Ingest::hand_on(const AcceptEvents& accept, std::string_view source) {
-  std::vector<DueDelivery> fresh;
+void Ingest::count(const Accepted& accepted, std::string_view source) {
   std::int64_t duplicates = 0, stored = 0;
-  for (std::size_t i = 0; i < accept.events.size(); ++i) {
-    const AcceptedEvent& answer = accept.accepted[i];
-    duplicates += answer.duplicate;
-    if (answer.duplicate || answer.withdrawn) continue;
-    ++stored;
-    add_stored(fresh, accept.events[i]);
+  for (const AcceptedEvent& event : accepted.events) {
+    duplicates += event.duplicate;
+    stored += !event.duplicate && !event.row_deleted;
   }
   if (stored > 0) metrics_.events_accepted(source, stored);
   if (duplicates > 0) metrics_.events_deduplicated(duplicates);
-  if (!fresh.empty()) on_accepted_(std::move(fresh));
-}
-
-void Ingest::add_stored(std::vector<DueDelivery>& fresh, const NewEvent& event) {
-  add_fresh(fresh, event.event, event.endpoints);
-  if (event.more_after) fan_out_.add(event);
 }
 
 void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
-  std::vector<NewEvent> events;
-  events.reserve(drafts.size());
+  AcceptEvents command{
+      .events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
+  command.events.reserve(drafts.size());
   std::size_t room = options_.deliveries_at_once;
-  for (auto& draft : drafts) events.push_back(prepare(std::move(draft), room));
-  commit(std::move(events), "http",
-         [done = std::move(done)](AcceptEvents& accept, const std::optional<Problem>& refused) {
-           refused ? done(tl::unexpected(*refused)) : done(std::move(accept.accepted));
+  for (auto& draft : drafts) command.events.push_back(prepare(std::move(draft), room, command.matched));
+  commit(std::move(command), "http",
+         [done = std::move(done)](const AcceptEvents&, const Result<Accepted>& accepted) {
+           accepted ? done(accepted->events) : done(tl::unexpected(accepted.error()));
          });
 }
 
 void Ingest::announce(EventDraft draft) {
-  if (directory_.match(draft.event.tenant, draft.event.type)->empty()) return;
+  if (directory_.match(draft.event.tenant, draft.event.type).endpoints->empty()) return;
   draft.event.judged = is_json(draft.event.payload);
   if (!draft.event.judged)
     return log::error("an operational event is no JSON and was lost", {{"type", draft.event.type}});
   std::size_t room = options_.deliveries_at_once;
-  AnnounceEvent command{prepare(std::move(draft), room)};
-  if (disk_is_short_) return announcement_lost(command.event, short_of_space());
-  commits_.submit(std::move(command), [this](Write& write) {
-    const NewEvent& event = std::get<AnnounceEvent>(write.command).event;
-    if (write.refused) return announcement_lost(event, *write.refused);
-    metrics_.events_accepted("outboxd", 1);
-    std::vector<DueDelivery> fresh;
-    add_stored(fresh, event);
-    if (!fresh.empty()) on_accepted_(std::move(fresh));
-  });
+  DirectoryVersion matched = kNewest;
+  const auto event = std::make_shared<const NewEvent>(prepare(std::move(draft), room, matched));
+  if (disk_is_short_) return announcement_lost(*event, short_of_space());
+  announce(event, matched);
+}
+
+void Ingest::announce(std::shared_ptr<const NewEvent> event, DirectoryVersion matched) {
+  commits_.submit(AnnounceEvent{std::move(event), matched},
+                  [this](const AnnounceEvent& command, const Result<Accepted>& accepted) {
+                    if (!accepted) return announcement_lost(*command.event, accepted.error());
+                    if (!accepted->stale) return metrics_.events_accepted("outboxd", 1);
+                    NewEvent again = *command.event;
+                    std::size_t room = options_.deliveries_at_once;
+                    DirectoryVersion matched_now = kNewest;
+                    match(again, room, matched_now);
+                    announce(std::make_shared<const NewEvent>(std::move(again)), matched_now);
+                  });
 }
 
 void Ingest::announcement_lost(const NewEvent& event, const Problem& refused) {
@@ -121,10 +138,11 @@ void Ingest::announcement_lost(const NewEvent& event, const Problem& refused) {
   log::warn("an operational event was lost", {{"type", event.event->type}, {"error", refused.detail}});
 }
 
-void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {
+void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done) {
   // `last` runs `done` when every command of this call has let go of it.
   const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
-  std::vector<NewEvent> events;
+  AcceptEvents command{
+      .events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   std::size_t room = options_.deliveries_at_once;
   for (auto& row : rows) {
     const std::int64_t number = row.row;
@@ -134,37 +152,36 @@ void Ingest::adopt(std::vector<OutboxRow> rows, std::function<void()> done) {
       reject(number, rejection(draft.error()), last);
       continue;
     }
-    events.push_back(prepare(std::move(*draft), room));
-    events.back().outbox_row = number;
+    command.events.push_back(prepare(std::move(*draft), room, command.matched));
+    command.events.back().outbox_row = number;
   }
-  commit_rows(std::move(events), last);
+  commit_rows(std::move(command), last);
 }
 
-// All in one command: what is refused for now is refused together, and rows stay in their order. A key that
-// was used before with other content refuses the command for the sake of one row; it goes on without that
-// one.
-void Ingest::commit_rows(std::vector<NewEvent> events, const std::shared_ptr<void>& last) {
-  if (events.empty()) return;
-  commit(std::move(events), "sql", [this, last](AcceptEvents& accept, const std::optional<Problem>& refused) {
-    if (!refused) return;
-    const auto index = index_in(*refused, accept.events.size());
+// All in one command: what is refused for now is refused together, and rows stay in their order. A key that was used
+// before with other content refuses the command for the sake of one row; it goes on without that one.
+void Ingest::commit_rows(AcceptEvents command, const std::shared_ptr<void>& last) {
+  if (command.events.empty()) return;
+  commit(std::move(command), "sql", [this, last](AcceptEvents& done, const Result<Accepted>& accepted) {
+    if (accepted) return;
+    const auto index = index_in(accepted.error(), done.events.size());
     if (!index) return;
-    const auto bad = accept.events.begin() + static_cast<std::ptrdiff_t>(*index);
-    reject(*bad->outbox_row, rejection(*refused), last);
-    accept.events.erase(bad);
-    commit_rows(std::move(accept.events), last);
+    const auto bad = done.events.begin() + static_cast<std::ptrdiff_t>(*index);
+    reject(*bad->outbox_row, rejection(accepted.error()), last);
+    done.events.erase(bad);
+    commit_rows(std::move(done), last);
   });
 }
 
 void Ingest::reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last) {
-  commits_.submit(RejectOutboxRow{row, std::move(reason), clock_.wall()}, [this, last](Write& write) {
-    if (write.refused) return;  // it is judged again
-    const auto left_out = rejection_log_.take(clock_.monotonic());
-    if (!left_out) return;
-    const auto& done = std::get<RejectOutboxRow>(write.command);
-    log::warn("a row of the SQL outbox was rejected, see: outboxctl outbox list --rejected",
-              {{"row", done.row}, {"reason", done.reason}, {"not_shown", *left_out}});
-  });
+  commits_.submit(RejectOutboxRow{row, clock_.wall(), std::move(reason)},
+                  [this, last](const RejectOutboxRow& rejected, const Result<Nothing>& answer) {
+                    if (!answer) return;  // it is looked at again
+                    const auto left_out = rejection_log_.take(clock_.monotonic());
+                    if (!left_out) return;
+                    log::warn("a row of the SQL outbox was rejected, see: outboxctl outbox list --rejected",
+                              {{"row", rejected.row}, {"reason", rejected.reason}, {"not_shown", *left_out}});
+                  });
 }
 
 }  // namespace outboxd

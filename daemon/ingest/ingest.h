@@ -1,5 +1,5 @@
-// Accepting events: fan out to the endpoints that match, commit, then hand the fresh deliveries on. What HTTP
-// and SQL producers and outboxd's own events share. Thread safe.
+// Accepting events: find the endpoints that match, and commit. What HTTP and SQL producers and outboxd's own events
+// share. The deliveries reach those who send them as facts of that commit. Thread safe.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,6 @@
 #include "common/clock.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/event_parser.h"
-#include "ingest/fan_out.h"
 #include "store/group_commit.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
@@ -24,12 +23,12 @@ class Ingest {
     EventLimits limits;
     Millis idempotency_window = std::chrono::hours(24);
     Millis first_wait{0};  // before the first attempt, of endpoints without a schedule of their own
-    // Deliveries made in the transaction that accepts events (besides those in order by a key); `fan_out`
-    // makes the others.
+    // Deliveries made in the transaction that accepts events (besides those in order by a key); FanOut makes the
+    // others.
     std::size_t deliveries_at_once = 1000;
   };
-  Ingest(GroupCommit& commits, const EndpointDirectory& directory, FanOut& fan_out, const Clock& clock,
-         UuidGenerator& ids, telemetry::Metrics& metrics, Options options, OnAccepted on_accepted);
+  Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
+         telemetry::Metrics& metrics, Options options);
 
   const Options& options() const { return options_; }
 
@@ -41,9 +40,9 @@ class Ingest {
   // While the disk is short of space nothing is accepted: 503 over HTTP, and SQL rows wait in the outbox.
   void hold_back(bool disk_is_short) { disk_is_short_ = disk_is_short; }
 
-  // Judges rows of the SQL outbox: each becomes an event, in the order of the rows, or a rejected row with
-  // its reason. `done` runs when the last is committed, or none could be for now.
-  void adopt(std::vector<OutboxRow> rows, std::function<void()> done);
+  // Rows of the SQL outbox: each becomes an event, in the order of the rows, or a rejected row with its reason. `done`
+  // runs when the last is committed, or none could be for now.
+  void ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done);
 
   // Accepts an event of outboxd's own if any endpoint wants it. It is kept until it is committed; only while the
   // disk is full or short of space it is lost, and the log says so.
@@ -51,24 +50,25 @@ class Ingest {
 
  private:
   // After the commit or the refusal, on the writer thread (or, refused, on the caller's).
-  using Committed = std::function<void(AcceptEvents&, const std::optional<Problem>& refused)>;
+  using Committed = std::function<void(AcceptEvents&, const Result<Accepted>&)>;
 
-  NewEvent prepare(EventDraft draft, std::size_t& room) const;
-  void commit(std::vector<NewEvent> events, std::string_view source, Committed done);
-  void hand_on(const AcceptEvents& accept, std::string_view source);
-  void add_stored(std::vector<DueDelivery>& fresh, const NewEvent& event);
+  NewEvent prepare(EventDraft draft, std::size_t& room, DirectoryVersion& matched) const;
+  void match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const;
+  void commit(AcceptEvents command, std::string_view source, Committed done);
+  void submit(AcceptEvents command, std::string_view source, Committed done);
+  void match_again(AcceptEvents& command) const;
+  void count(const Accepted& accepted, std::string_view source);
+  void announce(std::shared_ptr<const NewEvent> event, DirectoryVersion matched);
   void announcement_lost(const NewEvent& event, const Problem& refused);
-  void commit_rows(std::vector<NewEvent> events, const std::shared_ptr<void>& last);
+  void commit_rows(AcceptEvents command, const std::shared_ptr<void>& last);
   void reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last);
 
   GroupCommit& commits_;
   const EndpointDirectory& directory_;
-  FanOut& fan_out_;
   const Clock& clock_;
   UuidGenerator& ids_;
   telemetry::Metrics& metrics_;
   Options options_;
-  OnAccepted on_accepted_;
   std::atomic<bool> disk_is_short_{false};
   log::Budget rejection_log_;  // of the writer thread
 };

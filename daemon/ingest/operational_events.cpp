@@ -1,51 +1,57 @@
 #include "ingest/operational_events.h"
 
-#include "common/json.h"
+#include "telemetry/log.h"
 
 namespace outboxd {
-namespace {
 
-std::optional<EventDraft> draft_about(const Endpoint& endpoint, std::string type, const Json& payload) {
-  if (endpoint.tenant == kOpsTenant) return std::nullopt;
+void OperationalEvents::announce(const Endpoint& about, std::string type, const Json& payload) {
+  if (about.tenant == kOpsTenant) return;
   EventDraft draft;
   draft.event.tenant = kOpsTenant;
   draft.event.type = std::move(type);
   draft.event.payload = dump(payload);
-  return draft;
+  ingest_.announce(std::move(draft));
 }
 
-}  // namespace
-
-std::optional<EventDraft> delivery_dead(const Endpoint& endpoint, const DeadLetter& letter) {
-  const DueDelivery& delivery = letter.delivery;
-  return draft_about(endpoint, "outboxd.delivery.dead",
-                     {{"delivery", delivery_id(delivery.key, delivery.created_at).to_string()},
-                      {"event", delivery.event->id.to_string()},
-                      {"endpoint", endpoint.id.to_string()},
-                      {"tenant", endpoint.tenant},
-                      {"type", delivery.event->type},
-                      {"reason", to_string(letter.reason)},
-                      {"error", letter.error.empty() ? Json(nullptr) : Json(letter.error)},
-                      {"attempts", letter.attempts},
-                      {"at", format_time(letter.at)}});
+void OperationalEvents::hear(const OutcomeRecorded& fact) {
+  if (!fact.subject || !fact.now.moved || fact.now.state != DeliveryState::kDead) return;
+  const OutcomeSubject& subject = *fact.subject;
+  announce(*subject.endpoint, "outboxd.delivery.dead",
+           {{"delivery", subject.delivery.to_string()},
+            {"event", subject.event.to_string()},
+            {"endpoint", subject.endpoint->id.to_string()},
+            {"tenant", subject.endpoint->tenant},
+            {"type", subject.type},
+            {"reason", to_string(*fact.now.reason)},
+            {"error", fact.attempt ? Json(to_string(fact.attempt->outcome)) : Json(nullptr)},
+            {"attempts", subject.attempts},
+            {"at", format_time(fact.at)}});
 }
 
-std::optional<EventDraft> endpoint_disabled(const Endpoint& endpoint, std::string_view reason, Time at) {
-  return draft_about(endpoint, "outboxd.endpoint.disabled",
-                     {{"endpoint", endpoint.id.to_string()},
-                      {"name", endpoint.name},
-                      {"tenant", endpoint.tenant},
-                      {"reason", reason},
-                      {"at", format_time(at)}});
+void OperationalEvents::hear(const EndpointChanged& fact) {
+  if (!fact.disabled) return;
+  const Endpoint& endpoint = *fact.now;
+  log::warn("endpoint disabled",
+            {{"endpoint", endpoint.id.to_string()}, {"reason", endpoint.disabled_reason}});
+  announce(endpoint, "outboxd.endpoint.disabled",
+           {{"endpoint", endpoint.id.to_string()},
+            {"name", endpoint.name},
+            {"tenant", endpoint.tenant},
+            {"reason", endpoint.disabled_reason},
+            {"at", format_time(endpoint.updated_at)}});
 }
 
-std::optional<EventDraft> endpoint_recovered(const Endpoint& endpoint, Time failing_since, Time at) {
-  return draft_about(endpoint, "outboxd.endpoint.recovered",
-                     {{"endpoint", endpoint.id.to_string()},
-                      {"name", endpoint.name},
-                      {"tenant", endpoint.tenant},
-                      {"failing_since", format_time(failing_since)},
-                      {"at", format_time(at)}});
+void OperationalEvents::hear(const EndpointRecovered& fact) {
+  const EndpointPtr endpoint = directory_.find(fact.endpoint);
+  if (!endpoint) return;
+  log::info("endpoint answers again", {{"endpoint", endpoint->id.to_string()},
+                                       {"failing_since", format_time(fact.failing_since)}});
+  announce(*endpoint, "outboxd.endpoint.recovered",
+           {{"endpoint", endpoint->id.to_string()},
+            {"name", endpoint->name},
+            {"tenant", endpoint->tenant},
+            {"failing_since", format_time(fact.failing_since)},
+            {"at", format_time(clock_.wall())}});
 }
 
 }  // namespace outboxd

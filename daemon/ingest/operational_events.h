@@ -1,26 +1,31 @@
-// What outboxd itself has to tell: events of its own, for endpoints of tenant `_ops`. Nothing is told of what
-// happens to those endpoints, or telling it would go on for ever: then there is no draft.
+// What outboxd itself has to tell: events of its own, for endpoints of tenant `_ops`, made of the facts that it hears.
+// Nothing is told of what happens to those endpoints, or telling it would go on for ever. An announcement is a commit of
+// its own, after the one that it tells of: a crash between the two loses it.
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "common/delivery.h"
-#include "common/endpoint.h"
-#include "ingest/event_parser.h"
-#include "store/store.h"
+#include "common/json.h"
+#include "ingest/ingest.h"
+#include "store/facts.h"
 
 namespace outboxd {
 
-struct DeadLetter {
-  const DueDelivery& delivery;
-  DeadReason reason = DeadReason::kExhausted;
-  std::string error;  // class of the last failed attempt; empty: there was none
-  int attempts = 0;   // made since creation or replay, the last one included
-  Time at{};
+class OperationalEvents {
+ public:
+  OperationalEvents(Ingest& ingest, const EndpointDirectory& directory, const Clock& clock)
+      : ingest_(ingest), directory_(directory), clock_(clock) {}
+
+  void hear(const OutcomeRecorded& fact);    // outboxd.delivery.dead
+  void hear(const EndpointChanged& fact);    // outboxd.endpoint.disabled
+  void hear(const EndpointRecovered& fact);  // outboxd.endpoint.recovered
+
+ private:
+  void announce(const Endpoint& about, std::string type, const Json& payload);
+
+  Ingest& ingest_;
+  const EndpointDirectory& directory_;
+  const Clock& clock_;
 };
-std::optional<EventDraft> delivery_dead(const Endpoint& endpoint, const DeadLetter& letter);
-std::optional<EventDraft> endpoint_disabled(const Endpoint& endpoint, std::string_view reason, Time at);
-std::optional<EventDraft> endpoint_recovered(const Endpoint& endpoint, Time failing_since, Time at);
 
 }  // namespace outboxd

@@ -13,13 +13,14 @@ void RemovedEndpoints::sweep() {
 
 void RemovedEndpoints::step() {
   again_ = false;
-  commits_.submit(DiscardRemoved{.limit = kRows, .at = clock_.wall()}, [this](Write& write) {
-    if (write.refused) return try_later(*write.refused);
-    wait_ = Millis(0);
-    if (std::get<DiscardRemoved>(write.command).more) return step();
-    sweeping_ = false;
-    if (again_) sweep();
-  });
+  commits_.submit(DiscardRemoved{.limit = kRows, .at = clock_.wall()},
+                  [this](const DiscardRemoved&, const Result<Discarded>& discarded) {
+                    if (!discarded) return try_later(discarded.error());
+                    wait_ = Millis(0);
+                    if (discarded->more) return step();
+                    sweeping_ = false;
+                    if (again_) sweep();
+                  });
 }
 
 // The store is busy or full, or outboxd stops: then nothing comes of it, and the next start goes on.
@@ -27,8 +28,9 @@ void RemovedEndpoints::try_later(const Problem& refused) {
   if (wait_ == Millis(0))
     log::warn("deliveries of removed endpoints are not discarded yet, trying again",
               {{"error", refused.detail}});
-  wait_ = std::clamp(2 * wait_, kFirstWait, kLongestWait);
-  later_(wait_, [this] { step(); });
+  wait_ = std::clamp(2 * wait_, kFirstWait, kMaxWait);
+  executor_.post(
+      [this, wait = wait_] { executor_.call_at(executor_.now() + wait, [this] { step(); }); });
 }
 
 }  // namespace outboxd

@@ -4,26 +4,28 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 
 #include "common/clock.h"
+#include "common/executor.h"
 #include "store/group_commit.h"
 
 namespace outboxd {
 
 class RemovedEndpoints {
  public:
-  // Runs a task so much later, on whatever thread.
-  using Later = std::function<void(Millis, std::function<void()>)>;
-  RemovedEndpoints(GroupCommit& commits, const Clock& clock, Later later)
-      : commits_(commits), clock_(clock), later_(std::move(later)) {}
+  // `executor` waits between tries.
+  RemovedEndpoints(GroupCommit& commits, const Clock& clock, Executor& executor)
+      : commits_(commits), clock_(clock), executor_(executor) {}
 
-  // Any thread: at start (a removal may have been cut short by a crash) and after each removal.
+  void hear(const EndpointChanged& fact) {
+    if (!fact.now) sweep();
+  }
+  // Any thread: at start too, for a removal may have been cut short by a crash.
   void sweep();
 
   static constexpr std::int64_t kRows = 1000;  // of a step
   static constexpr Millis kFirstWait{100};     // after a refusal; doubled with each
-  static constexpr Millis kLongestWait = std::chrono::seconds(10);
+  static constexpr Millis kMaxWait = std::chrono::seconds(10);
 
  private:
   void step();
@@ -31,7 +33,7 @@ class RemovedEndpoints {
 
   GroupCommit& commits_;
   const Clock& clock_;
-  const Later later_;
+  Executor& executor_;
   std::atomic<bool> sweeping_{false};
   std::atomic<bool> again_{false};
   Millis wait_{0};  // of the sweep under way

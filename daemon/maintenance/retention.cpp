@@ -6,30 +6,43 @@
 
 namespace outboxd {
 
-Retention::Retention(GroupCommit& commits, const Clock& clock, telemetry::Metrics& metrics, Later later)
-    : commits_(commits), clock_(clock), metrics_(metrics), later_(std::move(later)) {}
+Retention::Retention(GroupCommit& commits, const Clock& clock, telemetry::Metrics& metrics,
+                     Executor& executor)
+    : commits_(commits), clock_(clock), metrics_(metrics), executor_(executor) {}
 
-void Retention::set(const Keep& keep) {
-  delivered_ = keep.delivered;
-  dead_ = keep.dead;
-  at_least_ = keep.at_least;
+void Retention::set(const RetentionPeriods& periods) {
+  delivered_ = periods.delivered;
+  dead_ = periods.dead;
+  at_least_ = periods.at_least;
 }
 
-Retention::Keep Retention::keep() const {
+RetentionPeriods Retention::periods() const {
   return {delivered_, dead_, at_least_};
 }
 
-void Retention::start() {
-  later_(kPause, [this] { round(); });
+void Retention::later(Millis wait, Executor::Task task) {
+  executor_.post([this, wait, task = std::move(task)]() mutable {
+    executor_.call_at(executor_.now() + wait, std::move(task));
+  });
 }
 
-void Retention::hold() {
+void Retention::start() {
+  stopped_ = false;
+  if (running_.exchange(true)) return;
+  later(kPause, [this] { round(); });
+}
+
+void Retention::hear(const DueTimesMoved& fact) {
+  if (!fact.by_far) return;
   held_until_ = clock_.monotonic() + kHold;
   log::warn("retention deletes nothing for an hour: the clock jumped forward");
 }
 
 void Retention::round() {
-  if (stopped_) return;
+  if (stopped_) {
+    running_ = false;
+    return;
+  }
   began_ = clock_.monotonic();
   deleted_ = false;
   pause_ = kPause;
@@ -39,42 +52,39 @@ void Retention::round() {
 
 void Retention::round_ended() {
   const auto took = std::chrono::floor<Millis>(clock_.monotonic() - began_);
-  later_(deleted_ ? kInterval : std::clamp<Millis>(kIntervalFactor * took, kInterval, kLongestInterval),
+  later(deleted_ ? kInterval : std::clamp<Millis>(kIntervalFactor * took, kInterval, kMaxInterval),
          [this] { round(); });
 }
 
 void Retention::next_step(DeliveryKey after) {
-  if (stopped_) return;
-  step(keep(), after, [this](const Prune& prune, const std::optional<Problem>& refused) {
-    const bool deleted = prune.pruned.events + prune.pruned.deliveries > 0;
+  if (stopped_) return round_ended();
+  step(periods(), after, [this](const Result<Pruned>& pruned) {
+    const bool deleted = pruned && pruned->events + pruned->deliveries > 0;
     if (deleted) deleted_ = true;
-    pause_ = deleted ? kPause : std::min(2 * pause_.load(), kLongestPause);
-    if (refused || !prune.next) return round_ended();  // busy, full or stopping: the next round goes on
-    later_(pause_, [this, next = *prune.next] { next_step(next); });
+    pause_ = deleted ? kPause : std::min(2 * pause_.load(), kMaxPause);
+    if (!pruned || !pruned->next) return round_ended();  // busy, full or stopping: the next round goes on
+    later(pause_, [this, next = *pruned->next] { next_step(next); });
   });
 }
 
-void Retention::step(const Keep& keep, DeliveryKey after,
-                     std::function<void(const Prune&, const std::optional<Problem>&)> done) {
+void Retention::step(const RetentionPeriods& periods, DeliveryKey after,
+                     std::function<void(Result<Pruned>)> done) {
   const Time now = clock_.wall();
-  Prune prune;
-  prune.delivered_before = now - std::max(keep.delivered, keep.at_least);
-  prune.dead_before = now - std::max(keep.dead, keep.at_least);
-  prune.at = now;
-  prune.limit = kRows;
-  prune.after = after;
-  commits_.submit(prune, [this, done = std::move(done)](Write& write) {
-    const auto& result = std::get<Prune>(write.command);
-    if (!write.refused) {
-      const Pruned& pruned = result.pruned;
-      metrics_.pruned("event", pruned.events);
-      metrics_.pruned("delivery", pruned.deliveries);
-      metrics_.pruned("attempt", pruned.attempts);
-      metrics_.pruned("idempotency", pruned.idempotency_keys);
-      metrics_.pruned("outbox", pruned.outbox_rows);
-      metrics_.pruned("endpoint", pruned.endpoints);
+  const Prune prune{.delivered_before = now - std::max(periods.delivered, periods.at_least),
+                    .dead_before = now - std::max(periods.dead, periods.at_least),
+                    .at = now,
+                    .limit = kRows,
+                    .after = after};
+  commits_.submit(prune, [this, done = std::move(done)](const Prune&, Result<Pruned> pruned) {
+    if (pruned) {
+      metrics_.pruned("event", pruned->events);
+      metrics_.pruned("delivery", pruned->deliveries);
+      metrics_.pruned("attempt", pruned->attempts);
+      metrics_.pruned("idempotency", pruned->idempotency_keys);
+      metrics_.pruned("outbox", pruned->outbox_rows);
+      metrics_.pruned("endpoint", pruned->endpoints);
     }
-    done(result, write.refused);
+    done(std::move(pruned));
   });
 }
 

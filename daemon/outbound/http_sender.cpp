@@ -38,9 +38,15 @@ SendResult failed(Outcome outcome, std::string error) {
   return result;
 }
 
+SendResult aborted() {
+  SendResult result = failed(Outcome::kConnect, "aborted");
+  result.aborted = true;
+  return result;
+}
+
 std::size_t idle_share(const HttpSender::Options& options) {
-  return options.heaps == 1 ? options.max_idle_connections
-                            : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.heaps);
+  return options.connection_pools == 1 ? options.max_idle_connections
+                            : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.connection_pools);
 }
 
 }  // namespace
@@ -52,6 +58,7 @@ struct HttpSender::Impl {
   ~Impl();
 
   void send(SendRequest request, Done done);
+  void abort(std::int64_t group);
   void abort_all();
 
   void schedule_start();
@@ -62,7 +69,7 @@ struct HttpSender::Impl {
   void on_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses, const std::string& error);
   void on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
                           const std::string& error);
-  void judge(Transfer& transfer, const std::vector<IpAddress>& found);
+  void check_addresses(Transfer& transfer, const std::vector<IpAddress>& found);
   void launch(Transfer& transfer, const std::vector<IpAddress>& connect_to);
   void on_head_complete(Transfer& transfer);
   void on_ended(CURL* easy, CURLcode code);
@@ -74,16 +81,16 @@ struct HttpSender::Impl {
   void set_timer(Transfer& transfer, MonotonicTime when);
 
   // Connections, and what belongs to them.
-  struct Heap {
-    Heap(Impl& impl, std::shared_ptr<const AddressPolicy> policy);
+  struct ConnectionPool {
+    ConnectionPool(Impl& impl, std::shared_ptr<const AddressPolicy> policy);
     PinnedAddresses pinned;
     CurlLoop curl;
     Transfer::Sender sender;
     std::vector<std::unique_ptr<Transfer>> spare;
     bool to_kick = false;
   };
-  Heap& heap_of(const Transfer& transfer) { return *heaps_[transfer.heap]; }
-  const AddressPolicy& policy() const { return *heaps_.front()->sender.policy; }
+  ConnectionPool& pool_of(const Transfer& transfer) { return *pools_[transfer.pool]; }
+  const AddressPolicy& policy() const { return *pools_.front()->sender.policy; }
   void add(Transfer& transfer);
 
   EventLoop& loop_;
@@ -92,8 +99,8 @@ struct HttpSender::Impl {
   Resolver resolver_;
   TlsFiles tls_files_;
   log::Budget denial_log_;
-  std::vector<std::unique_ptr<Heap>> heaps_;
-  std::vector<Heap*> to_kick_;
+  std::vector<std::unique_ptr<ConnectionPool>> pools_;
+  std::vector<ConnectionPool*> to_kick_;
   std::vector<std::unique_ptr<Transfer>> active_;
   std::deque<Transfer*> starting_;
   std::unordered_map<std::uint64_t, Transfer*> resolving_;
@@ -102,7 +109,7 @@ struct HttpSender::Impl {
   bool kick_follows_ = false;
 };
 
-HttpSender::Impl::Heap::Heap(Impl& impl, std::shared_ptr<const AddressPolicy> policy)
+HttpSender::Impl::ConnectionPool::ConnectionPool(Impl& impl, std::shared_ptr<const AddressPolicy> policy)
     : curl(impl.loop_, idle_share(impl.options_),
            [&impl](CURL* easy, CURLcode code) { impl.on_ended(easy, code); }),
       sender{.policy = std::move(policy),
@@ -118,27 +125,27 @@ HttpSender::Impl::Impl(EventLoop& loop, const std::shared_ptr<const AddressPolic
       options_(std::move(options)),
       proxy_(Proxy::parse(options_.proxy)),
       resolver_(loop, resolver_options(options_)) {
-  for (std::size_t i = 0; i < options_.heaps; ++i) heaps_.push_back(std::make_unique<Heap>(*this, policy));
+  for (std::size_t i = 0; i < options_.connection_pools; ++i) pools_.push_back(std::make_unique<ConnectionPool>(*this, policy));
 }
 
 HttpSender::Impl::~Impl() {
   if (start_timer_) loop_.cancel(*start_timer_);
   for (const auto& transfer : active_) {
     loop_.cancel(transfer->timer);
-    if (transfer->running) heap_of(*transfer).curl.remove(transfer->easy());
+    if (transfer->running) pool_of(*transfer).curl.remove(transfer->easy());
   }
 }
 
 void HttpSender::Impl::send(SendRequest request, Done done) {
-  const std::size_t index = std::hash<std::string>()(request.url.text) % heaps_.size();
-  Heap& heap = *heaps_[index];
+  const std::size_t index = std::hash<std::string>()(request.url.text) % pools_.size();
+  ConnectionPool& pool = *pools_[index];
   std::unique_ptr<Transfer> transfer;
-  if (heap.spare.empty()) {
-    transfer = std::make_unique<Transfer>(heap.sender);
-    transfer->heap = index;
+  if (pool.spare.empty()) {
+    transfer = std::make_unique<Transfer>(pool.sender);
+    transfer->pool = index;
   } else {
-    transfer = std::move(heap.spare.back());
-    heap.spare.pop_back();
+    transfer = std::move(pool.spare.back());
+    pool.spare.pop_back();
   }
   transfer->prepare(std::move(request), std::move(done), std::chrono::steady_clock::now());
   transfer->id = next_id_++;
@@ -169,17 +176,17 @@ void HttpSender::Impl::start_all() {
     start(transfer);
   }
   kick_follows_ = false;
-  for (Heap* heap : std::exchange(to_kick_, {})) {
-    heap->to_kick = false;
-    heap->curl.kick();
+  for (ConnectionPool* pool : std::exchange(to_kick_, {})) {
+    pool->to_kick = false;
+    pool->curl.kick();
   }
   if (!starting_.empty()) schedule_start();  // a `done` has sent more
 }
 
 void HttpSender::Impl::add(Transfer& transfer) {
-  Heap& heap = heap_of(transfer);
-  heap.curl.add(transfer.easy());
-  if (!std::exchange(heap.to_kick, true)) to_kick_.push_back(&heap);
+  ConnectionPool& pool = pool_of(transfer);
+  pool.curl.add(transfer.easy());
+  if (!std::exchange(pool.to_kick, true)) to_kick_.push_back(&pool);
   schedule_start();
 }
 
@@ -211,12 +218,12 @@ void HttpSender::Impl::on_addresses(Transfer& transfer, const std::vector<IpAddr
                                     const std::string& error) {
   transfer.resolved = std::chrono::steady_clock::now();
   if (!error.empty()) return fail(transfer, Outcome::kDns, error);
-  judge(transfer, addresses);
+  check_addresses(transfer, addresses);
 }
 
 // One denied address denies the name: whoever controls the name's zone chooses which one is used. localhost
 // is ours, so there the allowed ones are used.
-void HttpSender::Impl::judge(Transfer& transfer, const std::vector<IpAddress>& found) {
+void HttpSender::Impl::check_addresses(Transfer& transfer, const std::vector<IpAddress>& found) {
   const std::string& host = transfer.request.url.host;
   const bool built_in = is_localhost(host);
   for (const IpAddress& address : found) {
@@ -227,7 +234,7 @@ void HttpSender::Impl::judge(Transfer& transfer, const std::vector<IpAddress>& f
       return deny(transfer, *why);
     }
   }
-  if (transfer.request.judge_only) {
+  if (transfer.request.preflight) {
     SendResult allowed;
     allowed.outcome = Outcome::kSuccess;
     return finish(transfer, std::move(allowed));
@@ -248,7 +255,7 @@ void HttpSender::Impl::launch(Transfer& transfer, const std::vector<IpAddress>& 
   const std::string& host = direct ? url.host : proxy_.host;
   const std::uint16_t port = direct ? url.port : proxy_.port;
   const auto now = std::chrono::steady_clock::now();
-  PinnedAddresses& pinned = heap_of(transfer).pinned;
+  PinnedAddresses& pinned = pool_of(transfer).pinned;
   PinnedAddresses::Pin pin;
   if (IpAddress::parse(host)) {
     pin.prune = pinned.prune_due(now);
@@ -281,7 +288,7 @@ void HttpSender::Impl::on_deadline(Transfer& transfer) {
     return fail(transfer, Outcome::kTimeout, std::move(error));
   }
   SendResult result = transfer.result(std::nullopt);
-  heap_of(transfer).curl.remove(transfer.easy());
+  pool_of(transfer).curl.remove(transfer.easy());
   finish(transfer, std::move(result));
 }
 
@@ -319,9 +326,21 @@ void HttpSender::Impl::finish(Transfer& transfer, SendResult result) {
   active_.pop_back();
   const Done done = std::move(ended->done);
   ended->clear();
-  auto& spare = heap_of(*ended).spare;
-  if (spare.size() < kMaxSpareTransfers / heaps_.size()) spare.push_back(std::move(ended));
+  auto& spare = pool_of(*ended).spare;
+  if (spare.size() < kMaxSpareTransfers / pools_.size()) spare.push_back(std::move(ended));
   done(std::move(result));
+}
+
+void HttpSender::Impl::abort(std::int64_t group) {
+  std::vector<Transfer*> theirs;
+  for (const auto& transfer : active_) {
+    if (transfer->request.group == group) theirs.push_back(transfer.get());
+  }
+  for (Transfer* transfer : theirs) {
+    std::erase(starting_, transfer);
+    if (transfer->running) pool_of(*transfer).curl.remove(transfer->easy());
+    finish(*transfer, aborted());
+  }
 }
 
 void HttpSender::Impl::abort_all() {
@@ -331,14 +350,12 @@ void HttpSender::Impl::abort_all() {
   while (!active_.empty()) {
     Transfer& transfer = *active_.back();
     loop_.cancel(transfer.timer);
-    if (transfer.running) heap_of(transfer).curl.remove(transfer.easy());
+    if (transfer.running) pool_of(transfer).curl.remove(transfer.easy());
     dones.push_back(std::move(transfer.done));
     active_.pop_back();
   }
   for (const Done& done : dones) {
-    SendResult result = failed(Outcome::kConnect, "aborted");
-    result.aborted = true;
-    done(std::move(result));
+    done(aborted());
   }
 }
 
@@ -356,11 +373,15 @@ void HttpSender::flush() {
 }
 
 void HttpSender::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {
-  for (auto& heap : impl_->heaps_) heap->sender.policy = policy;
+  for (auto& pool : impl_->pools_) pool->sender.policy = policy;
 }
 
 std::size_t HttpSender::in_flight() const {
   return impl_->active_.size();
+}
+
+void HttpSender::abort(std::int64_t group) {
+  impl_->abort(group);
 }
 
 void HttpSender::abort_all() {

@@ -65,7 +65,7 @@ class Transfer {
   // HttpSender's bookkeeping.
   std::uint64_t id = 0;
   std::size_t position = 0;
-  std::size_t heap = 0;  // where it runs, see HttpSender::Impl
+  std::size_t pool = 0;  // where it runs, see HttpSender::Impl
   EventLoop::TimerId timer;
   bool running = false;  // libcurl has it
 

@@ -14,18 +14,16 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/clock.h"
+#include "common/executor.h"
 
 namespace outboxd {
 
-class EventLoop {
+class EventLoop final : public Executor {
  public:
-  using Task = std::function<void()>;
   using FdHandler = std::function<void(std::uint32_t epoll_events)>;
-  using TimerId = std::pair<MonotonicTime, std::uint64_t>;
 
   EventLoop();
-  ~EventLoop();
+  ~EventLoop() override;
   EventLoop(const EventLoop&) = delete;
 
   // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second
@@ -34,16 +32,16 @@ class EventLoop {
   void change(int fd, std::uint32_t events);  // of a watched fd
   void unwatch(int fd);                       // before closing it
 
-  TimerId call_at(MonotonicTime when, Task task);  // once
-  void cancel(TimerId id);                         // no effect if it has run
+  TimerId call_at(MonotonicTime when, Task task) override;
+  void cancel(TimerId id) override;
 
-  void post(Task task);  // any thread: runs in the loop, in order
+  void post(Task task) override;
   void run();            // until stop()
   void stop();           // any thread; for good. What was posted before it still runs
   // Run after each round of handlers, timers and posted work: the place to act once on many events.
   void after_each_round(Task task) { after_round_ = std::move(task); }
 
-  MonotonicTime now() const { return now_; }  // read once a round
+  MonotonicTime now() const override { return now_; }  // read once a round
   // Time since the loop last came round; while it waits with nothing to do it wakes at least once a second.
   Millis since_progress() const;
 

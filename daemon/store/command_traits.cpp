@@ -31,7 +31,7 @@ std::size_t no_payload(const C&) {
   return 0;
 }
 std::size_t payload_of(const AnnounceEvent& c) {
-  return c.event.event->payload.size();
+  return c.event->event->payload.size();
 }
 std::size_t payloads(const AcceptEvents& c) {
   std::size_t bytes = 0;
@@ -54,12 +54,15 @@ std::size_t deliveries(const NewEvent& event) {
   return std::max<std::size_t>(event.endpoints.size(), 1);
 }
 std::size_t deliveries_of_one(const AnnounceEvent& c) {
-  return deliveries(c.event);
+  return deliveries(*c.event);
 }
 std::size_t deliveries_of_all(const AcceptEvents& c) {
   std::size_t rows = 0;
   for (const NewEvent& event : c.events) rows += deliveries(event);
   return rows;
+}
+std::size_t as_it_says(const RunStoreTask& c) {
+  return static_cast<std::size_t>(std::max<std::int64_t>(c.task->rows(), 1));
 }
 template <class C>
 std::size_t up_to_limit(const C& c) {
@@ -78,7 +81,6 @@ constexpr std::tuple kTable{
     Row<SetFailingSince>{kKept, kTaken, at_once, no_payload, one},
     Row<CreateEndpoint>{kRefused, kGrows, at_once, no_payload, one},
     Row<UpdateEndpoint>{kRefused, kTaken, at_once, no_payload, one},
-    Row<EncryptSecrets>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<SetEndpointState>{kRefused, kTaken, at_once, no_payload, one},
     Row<DisableEndpoint>{kKept, kTaken, at_once, no_payload, one},
     Row<RemoveEndpoint>{kRefused, kTaken, at_once, no_payload, one},
@@ -86,6 +88,7 @@ constexpr std::tuple kTable{
     Row<ChangeDelivery>{kRefused, kTaken, at_once, no_payload, one},
     Row<ReplayEvent>{kRefused, kGrows, at_once, no_payload, an_endpoint_each},
     Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<RunStoreTask>{kRefused, kTaken, at_once, no_payload, as_it_says},
 };
 
 }  // namespace

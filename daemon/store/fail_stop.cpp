@@ -8,21 +8,21 @@
 #include <system_error>
 #include <utility>
 
-#include "store/store.h"
+#include "store/errors.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
 namespace {
 
 [[noreturn]] void stop_at_once(std::string_view message, std::string_view what) {
-  log::last_words(message, {{"error", what}, {"exit_status", kExitStoreFailure}});
-  _exit(kExitStoreFailure);
+  log::last_words(message, {{"error", what}, {"exit_status", kFailStopStatus}});
+  _exit(kFailStopStatus);
 }
 
 void run_guarded(const char* name, const std::function<void()>& body) noexcept {
   try {
     body();
-  } catch (const StoreFailure& failure) {
+  } catch (const StoreError& failure) {
     fail_stop(failure.what());
   } catch (const std::exception& failure) {
     stop_at_once("a thread failed: stopping at once, nothing more is acknowledged; start again",

@@ -8,6 +8,8 @@
 
 namespace outboxd {
 
+inline constexpr int kFailStopStatus = 70;  // EX_SOFTWARE: what the process ends with
+
 [[noreturn]] void fail_stop(std::string_view what);
 
 // A thread of the daemon: named `name`, at most 15 bytes, and the end of the process if `body` throws. Every thread is made

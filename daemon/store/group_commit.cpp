@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "common/mutex.h"
 #include "store/command_traits.h"
 #include "store/fail_stop.h"
 #include "telemetry/log.h"
@@ -18,100 +18,117 @@ namespace {
 using Monotonic = std::chrono::steady_clock;
 
 constexpr Millis kFirstBackoff{2};
-constexpr Millis kLongestBackoff{100};
-constexpr std::size_t kPatientMost = 256;  // outcomes: more of them are worth a commit of their own
-constexpr Millis kIdleRound{1000};         // how often an idle writer comes round, for since_progress()
-
-struct Item {
-  Write write;
-  GroupCommit::Completion completion;
-  CommandTraits traits;
-  Monotonic::time_point submitted{};
-};
-
-void refuse(Item& item, ProblemCode code, std::string detail) {
-  item.write.refused = Problem{code, std::move(detail)};
-}
+constexpr Millis kMaxBackoff{100};
+constexpr std::size_t kMaxLingering = 256;  // outcomes: more of them are worth a commit of their own
+constexpr Millis kIdleRound{1000};          // how often an idle writer comes round, for since_progress()
 
 }  // namespace
 
-// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into
-// batches.
+// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into batches.
 struct GroupCommit::Impl {
+  struct Item {
+    Command command;
+    Completion completion;
+    CommandTraits traits;
+    MonotonicTime submitted{};
+    std::optional<Problem> refused;
+  };
+  using Items = std::deque<Item>;
+
   StoreWriter& writer;
+  const OwnerToken owner;
+  const Clock& clock;
   const Options options;
   const FatalHandler fatal;
+  FactsHandler hear;
 
-  mutable std::mutex mutex;
-  std::condition_variable wake;
-  std::deque<Item> incoming;        // guarded by mutex
-  std::size_t refusable_count = 0;  // guarded by mutex: in incoming and waiting
-  std::size_t urgent_count = 0;     // guarded by mutex: in incoming
-  bool asleep = false;              // guarded by mutex
-  bool patient = false;             // guarded by mutex: asleep for outcome_patience
-  bool draining = false;            // guarded by mutex
-  bool stopped = false;             // guarded by mutex: nobody will come for `incoming` any more
-  bool failed = false;              // guarded by mutex
+  mutable Mutex mutex;
+  CondVar wake;
+  Items incoming OUTBOXD_GUARDED_BY(mutex);
+  std::size_t refusable_count OUTBOXD_GUARDED_BY(mutex) = 0;  // in incoming and waiting
+  std::size_t urgent_count OUTBOXD_GUARDED_BY(mutex) = 0;     // in incoming
+  bool asleep OUTBOXD_GUARDED_BY(mutex) = false;
+  bool lingering OUTBOXD_GUARDED_BY(mutex) = false;  // asleep for options.linger
+  bool draining OUTBOXD_GUARDED_BY(mutex) = false;
+  bool stopped OUTBOXD_GUARDED_BY(mutex) = false;  // nobody will come for `incoming` any more
+  bool failed OUTBOXD_GUARDED_BY(mutex) = false;
 
-  std::deque<Item> waiting;
+  // The writer thread's own.
+  Items waiting;
   Millis backoff{0};
+  std::size_t uncertain = 0;  // at the front of `waiting`: a batch that may be committed already
   std::atomic<Monotonic::rep> progress{0};
   std::atomic<std::size_t> waiting_count{0};
   std::thread thread;
 
-  Impl(StoreWriter& w, Options o, FatalHandler f) : writer(w), options(std::move(o)), fatal(std::move(f)) {
+  Impl(StoreWriter& w, OwnerToken t, const Clock& c, Options o, FatalHandler f)
+      : writer(w), owner(std::move(t)), clock(c), options(std::move(o)), fatal(std::move(f)) {
     mark_progress();
   }
 
   void mark_progress() { progress = Monotonic::now().time_since_epoch().count(); }
+  static void refuse(Item& item, ProblemCode code, std::string detail) {
+    item.refused = Problem{code, std::move(detail)};
+  }
 
   void run();
+  void round();
   bool gather();
-  std::size_t next_batch();
+  void take_incoming() OUTBOXD_REQUIRES(mutex);
+  std::size_t next_batch() const;
   void commit(std::size_t count);
   void apply(std::size_t count);
-  void finish(std::size_t count);
-  void complete(std::deque<Item>& items);
+  void complete(Items& items, std::vector<Result<AnyAnswer>> answers);
+  void refuse_growth(std::size_t count);
   void refuse_overdue(bool stopping);
   void postpone(const char* why);
-  bool is_worth_a_commit() const { return draining || urgent_count > 0 || incoming.size() >= kPatientMost; }
+  void fail(const std::string& what);
+  bool is_worth_a_commit() const OUTBOXD_REQUIRES(mutex) {
+    return draining || urgent_count > 0 || incoming.size() >= kMaxLingering;
+  }
   bool is_draining() const {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     return draining;
   }
 };
 
-GroupCommit::GroupCommit(StoreWriter& writer, Options options, FatalHandler fatal)
-    : impl_(std::make_unique<Impl>(writer, std::move(options), std::move(fatal))) {}
+GroupCommit::GroupCommit(StoreWriter& writer, OwnerToken owner, const Clock& clock, Options options,
+                         FatalHandler fatal)
+    : impl_(std::make_unique<Impl>(writer, std::move(owner), clock, std::move(options), std::move(fatal))) {}
 
 GroupCommit::~GroupCommit() {
   drain();
+}
+
+void GroupCommit::tell(FactsHandler hear) {
+  impl_->hear = std::move(hear);
 }
 
 void GroupCommit::start() {
   impl_->thread = start_thread("writer", [this] { impl_->run(); });
 }
 
-void GroupCommit::submit(Command command, Completion completion) {
+void GroupCommit::enqueue(Command command, Completion completion) {
   Impl& i = *impl_;
   const CommandTraits traits = traits_of(command);
-  Item item{{std::move(command), std::nullopt}, std::move(completion), traits, Monotonic::now()};
-  std::unique_lock lock(i.mutex);
+  Impl::Item item{std::move(command), std::move(completion), traits, i.clock.monotonic(), std::nullopt};
+  MutexLock lock(i.mutex);
   if (i.failed) return;
   if (i.stopped) {
     lock.unlock();
-    refuse(item, ProblemCode::kUnavailable, "outboxd is stopping");
-    item.completion(item.write);
+    Result<AnyAnswer> answer = tl::unexpected(Problem{ProblemCode::kUnavailable, "outboxd is stopping"});
+    item.completion(item.command, answer);
     return;
   }
   // Refused here and not stored, but answered by the writer thread like everything else, in its turn.
   if (traits.refusable && i.refusable_count >= i.options.queue) {
-    refuse(item, ProblemCode::kTooManyRequests, "too many writes are waiting for the store: try again later");
+    Impl::refuse(item, ProblemCode::kTooManyRequests,
+                 "too many writes are waiting for the store: try again later");
   }
   i.refusable_count += traits.refusable;
   i.urgent_count += traits.urgent;
   i.incoming.push_back(std::move(item));
-  const bool must_wake = std::exchange(i.asleep, false) || (i.patient && i.is_worth_a_commit());
+  const bool must_wake = std::exchange(i.asleep, false) || (i.lingering && i.is_worth_a_commit());
   lock.unlock();
   if (must_wake) i.wake.notify_one();
 }
@@ -119,25 +136,38 @@ void GroupCommit::submit(Command command, Completion completion) {
 void GroupCommit::drain() {
   Impl& i = *impl_;
   {
-    const std::lock_guard lock(i.mutex);
+    const MutexLock lock(i.mutex);
     i.draining = true;
   }
   i.wake.notify_one();
   if (i.thread.joinable()) i.thread.join();
-  std::deque<Item> left;  // only when it was never started
+  Impl::Items left;  // only when it was never started
   {
-    const std::lock_guard lock(i.mutex);
+    const MutexLock lock(i.mutex);
     i.stopped = true;
     if (!i.failed) left.swap(i.incoming);
   }
-  for (auto& item : left) {
-    refuse(item, ProblemCode::kUnavailable, "outboxd is stopping");
-    item.completion(item.write);
+  for (auto& item : left) Impl::refuse(item, ProblemCode::kUnavailable, "outboxd is stopping");
+  i.complete(left, {});
+}
+
+bool GroupCommit::step() {
+  Impl& i = *impl_;
+  {
+    const MutexLock lock(i.mutex);
+    i.take_incoming();
   }
+  if (i.waiting.empty()) return false;
+  try {
+    i.round();
+  } catch (const std::exception& failure) {
+    i.fail(failure.what());
+  }
+  return true;
 }
 
 std::size_t GroupCommit::queued() const {
-  const std::lock_guard lock(impl_->mutex);
+  const MutexLock lock(impl_->mutex);
   return impl_->incoming.size() + impl_->waiting_count;
 }
 
@@ -150,43 +180,57 @@ void GroupCommit::Impl::run() {
   try {
     while (gather()) {
       mark_progress();
-      if (waiting.empty()) {
-        writer.tidy();
-        continue;
-      }
-      const std::size_t count = next_batch();
-      commit(count);
-      waiting_count = waiting.size();
-      writer.tidy();
+      round();
     }
     writer.finish();
-    return;
   } catch (const std::exception& failure) {
-    {
-      const std::lock_guard lock(mutex);
-      failed = true;
-      incoming.clear();
-    }
-    fatal(failure.what());
+    fail(failure.what());
   }
+}
+
+void GroupCommit::Impl::fail(const std::string& what) {
+  {
+    const MutexLock lock(mutex);
+    failed = true;
+    incoming.clear();
+  }
+  fatal(what);
+}
+
+void GroupCommit::Impl::round() {
+  if (!waiting.empty()) commit(next_batch());
+  waiting_count = waiting.size();
+  writer.maintain();
 }
 
 // Takes over what has arrived; sleeps while there is nothing to do. False: drained.
 bool GroupCommit::Impl::gather() {
-  std::unique_lock lock(mutex);
+  const MutexLock lock(mutex);
   if (incoming.empty() && waiting.empty() && !draining) {
+    const auto until = Monotonic::now() + kIdleRound;
     asleep = true;
-    wake.wait_for(lock, kIdleRound, [this] { return !incoming.empty() || draining; });
+    while (incoming.empty() && !draining && wake.wait_until(mutex, until) != std::cv_status::timeout) {
+    }
     asleep = false;
   } else if (backoff.count() > 0) {
-    wake.wait_for(lock, backoff, [this] { return draining; });
+    const auto until = Monotonic::now() + backoff;
+    while (!draining && wake.wait_until(mutex, until) != std::cv_status::timeout) {
+    }
   }
   if (waiting.empty() && !incoming.empty() && !is_worth_a_commit()) {
-    patient = true;
-    wake.wait_until(lock, incoming.front().submitted + options.outcome_patience,
-                    [this] { return is_worth_a_commit(); });
-    patient = false;
+    const auto until = incoming.front().submitted + options.linger;
+    lingering = true;
+    while (!is_worth_a_commit() && wake.wait_until(mutex, until) != std::cv_status::timeout) {
+    }
+    lingering = false;
   }
+  take_incoming();
+  if (!waiting.empty() || !draining) return true;
+  stopped = true;
+  return false;
+}
+
+void GroupCommit::Impl::take_incoming() {
   urgent_count = 0;
   if (waiting.empty()) {
     waiting.swap(incoming);
@@ -195,13 +239,11 @@ bool GroupCommit::Impl::gather() {
     incoming.clear();
   }
   waiting_count = waiting.size();
-  if (!waiting.empty() || !draining) return true;
-  stopped = true;
-  return false;
 }
 
-// How many of `waiting` go into the next transaction.
-std::size_t GroupCommit::Impl::next_batch() {
+// How many of `waiting` go into the next transaction: what may be committed already goes again, alone and as it was.
+std::size_t GroupCommit::Impl::next_batch() const {
+  if (uncertain > 0) return uncertain;
   std::size_t count = 0;
   std::size_t bytes = 0, rows = 0;
   while (count < waiting.size() && count < options.max_batch) {
@@ -217,54 +259,68 @@ void GroupCommit::Impl::commit(std::size_t count) {
   try {
     apply(count);
     backoff = Millis{0};
-    finish(count);
-  } catch (const StoreBusy& busy) {
+  } catch (const StoreError& error) {
+    if (!error.may_try_again()) throw;
+    if (error.kind == StoreError::Kind::kUnknown) uncertain = count;
+    if (error.kind == StoreError::Kind::kFull) refuse_growth(count);
     refuse_overdue(is_draining());
-    postpone(busy.what());
-  } catch (const StoreFull& full) {
-    for (std::size_t n = 0; n < count; ++n) {
-      const CommandTraits& traits = waiting[n].traits;
-      if ((traits.refusable || traits.grows) && !waiting[n].write.refused)
-        refuse(waiting[n], ProblemCode::kInsufficientStorage, "the disk of the database is full");
-    }
-    refuse_overdue(is_draining());
-    postpone(full.what());
+    postpone(error.what());
   }
 }
 
 void GroupCommit::Impl::apply(std::size_t count) {
-  std::vector<Write*> batch;
+  std::vector<const Command*> batch;
   batch.reserve(count);
   for (std::size_t n = 0; n < count; ++n) {
-    if (!waiting[n].write.refused) batch.push_back(&waiting[n].write);
+    if (!waiting[n].refused) batch.push_back(&waiting[n].command);
   }
-  if (batch.empty()) return;
-  const auto begin = Monotonic::now();
-  writer.apply(batch);
-  if (options.on_commit) options.on_commit(batch.size(), Monotonic::now() - begin);
-}
-
-void GroupCommit::Impl::finish(std::size_t count) {
+  Applied applied;
+  if (!batch.empty()) {
+    const auto begin = Monotonic::now();
+    applied = writer.apply({batch, owner, uncertain > 0});
+    if (options.on_commit) options.on_commit(batch.size(), Monotonic::now() - begin);
+  }
+  uncertain = 0;
   const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(count);
-  std::deque<Item> done(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
+  Items done(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
   waiting.erase(waiting.begin(), end);
-  complete(done);
+  if (hear && !applied.facts.empty()) hear(std::move(applied.facts));
+  complete(done, std::move(applied.answers));
 }
 
-void GroupCommit::Impl::complete(std::deque<Item>& items) {
+// `answers`: of those that are not refused, in order.
+void GroupCommit::Impl::complete(Items& items, std::vector<Result<AnyAnswer>> answers) {
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     for (const auto& item : items) refusable_count -= item.traits.refusable;
   }
-  for (auto& item : items) item.completion(item.write);
+  auto next = answers.begin();
+  for (auto& item : items) {
+    if (item.refused) {
+      Result<AnyAnswer> refused = tl::unexpected(std::move(*item.refused));
+      item.completion(item.command, refused);
+    } else {
+      item.completion(item.command, *next++);
+    }
+  }
+}
+
+// What may be committed already is refused by nobody.
+void GroupCommit::Impl::refuse_growth(std::size_t count) {
+  for (std::size_t n = uncertain; n < count; ++n) {
+    const CommandTraits& traits = waiting[n].traits;
+    if ((traits.refusable || traits.grows) && !waiting[n].refused)
+      refuse(waiting[n], ProblemCode::kInsufficientStorage, "the disk of the database is full");
+  }
 }
 
 // What waited too long is given up: what can be refused always, the rest only when outboxd stops.
 void GroupCommit::Impl::refuse_overdue(bool stopping) {
-  const auto limit = Monotonic::now() - options.busy_limit;
+  const auto limit = clock.monotonic() - options.busy_limit;
   std::int64_t given_up = 0;
-  for (Item& item : waiting) {
-    if (item.write.refused || item.submitted > limit || !(item.traits.refusable || stopping)) continue;
+  for (std::size_t n = stopping ? 0 : uncertain; n < waiting.size(); ++n) {
+    Item& item = waiting[n];
+    if (item.refused || item.submitted > limit || !(item.traits.refusable || stopping)) continue;
     refuse(item, ProblemCode::kUnavailable,
            "the database could not be written in time: another process keeps it locked");
     given_up += !item.traits.refusable;
@@ -274,15 +330,20 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
               {{"commands", given_up}});
 }
 
-// The transaction was undone: completes what is refused by now, keeps the rest for the next one.
+// The transaction is to be tried again: completes what is refused by now, keeps the rest for the next one.
 void GroupCommit::Impl::postpone(const char* why) {
   if (backoff.count() == 0) log::warn("a transaction could not be committed, trying again", {{"error", why}});
-  backoff = std::clamp(backoff * 2, kFirstBackoff, kLongestBackoff);
-  const auto refused_from = std::stable_partition(waiting.begin(), waiting.end(),
-                                                  [](const Item& item) { return !item.write.refused; });
-  std::deque<Item> refused(std::make_move_iterator(refused_from), std::make_move_iterator(waiting.end()));
-  waiting.erase(refused_from, waiting.end());
-  complete(refused);
+  backoff = std::clamp(backoff * 2, kFirstBackoff, kMaxBackoff);
+  Items kept, refused;
+  std::size_t still_uncertain = 0;
+  for (std::size_t n = 0; n < waiting.size(); ++n) {
+    Item& item = waiting[n];
+    still_uncertain += n < uncertain && !item.refused;
+    (item.refused ? refused : kept).push_back(std::move(item));
+  }
+  uncertain = still_uncertain;
+  waiting.swap(kept);
+  complete(refused, {});
 }
 
 }  // namespace outboxd

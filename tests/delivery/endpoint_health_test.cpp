@@ -97,7 +97,7 @@ TEST_CASE("five failures in a row open the breaker; its pauses double up to five
   CHECK_FALSE(p.health.is_open());
   const auto tripped = p.fail();
   CHECK(p.health.is_open());
-  CHECK(p.health.standing() == Standing::kFailing);
+  CHECK(p.health.service_class() == ServiceClass::kFailing);
   REQUIRE(tripped.failing_since);
   CHECK(*tripped.failing_since);
   for (const Millis expected : {Millis(1s), Millis(2s), Millis(4s)}) {
@@ -176,9 +176,9 @@ TEST_CASE("begun anew, nothing is known, but for the end of a failure that was s
 
 TEST_CASE("an endpoint is prompt while its attempts come back within a second, whatever they say") {
   Patient p;
-  CHECK(p.health.standing() == Standing::kUnproven);
+  CHECK(p.health.service_class() == ServiceClass::kUnproven);
   p.attempt(Outcome::kHttp4xx, 404);
-  CHECK(p.health.standing() == Standing::kPrompt);
+  CHECK(p.health.service_class() == ServiceClass::kPrompt);
   p.attempt(Outcome::kTimeout, 0, 20s);
-  CHECK(p.health.standing() == Standing::kUnproven);
+  CHECK(p.health.service_class() == ServiceClass::kUnproven);
 }

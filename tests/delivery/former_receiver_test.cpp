@@ -34,7 +34,7 @@ struct Move {
       scheduler.offer({.key = {event->seq, 1},
                        .due_at = now.wall,
                        .created_at = now.wall,
-                       .order_key = {},
+                       .sequence_key = {},
                        .event = event},
                       now);
     }

@@ -14,7 +14,7 @@ Verdict judge_status(int status, int attempts_made, std::optional<std::string> r
   const Outcome outcome = status < 300    ? Outcome::kSuccess
                           : status >= 500 ? Outcome::kHttp5xx
                                           : Outcome::kHttp4xx;
-  return judge({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0);
+  return evaluate_attempt({outcome, status, std::move(retry_after), attempts_made, {}}, kSchedule, kNow, 0);
 }
 
 }  // namespace
@@ -35,8 +35,8 @@ TEST_CASE("a failure waits for the schedule's next entry, with jitter of a tenth
   CHECK(judge_status(500, 1).due_at == kNow + 10s);
   CHECK(judge_status(404, 2).due_at == kNow + 1min);
   const AttemptFacts facts{Outcome::kTimeout, 0, {}, 1, {}};
-  CHECK(judge(facts, kSchedule, kNow, 1).due_at == kNow + 11s);
-  CHECK(judge(facts, kSchedule, kNow, -1).due_at == kNow + 9s);
+  CHECK(evaluate_attempt(facts, kSchedule, kNow, 1).due_at == kNow + 11s);
+  CHECK(evaluate_attempt(facts, kSchedule, kNow, -1).due_at == kNow + 9s);
 }
 
 TEST_CASE("after the last attempt of the schedule the delivery is a dead letter") {
@@ -54,18 +54,18 @@ TEST_CASE("410 ends the delivery and disables the endpoint") {
 TEST_CASE(
     "what the address policy refused is retried like any failure, and dead as blocked only at the end") {
   const AttemptFacts first{Outcome::kBlocked, 0, {}, 1, {}};
-  CHECK(judge(first, kSchedule, kNow, 0).state == DeliveryState::kPending);
-  CHECK(judge(first, kSchedule, kNow, 0).due_at == kNow + 10s);
-  CHECK(judge({Outcome::kBlocked, 0, {}, 3, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
-  CHECK(judge({Outcome::kBlocked, 0, {}, 1, kNow + 5s}, kSchedule, kNow, 0).reason == DeadReason::kExpired);
-  CHECK(judge({Outcome::kBlocked, 0, {}, 1, {}, true}, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
+  CHECK(evaluate_attempt(first, kSchedule, kNow, 0).state == DeliveryState::kPending);
+  CHECK(evaluate_attempt(first, kSchedule, kNow, 0).due_at == kNow + 10s);
+  CHECK(evaluate_attempt({Outcome::kBlocked, 0, {}, 3, {}}, kSchedule, kNow, 0).reason == DeadReason::kBlocked);
+  CHECK(evaluate_attempt({Outcome::kBlocked, 0, {}, 1, kNow + 5s}, kSchedule, kNow, 0).reason == DeadReason::kExpired);
+  CHECK(evaluate_attempt({Outcome::kBlocked, 0, {}, 1, {}, true}, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
 }
 
 TEST_CASE(
     "what a former receiver answers decides about its own delivery only, and not that no other may try") {
   const auto judge_former = [](Outcome outcome, int status, int attempts_made,
                                std::optional<std::string> retry_after = {}) {
-    return judge({outcome, status, std::move(retry_after), attempts_made, {}, false, true}, kSchedule, kNow,
+    return evaluate_attempt({outcome, status, std::move(retry_after), attempts_made, {}, false, true}, kSchedule, kNow,
                  0);
   };
   CHECK(judge_former(Outcome::kHttp4xx, 410, 1).due_at == kNow + 10s);
@@ -80,7 +80,7 @@ TEST_CASE(
 
 TEST_CASE("a retry that would come too late expires the delivery instead") {
   const AttemptFacts facts{Outcome::kHttp5xx, 500, {}, 1, kNow + 5s};
-  CHECK(judge(facts, kSchedule, kNow, 0).reason == DeadReason::kExpired);
+  CHECK(evaluate_attempt(facts, kSchedule, kNow, 0).reason == DeadReason::kExpired);
 }
 
 TEST_CASE("429, 502, 503 and 504 slow the whole lane, for Retry-After where it is given") {
@@ -97,9 +97,9 @@ TEST_CASE("429, 502, 503 and 504 slow the whole lane, for Retry-After where it i
 
 TEST_CASE("where those behind a failing delivery shall not wait, it is skipped at its first failure") {
   const AttemptFacts failed{Outcome::kHttp5xx, 500, {}, 1, {}, true};
-  CHECK(judge(failed, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
+  CHECK(evaluate_attempt(failed, kSchedule, kNow, 0).reason == DeadReason::kSkipped);
   const AttemptFacts gone{Outcome::kHttp4xx, 410, {}, 1, {}, true};
-  CHECK(judge(gone, kSchedule, kNow, 0).reason == DeadReason::kGone);
+  CHECK(evaluate_attempt(gone, kSchedule, kNow, 0).reason == DeadReason::kGone);
 }
 
 TEST_CASE("Retry-After is read as seconds or as any HTTP date, never negative, at most a day") {

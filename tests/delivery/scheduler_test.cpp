@@ -47,12 +47,12 @@ struct Bench {
     return {.key = {event->seq, endpoint_seq},
             .due_at = now.wall + delay,
             .created_at = now.wall,
-            .order_key = {},
+            .sequence_key = {},
             .event = event};
   }
-  DueDelivery make_ordered(EndpointSeq endpoint_seq, std::string order_key) {
+  DueDelivery make_ordered(EndpointSeq endpoint_seq, std::string sequence_key) {
     DueDelivery delivery = make(endpoint_seq);
-    delivery.order_key = std::move(order_key);
+    delivery.sequence_key = std::move(sequence_key);
     return delivery;
   }
   void offer(EndpointSeq endpoint_seq, int count = 1) {
@@ -315,7 +315,7 @@ TEST_CASE("a rate limit spaces requests evenly and wakes for the next") {
   CHECK(b.sends().size() == 1);
 }
 
-TEST_CASE("deliveries of one order key go one at a time, those of others and of none beside them") {
+TEST_CASE("deliveries of one sequence key go one at a time, those of others and of none beside them") {
   Bench b;
   b.add(1);
   const DueDelivery first = b.make_ordered(1, "a");

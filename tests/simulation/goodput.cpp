@@ -104,7 +104,7 @@ class Run {
       found.deliveries.push_back({.key = {event->seq, 1},
                                   .due_at = now_.wall,
                                   .created_at = now_.wall,
-                                  .order_key = {},
+                                  .sequence_key = {},
                                   .event = event});
     }
     found.next_due = now_.wall;

@@ -14,13 +14,13 @@ endfunction()
 
 mutant(leaks_slots scheduler.cpp "  --sending_;" "" "forgets to free a slot")
 mutant(loses_retries scheduler.cpp "  if (due_again != kNever) leave_on_disk(lane, due_again);" "" "forgets retries")
-mutant(global_limit scheduler.cpp "if (sending >= share_of(options_.max_in_flight, standing)) break;"
-       "if (sending > share_of(options_.max_in_flight, standing)) break;" "exceeds the global limit by one")
-mutant(no_shares scheduler.cpp "if (sending >= share_of(options_.max_in_flight, standing)) break;"
+mutant(global_limit scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
+       "if (sending > share_of(options_.max_in_flight, service_class)) break;" "exceeds the global limit by one")
+mutant(no_shares scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
        "if (sending_ >= options_.max_in_flight) break;" "keeps no slots for prompt endpoints")
 mutant(stale_fetch scheduler.cpp "  if (lane.fetch) lane.fetch->released.insert(event);" ""
        "believes a fetch that read before a commit")
-mutant(overtakes scheduler.cpp "  return !is_first;" "  return false;" "sends two of one order key at a time")
+mutant(overtakes scheduler.cpp "  return !is_first;" "  return false;" "sends two of one sequence key at a time")
 mutant(drops_arrivals scheduler.cpp "    lane->fetch->arrivals.push_back(std::move(delivery));" ""
        "drops what arrives during a fetch")
 mutant(drops_window scheduler.cpp "  leave_on_disk(lane, kAtOnce);\n}\n\nvoid Scheduler::leave_on_disk" "}\n\nvoid Scheduler::leave_on_disk"
@@ -48,7 +48,7 @@ mutant(expires_in_flight scheduler.cpp "      if (held.stage != Stage::kWaiting)
 mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "expires what has ended meanwhile")
 mutant(pauses_for_each_503 endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "attempted.slow_down"
        "pauses a lane for every 503")
-mutant(halves_for_each_500 endpoint_health.cpp "allowance_ * (1 - trouble_ / 2)" "allowance_ / 2"
+mutant(halves_for_each_500 endpoint_health.cpp "congestion_window_ * (1 - trouble_ / 2)" "congestion_window_ / 2"
        "halves the allowance for every failure")
 mutant(heeds_former_receivers scheduler.cpp "  if (!former) change = learn" "  change = learn" "learns from a URL that is the endpoint's no more")
 mutant(gone_by_hearsay scheduler.cpp ".by_former_receiver = former}" ".by_former_receiver = false}" "takes a former URL's 410 for the endpoint's")

@@ -16,8 +16,8 @@ bool StoreModel::insert(DueDelivery delivery) {
   const EventSeq event = delivery.key.event;
   delivery.due_at += ahead_;
   Row row{std::move(delivery)};
-  if (row.delivery.order_key) {
-    auto& in_order = lane.in_order[*row.delivery.order_key];
+  if (row.delivery.sequence_key) {
+    auto& in_order = lane.in_order[*row.delivery.sequence_key];
     row.behind = !in_order.empty() && *in_order.begin() < event;
     in_order.insert(event);
   }
@@ -35,8 +35,8 @@ std::optional<NewHead> StoreModel::leave_pending(DeliveryKey key, DeliveryState 
   expires_no_more(row.delivery);
   if (!row.behind) lane.heads.erase(order_of(row.delivery));
   row.behind = false;
-  if (!row.delivery.order_key) return std::nullopt;
-  const auto in_order = lane.in_order.find(*row.delivery.order_key);
+  if (!row.delivery.sequence_key) return std::nullopt;
+  const auto in_order = lane.in_order.find(*row.delivery.sequence_key);
   in_order->second.erase(key.event);
   if (in_order->second.empty()) {
     lane.in_order.erase(in_order);
@@ -67,8 +67,8 @@ std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at
   ++row.replays;
   ++pending_;
   std::optional<DeliveryKey> set_back;
-  if (row.delivery.order_key) {
-    auto& in_order = lane.in_order[*row.delivery.order_key];
+  if (row.delivery.sequence_key) {
+    auto& in_order = lane.in_order[*row.delivery.sequence_key];
     if (!in_order.empty() && *in_order.begin() < key.event) {
       row.behind = true;
     } else if (!in_order.empty()) {
@@ -101,9 +101,9 @@ std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
 }
 
 bool StoreModel::is_head(const Row& row) const {
-  if (!row.delivery.order_key) return true;
+  if (!row.delivery.sequence_key) return true;
   const auto& in_order = lanes_.at(row.delivery.key.endpoint).in_order;
-  const auto mine = in_order.find(*row.delivery.order_key);
+  const auto mine = in_order.find(*row.delivery.sequence_key);
   return mine == in_order.end() || *mine->second.begin() >= row.delivery.key.event;
 }
 

@@ -36,7 +36,7 @@ class StoreModel {
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) const;
-  // The first pending one of its order key.
+  // The first pending one of its sequence key.
   bool is_head(const Row& row) const;
   template <class Visit>
   void for_each_pending(Visit visit) {

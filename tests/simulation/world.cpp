@@ -411,7 +411,7 @@ class World {
     DueDelivery delivery{.key = {event->seq, s.endpoint->seq},
                          .due_at = not_before(*event),
                          .created_at = event->created_at,
-                         .order_key = order_key_of(s.endpoint->ordering, event->ordering_key),
+                         .sequence_key = sequence_key_of(s.endpoint->ordering, event->ordering_key),
                          .expires_at = event->expires_at,
                          .event = event};
     const auto head = std::make_shared<bool>(false);
@@ -516,8 +516,8 @@ class World {
     require(d.expires_at.value_or(wall() + 1ms) > wall(), "sent after its expiry", d.key);
     require(d.attempts < static_cast<int>(schedule_of(s).size()), "more attempts than the schedule has",
             d.key);
-    if (d.order_key) {
-      require(!s.keys_in_flight.contains(*d.order_key), "two of one order key at a time", d.key);
+    if (d.sequence_key) {
+      require(!s.keys_in_flight.contains(*d.sequence_key), "two of one sequence key at a time", d.key);
       require(racing || key_touched(d) || store_.is_head(*row), "sent out of order", d.key);
     }
     require(mono_ >= s.asked_until, "sent before the time that Retry-After asked for", d.key);
@@ -532,9 +532,9 @@ class World {
     }
   }
 
-  // An operator replayed or discarded another one of its order key a moment ago.
+  // An operator replayed or discarded another one of its sequence key a moment ago.
   bool key_touched(const DueDelivery& d) const {
-    const auto it = key_touched_.find({d.key.endpoint, *d.order_key});
+    const auto it = key_touched_.find({d.key.endpoint, *d.sequence_key});
     return it != key_touched_.end() && it->second + kOperatorRace >= mono_;
   }
 
@@ -546,7 +546,7 @@ class World {
     ++s.in_flight;
     sending_.insert(d.key);
     waiting_since_.erase(d.key);
-    if (d.order_key) s.keys_in_flight.insert(*d.order_key);
+    if (d.sequence_key) s.keys_in_flight.insert(*d.sequence_key);
     const bool probe = s.failures >= kTripAfter;
     s.probes += probe;
     // Every probe that fails is followed by a pause, so they are at least the shortest pause apart.
@@ -565,7 +565,7 @@ class World {
     --s.in_flight;
     if (life == s.life) s.probes -= probe;
     sending_.erase(d.key);
-    if (d.order_key) s.keys_in_flight.erase(*d.order_key);
+    if (d.sequence_key) s.keys_in_flight.erase(*d.sequence_key);
     if (a.took < kSlow && !s.answered) s.answered = mono_;
     const Scheduler::Ended result =
         scheduler_->attempt_ended(d.key, {a.outcome, a.status, a.retry_after, "", a.took}, now());
@@ -599,7 +599,7 @@ class World {
     if (a.outcome == Outcome::kSuccess)
       return require(r.state == DeliveryState::kDelivered, "a success is not delivered", d.key);
     require(r.state != DeliveryState::kDelivered, "a failure is delivered", d.key);
-    const bool skips = d.order_key && s.told->on_failure_in_order == OnFailureInOrder::kSkip;
+    const bool skips = d.sequence_key && s.told->on_failure_in_order == OnFailureInOrder::kSkip;
     require(!skips || (a.status == 410 && !former) || r.reason == DeadReason::kSkipped, "not skipped", d.key);
     if (r.state == DeliveryState::kDead) {
       require(r.reason.has_value(), "dead without a reason", d.key);
@@ -772,7 +772,7 @@ class World {
 
   void touch(const DueDelivery& d) {
     touched_[d.key] = mono_;
-    if (d.order_key) key_touched_[{d.key.endpoint, *d.order_key}] = mono_;
+    if (d.sequence_key) key_touched_[{d.key.endpoint, *d.sequence_key}] = mono_;
   }
 
   // ---- the end
@@ -798,7 +798,7 @@ class World {
                   "dl %ld held %d\n",
                   (long)(store_.due_of(*r) - wall()).count(), r->behind, store_.pending(), todo_.size(),
                   (int)su.endpoint->state, (int)su.told->state, su.removed, (int)su.endpoint->ordering,
-                  r->delivery.order_key.value_or("-").c_str(),
+                  r->delivery.sequence_key.value_or("-").c_str(),
                   r->delivery.event->deliver_at ? (long)(*r->delivery.event->deliver_at - wall()).count() : 0,
                   scheduler_->held());
         }

@@ -1,0 +1,38 @@
+#include "app/fact_router.h"
+
+namespace outboxd {
+
+void FactRouter::route(Facts facts) {
+  Facts for_delivery;
+  for_delivery.reserve(facts.size());
+  for (Fact& fact : facts) {
+    if (std::visit([this](const auto& one) { return hear(one); }, fact) == kDeliveryToo)
+      for_delivery.push_back(std::move(fact));
+  }
+  if (!for_delivery.empty()) to_.delivery.hear(std::move(for_delivery));
+}
+
+bool FactRouter::hear(const PartitionsOwned& fact) {
+  to_.delivery.own(fact.partitions);
+  if (fact.partitions.test(kHousekeepingPartition)) {
+    // What the owner before did not finish is in the store.
+    to_.fan_out.hear(FanOutWaits{});
+    to_.outbox.hear(OutboxRowsWait{});
+    to_.removed_endpoints.sweep();
+    to_.retention.start();
+  }
+  return kOthersOnly;
+}
+
+bool FactRouter::hear(const PartitionsLost& fact) {
+  to_.delivery.disown(fact.partitions, fact.abort,
+                      [this, partitions = fact.partitions] { store_.release(partitions); });
+  if (fact.partitions.test(kHousekeepingPartition)) {
+    to_.fan_out.stop();
+    to_.outbox.stop();
+    to_.retention.stop();
+  }
+  return kOthersOnly;
+}
+
+}  // namespace outboxd

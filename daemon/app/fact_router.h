@@ -1,0 +1,65 @@
+// Who hears which fact: the only way in which the parts of the daemon learn what was committed.
+//
+// Facts come from the writer's thread after each commit, and as hints from the one that waits for the commits of others;
+// they are handed on in their order, and nobody here may block.
+#pragma once
+
+#include <functional>
+
+#include "api/attempt_feed.h"
+#include "delivery/delivery_side.h"
+#include "ingest/endpoint_directory.h"
+#include "ingest/fan_out.h"
+#include "ingest/operational_events.h"
+#include "ingest/outbox_reader.h"
+#include "maintenance/removed_endpoints.h"
+#include "maintenance/retention.h"
+
+namespace outboxd {
+
+class FactRouter {
+ public:
+  struct Hearers {
+    EndpointDirectory& directory;
+    DeliverySide& delivery;
+    api::AttemptFeed& attempts;
+    OperationalEvents& operational_events;
+    // Of the owner of partition 0:
+    FanOut& fan_out;
+    OutboxReader& outbox;
+    RemovedEndpoints& removed_endpoints;
+    Retention& retention;
+  };
+  FactRouter(Hearers hearers, Store& store) : to_(hearers), store_(store) {}
+
+  void route(Facts facts);  // any thread
+
+ private:
+  // The table: a line a fact. Delivery hears what is left of a batch together, after all others.
+  enum : bool { kOthersOnly, kDeliveryToo };
+  bool hear(const DeliveryReady&) { return kDeliveryToo; }
+  bool hear(const DueOnDisk&) { return kDeliveryToo; }
+  bool hear(const DeliveryWithdrawn&) { return kDeliveryToo; }
+  bool hear(const OutcomeRecorded& fact) {
+    return tell(fact, to_.attempts, to_.operational_events), kDeliveryToo;
+  }
+  bool hear(const EndpointChanged& fact) {
+    return tell(fact, to_.directory, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
+  }
+  bool hear(const EndpointRecovered& fact) { return tell(fact, to_.operational_events), kOthersOnly; }
+  bool hear(const FanOutWaits& fact) { return tell(fact, to_.fan_out), kOthersOnly; }
+  bool hear(const OutboxRowsWait& fact) { return tell(fact, to_.outbox), kOthersOnly; }
+  bool hear(const DueTimesMoved& fact) { return tell(fact, to_.retention), kDeliveryToo; }
+  bool hear(const PartitionsOwned& fact);
+  bool hear(const PartitionsLost& fact);
+
+  template <class Fact, class... Hearer>
+  void tell(const Fact& fact, Hearer&... hearers) {
+    (hearers.hear(fact), ...);
+  }
+
+  Hearers to_;
+  Store& store_;
+};
+
+}  // namespace outboxd

@@ -1,0 +1,300 @@
+#include "delivery/delivery_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "telemetry/log.h"
+
+namespace outboxd {
+namespace {
+
+// A wall clock may be set forward at any time: look at it at least this often while something is due later.
+constexpr Millis kMaxTimer{1000};
+// What an operator waits for when a name server is silent.
+constexpr Millis kMaxPreflight{2000};
+
+Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& target, SendResult result) {
+  return {.id = id,
+          .number = number,
+          .started_at = started_at,
+          .timings = result.timings,
+          .outcome = result.outcome,
+          .status = result.status,
+          .error = std::move(result.error),
+          .request_line = "POST " + target.url.text,
+          .remote_address = std::move(result.remote_address),
+          .resent = result.resent,
+          .response_headers = std::move(result.response_headers),
+          .response_body = std::move(result.response_body)};
+}
+
+bool contains(const PartitionSet& partitions, EndpointSeq endpoint) {
+  return partitions.test(static_cast<std::size_t>(partition_of(endpoint)));
+}
+
+}  // namespace
+
+DeliveryEngine::DeliveryEngine(const Parts& parts, Options options)
+    : executor_(parts.executor),
+      sender_(parts.sender),
+      commits_(parts.commits),
+      clock_(parts.clock),
+      ids_(parts.ids),
+      metrics_(parts.metrics),
+      endpoints_of_(parts.endpoints_of),
+      options_(std::move(options)),
+      scheduler_(options_.scheduler),
+      backlog_(parts.backlog_executor, parts.store.new_reader(), parts.clock, backlog_callbacks()) {}
+
+BacklogReader::Callbacks DeliveryEngine::backlog_callbacks() {
+  BacklogReader::Callbacks callbacks;
+  callbacks.found = [this](EndpointSeq endpoint, DueWindow found) {
+    executor_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
+      scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
+    });
+  };
+  callbacks.expired = [this](std::vector<DueDelivery> found) {
+    executor_.post([this, found = std::make_shared<std::vector<DueDelivery>>(std::move(found))] {
+      scheduler_.expired(std::move(*found), moment_of(clock_));
+    });
+  };
+  return callbacks;
+}
+
+void DeliveryEngine::hear(Facts facts) {
+  executor_.post([this, facts = std::make_shared<Facts>(std::move(facts))] {
+    for (Fact& fact : *facts) apply(fact);
+  });
+}
+
+void DeliveryEngine::apply(Fact& fact) {
+  const Moment now = moment_of(clock_);
+  if (auto* ready = std::get_if<DeliveryReady>(&fact)) return scheduler_.hear(std::move(*ready), now);
+  if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact)) return apply_outcome(*outcome);
+  if (const auto* due = std::get_if<DueOnDisk>(&fact)) return scheduler_.hear(*due, now);
+  if (const auto* withdrawn = std::get_if<DeliveryWithdrawn>(&fact)) return scheduler_.hear(*withdrawn);
+  if (const auto* moved = std::get_if<DueTimesMoved>(&fact)) return scheduler_.hear(*moved);
+  const auto* changed = std::get_if<EndpointChanged>(&fact);
+  if (changed == nullptr || !contains(owned_, changed->endpoint)) return;
+  changed->now ? put_endpoint(changed->now) : drop_endpoint(changed->endpoint, true);
+}
+
+void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact) {
+  const Moment now = moment_of(clock_);
+  scheduler_.hear(fact, now);
+  if (fact.subject == nullptr || !fact.now.moved || fact.now.state == DeliveryState::kPending) return;
+  const OutcomeSubject& subject = *fact.subject;
+  metrics_.delivery_finished(subject.endpoint->id.to_string(), to_string(fact.now.state));
+  if (fact.now.state != DeliveryState::kDead) return;
+  log::warn("dead letter", {{"delivery", subject.delivery.to_string()},
+                            {"endpoint", subject.endpoint->id.to_string()},
+                            {"reason", to_string(*fact.now.reason)},
+                            {"error", fact.attempt ? fact.attempt->error : ""}});
+  if (fact.now.reason != DeadReason::kDamaged) return;
+  metrics_.delivery_damaged();
+  log::error("an event on disk no longer matches its checksum and was not sent; see: outboxctl db check",
+             {{"event_number", fact.key.event}, {"delivery", subject.delivery.to_string()}});
+}
+
+// The directory is read on this thread: a change that it shows already is heard again, and one that it does not show
+// yet is heard later.
+void DeliveryEngine::own(const PartitionSet& partitions) {
+  executor_.post([this, partitions] {
+    owned_ |= partitions;
+    for (Leaving& leaving : leaving_) leaving.partitions &= ~partitions;
+    for (const EndpointPtr& endpoint : endpoints_of_(partitions)) put_endpoint(endpoint);
+  });
+}
+
+void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, std::function<void()> done) {
+  executor_.post([this, partitions, abort, done = std::move(done)] {
+    owned_ &= ~partitions;
+    std::vector<EndpointSeq> theirs;
+    for (const auto& [seq, lane] : targets_) {
+      if (contains(partitions, seq)) theirs.push_back(seq);
+    }
+    for (const EndpointSeq seq : theirs) {
+      drop_endpoint(seq, false);
+      if (abort) sender_.abort(seq);
+    }
+    leaving_.push_back({partitions, done});
+  });
+}
+
+void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
+  auto target = make_target(endpoint);
+  if (!target) {
+    log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
+               {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
+    targets_[endpoint->seq] = std::make_shared<const Target>(Target{endpoint, {}, {}, {}});
+    const auto held = std::make_shared<Endpoint>(*endpoint);
+    held->state = EndpointState::kPaused;
+    return scheduler_.put_endpoint(held, moment_of(clock_));
+  }
+  targets_[endpoint->seq] = std::make_shared<const Target>(std::move(*target));
+  scheduler_.put_endpoint(endpoint, moment_of(clock_));
+}
+
+void DeliveryEngine::drop_endpoint(EndpointSeq seq, bool removed) {
+  scheduler_.drop_endpoint(seq);
+  const auto target = targets_.find(seq);
+  if (target == targets_.end()) return;
+  if (removed) metrics_.endpoint_removed(target->second->endpoint->id.to_string());
+  targets_.erase(target);
+}
+
+void DeliveryEngine::set_policy(std::shared_ptr<const AddressPolicy> policy) {
+  executor_.post([this, policy = std::move(policy)] {
+    sender_.set_policy(policy);
+    scheduler_.policy_changed(moment_of(clock_));
+  });
+}
+
+void DeliveryEngine::pump() {
+  const Moment now = moment_of(clock_);
+  Decisions decisions = scheduler_.next(now);
+  for (auto& unsent : decisions.unsent) record(unsent.endpoint, unsent.delivery, std::move(unsent.record));
+  for (auto& next : decisions.send) send(std::move(next), now);
+  if (!decisions.send.empty()) sender_.flush();
+  backlog_.ask(std::move(decisions.fetch), decisions.find_expired);
+  set_timer(decisions.wake_at, now.mono);
+  finish_what_is_over();
+}
+
+// A timer that runs too early costs one round and sets itself anew; so only an earlier one replaces it.
+void DeliveryEngine::set_timer(std::optional<MonotonicTime> when, MonotonicTime now) {
+  if (!when) return;
+  const MonotonicTime at = std::clamp(*when, now, now + kMaxTimer);
+  if (timer_ && timer_for_ <= at) return;
+  if (timer_) executor_.cancel(*timer_);
+  timer_for_ = at;
+  timer_ = executor_.call_at(at, [this] { timer_.reset(); });
+}
+
+std::string DeliveryEngine::new_span_id() {
+  return ids_.next().hex().substr(16);
+}
+
+void DeliveryEngine::send(Decisions::Send next, Moment now) {
+  const auto target = targets_.at(next.delivery.key.endpoint);
+  SendRequest request =
+      build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
+                    next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
+  request.group = next.delivery.key.endpoint;
+  sender_.send(std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) {
+    ended(next, *target, at, std::move(result));
+  });
+}
+
+void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Time started_at,
+                           SendResult result) {
+  const DueDelivery& delivery = sent.delivery;
+  if (result.aborted) return scheduler_.abandoned(delivery.key);
+  const Moment now = moment_of(clock_);
+  metrics_.attempt(sent.endpoint->id.to_string(), result.outcome, result.timings.total);
+  if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now.wall - delivery.event->created_at);
+
+  const AttemptReport report{result.outcome, result.status, result.retry_after, result.error,
+                             result.timings.total};
+  auto ended = scheduler_.attempt_ended(delivery.key, report, now);
+  if (ended.failing_since) {
+    commits_.submit(SetFailingSince{delivery.key.endpoint, *ended.failing_since, ended.recovered},
+                    [](const SetFailingSince&, const Result<Nothing>&) {});
+  }
+  if (ended.disable) disable(delivery.key.endpoint, std::move(*ended.disable));
+  if (!options_.store_responses) {
+    result.response_headers.clear();
+    result.response_body.clear();
+  }
+  ended.record.attempt = std::make_shared<const Attempt>(make_attempt(
+      AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, target, std::move(result)));
+  record(sent.endpoint, delivery, std::move(ended.record));
+}
+
+// As this engine knows the endpoint. If it has been changed since, the refusal stands for a fact that is on its way here.
+void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
+  const EndpointPtr known = targets_.at(endpoint)->endpoint;
+  commits_.submit(DisableEndpoint{known->id, clock_.wall(), known->updated_at, std::move(reason)},
+                  [](const DisableEndpoint& command, const Result<EndpointPtr>& disabled) {
+                    if (disabled) return;
+                    log::warn("endpoint not disabled", {{"endpoint", command.id.to_string()},
+                                                        {"reason", command.reason},
+                                                        {"error", disabled.error().detail}});
+                  });
+}
+
+// Of a refusal, when outboxd stops, nobody hears: the lane believes only facts, and the next start sends it again.
+void DeliveryEngine::record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome) {
+  outcome.urgent = delivery.sequence_key.has_value();  // the next one waits for this commit
+  outcome.subject = std::make_shared<const OutcomeSubject>(
+      OutcomeSubject{.delivery = delivery_id(delivery.key, delivery.created_at),
+                     .event = delivery.event->id,
+                     .endpoint = endpoint,
+                     .type = delivery.event->type,
+                     .attempts = delivery.attempts + (outcome.attempt ? 1 : 0)});
+  commits_.submit(std::move(outcome), [](const RecordOutcome&, const Result<Recorded>&) {});
+}
+
+void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event,
+                               std::function<void(Attempt)> done) {
+  executor_.post([this, endpoint = std::move(endpoint), event = std::move(event), done = std::move(done)] {
+    const Time now = clock_.wall();
+    auto made = make_target(endpoint);
+    if (!made) {
+      Attempt failed;
+      failed.outcome = Outcome::kBlocked;
+      failed.error = made.error().detail;
+      failed.started_at = now;
+      return done(std::move(failed));
+    }
+    const auto target = std::make_shared<const Target>(std::move(*made));
+    sender_.send(build_request(*target, event, 1, now, {}, options_.request),
+                 [this, target, now, done](SendResult result) {
+                   // Whoever sends a test is an operator, and nothing of it is stored.
+                   if (!result.denial.empty()) result.error += ": " + result.denial;
+                   done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
+                 });
+  });
+}
+
+void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done) {
+  executor_.post([this, url = std::move(url), tls = std::move(tls), done = std::move(done)]() mutable {
+    SendRequest request;
+    request.url = std::move(url);
+    if (!tls.empty()) request.tls = std::make_shared<const EndpointTls>(std::move(tls));
+    request.timeout = kMaxPreflight;
+    request.preflight = true;
+    sender_.send(std::move(request), [done = std::move(done)](SendResult result) {
+      done({result.outcome, std::move(result.error), std::move(result.denial)});
+    });
+  });
+}
+
+void DeliveryEngine::ask_status(std::function<void(EngineStatus)> answer) {
+  executor_.post(
+      [this, answer = std::move(answer)] { answer({scheduler_.in_flight(), scheduler_.lanes()}); });
+}
+
+void DeliveryEngine::stop(Millis limit, std::function<void()> done) {
+  executor_.post([this, limit, done = std::move(done)] {
+    stopped_ = done;
+    scheduler_.drain();
+    executor_.call_at(executor_.now() + limit, [this] { sender_.abort_all(); });
+  });
+}
+
+void DeliveryEngine::finish_what_is_over() {
+  if (stopped_ && scheduler_.in_flight() == 0) std::exchange(stopped_, nullptr)();
+  if (leaving_.empty()) return;
+  std::vector<Leaving> left;
+  std::swap(left, leaving_);
+  for (Leaving& leaving : left) {
+    if (!scheduler_.is_rid_of(leaving.partitions)) {
+      leaving_.push_back(std::move(leaving));
+    } else if (leaving.done) {
+      leaving.done();
+    }
+  }
+}
+
+}  // namespace outboxd

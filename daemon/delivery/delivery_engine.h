@@ -1,0 +1,120 @@
+// Runs the scheduler's decisions on an executor: sends what it says, has the outcomes committed, and tells it what came
+// of both. It learns of the world by facts (store/facts.h) and by what its own requests answer, and by nothing else.
+//
+//   facts ─────────────────────────▶ ┌───────────┐ ─send──▶ Sender ─result─┐
+//                                    │ scheduler │                         │
+//   BacklogReader ◀────fetch──────── └───────────┘ ◀───────────────────────┤
+//        └───────────fetched──────────────▲                                ▼
+//                                         └────────facts◀── GroupCommit ◀──outcome
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/executor.h"
+#include "common/partition.h"
+#include "delivery/backlog_reader.h"
+#include "delivery/delivery_side.h"
+#include "delivery/request_builder.h"
+#include "delivery/scheduler.h"
+#include "outbound/sender.h"
+#include "store/group_commit.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd {
+
+struct EngineStatus {
+  int in_flight = 0;
+  std::vector<LaneStatus> lanes;  // those that fail or send something, in no order
+};
+
+class DeliveryEngine final : public DeliverySide {
+ public:
+  struct Options {
+    Scheduler::Options scheduler;
+    RequestDefaults request;
+    bool store_responses = true;  // what subscribers answer, beyond the status
+  };
+  // The endpoints of these partitions, as they are now. Any thread.
+  using EndpointsOf = std::function<std::vector<EndpointPtr>(const PartitionSet&)>;
+  struct Parts {
+    Executor& executor;          // on which all of this runs but what says otherwise
+    Executor& backlog_executor;  // on which the backlog is read
+    Sender& sender;              // of that executor
+    Store& store;
+    GroupCommit& commits;
+    const Clock& clock;
+    UuidGenerator& ids;
+    telemetry::Metrics& metrics;
+    EndpointsOf endpoints_of;
+  };
+  DeliveryEngine(const Parts& parts, Options options);
+  DeliveryEngine(const DeliveryEngine&) = delete;
+
+  // Any thread.
+  void hear(Facts facts) override;
+  void own(const PartitionSet& partitions) override;
+  void disown(const PartitionSet& partitions, bool abort, std::function<void()> done) override;
+  void set_policy(std::shared_ptr<const AddressPolicy> policy);
+  // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is stored.
+  // `done` runs on the executor.
+  void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
+  // Would a request to this URL, with these TLS files, be sent now? Its name is resolved for it; a name without an
+  // address may get one. `done` runs on the executor: kSuccess, kBlocked, kTls, or why that is not known.
+  struct Preflight {
+    Outcome outcome;
+    std::string error;   // for whoever asked
+    std::string denial;  // SendResult::denial
+  };
+  void preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done);
+  void ask_status(std::function<void(EngineStatus)> answer);  // called on the executor
+  // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the next start).
+  // `done` runs when every outcome has been submitted to the group commit.
+  void stop(Millis limit, std::function<void()> done);
+
+  // On the executor: after each round of its tasks.
+  void pump();
+
+ private:
+  void apply(Fact& fact);
+  void apply_outcome(const OutcomeRecorded& fact);
+  void put_endpoint(const EndpointPtr& endpoint);
+  void drop_endpoint(EndpointSeq seq, bool removed);
+  void send(Decisions::Send next, Moment now);
+  // `target`: what it was sent to, whatever the endpoint is now.
+  void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
+  void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
+  void disable(EndpointSeq endpoint, std::string reason);
+  BacklogReader::Callbacks backlog_callbacks();
+  void set_timer(std::optional<MonotonicTime> when, MonotonicTime now);
+  void finish_what_is_over();
+  std::string new_span_id();
+
+  Executor& executor_;
+  Sender& sender_;
+  GroupCommit& commits_;
+  const Clock& clock_;
+  UuidGenerator& ids_;
+  telemetry::Metrics& metrics_;
+  const EndpointsOf endpoints_of_;
+  const Options options_;
+  Scheduler scheduler_;
+  BacklogReader backlog_;
+  PartitionSet owned_;
+  std::unordered_map<EndpointSeq, std::shared_ptr<const Target>> targets_;
+  std::optional<Executor::TimerId> timer_;
+  MonotonicTime timer_for_{};
+  struct Leaving {
+    PartitionSet partitions;
+    std::function<void()> done;
+  };
+  std::vector<Leaving> leaving_;
+  std::function<void()> stopped_;  // not null: stopping
+};
+
+}  // namespace outboxd

@@ -1,0 +1,63 @@
+#include "ingest/outbox_reader.h"
+
+#include <utility>
+
+#include "telemetry/log.h"
+
+namespace outboxd {
+namespace {
+
+constexpr int kMaxRows = 500;  // at a time
+constexpr std::size_t kMaxBytes = 8u << 20;
+constexpr Millis kPause{250};  // until a row is tried again that could not be committed
+
+}  // namespace
+
+void OutboxReader::hear(const OutboxRowsWait&) {
+  executor_.post([this] {
+    stopped_ = false;
+    if (!busy_) read();  // else it follows anyway
+  });
+}
+
+void OutboxReader::stop() {
+  executor_.post([this] { stopped_ = true; });
+}
+
+void OutboxReader::read() {
+  if (stopped_) return;
+  std::vector<OutboxRow> rows;
+  try {
+    if (!reader_) reader_ = store_.new_reader();
+    rows = reader_->outbox(kMaxRows, kMaxBytes);
+  } catch (const StoreError& error) {
+    if (!error.may_try_again()) throw;
+    log::warn("the outbox could not be read, trying again", {{"error", error.what()}});
+    return read_later();
+  }
+  const std::int64_t first = rows.empty() ? 0 : rows.front().row;
+  // The same row again: it was refused for now (the store is busy or full).
+  const bool stuck = first != 0 && first == std::exchange(previous_, first);
+  if (first == 0) return;
+  if (stuck) {
+    previous_ = 0;
+    return read_later();
+  }
+  busy_ = true;
+  ingest_.ingest_rows(std::move(rows), [this] {
+    executor_.post([this] {
+      busy_ = false;
+      read();  // there may be more
+    });
+  });
+}
+
+void OutboxReader::read_later() {
+  busy_ = true;
+  executor_.call_at(executor_.now() + kPause, [this] {
+    busy_ = false;
+    read();
+  });
+}
+
+}  // namespace outboxd

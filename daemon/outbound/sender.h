@@ -1,0 +1,67 @@
+// What sends HTTP requests, as those who have some to send see it: one request in, one result out. HttpSender does it;
+// a simulation has a sender of its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/attempt.h"
+#include "common/endpoint.h"
+#include "common/endpoint_url.h"
+#include "common/event.h"
+#include "outbound/address_policy.h"
+
+namespace outboxd {
+
+struct SendRequest {
+  EndpointUrl url;
+  std::vector<HeaderField> headers;  // outboxd's own, all but Host and Content-Length
+  // What endpoint and event ask for. Checked once more before they are sent (common/event.h, why_header_refused): a
+  // row may have been edited by hand.
+  std::vector<HeaderField> extra_headers;
+  std::shared_ptr<const EndpointTls> tls;  // null: the system's authorities, no client certificate
+  std::shared_ptr<const std::string> body;
+  Millis timeout{20'000};  // whole request: resolve, connect, send, response headers
+  Millis connect_timeout{5'000};
+  // Only whether it would be sent: URL, addresses and TLS files are looked at as for any request, and nothing is
+  // sent. kSuccess: it would, as far as is known.
+  bool preflight = false;
+  // abort() ends all of the same group.
+  std::int64_t group = 0;
+};
+
+struct SendResult {
+  Outcome outcome = Outcome::kConnect;
+  int status = 0;
+  std::string error;        // for people; empty on success
+  std::string denial = {};  // kBlocked: what was denied, and what would allow it; for operators alone
+  AttemptTimings timings;
+  std::vector<HeaderField> response_headers;  // bounded (attempt.h)
+  std::string response_body;                  // bounded
+  std::optional<std::string> retry_after;     // that header's value, unparsed
+  std::string remote_address;                 // as in Attempt
+  bool resent = false;                        // as in Attempt
+  bool aborted = false;                       // abort() ended it: nothing is known, do not record it
+};
+
+class Sender {  // every call on one thread
+ public:
+  using Done = std::function<void(SendResult)>;
+
+  virtual ~Sender() = default;
+  // `done` is called exactly once, later (never from inside send()), on the same thread.
+  virtual void send(SendRequest request, Done done) = 0;
+  // Starts what send() has gathered, which else happens in the loop's next round. May call a `done`.
+  virtual void flush() = 0;
+  // From the next request on, also on connections that are open already.
+  virtual void set_policy(const std::shared_ptr<const AddressPolicy>& policy) = 0;
+  // Each done of the group's, or of all, is called, with `aborted`.
+  virtual void abort(std::int64_t group) = 0;
+  virtual void abort_all() = 0;
+};
+
+}  // namespace outboxd
