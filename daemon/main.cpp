@@ -8,10 +8,10 @@
 #include <stdexcept>
 
 #include "app/app.h"
+#include "app/exit_status.h"
 #include "app/migrate.h"
 #include "app/process.h"
 #include "runtime/standard_descriptors.h"
-#include "store/store.h"
 #include "telemetry/log.h"
 #include "version.h"
 
@@ -48,6 +48,19 @@ config::Sources sources_of(const Flags& flags) {
   return sources;
 }
 
+// What an operator can do about a store that cannot be served, where the error does not say it.
+std::string_view remedy_for(StoreError::Kind kind) {
+  switch (kind) {
+    case StoreError::Kind::kMissingKey:
+      return "give outboxd the key that they were encrypted with";
+    case StoreError::Kind::kCorrupt:
+    case StoreError::Kind::kFailed:
+      return "outboxctl db check tells what is damaged: restore a backup then";
+    default:
+      return "";
+  }
+}
+
 int run(const Flags& flags, bool migrate_only) {
   if (migrate_only || flags.check_config) release_signals();
   const config::Sources sources = sources_of(flags);
@@ -65,17 +78,11 @@ int run(const Flags& flags, bool migrate_only) {
   try {
     if (!migrate_only) log_thread.emplace();
     return migrate_only ? migrate(loaded->config) : serve(loaded->config, sources);
-  } catch (const StoreUnusable& error) {
-    log::error("cannot serve this store", {{"error", error.what()}, {"exit_status", error.exit_status}});
-    return error.exit_status;
-  } catch (const StoreFailure& error) {
-    const bool damaged = error.exit_status != kExitStoreKey;
+  } catch (const StoreError& error) {
+    const int status = exit_status_of(error.kind);
     log::error("cannot serve this store",
-               {{"error", error.what()},
-                {"exit_status", error.exit_status},
-                {"mend", damaged ? "outboxctl db check tells what is damaged: restore a backup then"
-                                 : "give outboxd the key that they were encrypted with"}});
-    return error.exit_status;
+               {{"error", error.what()}, {"exit_status", status}, {"mend", remedy_for(error.kind)}});
+    return status;
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});
     return 1;

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "api/browser_guard.h"
+#include "api/percent.h"
+#include "api/query_string.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "telemetry/log.h"
@@ -32,21 +34,16 @@ void answer_failure(PendingExchange& exchange, const char* what) {
       Problem{ProblemCode::kInternal, "The request failed inside outboxd; the daemon's log says why."});
 }
 
-Answer no_route(const std::string& allowed_methods) {
-  if (allowed_methods.empty())
+Answer no_route_answer(const Router::NoRoute& no_route) {
+  if (no_route.allowed.empty())
     return problem_answer({ProblemCode::kNotFound, "There is nothing at this path."});
   auto answer =
-      problem_answer({ProblemCode::kMethodNotAllowed, "This path takes only " + allowed_methods + "."});
-  answer.headers.push_back({"allow", allowed_methods});
+      problem_answer({ProblemCode::kMethodNotAllowed, "This path takes only " + no_route.allowed + "."});
+  answer.headers.push_back({"allow", no_route.allowed});
   return answer;
 }
 
-// What a caller chose, as far as a log needs it. The query may hold what it should not.
-std::string_view logged_path(std::string_view target) {
-  return target.substr(0, std::min(target.find('?'), kMaxLoggedPath));
-}
-
-// Twice the same name, and a proxy in front may have looked at the other one.
+// A header that is given twice is refused, because a proxy before us may have looked at the other one.
 std::optional<Problem> why_headers_refused(const Request& request) {
   for (const std::string_view name : {"authorization", "content-type", "idempotency-key", "origin"}) {
     const auto count = std::ranges::count_if(
@@ -61,7 +58,7 @@ std::optional<Problem> why_headers_refused(const Request& request) {
 // Nothing here undoes a coding of the body, and its bytes are not JSON (RFC 9110, 15.5.16).
 std::optional<Answer> why_coding_refused(const Request& request) {
   const auto coding = request.header("content-encoding");
-  if (!coding || only_reads(request.method) || equals_ignoring_case(*coding, "identity")) return std::nullopt;
+  if (!coding || only_reads(request.method) || ascii_iequals(*coding, "identity")) return std::nullopt;
   auto answer =
       problem_answer({ProblemCode::kUnsupportedMediaType,
                       "The body must be sent without a Content-Encoding; got " + in_quotes(*coding) + '.'});
@@ -84,7 +81,7 @@ void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
     left_out = std::exchange(left_out_, 0);
   }
   log::warn("caller refused", {{"method", exchange.request().method.substr(0, kMaxLoggedMethod)},
-                               {"path", logged_path(exchange.target())},
+                               {"path", exchange.path().substr(0, kMaxLoggedPath)},
                                {"status", kind_of(refusal.code).status},
                                {"peer", exchange.request().peer},
                                {"reason", refusal.detail},
@@ -110,18 +107,20 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   }
   Request& request = exchange->mutable_request();
   if (const auto why = why_headers_refused(request)) return refuse(*exchange, *why);
-  auto match = router_.find(request.method, exchange->target());
-  if (!match) return exchange->respond(no_route(router_.allowed_methods(exchange->target())));
+  auto match = router_.find(request.method, exchange->path());
+  if (!match) return exchange->respond(no_route_answer(match.error()));
   exchange->set_route(match->route);
-  request.path = std::move(match->path);
+  request.path = percent_decode(exchange->path()).value_or("");
   request.path_parameters = std::move(match->path_parameters);
-  request.query = std::move(match->query);
   if (!caller.unix_socket) {
     if (const auto checked = check_write(request); !checked) return refuse(*exchange, checked.error());
   }
   auto granted = authorise(*exchange, match->route->scope);
   if (!granted) return refuse(*exchange, granted.error());
   request.scope = granted->scope;
+  auto query = parse_query(exchange->query_string());
+  if (!query) return refuse(*exchange, query.error());
+  request.query = std::move(*query);
   if (auto refused = why_coding_refused(request)) return exchange->respond(std::move(*refused));
   if (match->route->scope == Scope::kAdmin && !only_reads(request.method))
     exchange->log_answer(std::move(granted->token));

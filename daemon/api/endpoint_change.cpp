@@ -9,8 +9,7 @@ namespace {
 
 constexpr int kMergeTries = 3;
 
-void try_change(Context& context, const EndpointId& id, Merge merge, EndpointAnswered done,
-                int tries_left) {
+void try_change(Context& context, const EndpointId& id, Merge merge, EndpointAnswered done, int tries_left) {
   const EndpointPtr base = context.directory.find(id);
   if (!base) return done(not_found("endpoint", id.to_string()));
   auto merged = merge(*base);
@@ -18,14 +17,14 @@ void try_change(Context& context, const EndpointId& id, Merge merge, EndpointAns
   // Two changes within one millisecond must not look like one, or the second would overwrite the first
   // unseen.
   merged->updated_at = std::max(context.clock.wall(), base->updated_at + Millis{1});
-  commit_endpoint(
-      context, UpdateEndpoint{std::make_shared<const Endpoint>(std::move(*merged)), base->updated_at},
-      [&context, id, merge = std::move(merge), done = std::move(done),
-       tries_left](Result<EndpointPtr> result) {
-        const bool outrun = !result && result.error().code == ProblemCode::kConflict;
-        if (outrun && tries_left > 1) return try_change(context, id, merge, done, tries_left - 1);
-        done(std::move(result));
-      });
+  commit_endpoint(context,
+                  UpdateEndpoint{std::make_shared<const Endpoint>(std::move(*merged)), base->updated_at},
+                  [&context, id, merge = std::move(merge), done = std::move(done),
+                   tries_left](Result<EndpointPtr> result) {
+                    const bool outrun = !result && result.error().code == ProblemCode::kConflict;
+                    if (outrun && tries_left > 1) return try_change(context, id, merge, done, tries_left - 1);
+                    done(std::move(result));
+                  });
 }
 
 }  // namespace

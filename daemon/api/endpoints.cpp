@@ -76,16 +76,17 @@ void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endp
   if (endpoint.secrets.empty()) endpoint.secrets.push_back({SigningKey::generate(), now, std::nullopt});
   date_secrets(endpoint, now);
   auto made_now = std::make_shared<const Endpoint>(std::move(endpoint));
-  commit_endpoint(context, CreateEndpoint{std::move(made_now)}, [exchange](const Result<EndpointPtr>& result) {
-    if (!result) return exchange->respond(result.error());
-    const Endpoint& made = **result;
-    log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
-    Json json = to_json(made);
-    json["secret"] = made.secrets.front().text;
-    Answer answer = secret_answer(201, json);
-    answer.headers.push_back({"Location", "/v1/endpoints/" + made.id.to_string()});
-    exchange->respond(std::move(answer));
-  });
+  commit_endpoint(
+      context, CreateEndpoint{std::move(made_now)}, [exchange](const Result<EndpointPtr>& result) {
+        if (!result) return exchange->respond(result.error());
+        const Endpoint& made = **result;
+        log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
+        Json json = to_json(made);
+        json["secret"] = made.secrets.front().text;
+        Answer answer = secret_answer(201, json);
+        answer.headers.push_back({"Location", "/v1/endpoints/" + made.id.to_string()});
+        exchange->respond(std::move(answer));
+      });
 }
 
 void create_endpoint(Context& context, const ExchangePtr& exchange) {
@@ -141,7 +142,8 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto change = [&context, id, merge, state, done = std::move(done)] {
     change_endpoint(context, id, merge, [&context, id, state, done](Result<EndpointPtr> result) {
       if (!result || !state || (*result)->state == state->first) return done(std::move(result));
-      commit_endpoint(context, SetEndpointState{id, (*result)->updated_at, state->first, state->second}, done);
+      commit_endpoint(context, SetEndpointState{id, (*result)->updated_at, state->first, state->second},
+                      done);
     });
   };
   new_target ? if_allowed(context, exchange, *wanted, change) : change();
@@ -150,13 +152,13 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
 void remove_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto id = path_id<EndpointId>(exchange->request(), "endpoint");
   if (!id) return exchange->respond(id.error());
-  commit_endpoint(context, RemoveEndpoint{*id, context.clock.wall()},
-                  [exchange, id = *id](const Result<EndpointPtr>& result) {
-                    if (!result) return exchange->respond(result.error());
-                    log::info("endpoint removed",
-                              {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
-                    exchange->respond(Answer{204, "", "", {}});
-                  });
+  commit_endpoint(
+      context, RemoveEndpoint{*id, context.clock.wall()},
+      [exchange, id = *id](const Result<EndpointPtr>& result) {
+        if (!result) return exchange->respond(result.error());
+        log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
+        exchange->respond(Answer{204, "", "", {}});
+      });
 }
 
 void set_state(Context& context, const ExchangePtr& exchange, EndpointState state) {

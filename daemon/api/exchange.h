@@ -22,7 +22,7 @@ bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
 struct Request {
   std::string method;
   std::string path;                               // decoded, without the query
-  std::vector<std::string> path_parameters;       // in the order of the route's {placeholders}
+  std::vector<std::string> path_parameters;       // decoded, in the order of the route's {placeholders}
   std::multimap<std::string, std::string> query;  // decoded
   std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
   std::string body;                               // exactly as sent, chunking undone

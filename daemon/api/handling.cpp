@@ -113,8 +113,7 @@ void guarded(const ExchangePtr& exchange, const std::function<void()>& work) {
       case StoreError::Kind::kBusy:
         return exchange->respond(Problem{ProblemCode::kUnavailable, "the store is busy: try again"});
       case StoreError::Kind::kFull:
-        return exchange->respond(
-            Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
+        return exchange->respond(Problem{ProblemCode::kInsufficientStorage, "the store has no space left"});
       default:
         fail(exchange, error.what());
     }

@@ -1,5 +1,4 @@
-// The one place where answers become bytes. cpp-httplib's own rendering is not used: it leaks exception texts
-// and adds headers of its own.
+// The one place where answers become bytes.
 #pragma once
 
 #include <chrono>

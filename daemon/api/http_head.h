@@ -1,6 +1,6 @@
 // The strict reading of a request's head (RFC 9110, RFC 9112): pure, no sockets. What passes has one meaning
-// to every parser; where the RFCs let a server be lenient we refuse, because cpp-httplib and whatever stands
-// before us may read it differently (HAZARDS.md).
+// to every parser; where the RFCs let a server be lenient we refuse, because a proxy before us may read it
+// differently.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,8 @@
 
 namespace outboxd::api {
 
-inline constexpr std::size_t kMaxTargetBytes = 8000;  // cpp-httplib's own limit is 8192
-inline constexpr std::size_t kMaxPathBytes =
-    1024;  // std::regex recurses once a character: this bounds its stack
+inline constexpr std::size_t kMaxTargetBytes = 8000;  // RFC 9112, 3: at least so much of a request line
+inline constexpr std::size_t kMaxPathBytes = 1024;    // the longest path that has a route is a tenth of it
 
 struct HeadLimits {
   std::size_t max_bytes = 16u << 10;       // 431
@@ -57,7 +56,5 @@ struct FieldLine {
   std::string_view name, value;
 };
 tl::expected<FieldLine, HttpRefusal> parse_field_line(std::string_view line);
-
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace outboxd::api

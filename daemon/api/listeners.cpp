@@ -1,4 +1,5 @@
-// listen_tcp and listen_unix of front.h.
+#include "api/listeners.h"
+
 #include <arpa/inet.h>
 #include <grp.h>
 #include <netdb.h>
@@ -15,8 +16,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "api/front.h"
 
 namespace outboxd::api {
 namespace {
@@ -102,11 +101,11 @@ Result<void> clear_stale_socket(const sockaddr_un& address) {
 }
 
 Result<gid_t> find_group(const std::string& path, const std::string& group) {
-  constexpr std::size_t kMostBytes = 16u << 20;  // a group may have very many members
+  constexpr std::size_t kMaxBytes = 16u << 20;  // a group may have very many members
   struct group entry {};
   struct group* found = nullptr;
   int error = ERANGE;
-  for (std::vector<char> buffer(16384); error == ERANGE && buffer.size() <= kMostBytes;
+  for (std::vector<char> buffer(16384); error == ERANGE && buffer.size() <= kMaxBytes;
        buffer.resize(4 * buffer.size()))
     error = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (error != 0) return cannot(with_errno(path, error), "; the group " + group + " cannot be looked up.");

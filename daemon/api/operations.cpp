@@ -139,13 +139,14 @@ void prune(Context& context, const ExchangePtr& exchange) {
   if (!after) return exchange->respond(after.error());
   context.prune({*delivered, *dead}, *after, [exchange](const Result<Pruned>& pruned) {
     if (!pruned) return exchange->respond(pruned.error());
-    exchange->respond(json_answer(200, Json{{"events", pruned->events},
-                                            {"deliveries", pruned->deliveries},
-                                            {"attempts", pruned->attempts},
-                                            {"idempotency_keys", pruned->idempotency_keys},
-                                            {"outbox_rows", pruned->outbox_rows},
-                                            {"endpoints", pruned->endpoints},
-                                            {"next", pruned->next ? Json(cursor_of(*pruned->next)) : Json(nullptr)}}));
+    exchange->respond(
+        json_answer(200, Json{{"events", pruned->events},
+                              {"deliveries", pruned->deliveries},
+                              {"attempts", pruned->attempts},
+                              {"idempotency_keys", pruned->idempotency_keys},
+                              {"outbox_rows", pruned->outbox_rows},
+                              {"endpoints", pruned->endpoints},
+                              {"next", pruned->next ? Json(cursor_of(*pruned->next)) : Json(nullptr)}}));
   });
 }
 

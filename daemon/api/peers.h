@@ -1,4 +1,4 @@
-// Who holds how much of the front, so that one peer cannot take what is there for all. For one thread.
+// Who holds how much of the HTTP server, so that one peer cannot take what is there for all. For one thread.
 #pragma once
 
 #include <sys/socket.h>

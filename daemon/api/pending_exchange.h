@@ -1,31 +1,25 @@
-// The front's side of an Exchange: a request under way, and where its answer goes. Handlers see only
+// The HTTP server's side of an Exchange: a request under way, and where its answer goes. Handlers see only
 // exchange.h.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "api/caller.h"
 #include "api/exchange.h"
 #include "api/peers.h"
 #include "api/request_reader.h"
 #include "runtime/event_loop.h"
 
 namespace outboxd::api {
-
-// Who is at the other end of a connection: fixed when it is accepted.
-struct Caller {
-  Scope scope = Scope::kNone;  // without a token
-  bool unix_socket = false;
-  std::string peer;
-  std::string local_address;  // TCP: without port
-  Peer counted_as;            // in what peers share
-};
 
 // What the loop needs to know to send an answer and to account for it.
 struct Ticket {
@@ -47,7 +41,7 @@ struct Finished {
 class PendingExchange;
 
 // Answers on their way from any thread to the loop, and exchanges that go on on a worker. A burst of answers posts to
-// the loop once. Exchanges may outlive the front: after detach() both are dropped.
+// the loop once. Exchanges may outlive the server: after detach() both are dropped.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
   using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;
@@ -87,7 +81,11 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   // The log is to say how it was answered: to an operator, with this token or ("") none.
   void log_answer(std::string token) { token_ = std::move(token); }
   const Caller& caller() const { return *caller_; }
-  const std::string& target() const { return target_; }
+  // The target's two parts, as sent.
+  std::string_view path() const { return std::string_view(target_).substr(0, target_.find('?')); }
+  std::string_view query_string() const {
+    return std::string_view(target_).substr(std::min(path().size() + 1, target_.size()));
+  }
   const std::string& host() const { return host_; }
 
  private:

@@ -1,5 +1,5 @@
 // One connection's bytes, in any pieces, to complete requests: head, then body. Pure: no sockets, no clock.
-// The front asks it after each read what has become of the request.
+// A connection asks it after each read what has become of the request.
 #pragma once
 
 #include <optional>

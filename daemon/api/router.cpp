@@ -1,156 +1,113 @@
 #include "api/router.h"
 
-#include <httplib.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <optional>
 #include <stdexcept>
+#include <utility>
+
+#include "api/percent.h"
 
 namespace outboxd::api {
 namespace {
 
-constexpr std::array kMethods{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+using Segments = std::vector<std::string>;
 
-// The request in memory; what cpp-httplib answers goes nowhere. Which of these functions are virtual depends
-// on its version (some came with 0.19), hence no `override`.
-class MemoryStream final : public httplib::Stream {
- public:
-  explicit MemoryStream(std::string_view text) : text_(text) {}
+constexpr std::array<std::string_view, 6> kMethods{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
-  bool is_readable() const { return true; }
-  bool is_writable() const { return true; }
-  bool wait_readable() const { return true; }
-  bool wait_writable() const { return true; }
-  ssize_t read(char* into, std::size_t size) {
-    const auto n = std::min(size, text_.size());
-    std::memcpy(into, text_.data(), n);
-    text_.remove_prefix(n);
-    return static_cast<ssize_t>(n);
-  }
-  ssize_t write(const char*, std::size_t size) { return static_cast<ssize_t>(size); }
-  void get_remote_ip_and_port(std::string&, int&) const {}
-  void get_local_ip_and_port(std::string&, int&) const {}
-  socket_t socket() const { return INVALID_SOCKET; }
-  time_t duration() const { return 0; }
-
- private:
-  std::string_view text_;
-};
-
-// "/v1/events/{id}" to a regular expression with one group a placeholder.
-std::string pattern_of(std::string_view path) {
-  std::string pattern;
+// The segments of a path, decoded. nullopt: it does not begin with a slash, has more than `max` segments, or a broken
+// escape.
+std::optional<Segments> split(std::string_view path, std::size_t max) {
+  if (!path.starts_with('/')) return std::nullopt;
+  Segments segments;
+  if (path == "/") return segments;
   while (!path.empty()) {
-    if (path.front() == '{') {
-      const auto end = path.find('}');
-      if (end == std::string_view::npos)
-        throw std::invalid_argument("a route's placeholder has no closing brace");
-      pattern += "([^/]+)";
-      path.remove_prefix(end + 1);
-      continue;
-    }
-    if (std::strchr(".*+?()[]^$|\\", path.front()) != nullptr) pattern += '\\';
-    pattern += path.front();
+    if (segments.size() == max) return std::nullopt;
     path.remove_prefix(1);
+    const auto raw = path.substr(0, path.find('/'));
+    auto segment = percent_decode(raw);
+    if (!segment) return std::nullopt;
+    segments.push_back(std::move(*segment));
+    path.remove_prefix(raw.size());
   }
-  return pattern;
+  return segments;
 }
 
-// A question mark within the query is legal (RFC 3986, 3.4), but cpp-httplib refuses it.
-void append_target(std::string& out, std::string_view target) {
-  const auto query = std::min(target.find('?'), target.size() - 1) + 1;
-  out.append(target.substr(0, query));
-  for (const char c : target.substr(query)) {
-    if (c == '?')
-      out += "%3F";
-    else
-      out += c;
-  }
-}
-
-// cpp-httplib calls its handlers with its own request; this is where they leave what they found.
-thread_local Router::Match* match_in_progress = nullptr;
-
-httplib::Server::Handler leave_match(const Route* route) {
-  return [route](const httplib::Request& request, httplib::Response&) {
-    auto& match = *match_in_progress;
-    match.route = route;
-    match.path = request.path;
-    for (std::size_t i = 1; i < request.matches.size(); ++i)
-      match.path_parameters.push_back(request.matches[i]);
-    match.query = request.params;
+// "/v1/events/{id}" to "v1", "events" and "".
+Segments pattern_of(const Route& route) {
+  const auto refuse = [&route](const char* why) {
+    throw std::invalid_argument("the route " + route.method + ' ' + route.path + ' ' + why);
   };
+  if (std::ranges::find(kMethods, route.method) == kMethods.end()) refuse("has a method that is not served");
+  auto segments = split(route.path, route.path.size()).value_or(Segments{""});
+  for (auto& segment : segments) {
+    if (segment.empty()) refuse("does not begin with a slash, has an empty segment, or has a broken escape");
+    if (segment.size() > 2 && segment.front() == '{' && segment.back() == '}') {
+      segment.clear();
+    } else if (segment.find_first_of("{}") != std::string::npos) {
+      refuse("has a brace that belongs to no placeholder");
+    }
+  }
+  return segments;
+}
+
+bool overlap(const Segments& a, const Segments& b) {
+  return std::ranges::equal(
+      a, b, [](const std::string& x, const std::string& y) { return x.empty() || y.empty() || x == y; });
+}
+
+bool matches(const Segments& pattern, const Segments& path) {
+  return std::ranges::equal(pattern, path, [](const std::string& wanted, const std::string& given) {
+    return wanted.empty() ? !given.empty() : wanted == given;
+  });
+}
+
+std::vector<std::string> parameters_of(const Segments& pattern, Segments path) {
+  std::vector<std::string> parameters;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i].empty()) parameters.push_back(std::move(path[i]));
+  }
+  return parameters;
+}
+
+std::string joined(const std::vector<std::string_view>& methods) {
+  std::string text;
+  for (const auto known : kMethods) {
+    if (std::ranges::find(methods, known) == methods.end()) continue;
+    text.append(text.empty() ? "" : ", ").append(known);
+    if (known == "GET") text += ", HEAD";
+  }
+  return text;
 }
 
 }  // namespace
 
-class Router::Server : public httplib::Server {
- public:
-  void add(const Route& route) {
-    const std::string pattern = pattern_of(route.path);
-    auto handler = leave_match(&route);
-    if (route.method == "GET")
-      Get(pattern, handler);
-    else if (route.method == "POST")
-      Post(pattern, handler);
-    else if (route.method == "PUT")
-      Put(pattern, handler);
-    else if (route.method == "PATCH")
-      Patch(pattern, handler);
-    else if (route.method == "DELETE")
-      Delete(pattern, handler);
-    else if (route.method == "OPTIONS")
-      Options(pattern, handler);
-    else
-      throw std::invalid_argument("a route for the method " + route.method + " cannot be served");
-  }
-
-  void process(MemoryStream& stream) { process_by_version(*this, stream); }
-
- private:
-  // The arguments changed with 0.18, and its version macros cannot be compared by the preprocessor.
-  template <class AnyServer>
-  static void process_by_version(AnyServer& server, MemoryStream& stream) {
-    bool closed = false;
-    if constexpr (requires { server.process_request(stream, true, closed, nullptr); }) {
-      server.process_request(stream, true, closed, nullptr);
-    } else {
-      server.process_request(stream, "", 0, "", 0, true, closed, nullptr);
+Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
+  for (const auto& route : routes_) {
+    Entry entry{&route, pattern_of(route)};
+    for (const auto& earlier : table_) {
+      if (earlier.route->method == route.method && overlap(earlier.segments, entry.segments))
+        throw std::invalid_argument("the route " + route.method + ' ' + route.path + " is also " +
+                                    earlier.route->path);
     }
+    max_segments_ = std::max(max_segments_, entry.segments.size());
+    table_.push_back(std::move(entry));
   }
-};
-
-Router::Router(std::vector<Route> routes) : routes_(std::move(routes)), server_(std::make_unique<Server>()) {
-  for (const auto& route : routes_) server_->add(route);
 }
 
-Router::~Router() = default;
-
-std::optional<Router::Match> Router::find(std::string_view method, std::string_view target) const {
-  std::string text;
-  text.reserve(method.size() + target.size() + 40);
-  text.append(method).append(" ");
-  append_target(text, target);
-  text.append(" HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
-  Match match;
-  match_in_progress = &match;
-  MemoryStream stream(text);
-  server_->process(stream);
-  match_in_progress = nullptr;
-  if (match.route == nullptr) return std::nullopt;
-  return match;
-}
-
-std::string Router::allowed_methods(std::string_view target) const {
-  std::string allowed;
-  for (const std::string_view method : kMethods) {
-    if (!find(method, target)) continue;
-    if (!allowed.empty()) allowed += ", ";
-    allowed += method;
-    if (method == "GET") allowed += ", HEAD";
+tl::expected<Router::Match, Router::NoRoute> Router::find(std::string_view method,
+                                                          std::string_view path) const {
+  auto segments = split(path, max_segments_);
+  if (!segments) return tl::unexpected(NoRoute{});
+  const auto wanted = method == "HEAD" ? "GET" : method;
+  std::vector<std::string_view> methods;
+  for (const auto& entry : table_) {
+    if (!matches(entry.segments, *segments)) continue;
+    if (entry.route->method == wanted)
+      return Match{entry.route, parameters_of(entry.segments, std::move(*segments))};
+    methods.push_back(entry.route->method);
   }
-  return allowed;
+  return tl::unexpected(NoRoute{joined(methods)});
 }
 
 }  // namespace outboxd::api

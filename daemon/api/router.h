@@ -1,15 +1,16 @@
-// Which route a request is for. cpp-httplib does the work (its router, path decoding and query parsing), fed
-// with a request in memory that is rendered here from a head that has passed http_head's checks: a request
-// line, and no header or body of the client's at all, so none of its lenient readings (HAZARDS.md) can
-// matter. Its answer is thrown away. Safe to use from any thread.
+// Which route a request is for: a table of path segments. Pure, and safe to use from any thread.
+//
+// A path is cut at its slashes before its segments are percent-decoded, so no escape makes a new segment. Segments are
+// compared byte for byte: a letter's case counts, "." and ".." are names like others, and an empty segment (a doubled
+// or trailing slash) is never skipped and fills no placeholder.
 #pragma once
 
-#include <map>
-#include <memory>
-#include <optional>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <tl/expected.hpp>
 
 #include "api/exchange.h"
 
@@ -17,27 +18,32 @@ namespace outboxd::api {
 
 class Router {
  public:
-  // Throws std::invalid_argument for a method that cpp-httplib cannot route (GET, POST, PUT, PATCH, DELETE
-  // and OPTIONS it can).
+  // Throws std::invalid_argument for a route that could never be served: its method is none of GET, POST, PUT, PATCH,
+  // DELETE and OPTIONS, its path does not consist of plain segments and {placeholders}, or an earlier route takes some
+  // of its requests.
   explicit Router(std::vector<Route> routes);
-  ~Router();
-  Router(const Router&) = delete;
+  Router(const Router&) = delete;  // matches point into it
 
   struct Match {
-    const Route* route = nullptr;  // valid as long as the router
-    std::string path;              // decoded
-    std::vector<std::string> path_parameters;
-    std::multimap<std::string, std::string> query;  // decoded
+    const Route* route = nullptr;              // valid as long as the router
+    std::vector<std::string> path_parameters;  // decoded, in the order of the placeholders
   };
-  // `target` is origin-form. HEAD finds the GET route.
-  std::optional<Match> find(std::string_view method, std::string_view target) const;
-  // For the Allow header: "GET, HEAD, POST"; "" when no method has a route for this target.
-  std::string allowed_methods(std::string_view target) const;
+  struct NoRoute {
+    std::string
+        allowed;  // "GET, HEAD, POST" for 405's Allow header; "" when the path has no route at all: 404
+  };
+  // `path` as sent, without the query. HEAD finds the GET route.
+  tl::expected<Match, NoRoute> find(std::string_view method, std::string_view path) const;
 
  private:
-  class Server;
+  struct Entry {
+    const Route* route = nullptr;
+    std::vector<std::string> segments;  // "" stands for a placeholder; the path "/" has none
+  };
+
   std::vector<Route> routes_;
-  std::unique_ptr<Server> server_;
+  std::vector<Entry> table_;
+  std::size_t max_segments_ = 0;
 };
 
 }  // namespace outboxd::api

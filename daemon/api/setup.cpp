@@ -66,14 +66,14 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
   for (auto& [endpoint, url] : endpoints) {
     const Json named = {{"host", url.host}, {"endpoint", endpoint->id.to_string()}};
     context.preflight(std::move(url), endpoint->tls,
-                  [lookups, named](Outcome outcome, const std::string& error, const std::string& denial) {
-                    Json host = named;
-                    host["outcome"] = to_string(outcome);
-                    std::string why = error;
-                    if (!denial.empty()) why.append(": ").append(denial);
-                    host["error"] = why.empty() ? Json(nullptr) : Json(why);
-                    lookups->add(host);
-                  });
+                      [lookups, named](Outcome outcome, const std::string& error, const std::string& denial) {
+                        Json host = named;
+                        host["outcome"] = to_string(outcome);
+                        std::string why = error;
+                        if (!denial.empty()) why.append(": ").append(denial);
+                        host["error"] = why.empty() ? Json(nullptr) : Json(why);
+                        lookups->add(host);
+                      });
   }
 }
 

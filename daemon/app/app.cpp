@@ -12,14 +12,11 @@
 #include "api/auth.h"
 #include "api/routes.h"
 #include "app/delivery_view.h"
+#include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/options.h"
 #include "app/process.h"
 #include "common/secret_file.h"
-#include "ingest/operational_events.h"
-#include "ingest/outbox_watcher.h"
-#include "maintenance/removed_endpoints.h"
-#include "maintenance/retention.h"
 #include "outbound/name_servers.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
@@ -32,7 +29,8 @@ namespace {
 constexpr Millis kStatusPatience{250};  // for the delivery loops' part of a status
 constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
-constexpr Millis kHouseInterval = std::chrono::seconds(1);
+constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
+constexpr Millis kChangesTimeout{250};  // how late a change of others that was not noticed is found
 
 struct OpenFiles {
   std::int64_t limit = 0;
@@ -48,15 +46,16 @@ class App {
   void start();
   void stop();
   void abandon();
+  void end_background();
   void reload();
   void apply_policy();
-  void keep_house();
-  void watch_clock();
-  void later(Millis wait, std::function<void()> task);
+  void run_housekeeping();
+  void watch_disk();
+  void wait_for_changes();
   api::Context make_context();
-  DeliveryHooks delivery_hooks();
+  void encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done);
   api::DaemonSetup setup() const;
-  using LoopStatus = std::shared_ptr<const DeliveryStatus>;  // null: a loop did not answer in time
+  using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
   void ask_loops(std::function<void(LoopStatus)> done);
   api::DeliveryStatus delivery_status(const LoopStatus& loops);
   telemetry::Snapshot snapshot(const LoopStatus& loops);
@@ -75,28 +74,36 @@ class App {
   const std::shared_ptr<const SecretBox> secret_box_;
   std::unique_ptr<Store> store_;
   GroupCommit commits_;
-  EndpointDirectory directory_{commits_};
-  RemovedEndpoints removed_{
-      commits_, clock_, [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
-  Retention retention_{commits_, clock_, metrics_,
-                       [this](Millis wait, std::function<void()> task) { later(wait, std::move(task)); }};
+  EndpointDirectory directory_;
+  EventLoop main_loop_, background_loop_;
+  RemovedEndpoints removed_{commits_, clock_, main_loop_};
+  Retention retention_{commits_, clock_, metrics_, main_loop_};
   DeliveryLoops delivery_;
   FanOut fan_out_;
   Ingest ingest_;
-  OutboxWatcher outbox_;
+  OutboxReader outbox_;
+  OperationalEvents operational_events_{ingest_, directory_, clock_};
+  FactRouter facts_{{.directory = directory_,
+                     .delivery = delivery_,
+                     .attempts = attempts_,
+                     .operational_events = operational_events_,
+                     .fan_out = fan_out_,
+                     .outbox = outbox_,
+                     .removed_endpoints = removed_,
+                     .retention = retention_},
+                    *store_};
   api::ReaderPool readers_;
   std::shared_ptr<const api::Authenticator> auth_;
   std::vector<api::Listener> listeners_;
   api::Context context_;
   EventLoop api_loop_;
-  api::Front front_;
+  api::HttpServer http_server_;
   TokensFile tokens_file_{config_.listen.tokens_file.empty() ? ""
                                                              : secret_file_path(config_.listen.tokens_file)};
   std::string tls_error_;  // of the last reload_tls()
-  std::thread api_thread_;
-  EventLoop main_loop_;
+  std::thread api_thread_, background_thread_, changes_thread_;
   std::atomic<bool> stopping_{false};
-  Store::ClockSteps clock_steps_;
+  std::atomic<bool> watching_{true};  // for the changes of others
 };
 
 GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metrics& metrics) {
@@ -130,67 +137,26 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       free_disk_(config.retention.free_disk),
       secret_box_(secret_box(config)),
       store_(open_store(config, secret_box_, metrics_)),
-      commits_(store_->writer(), with_metrics(commit_options(config), metrics_),
+      commits_(store_->writer(), store_->ownership().token, clock_,
+               with_metrics(commit_options(config), metrics_),
                [](const std::string& what) { fail_stop(what); }),
-      delivery_(*store_, commits_, clock_, ids_, metrics_, address_policy(config, {}),
-                delivery_options(config), delivery_hooks()),
-      fan_out_(*store_, commits_, directory_, fan_out_options(config),
-               [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
-      ingest_(commits_, directory_, fan_out_, clock_, ids_, metrics_, ingest_options(config),
-              [this](std::vector<DueDelivery> fresh) { delivery_.offer(std::move(fresh)); }),
-      outbox_(*store_, ingest_),
+      delivery_(
+          {.store = *store_,
+           .commits = commits_,
+           .clock = clock_,
+           .ids = ids_,
+           .metrics = metrics_,
+           .endpoints_of = [this](const PartitionSet& partitions) { return directory_.of(partitions); }},
+          address_policy(config, {}), delivery_options(config)),
+      fan_out_(background_loop_, *store_, commits_, directory_, fan_out_options(config)),
+      ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config)),
+      outbox_(background_loop_, *store_, ingest_),
       readers_([this] { return store_->new_reader(); }),
       auth_(make_authenticator(config)),
       listeners_(open_listeners(config)),
       context_(make_context()),
-      front_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_, front_options(config)) {}
-
-// The loops call these on their threads, which run only while everything built after them is there.
-DeliveryHooks App::delivery_hooks() {
-  const auto announce = [this](std::optional<EventDraft> draft) {
-    if (draft) ingest_.announce(std::move(*draft));
-  };
-  DeliveryHooks hooks;
-  hooks.disable = [this, announce](const EndpointPtr& endpoint, const std::string& reason) {
-    const Time at = clock_.wall();
-    directory_.disable(
-        *endpoint, reason, at, [announce, endpoint, reason, at](const Result<EndpointPtr>& disabled) {
-          const std::string id = endpoint->id.to_string();
-          if (!disabled)
-            return log::warn("endpoint not disabled",
-                             {{"endpoint", id}, {"reason", reason}, {"error", disabled.error().detail}});
-          log::warn("endpoint disabled", {{"endpoint", id}, {"reason", reason}});
-          announce(endpoint_disabled(*endpoint, reason, at));
-        });
-  };
-  hooks.recovered = [this, announce](const EndpointPtr& endpoint, Time failing_since) {
-    log::info("endpoint answers again",
-              {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(failing_since)}});
-    announce(endpoint_recovered(*endpoint, failing_since, clock_.wall()));
-  };
-  hooks.dead = [announce](const EndpointPtr& endpoint, const DueDelivery& delivery,
-                          const RecordOutcome& outcome) {
-    const auto& attempt = outcome.attempt;
-    announce(delivery_dead(*endpoint, {.delivery = delivery,
-                                       .reason = *outcome.reason,
-                                       .error = attempt ? std::string(to_string(attempt->outcome)) : "",
-                                       .attempts = delivery.attempts + (attempt ? 1 : 0),
-                                       .at = outcome.at}));
-  };
-  hooks.recorded = [this](const AttemptSubject& subject, RecordOutcome& outcome) {
-    const bool pending = outcome.overruled || outcome.state == DeliveryState::kPending;
-    attempts_.add({.delivery = subject.delivery,
-                   .event = subject.event,
-                   .endpoint = subject.endpoint,
-                   .type = subject.type,
-                   .attempt = std::move(*outcome.attempt),
-                   .state = pending ? DeliveryState::kPending : outcome.state,
-                   .reason = pending ? std::nullopt : outcome.reason,
-                   .due_at = pending ? std::optional(outcome.due_at) : std::nullopt,
-                   .recorded_at = outcome.at});
-  };
-  return hooks;
-}
+      http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_,
+                   http_server_options(config)) {}
 
 api::Context App::make_context() {
   api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_, attempts_};
@@ -211,19 +177,22 @@ api::Context App::make_context() {
       done([this, loops = std::move(loops)] { return snapshot(loops); });
     });
   };
-  context.wake = [this](EndpointSeq endpoint, Time due) { delivery_.wake(endpoint, due); };
-  context.forget = [this](DeliveryKey key) { delivery_.withdraw(key); };
-  context.judge = [this](EndpointUrl url, EndpointTls tls, api::Context::Judged done) {
-    delivery_.judge(std::move(url), std::move(tls),
-                    [done = std::move(done)](const DeliveryLoop::Judgement& judgement) {
-                      done(judgement.outcome, judgement.error, judgement.denial);
-                    });
+  context.preflight = [this](EndpointUrl url, EndpointTls tls, api::Context::Preflighted done) {
+    delivery_.preflight(std::move(url), std::move(tls),
+                        [done = std::move(done)](const DeliveryEngine::Preflight& found) {
+                          done(found.outcome, found.error, found.denial);
+                        });
+  };
+  context.encrypt_secrets = [this](EndpointSeq after,
+                                   std::function<void(Result<api::SecretsEncrypted>)> done) {
+    encrypt_secrets(after, std::move(done));
   };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
-  context.prune = [this](const api::Keep& keep, DeliveryKey after, api::PruneDone done) {
-    Retention::Keep wanted = retention_.keep();
-    wanted.delivered = keep.delivered.value_or(wanted.delivered);
-    wanted.dead = keep.dead.value_or(wanted.dead);
+  context.prune = [this](const api::PrunePeriods& asked, DeliveryKey after,
+                         std::function<void(Result<Pruned>)> done) {
+    RetentionPeriods wanted = retention_.periods();
+    wanted.delivered = asked.delivered.value_or(wanted.delivered);
+    wanted.dead = asked.dead.value_or(wanted.dead);
     retention_.step(wanted, after, std::move(done));
   };
   context.why_not_ready = [this]() -> std::optional<std::string> {
@@ -231,6 +200,15 @@ api::Context App::make_context() {
     return why_not_healthy();
   };
   return context;
+}
+
+void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done) {
+  const auto task = std::make_shared<EncryptSecrets>(after);
+  commits_.submit(RunStoreTask{task},
+                  [task, done = std::move(done)](const RunStoreTask&, const Result<Nothing>& answer) {
+                    if (!answer) return done(tl::unexpected(answer.error()));
+                    done(api::SecretsEncrypted{.endpoints = task->changed, .next = task->next});
+                  });
 }
 
 // Any thread: of the configuration only what no reload changes.
@@ -269,14 +247,14 @@ void App::ask_loops(std::function<void(LoopStatus)> done) {
         if (!asked->exchange(true)) std::exchange(*done, nullptr)(std::move(loops));
       };
   delivery_.ask_status(
-      [once](DeliveryStatus status) { once(std::make_shared<const DeliveryStatus>(std::move(status))); });
+      [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
       [this, once] { api_loop_.call_at(api_loop_.now() + kStatusPatience, [once] { once(nullptr); }); });
 }
 
 api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
   const auto reader = readers_.lend();
-  return view_of(loops.get(), read_due_ages(*reader, directory_, clock_.wall()), directory_, *reader);
+  return view_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader);
 }
 
 telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
@@ -288,10 +266,9 @@ telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
   snapshot.dead = store.dead;
   snapshot.discarded = store.discarded;
   snapshot.database_bytes = store.database_bytes;
-  snapshot.wal_bytes = store.wal_bytes;
-  snapshot.free_bytes = store.free_bytes;
+  snapshot.store_figures = store.figures;
   if (loops) snapshot.in_flight = loops->in_flight;
-  DueAges ages = read_due_ages(*reader, directory_, clock_.wall());
+  DueAges ages = read_due_ages(*reader, directory_);
   for (const auto& endpoint : directory_.all()) {
     snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
                                   std::chrono::duration<double>(ages[endpoint->seq]).count()});
@@ -304,22 +281,41 @@ void App::apply_policy() {
   delivery_.set_policy(address_policy(config_, own_listeners(listeners_)));
 }
 
+// The partitions that are ours make everybody begin: they come as a fact like any other.
 void App::start() {
   directory_.load(store_->new_reader()->all_endpoints());
-  directory_.subscribe([this](EndpointSeq seq, const EndpointPtr& endpoint) {
-    delivery_.endpoint_changed(seq, endpoint);
-    if (!endpoint) removed_.sweep();
-  });
+  commits_.tell([this](Facts facts) { facts_.route(std::move(facts)); });
   commits_.start();
   apply_policy();
-  delivery_.start(directory_.all());
-  fan_out_.start();
-  outbox_.start();
-  removed_.sweep();
-  retention_.set(retention_keep(config_));
-  retention_.start();
-  front_.start();
+  delivery_.start();
+  background_thread_ = start_thread("background", [this] { background_loop_.run(); });
+  retention_.set(retention_periods(config_));
+  facts_.route({PartitionsOwned{store_->ownership().partitions}});
+  changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
+  http_server_.start();
   api_thread_ = start_thread("api", [this] { api_loop_.run(); });
+}
+
+void App::wait_for_changes() {
+  while (watching_) {
+    try {
+      facts_.route(store_->wait_for_changes(kChangesTimeout));
+    } catch (const StoreError& error) {
+      if (!error.may_try_again()) throw;
+      log::warn("the store could not be watched, trying again", {{"error", error.what()}});
+      std::this_thread::sleep_for(kChangesTimeout);
+    }
+  }
+}
+
+// What makes more work by itself: the commits of others, the SQL outbox, fan-out, retention.
+void App::end_background() {
+  watching_ = false;
+  store_->interrupt();
+  if (changes_thread_.joinable()) changes_thread_.join();
+  retention_.stop();
+  background_loop_.stop();
+  if (background_thread_.joinable()) background_thread_.join();
 }
 
 // Nothing new comes in, then nothing new goes out, then everything that happened is committed.
@@ -327,15 +323,13 @@ void App::stop() {
   stopping_ = true;
   manager_.stopping("finishing what is under way");
   log::info("stopping", {{"in_flight_limit", format_duration(config_.delivery.stop_timeout)}});
-  std::promise<void> front_done;
-  api_loop_.post([this, &front_done] {
-    front_.stop_accepting(config_.delivery.stop_timeout, [&front_done] { front_done.set_value(); });
+  std::promise<void> server_done;
+  api_loop_.post([this, &server_done] {
+    http_server_.stop_accepting(config_.delivery.stop_timeout, [&server_done] { server_done.set_value(); });
   });
-  retention_.stop();
-  outbox_.stop();
-  fan_out_.stop();
+  end_background();
   delivery_.stop(config_.delivery.stop_timeout);
-  front_done.get_future().wait();
+  server_done.get_future().wait();
   commits_.drain();
   delivery_.end_threads();  // what is judged or tested there for a caller is none of theirs any more
   api_loop_.stop();
@@ -347,9 +341,7 @@ void App::stop() {
 // gone already. Nothing is finished, so outcomes of attempts are lost and those are made again.
 void App::abandon() {
   stopping_ = true;
-  retention_.stop();
-  outbox_.stop();
-  fan_out_.stop();
+  end_background();
   if (api_thread_.joinable()) {
     api_loop_.stop();
     api_thread_.join();
@@ -373,38 +365,28 @@ void App::reload() {
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
     tls_error_ = reload_tls(listeners_, "");
-    retention_.set(retention_keep(config_));
+    retention_.set(retention_periods(config_));
     log::info("reloaded: [policy], [retention], [log] and TLS files; the rest needs a restart");
   }
   manager_.ready("serving");
 }
 
-void App::later(Millis wait, std::function<void()> task) {
-  main_loop_.post([this, wait, task = std::move(task)]() mutable {
-    main_loop_.call_at(main_loop_.now() + wait, std::move(task));
-  });
+void App::watch_disk() {
+  struct statvfs disk {};
+  const std::string folder = std::filesystem::path(config_.store.path()).parent_path();
+  if (statvfs(folder.c_str(), &disk) != 0) return;
+  const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+  ingest_.hold_back(free < free_disk_);
 }
 
-void App::watch_clock() {
-  const Store::ClockSteps before = std::exchange(clock_steps_, store_->clock_steps());
-  if (clock_steps_.set_back != before.set_back) delivery_.look_again();
-  if (clock_steps_.jumps != before.jumps) retention_.hold();
-}
-
-void App::keep_house() {
-  watch_clock();
+void App::run_housekeeping() {
   if (!tls_error_.empty()) tls_error_ = reload_tls(listeners_, tls_error_);
-  if (auto callers = tokens_file_.look()) front_.set_authenticator(std::move(callers));
+  if (auto callers = tokens_file_.read_if_changed()) http_server_.set_authenticator(std::move(callers));
   const auto why = why_not_healthy();
   if (why) log::error("not healthy", {{"error", *why}});
   if (!why) manager_.watchdog();
-  struct statvfs disk {};
-  const std::string folder = std::filesystem::path(config_.store.path()).parent_path();
-  if (statvfs(folder.c_str(), &disk) == 0) {
-    const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
-    ingest_.hold_back(free < free_disk_);
-  }
-  main_loop_.call_at(main_loop_.now() + kHouseInterval, [this] { keep_house(); });
+  watch_disk();
+  main_loop_.call_at(main_loop_.now() + kHousekeepingInterval, [this] { run_housekeeping(); });
 }
 
 int App::run() {
@@ -423,7 +405,7 @@ int App::run() {
   });
   try {
     start();
-    keep_house();
+    run_housekeeping();
     for (const auto& listener : listeners_) log::info("listening", {{"on", listener.name}});
     log::info(
         "serving",

@@ -24,21 +24,21 @@ bool is_worse(const api::DeliveryStatus::Lane& a, const api::DeliveryStatus::Lan
 
 }  // namespace
 
-DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory, Time now) {
+DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
   DueAges ages;
   EndpointSeq after = 0;
   for (int found = kEndpointsAtOnce; found == kEndpointsAtOnce;) {
     const auto page = reader.oldest_due(after, kEndpointsAtOnce);
     for (const OldestDue& one : page) {
       after = one.endpoint;
-      if (one.due_at <= now && directory.find(one.endpoint)) ages[one.endpoint] = now - one.due_at;
+      if (one.age >= Millis(0) && directory.find(one.endpoint)) ages[one.endpoint] = one.age;
     }
     found = static_cast<int>(page.size());
   }
   return ages;
 }
 
-api::DeliveryStatus view_of(const DeliveryStatus* loops, const DueAges& ages,
+api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
                             const EndpointDirectory& directory, StoreReader& reader) {
   std::unordered_map<EndpointSeq, api::DeliveryStatus::Lane> bad;
   api::DeliveryStatus view;

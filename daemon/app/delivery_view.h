@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "api/context.h"
-#include "delivery/delivery_loop.h"
+#include "delivery/delivery_engine.h"
 #include "ingest/endpoint_directory.h"
 #include "store/store.h"
 
@@ -15,10 +15,10 @@ namespace outboxd {
 // The endpoints at which something is due, and for how long the oldest of it has been. Costs a few seeks for each endpoint
 // that has anything pending, in short reads; nothing depends on the backlog.
 using DueAges = std::unordered_map<EndpointSeq, Millis>;
-DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory, Time now);
+DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory);
 
 // `loops`: null when a loop did not answer in time.
-api::DeliveryStatus view_of(const DeliveryStatus* loops, const DueAges& ages,
+api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
                             const EndpointDirectory& directory, StoreReader& reader);
 
 }  // namespace outboxd

@@ -114,7 +114,7 @@ std::string reload_tls(const std::vector<api::Listener>& listeners, const std::s
   return error;
 }
 
-std::shared_ptr<const api::Authenticator> TokensFile::look() {
+std::shared_ptr<const api::Authenticator> TokensFile::read_if_changed() {
   if (path_.empty()) return nullptr;
   if (access(path_.c_str(), F_OK) != 0 && errno == ENOENT) {
     text_.reset();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "api/auth.h"
-#include "api/front.h"
+#include "api/http_server.h"
 #include "config/config.h"
 #include "outbound/address_policy.h"
 
@@ -31,7 +31,7 @@ class TokensFile {
   explicit TokensFile(std::string path) : path_(std::move(path)) {}  // "": there is none
   // Who may call from now on; null: as before. A file that is gone lets nobody in; one that cannot be read, or holds
   // something else, changes nothing until it can be.
-  std::shared_ptr<const api::Authenticator> look();
+  std::shared_ptr<const api::Authenticator> read_if_changed();
 
  private:
   std::shared_ptr<const api::Authenticator> unreadable(const std::string& why);

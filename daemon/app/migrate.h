@@ -5,6 +5,6 @@
 
 namespace outboxd {
 
-int migrate(const config::Config& config);  // throws StoreUnusable
+int migrate(const config::Config& config);  // throws StoreError
 
 }  // namespace outboxd

@@ -35,19 +35,19 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
   return parsed;
 }
 
-// Database, log, sockets, timers and the epoll instances of the sender's heaps: 93 were counted. And the connections beyond
-// limits.connections: of those who are told that there is no place, and of operators (api/front.h), 80.
+// Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. And the connections beyond
+// limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kFewestDescriptors = 32;
 // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
 constexpr std::int64_t kOfAttempt = 3;
-constexpr std::int64_t kInManyHeaps =
+constexpr std::int64_t kInManyPools =
     2048;  // connections from which on libcurl's walks over all of them cost
 
 }  // namespace
 
-api::Front::Options front_options(const config::Config& config) {
-  api::Front::Options options;
+api::HttpServer::Options http_server_options(const config::Config& config) {
+  api::HttpServer::Options options;
   // They wait for no commit, so more of them than cores only cost wake-ups.
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);
@@ -63,21 +63,22 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   DeliveryLoops::Options all;
   all.threads = static_cast<int>(delivery.threads);
   DeliveryLoop::Options& options = all.loop;
-  options.scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
-  options.scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
-  options.scheduler.window =
-      std::max(options.scheduler.window, 2 * options.scheduler.max_in_flight_per_endpoint);
-  options.scheduler.retry_schedule = delivery.retry_schedule;
-  options.scheduler.seed = std::random_device{}();
-  options.request.timeout = delivery.timeout;
-  options.request.connect_timeout = delivery.connect_timeout;
-  options.request.user_agent = delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
+  Scheduler::Options& scheduler = options.engine.scheduler;
+  scheduler.max_in_flight = static_cast<int>(delivery.max_in_flight);
+  scheduler.max_in_flight_per_endpoint = static_cast<int>(delivery.max_in_flight_per_endpoint);
+  scheduler.window = std::max(scheduler.window, 2 * scheduler.max_in_flight_per_endpoint);
+  scheduler.retry_schedule = delivery.retry_schedule;
+  scheduler.seed = std::random_device{}();
+  options.engine.request.timeout = delivery.timeout;
+  options.engine.request.connect_timeout = delivery.connect_timeout;
+  options.engine.request.user_agent =
+      delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
   // Fewer would be closed and opened again whenever the number under way goes up and down.
   options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
-  options.sender.heaps = delivery.max_in_flight >= kInManyHeaps ? 32 : 1;
+  options.sender.connection_pools = delivery.max_in_flight >= kInManyPools ? 32 : 1;
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
-  options.store_responses = delivery.store_responses;
+  options.engine.store_responses = delivery.store_responses;
   return all;
 }
 
@@ -123,7 +124,7 @@ void fit_to_descriptors(config::Config& config, std::int64_t limit) {
   config.delivery.max_in_flight = in_flight;
 }
 
-Retention::Keep retention_keep(const config::Config& config) {
+RetentionPeriods retention_periods(const config::Config& config) {
   return {.delivered = config.retention.delivered,
           .dead = config.retention.dead,
           .at_least = config.limits.idempotency_window};

@@ -3,10 +3,11 @@
 
 #include <memory>
 
-#include "api/front.h"
+#include "api/http_server.h"
 #include "common/secret_box.h"
 #include "config/config.h"
 #include "delivery/delivery_loops.h"
+#include "ingest/fan_out.h"
 #include "ingest/ingest.h"
 #include "maintenance/retention.h"
 #include "outbound/address_policy.h"
@@ -14,7 +15,7 @@
 
 namespace outboxd {
 
-api::Front::Options front_options(const config::Config& config);
+api::HttpServer::Options http_server_options(const config::Config& config);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
@@ -25,7 +26,7 @@ std::int64_t descriptors_wanted(const config::Config& config);
 // too little to serve at all.
 void fit_to_descriptors(config::Config& config, std::int64_t limit);
 
-Retention::Keep retention_keep(const config::Config& config);
+RetentionPeriods retention_periods(const config::Config& config);
 std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config,
                                                     std::vector<AddressPolicy::OwnListener> own_listeners);
 // Null without [store] secrets_key_file. Throws std::runtime_error for a file that cannot be read or holds no keys.

@@ -9,7 +9,7 @@
 #include <limits>
 #include <utility>
 
-#include "store/store.h"
+#include "store/fail_stop.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
@@ -19,7 +19,7 @@ namespace {
 void stop_on_bus_error(int) {
   log::write_if_room(
       "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n");
-  _exit(kExitStoreFailure);
+  _exit(kFailStopStatus);
 }
 
 }  // namespace

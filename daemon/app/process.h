@@ -8,7 +8,7 @@ namespace outboxd {
 
 std::int64_t raise_descriptor_limit();  // to the hard limit; answers how many files may be open now
 void forbid_core_dumps();               // memory holds signing secrets and events
-void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kExitStoreFailure
+void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kFailStopStatus
 
 // Those that a daemon that serves acts on: SIGTERM, SIGINT and SIGHUP.
 sigset_t handled_signals();

@@ -41,9 +41,9 @@ void BacklogReader::read(const Decisions::Fetch& fetch) {
 
 // Nothing, when the store is busy: it is looked for again in a while.
 void BacklogReader::read(const Decisions::FindExpired& wanted) {
-  callbacks_.expired(
-      unless_busy([&] { return reader_->expired(clock_.wall(), wanted.after, wanted.limit); },
-                  "expired deliveries could not be read, trying again", std::vector<DueDelivery>()));
+  callbacks_.expired(unless_busy([&] { return reader_->expired(clock_.wall(), wanted.after, wanted.limit); },
+                                 "expired deliveries could not be read, trying again",
+                                 std::vector<DueDelivery>()));
 }
 
 }  // namespace outboxd

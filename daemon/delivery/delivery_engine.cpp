@@ -271,8 +271,9 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
 }
 
 void DeliveryEngine::ask_status(std::function<void(EngineStatus)> answer) {
-  executor_.post(
-      [this, answer = std::move(answer)] { answer({scheduler_.in_flight(), scheduler_.lanes()}); });
+  executor_.post([this, answer = std::move(answer)] {
+    answer({scheduler_.in_flight(), scheduler_.lanes()});
+  });
 }
 
 void DeliveryEngine::stop(Millis limit, std::function<void()> done) {

@@ -48,7 +48,8 @@ DeliveryLoops::DeliveryLoops(const DeliveryLoop::Parts& parts,
     if (n > 1) {  // of the partitions' endpoints those that are this loop's
       its.endpoints_of = [this, i, all = parts.endpoints_of](const PartitionSet& partitions) {
         auto endpoints = all(partitions);
-        std::erase_if(endpoints, [&](const EndpointPtr& e) { return index_of(e->seq) != static_cast<std::size_t>(i); });
+        std::erase_if(endpoints,
+                      [&](const EndpointPtr& e) { return index_of(e->seq) != static_cast<std::size_t>(i); });
         return endpoints;
       };
     }

@@ -99,11 +99,11 @@ class EndpointHealth {
 
   double congestion_window_ = kInitialWindow;
   double slow_start_threshold_ = 1e9;  // from here on it grows by one a round trip only
-  double trouble_ = 0;         // its share among recent answers, smoothed
-  MonotonicTime last_cut_{};   // a request sent before it is no news
-  double smoothed_attempt_ms_ = 0;        // of an attempt, smoothed
+  double trouble_ = 0;                 // its share among recent answers, smoothed
+  MonotonicTime last_cut_{};           // a request sent before it is no news
+  double smoothed_attempt_ms_ = 0;     // of an attempt, smoothed
   double smoothed_rtt_ms_ = 0;         // of a success, smoothed
-  double min_rtt_ms_ = -1;        // the least of a success, forgotten slowly; below 0: none seen yet
+  double min_rtt_ms_ = -1;             // the least of a success, forgotten slowly; below 0: none seen yet
   int failures_ = 0;
   int pauses_ = 0;      // in a row
   bool asked_ = false;  // the pause was asked for: a success does not end it

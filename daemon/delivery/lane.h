@@ -86,7 +86,7 @@ struct Lane {
   bool refused = false;  // by the address policy, the last time
 
   ServiceClass service_class = ServiceClass::kUnproven;  // as counted: see Scheduler::classify
-  bool dirty = false;                       // to be considered at the next next()
+  bool dirty = false;                                    // to be considered at the next next()
   ReadyQueue::Place to_send, to_fetch;
   std::optional<MonotonicTime> wake_at;  // its entry in the scheduler's wake-ups
 

@@ -45,8 +45,7 @@ std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
     // So many digits that they do not fit are simply long.
     const auto count = parse_int(value);
-    if (!count || *count > std::chrono::duration_cast<seconds>(kMaxRetryAfter).count())
-      return kMaxRetryAfter;
+    if (!count || *count > std::chrono::duration_cast<seconds>(kMaxRetryAfter).count()) return kMaxRetryAfter;
     return seconds(*count);
   }
   const auto date = parse_http_date(value);
@@ -54,7 +53,8 @@ std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   return std::clamp(*date - now, Millis(0), kMaxRetryAfter);
 }
 
-Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter) {
+Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now,
+                         double jitter) {
   Verdict verdict;
   const auto dead = [&verdict](DeadReason reason) {
     verdict.state = DeliveryState::kDead;

@@ -51,7 +51,8 @@ struct Verdict {
 };
 
 // `jitter` in [-1, 1] is scaled to ±10 %.
-Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now, double jitter);
+Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now,
+                         double jitter);
 
 // Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most
 // kMaxRetryAfter.

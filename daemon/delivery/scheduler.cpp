@@ -16,7 +16,8 @@ constexpr Millis kPauseOfSearch{10};  // after a page of what is not ours to exp
 // The part of `all` that those of a service_class and below it may use together.
 template <class T>
 T share_of(T all, ServiceClass service_class) {
-  return std::max<T>(1, all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(service_class)]) + all % 4);
+  return std::max<T>(1,
+                     all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(service_class)]) + all % 4);
 }
 
 WindowOrder order_of(const DueDelivery& d) {
@@ -83,7 +84,8 @@ bool Scheduler::has_room(ServiceClass service_class) const {
 }
 
 std::optional<ServiceClass> Scheduler::worst_with_room() const {
-  for (const ServiceClass service_class : {ServiceClass::kFailing, ServiceClass::kUnproven, ServiceClass::kPrompt}) {
+  for (const ServiceClass service_class :
+       {ServiceClass::kFailing, ServiceClass::kUnproven, ServiceClass::kPrompt}) {
     if (has_room(service_class)) return service_class;
   }
   return std::nullopt;
@@ -93,7 +95,8 @@ std::optional<ServiceClass> Scheduler::worst_with_room() const {
 std::optional<ServiceClass> Scheduler::worst_with_slots() const {
   std::optional<ServiceClass> worst;
   int sending = sending_;
-  for (const ServiceClass service_class : {ServiceClass::kPrompt, ServiceClass::kUnproven, ServiceClass::kFailing}) {
+  for (const ServiceClass service_class :
+       {ServiceClass::kPrompt, ServiceClass::kUnproven, ServiceClass::kFailing}) {
     if (sending >= share_of(options_.max_in_flight, service_class)) break;
     worst = service_class;
     sending -= sending_of_[static_cast<std::size_t>(service_class)];

@@ -93,8 +93,7 @@ void FanOut::step() {
 
 ExpandEvent FanOut::expand(const Job& job, std::size_t room) const {
   const auto matching = directory_.match(job.event->tenant, job.event->type);
-  ExpandEvent command{
-      .event = job.event, .endpoints = {}, .more_after = {}, .matched = matching.version};
+  ExpandEvent command{.event = job.event, .endpoints = {}, .more_after = {}, .matched = matching.version};
   const auto after = [](EndpointSeq seq, const EndpointPtr& endpoint) { return seq < endpoint->seq; };
   const auto& all = *matching.endpoints;
   auto next = std::upper_bound(all.begin(), all.end(), job.after, after);

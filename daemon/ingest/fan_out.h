@@ -53,9 +53,9 @@ class FanOut {
   std::unique_ptr<StoreReader> reader_;  // null: not opened yet
   std::deque<Job> queue_;                // oldest first
   EventSeq newest_ = 0;                  // the last one that was put there
-  bool left_in_store_ = false;           // events newer than that may be unfinished, which the store alone remembers
-  std::size_t under_way_ = 0;            // commands
-  bool waits_ = false;                   // for a store that was busy
+  bool left_in_store_ = false;  // events newer than that may be unfinished, which the store alone remembers
+  std::size_t under_way_ = 0;   // commands
+  bool waits_ = false;          // for a store that was busy
 };
 
 }  // namespace outboxd

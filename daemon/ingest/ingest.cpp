@@ -29,8 +29,8 @@ std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
 
 }  // namespace
 
-Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
-               telemetry::Metrics& metrics, Options options)
+Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock,
+               UuidGenerator& ids, telemetry::Metrics& metrics, Options options)
     : commits_(commits),
       directory_(directory),
       clock_(clock),
@@ -97,8 +97,7 @@ void Ingest::count(const Accepted& accepted, std::string_view source) {
 }
 
 void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
-  AcceptEvents command{
-      .events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
+  AcceptEvents command{.events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   command.events.reserve(drafts.size());
   std::size_t room = options_.deliveries_at_once;
   for (auto& draft : drafts) command.events.push_back(prepare(std::move(draft), room, command.matched));
@@ -141,8 +140,7 @@ void Ingest::announcement_lost(const NewEvent& event, const Problem& refused) {
 void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done) {
   // `last` runs `done` when every command of this call has let go of it.
   const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
-  AcceptEvents command{
-      .events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
+  AcceptEvents command{.events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   std::size_t room = options_.deliveries_at_once;
   for (auto& row : rows) {
     const std::int64_t number = row.row;

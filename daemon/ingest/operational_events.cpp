@@ -44,8 +44,8 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
 void OperationalEvents::hear(const EndpointRecovered& fact) {
   const EndpointPtr endpoint = directory_.find(fact.endpoint);
   if (!endpoint) return;
-  log::info("endpoint answers again", {{"endpoint", endpoint->id.to_string()},
-                                       {"failing_since", format_time(fact.failing_since)}});
+  log::info("endpoint answers again",
+            {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(fact.failing_since)}});
   announce(*endpoint, "outboxd.endpoint.recovered",
            {{"endpoint", endpoint->id.to_string()},
             {"name", endpoint->name},

@@ -29,8 +29,7 @@ void RemovedEndpoints::try_later(const Problem& refused) {
     log::warn("deliveries of removed endpoints are not discarded yet, trying again",
               {{"error", refused.detail}});
   wait_ = std::clamp(2 * wait_, kFirstWait, kMaxWait);
-  executor_.post(
-      [this, wait = wait_] { executor_.call_at(executor_.now() + wait, [this] { step(); }); });
+  executor_.post([this, wait = wait_] { executor_.call_at(executor_.now() + wait, [this] { step(); }); });
 }
 
 }  // namespace outboxd

@@ -53,7 +53,7 @@ void Retention::round() {
 void Retention::round_ended() {
   const auto took = std::chrono::floor<Millis>(clock_.monotonic() - began_);
   later(deleted_ ? kInterval : std::clamp<Millis>(kIntervalFactor * took, kInterval, kMaxInterval),
-         [this] { round(); });
+        [this] { round(); });
 }
 
 void Retention::next_step(DeliveryKey after) {

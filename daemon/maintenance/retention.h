@@ -24,13 +24,12 @@ class Retention {
   Retention(GroupCommit& commits, const Clock& clock, telemetry::Metrics& metrics, Executor& executor);
 
   void set(const RetentionPeriods& periods);  // any thread
-  void start();  // any thread
+  void start();                               // any thread
   void stop() { stopped_ = true; }
   // After a clock that jumped far forward what looks old may not be: nothing is deleted for kHold, time to set it right.
   void hear(const DueTimesMoved& fact);
   // One step for a caller that waits for its result, with what it wants kept instead of what is set.
-  void step(const RetentionPeriods& periods, DeliveryKey after,
-            std::function<void(Result<Pruned>)> done);
+  void step(const RetentionPeriods& periods, DeliveryKey after, std::function<void(Result<Pruned>)> done);
   RetentionPeriods periods() const;
 
   static constexpr std::int64_t kRows = 256;  // of a step: about a millisecond

@@ -45,8 +45,9 @@ SendResult aborted() {
 }
 
 std::size_t idle_share(const HttpSender::Options& options) {
-  return options.connection_pools == 1 ? options.max_idle_connections
-                            : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.connection_pools);
+  return options.connection_pools == 1
+             ? options.max_idle_connections
+             : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.connection_pools);
 }
 
 }  // namespace
@@ -125,7 +126,8 @@ HttpSender::Impl::Impl(EventLoop& loop, const std::shared_ptr<const AddressPolic
       options_(std::move(options)),
       proxy_(Proxy::parse(options_.proxy)),
       resolver_(loop, resolver_options(options_)) {
-  for (std::size_t i = 0; i < options_.connection_pools; ++i) pools_.push_back(std::make_unique<ConnectionPool>(*this, policy));
+  for (std::size_t i = 0; i < options_.connection_pools; ++i)
+    pools_.push_back(std::make_unique<ConnectionPool>(*this, policy));
 }
 
 HttpSender::Impl::~Impl() {

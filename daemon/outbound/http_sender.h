@@ -36,8 +36,9 @@ class HttpSender final : public Sender {  // every call on the loop's thread
   // Throws std::invalid_argument for a proxy that is no http:// or https:// URL, std::runtime_error for bad
   // dns_servers.
   HttpSender(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
-  ~HttpSender() override;  // drops what is in flight without calling its `done`: abort_all() first. Not from inside a
-                  // `done`
+  ~HttpSender()
+      override;  // drops what is in flight without calling its `done`: abort_all() first. Not from inside a
+                 // `done`
   HttpSender(const HttpSender&) = delete;
 
   void send(SendRequest request, Done done) override;

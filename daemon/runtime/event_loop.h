@@ -1,5 +1,5 @@
 // One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's
-// front and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
+// HTTP server and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
 // the time before run()).
 #pragma once
 
@@ -36,8 +36,8 @@ class EventLoop final : public Executor {
   void cancel(TimerId id) override;
 
   void post(Task task) override;
-  void run();            // until stop()
-  void stop();           // any thread; for good. What was posted before it still runs
+  void run();   // until stop()
+  void stop();  // any thread; for good. What was posted before it still runs
   // Run after each round of handlers, timers and posted work: the place to act once on many events.
   void after_each_round(Task task) { after_round_ = std::move(task); }
 

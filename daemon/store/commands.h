@@ -36,8 +36,9 @@ struct FirstAttempt {
   Ordering ordering = Ordering::kNone;  // of the endpoint
 };
 struct NewEvent {
-  std::shared_ptr<Event> event;         // the store sets seq, once it is committed
-  std::vector<FirstAttempt> endpoints;  // those that match, each once; or the first of them, with `more_after`
+  std::shared_ptr<Event> event;  // the store sets seq, once it is committed
+  std::vector<FirstAttempt>
+      endpoints;  // those that match, each once; or the first of them, with `more_after`
   // More endpoints match than one transaction should write: those after this one, up to the newest there is, follow by
   // ExpandEvent. The store remembers that until the last step. Those ordered by a key are all in `endpoints`.
   std::optional<EndpointSeq> more_after;
@@ -57,7 +58,8 @@ struct AcceptedEvent {
   bool row_deleted = false;  // its outbox row is gone: nothing was stored
 };
 struct Accepted {
-  bool stale = false;  // one of the endpoints was removed since they were matched: nothing was stored, match again
+  bool stale =
+      false;  // one of the endpoints was removed since they were matched: nothing was stored, match again
   std::vector<AcceptedEvent> events;  // in the order of the command's
 };
 struct AcceptEvents {
@@ -117,8 +119,8 @@ struct RecordOutcome {
   DeliveryKey key;
   std::shared_ptr<const Attempt> attempt;  // always there, and a success, with kDelivered
   std::shared_ptr<const OutcomeSubject> subject;
-  Millis due_in{0};                        // with kPending: from `at` on
-  Time at{};                               // now
+  Millis due_in{0};  // with kPending: from `at` on
+  Time at{};         // now
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
   bool urgent = false;  // something waits for this commit: see GroupCommit
@@ -231,13 +233,13 @@ struct RunStoreTask {
   std::shared_ptr<StoreTask> task;
 };
 
-using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome,
-                             SetFailingSince, CreateEndpoint, UpdateEndpoint, SetEndpointState,
-                             DisableEndpoint, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent,
-                             Prune, RunStoreTask>;
+using Command =
+    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                 CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
-using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed,
-                            Pruned>;
+using AnyAnswer =
+    std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed, Pruned>;
 
 }  // namespace outboxd

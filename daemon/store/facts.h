@@ -32,13 +32,13 @@ struct DeliveryWithdrawn {
 // What came of a delivery is committed, and its place in memory is free.
 struct OutcomeRecorded {
   DeliveryKey key;
-  Recorded now;                  // where the delivery stands
-  std::optional<Millis> due_in;  // it is pending, and due again in so long
-  bool promoted = false;         // a delivery that it blocked may be attempted now
-  Time at{};                     // when the outcome was decided
+  Recorded now = {};                  // where the delivery stands
+  std::optional<Millis> due_in = {};  // it is pending, and due again in so long
+  bool promoted = false;              // a delivery that it blocked may be attempted now
+  Time at{};                          // when the outcome was decided
   // As the command had them; null in a hint, and `attempt` when there was none.
-  std::shared_ptr<const Attempt> attempt;
-  std::shared_ptr<const OutcomeSubject> subject;
+  std::shared_ptr<const Attempt> attempt = {};
+  std::shared_ptr<const OutcomeSubject> subject = {};
 };
 struct EndpointChanged {
   EndpointSeq endpoint = 0;
@@ -71,7 +71,8 @@ struct PartitionsLost {
 };
 
 using Fact = std::variant<DeliveryReady, DueOnDisk, DeliveryWithdrawn, OutcomeRecorded, EndpointChanged,
-                          EndpointRecovered, FanOutWaits, OutboxRowsWait, DueTimesMoved, PartitionsOwned, PartitionsLost>;
+                          EndpointRecovered, FanOutWaits, OutboxRowsWait, DueTimesMoved, PartitionsOwned,
+                          PartitionsLost>;
 using Facts = std::vector<Fact>;
 
 }  // namespace outboxd

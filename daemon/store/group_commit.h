@@ -48,11 +48,12 @@ class GroupCommit {
   // has stopped. It gets the command back, and may take it apart.
   template <class C, class Completion>  // Completion: void(C& command, Result<C::Answer> answer)
   void submit(C command, Completion done) {
-    enqueue(std::move(command), [done = std::move(done)](Command& finished, Result<AnyAnswer>& answer) mutable {
-      auto& mine = std::get<C>(finished);
-      if (!answer) return done(mine, tl::unexpected(std::move(answer.error())));
-      done(mine, Result<typename C::Answer>(std::get<typename C::Answer>(std::move(*answer))));
-    });
+    enqueue(std::move(command),
+            [done = std::move(done)](Command& finished, Result<AnyAnswer>& answer) mutable {
+              auto& mine = std::get<C>(finished);
+              if (!answer) return done(mine, tl::unexpected(std::move(answer.error())));
+              done(mine, Result<typename C::Answer>(std::get<typename C::Answer>(std::move(*answer))));
+            });
   }
   // Commits everything submitted so far and what comes meanwhile, then stops the thread. Submitting afterwards is
   // refused. A store that stays busy or full holds it up for busy_limit at most, and then what was kept is refused

@@ -123,6 +123,12 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   out.push_back(std::move(states));
 }
 
+const char* help_of_store_figure(std::string_view name) {
+  if (name == "wal_bytes") return "Size of the write-ahead log.";
+  if (name == "free_bytes") return "Room in the database file that was deleted and not yet given back.";
+  return "As the store tells it.";
+}
+
 void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector<MetricFamily>& out) {
   auto deliveries = gauge_family("outbox_deliveries", "Deliveries kept, by state.");
   add_gauge(deliveries, {{"state", "pending"}}, static_cast<double>(snapshot.pending));
@@ -136,11 +142,9 @@ void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector
   }
   out.push_back(single_metric("outbox_db_size_bytes", "Size of the database file.", MetricType::Gauge,
                               static_cast<double>(snapshot.database_bytes)));
-  out.push_back(single_metric("outbox_db_wal_bytes", "Size of the write-ahead log.", MetricType::Gauge,
-                              static_cast<double>(snapshot.wal_bytes)));
-  out.push_back(single_metric("outbox_db_free_bytes",
-                              "Room in the database file that was deleted and not yet given back.",
-                              MetricType::Gauge, static_cast<double>(snapshot.free_bytes)));
+  for (const auto& [name, value] : snapshot.store_figures)
+    out.push_back(single_metric("outbox_db_" + name, help_of_store_figure(name), MetricType::Gauge,
+                                static_cast<double>(value)));
   append_endpoint_gauges(snapshot, labels, out);
 }
 

@@ -20,7 +20,9 @@ namespace outboxd::telemetry {
 struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
   std::optional<std::int64_t> in_flight;  // absent: the delivery loops have not said
-  std::int64_t database_bytes = 0, wal_bytes = 0, free_bytes = 0;
+  std::int64_t database_bytes = 0;
+  // What a store of this kind tells besides: name ("wal_bytes") and value.
+  std::vector<std::pair<std::string, std::int64_t>> store_figures;
   struct EndpointGauge {
     std::string endpoint, state;
     double oldest_due_age_seconds = 0;

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "api/browser_guard.h"
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 
 using namespace outboxd;
 using namespace outboxd::api;
@@ -104,10 +104,10 @@ TEST_CASE("a file without tokens lets nobody in") {
 
 TEST_CASE("who has no token does not get to send a body") {
   const TokensFile file("ingest " + std::string(kIngestHash) + "\n");
-  test::TestFront front({}, *Authenticator::from_file(file.path()));
+  test::TestServer server({}, *Authenticator::from_file(file.path()));
   const std::string head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n";
   for (const char* credentials : {"", "Authorization: Bearer wrong\r\n"}) {
-    test::RawClient client(front.tcp);
+    test::RawClient client(server.tcp);
     client.send(head + credentials + "\r\n");
     const auto answer = client.read_answer();
     REQUIRE(answer);
@@ -115,11 +115,11 @@ TEST_CASE("who has no token does not get to send a body") {
     CHECK(answer->header("www-authenticate") == "Bearer");
     CHECK(client.is_closed());
   }
-  test::RawClient known(front.tcp);
+  test::RawClient known(server.tcp);
   known.send(head + "Authorization: Bearer producer-token\r\n\r\n");
   known.send(std::string(1'000'000, 'x'));
   CHECK(known.read_answer()->status == 200);
-  CHECK(front.handled == 1);
+  CHECK(server.handled == 1);
 }
 
 TEST_CASE("Host must be loopback, the connection's own address, or allowed") {
@@ -174,7 +174,7 @@ TEST_CASE("a write that a browser says comes from another site is refused, whate
 
 TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
   const TokensFile file("ingest " + std::string(kIngestHash) + "\nadmin " + kAdminHash + "\n");
-  test::TestFront front({}, *Authenticator::from_file(file.path()));
+  test::TestServer server({}, *Authenticator::from_file(file.path()));
   const auto status = [](const std::string& where, const std::string& request) {
     test::RawClient client(where);
     client.send(request);
@@ -182,19 +182,19 @@ TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
   };
   const std::string ingest = "Authorization: Bearer producer-token\r\n";
   const std::string admin = "Authorization: Bearer operator-token\r\n";
-  CHECK(status(front.tcp, test::get("/open")) == 200);
-  CHECK(status(front.tcp, test::post("{}")) == 401);
-  CHECK(status(front.tcp, test::post("{}", "Authorization: Bearer x\r\n")) == 401);
-  CHECK(status(front.tcp, test::post("{}", ingest)) == 200);
-  CHECK(status(front.tcp, test::post("{}", admin)) == 200);
-  CHECK(status(front.tcp, test::get("/v1/events", ingest)) == 403);
-  CHECK(status(front.tcp, test::get("/v1/events", admin)) == 200);
-  CHECK(status(front.ingest, test::post("{}")) == 200);
-  CHECK(status(front.ingest, test::get("/v1/events")) == 403);
-  CHECK(status(front.ingest, test::get("/v1/events", admin)) == 403);
-  CHECK(status(front.admin, test::get("/v1/events")) == 200);
+  CHECK(status(server.tcp, test::get("/open")) == 200);
+  CHECK(status(server.tcp, test::post("{}")) == 401);
+  CHECK(status(server.tcp, test::post("{}", "Authorization: Bearer x\r\n")) == 401);
+  CHECK(status(server.tcp, test::post("{}", ingest)) == 200);
+  CHECK(status(server.tcp, test::post("{}", admin)) == 200);
+  CHECK(status(server.tcp, test::get("/v1/events", ingest)) == 403);
+  CHECK(status(server.tcp, test::get("/v1/events", admin)) == 200);
+  CHECK(status(server.ingest, test::post("{}")) == 200);
+  CHECK(status(server.ingest, test::get("/v1/events")) == 403);
+  CHECK(status(server.ingest, test::get("/v1/events", admin)) == 403);
+  CHECK(status(server.admin, test::get("/v1/events")) == 200);
 
-  test::RawClient client(front.tcp);
+  test::RawClient client(server.tcp);
   client.send(test::get("/v1/events"));
   const auto answer = client.read_answer();
   CHECK(answer->header("www-authenticate") == "Bearer");
@@ -202,9 +202,9 @@ TEST_CASE("over TCP a token decides, on a Unix socket the socket") {
 }
 
 TEST_CASE("over TCP without tokens producers are served, and an operator is told where to go") {
-  test::TestFront front;
+  test::TestServer server;
   const auto answer_to = [&](const std::string& request) {
-    test::RawClient client(front.tcp);
+    test::RawClient client(server.tcp);
     client.send(request);
     return client.read_answer().value();
   };
@@ -220,21 +220,21 @@ TEST_CASE("over TCP without tokens producers are served, and an operator is told
 
 TEST_CASE(
     "a browser's foreign Host or cross-site form is refused on TCP and does not matter on a Unix socket") {
-  test::TestFront front;
+  test::TestServer server;
   const auto status = [](const std::string& where, const std::string& request) {
     test::RawClient client(where);
     client.send(request);
     return client.read_answer()->status;
   };
   const std::string rebound = "GET /open HTTP/1.1\r\nHost: evil.example\r\n\r\n";
-  CHECK(status(front.tcp, rebound) == 403);
-  CHECK(status(front.admin, rebound) == 200);
+  CHECK(status(server.tcp, rebound) == 403);
+  CHECK(status(server.admin, rebound) == 200);
   const std::string form = test::post("{}", "Origin: http://evil.example\r\nContent-Type: text/plain\r\n");
-  CHECK(status(front.tcp, form) == 415);
-  CHECK(status(front.admin, form) == 200);
+  CHECK(status(server.tcp, form) == 415);
+  CHECK(status(server.admin, form) == 200);
   const std::string fetch =
       test::post("{}", "Sec-Fetch-Site: cross-site\r\nContent-Type: application/json\r\n");
-  CHECK(status(front.tcp, fetch) == 403);
-  CHECK(status(front.admin, fetch) == 200);
-  CHECK(front.handled == 3);
+  CHECK(status(server.tcp, fetch) == 403);
+  CHECK(status(server.admin, fetch) == 200);
+  CHECK(server.handled == 3);
 }

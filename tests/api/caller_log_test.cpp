@@ -1,7 +1,7 @@
 #include <fstream>
 
 #include "common/text.h"
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 #include "support/captured_stderr.h"
 #include "support/temporary_folder.h"
 
@@ -48,9 +48,9 @@ std::string replay(const std::string& more_headers = "") {
 }  // namespace
 
 TEST_CASE("the log says who changed what as an operator, and nothing of other requests") {
-  TestFront front({}, tokens(line_of("ingest", "p", "shop") + line_of("admin", "o", "ann")));
+  TestServer server({}, tokens(line_of("ingest", "p", "shop") + line_of("admin", "o", "ann")));
   const std::string log = captured_stderr([&] {
-    RawClient local(front.admin), remote(front.tcp), producer(front.ingest);
+    RawClient local(server.admin), remote(server.tcp), producer(server.ingest);
     CHECK(status(local, replay()) == 200);
     CHECK(status(remote, replay(bearer("o"))) == 200);
     CHECK(status(local, get("/v1/events")) == 200);
@@ -73,11 +73,11 @@ TEST_CASE("the log says who changed what as an operator, and nothing of other re
 }
 
 TEST_CASE("refused callers are in the log, one line a second, which says how many were left out") {
-  TestFront front({}, tokens(line_of("ingest", "p", "shop")));
+  TestServer server({}, tokens(line_of("ingest", "p", "shop")));
   int refused = 0;
   const auto start = std::chrono::steady_clock::now();
   const std::string log = captured_stderr([&] {
-    RawClient remote(front.tcp);
+    RawClient remote(server.tcp);
     const auto call = [&] {
       const bool unknown = refused++ % 2 == 0;
       CHECK(status(remote, replay(bearer(unknown ? "wrong-token" : "p"))) == (unknown ? 401 : 403));
@@ -104,9 +104,9 @@ TEST_CASE("refused callers are in the log, one line a second, which says how man
 }
 
 TEST_CASE("what a caller chose cannot forge a line of the log, nor fill it") {
-  TestFront front;
+  TestServer server;
   const std::string log = captured_stderr([&] {
-    RawClient client(front.admin), evil(front.tcp);
+    RawClient client(server.admin), evil(server.tcp);
     CHECK(status(client,
                  "POST /v1/events/x%22%20level=error%20msg=%22forged%C2%9B/replay HTTP/1.1\r\nHost: a\r\n"
                  "Content-Length: 0\r\n\r\n") == 200);
@@ -121,11 +121,11 @@ TEST_CASE("what a caller chose cannot forge a line of the log, nor fill it") {
 }
 
 TEST_CASE("other tokens hold for the next request, also on a connection that is kept") {
-  TestFront front({}, tokens(line_of("admin", "first", "a")));
-  RawClient client(front.tcp);
+  TestServer server({}, tokens(line_of("admin", "first", "a")));
+  RawClient client(server.tcp);
   CHECK(status(client, get("/v1/events", bearer("first"))) == 200);
   CHECK(status(client, get("/v1/events", bearer("second"))) == 401);
-  front.set_authenticator(tokens(line_of("admin", "second", "b") + line_of("ingest", "first", "a")));
+  server.set_authenticator(tokens(line_of("admin", "second", "b") + line_of("ingest", "first", "a")));
   CHECK(status(client, get("/v1/events", bearer("first"))) == 403);
   CHECK(status(client, get("/v1/events", bearer("second"))) == 200);
 
@@ -133,7 +133,7 @@ TEST_CASE("other tokens hold for the next request, also on a connection that is 
   std::thread swapper([&] {
     const auto one = tokens(line_of("admin", "second", "b"));
     const auto other = tokens(line_of("admin", "second", "c"));
-    for (int i = 0; !stop; ++i) front.set_authenticator(i % 2 == 0 ? one : other);
+    for (int i = 0; !stop; ++i) server.set_authenticator(i % 2 == 0 ? one : other);
   });
   for (int i = 0; i < 300; ++i) CHECK(status(client, get("/v1/events", bearer("second"))) == 200);
   stop = true;

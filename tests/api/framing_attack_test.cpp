@@ -2,7 +2,7 @@
 // no handler sees it.
 #include <doctest/doctest.h>
 
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 
 using namespace outboxd;
 using namespace outboxd::api;
@@ -78,11 +78,11 @@ std::vector<Attack> attacks() {
 }  // namespace
 
 TEST_CASE("every framing attack gets a 4xx, a closed connection, and reaches no handler") {
-  Front::Options options;
+  HttpServer::Options options;
   options.max_body_bytes = 1024;
-  TestFront front(options);
+  TestServer server(options);
   for (const auto& attack : attacks()) {
-    for (const auto& where : front.everywhere()) {
+    for (const auto& where : server.everywhere()) {
       CAPTURE(attack.name);
       CAPTURE(where);
       RawClient client(where);
@@ -96,26 +96,26 @@ TEST_CASE("every framing attack gets a 4xx, a closed connection, and reaches no 
       CHECK(client.is_closed());
     }
   }
-  CHECK(front.handled == 0);
+  CHECK(server.handled == 0);
 }
 
 TEST_CASE("an attack behind a good request does not take the good one's answer with it") {
-  TestFront front;
-  for (const auto& where : front.everywhere()) {
+  TestServer server;
+  for (const auto& where : server.everywhere()) {
     RawClient client(where);
     client.send(post("{}") + head("Content-Length: 2\r\nContent-Length: 3\r\n") + "{}" + post("never"));
     CHECK(client.read_answer()->status == 200);
     CHECK(client.read_answer()->status == 400);
     CHECK(client.is_closed());
   }
-  CHECK(front.handled == 3);
+  CHECK(server.handled == 3);
 }
 
 TEST_CASE("a client that goes on sending its refused body still sees why it was refused") {
-  Front::Options options;
+  HttpServer::Options options;
   options.max_body_bytes = 1024;
-  TestFront front(options);
-  for (const auto& where : front.everywhere()) {
+  TestServer server(options);
+  for (const auto& where : server.everywhere()) {
     RawClient client(where);
     client.send(head("Content-Length: 4000000\r\n"));
     client.send(std::string(4'000'000, 'a'));
@@ -126,13 +126,13 @@ TEST_CASE("a client that goes on sending its refused body still sees why it was 
 }
 
 TEST_CASE("a request cut short by the client's end of sending is refused") {
-  TestFront front;
-  for (const auto& where : front.everywhere()) {
+  TestServer server;
+  for (const auto& where : server.everywhere()) {
     RawClient client(where);
     client.send(head("Content-Length: 10\r\n") + "{}");
     client.end_of_sending();
     CHECK(client.read_answer()->status == 400);
     CHECK(client.is_closed());
   }
-  CHECK(front.handled == 0);
+  CHECK(server.handled == 0);
 }

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 
 using namespace outboxd;
 using namespace outboxd::api;

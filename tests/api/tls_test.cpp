@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "api/stream.h"
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 #include "support/captured_stderr.h"
 #include "support/temporary_folder.h"
 #include "support/test_certificate.h"
@@ -30,13 +30,13 @@ ClientContext client_of(const TestCertificate& certificate, int version = TLS1_3
   return context;
 }
 
-struct TlsFront {
-  explicit TlsFront(const Front::Options& options = {})
-      : server(TlsServer::from_files(certificate.file(), certificate.key_file()).value()),
-        front(options, Authenticator::without_tokens(), server),
+struct TlsTestServer {
+  explicit TlsTestServer(const HttpServer::Options& options = {})
+      : tls_server(TlsServer::from_files(certificate.file(), certificate.key_file()).value()),
+        server(options, Authenticator::without_tokens(), tls_server),
         context(client_of(certificate)) {}
   RawClient connect() const {
-    RawClient client(front.tcp);
+    RawClient client(server.tcp);
     REQUIRE(client.start_tls(context.get()));
     return client;
   }
@@ -47,15 +47,15 @@ struct TlsFront {
   }
 
   TestCertificate certificate;
-  std::shared_ptr<TlsServer> server;
-  TestFront front;
+  std::shared_ptr<TlsServer> tls_server;
+  TestServer server;
   ClientContext context;
 };
 
 std::string loading_error(const std::string& cert_file, const std::string& key_file) {
-  const auto server = TlsServer::from_files(cert_file, key_file);
-  REQUIRE_FALSE(server);
-  return server.error().detail;
+  const auto tls_server = TlsServer::from_files(cert_file, key_file);
+  REQUIRE_FALSE(tls_server);
+  return tls_server.error().detail;
 }
 
 void copy(const TestCertificate& certificate, const TemporaryFolder& folder) {
@@ -78,11 +78,11 @@ std::string client_hello(SSL_CTX* context) {
 }  // namespace
 
 TEST_CASE("TLS: requests are answered under 1.2 and 1.3, one after the other on one connection") {
-  TlsFront t;
+  TlsTestServer t;
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     CAPTURE(version);
     const auto context = client_of(t.certificate, version);
-    RawClient client(t.front.tcp);
+    RawClient client(t.server.tcp);
     REQUIRE(client.start_tls(context.get()));
     CHECK(SSL_version(client.tls()) == version);
     for (int i = 0; i < 3; ++i) {
@@ -96,14 +96,14 @@ TEST_CASE("TLS: requests are answered under 1.2 and 1.3, one after the other on 
     CHECK(client.read_answer()->body.starts_with("127.0.0.1:"));
     CHECK(client.is_closed());  // with close_notify
   }
-  CHECK(t.front.handled == 6);
+  CHECK(t.server.handled == 6);
 }
 
 TEST_CASE("TLS: 1.1 is refused with an alert, and so is a client that wants other than http/1.1") {
-  TlsFront t;
+  TlsTestServer t;
   const auto old = client_of(t.certificate, TLS1_1_VERSION);
   SSL_CTX_set_cipher_list(old.get(), "DEFAULT:@SECLEVEL=0");
-  RawClient client(t.front.tcp);
+  RawClient client(t.server.tcp);
   ERR_clear_error();
   CHECK_FALSE(client.start_tls(old.get()));
   CHECK(ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
@@ -112,7 +112,7 @@ TEST_CASE("TLS: 1.1 is refused with an alert, and so is a client that wants othe
     const auto context = client_of(t.certificate);
     SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<const unsigned char*>(protocols.data()),
                             static_cast<unsigned>(protocols.size()));
-    RawClient offering(t.front.tcp);
+    RawClient offering(t.server.tcp);
     if (!offering.start_tls(context.get())) return false;
     const unsigned char* chosen = nullptr;
     unsigned size = 0;
@@ -125,10 +125,10 @@ TEST_CASE("TLS: 1.1 is refused with an alert, and so is a client that wants othe
 }
 
 TEST_CASE("TLS: large bodies and answers arrive whole, and what is pipelined is answered in order") {
-  TlsFront t;
+  TlsTestServer t;
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     const auto context = client_of(t.certificate, version);
-    RawClient client(t.front.tcp);
+    RawClient client(t.server.tcp);
     REQUIRE(client.start_tls(context.get()));
     std::string body(6u << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i)
@@ -148,7 +148,7 @@ TEST_CASE("TLS: large bodies and answers arrive whole, and what is pipelined is 
 }
 
 TEST_CASE("TLS: a request is answered the same however it is cut into records") {
-  TlsFront t;
+  TlsTestServer t;
   RawClient client = t.connect();
   const std::string request =
       "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nX-Probe: p\r\nTransfer-Encoding: "
@@ -169,7 +169,7 @@ TEST_CASE("TLS: a request is answered the same however it is cut into records") 
 
 TEST_CASE("TLS: bytes that OpenSSL has read from the socket already are not forgotten") {
   const TestCertificate certificate;
-  const auto server = TlsServer::from_files(certificate.file(), certificate.key_file()).value();
+  const auto tls_server = TlsServer::from_files(certificate.file(), certificate.key_file()).value();
   const auto context = client_of(certificate);
   std::array<int, 2> ends{};
   REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
@@ -179,7 +179,7 @@ TEST_CASE("TLS: bytes that OpenSSL has read from the socket already are not forg
     if (SSL_connect(tls.get()) == 1) SSL_write(tls.get(), "0123456789", 10);
     shutdown(ends[1], SHUT_WR);
   });
-  Stream stream(ends[0], server->accept(ends[0]));
+  Stream stream(ends[0], tls_server->accept(ends[0]));
   CHECK(stream.handshaking());
   char bytes[4];
   std::string got;
@@ -198,19 +198,19 @@ TEST_CASE("TLS: bytes that OpenSSL has read from the socket already are not forg
 }
 
 TEST_CASE("TLS: a handshake that does not end in time is closed, and counts as a connection meanwhile") {
-  Front::Options options;
+  HttpServer::Options options;
   options.head_timeout = Millis(60);  // and the idle time is long
-  TlsFront t(options);
-  RawClient silent(t.front.tcp);
-  RawClient half(t.front.tcp);
+  TlsTestServer t(options);
+  RawClient silent(t.server.tcp);
+  RawClient half(t.server.tcp);
   const std::string hello = client_hello(t.context.get());
   half.send(hello.substr(0, hello.size() / 2));
-  RawClient waiting(t.front.tcp);  // for a client's answer that never comes
+  RawClient waiting(t.server.tcp);  // for a client's answer that never comes
   waiting.send(hello);
   CHECK(silent.is_closed());
   CHECK(half.is_closed());
   CHECK_FALSE(waiting.is_closed());  // it is, after the server's part of the handshake
-  RawClient slow(t.front.tcp);       // each byte in time, all of them not
+  RawClient slow(t.server.tcp);      // each byte in time, all of them not
   std::size_t sent = 0;
   while (sent < hello.size() - 1 && slow.send(hello.substr(sent, 1)) && !slow.has_answer()) {
     ++sent;
@@ -218,11 +218,11 @@ TEST_CASE("TLS: a handshake that does not end in time is closed, and counts as a
   }
   CHECK(sent < hello.size() - 1);
 
-  Front::Options few;
+  HttpServer::Options few;
   few.max_connections = 2;
-  TlsFront full(few);
-  RawClient first(full.front.tcp), second(full.front.tcp);
-  RawClient third(full.front.tcp);
+  TlsTestServer full(few);
+  RawClient first(full.server.tcp), second(full.server.tcp);
+  RawClient third(full.server.tcp);
   REQUIRE(third.start_tls(full.context.get()));
   const auto answer = third.read_answer();
   CHECK(answer->status == 503);
@@ -231,9 +231,9 @@ TEST_CASE("TLS: a handshake that does not end in time is closed, and counts as a
 }
 
 TEST_CASE("TLS: after the handshake the time for a head does not run until its first byte") {
-  Front::Options options;
+  HttpServer::Options options;
   options.head_timeout = Millis(500);
-  TlsFront t(options);
+  TlsTestServer t(options);
   RawClient client = t.connect();
   client.send("GET /open HTTP/1.1\r\nHost: local");
   CHECK(client.read_answer()->status == 408);
@@ -247,10 +247,10 @@ TEST_CASE("TLS: after the handshake the time for a head does not run until its f
 }
 
 TEST_CASE("TLS: plain HTTP on its port is told so, in plain HTTP") {
-  TlsFront t;
+  TlsTestServer t;
   for (const std::string& bytes :
        {get("/open"), std::string("G"), post("{}"), std::string("\x80\x2e\x01\x03", 4)}) {
-    RawClient client(t.front.tcp);
+    RawClient client(t.server.tcp);
     client.send(bytes);
     const auto answer = client.read_answer();
     REQUIRE(answer);
@@ -258,12 +258,12 @@ TEST_CASE("TLS: plain HTTP on its port is told so, in plain HTTP") {
     CHECK(answer->body.find("speaks TLS: use https") != std::string::npos);
     CHECK(client.is_closed());
   }
-  CHECK(t.front.handled == 0);
+  CHECK(t.server.handled == 0);
   CHECK(t.serves());
 }
 
 TEST_CASE("TLS: a client that half-closes after its request is answered, one that is gone is forgotten") {
-  TlsFront t;
+  TlsTestServer t;
   RawClient orderly = t.connect();
   orderly.send(get("/hold"));
   orderly.end_of_sending();
@@ -271,8 +271,8 @@ TEST_CASE("TLS: a client that half-closes after its request is answered, one tha
   abrupt.send(get("/hold"));
   shutdown(abrupt.fd(), SHUT_WR);
   { t.connect().send(get("/hold")); }
-  t.front.wait_for_held(3);
-  t.front.release_all();
+  t.server.wait_for_held(3);
+  t.server.release_all();
   CHECK(orderly.read_answer()->body == "held");
   CHECK(orderly.is_closed());
   CHECK(abrupt.read_answer()->body == "held");
@@ -281,15 +281,15 @@ TEST_CASE("TLS: a client that half-closes after its request is answered, one tha
   half.send("POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
   shutdown(half.fd(), SHUT_WR);
   CHECK(half.read_answer()->status == 400);  // what is cut off is no request
-  CHECK(t.front.handled == 3);
+  CHECK(t.server.handled == 3);
 }
 
 TEST_CASE("TLS: silent and broken connections by the hundred keep nobody from being served") {
-  TlsFront t;
+  TlsTestServer t;
   const std::string hello = client_hello(t.context.get());
   std::vector<RawClient> crowd;
   for (int i = 0; i < 150; ++i) {
-    crowd.emplace_back(t.front.tcp);
+    crowd.emplace_back(t.server.tcp);
     if (i % 3 == 1) crowd.back().send(hello.substr(0, 100));
     if (i % 3 == 2) crowd.back().send("\x16\x03\x01\x02" + std::string(600, '\xff'));
   }
@@ -297,14 +297,14 @@ TEST_CASE("TLS: silent and broken connections by the hundred keep nobody from be
     crowd.push_back(t.connect());
     crowd.back().send(get("/hold"));
   }
-  t.front.wait_for_held(150);
-  t.front.release_all();
+  t.server.wait_for_held(150);
+  t.server.release_all();
   for (std::size_t i = 150; i < 300; ++i) CHECK(crowd[i].read_answer()->body == "held");
   CHECK(t.serves());
 }
 
-TEST_CASE("TLS: random changes to what a client sends never harm the front") {
-  TlsFront t;
+TEST_CASE("TLS: random changes to what a client sends never harm the server") {
+  TlsTestServer t;
   const std::string hello = client_hello(t.context.get());
   for (unsigned seed = 1; seed <= 200; ++seed) {
     std::string bytes = hello;
@@ -312,7 +312,7 @@ TEST_CASE("TLS: random changes to what a client sends never harm the front") {
       char& byte = bytes[1 + seed * 7919u * (i + 1) % (bytes.size() - 1)];
       byte = static_cast<char>(byte ^ (1 << seed % 8));
     }
-    RawClient client(t.front.tcp);
+    RawClient client(t.server.tcp);
     client.send(bytes);
     client.end_of_sending();
     client.is_closed();
@@ -330,7 +330,7 @@ TEST_CASE("TLS: random changes to what a client sends never harm the front") {
 }
 
 TEST_CASE("TLS: a client may renew its keys, and may not renegotiate") {
-  TlsFront t;
+  TlsTestServer t;
   RawClient client = t.connect();
   for (int i = 0; i < 20; ++i) {
     REQUIRE(SSL_key_update(client.tls(), SSL_KEY_UPDATE_REQUESTED) == 1);
@@ -338,7 +338,7 @@ TEST_CASE("TLS: a client may renew its keys, and may not renegotiate") {
     CHECK(client.read_answer()->status == 200);
   }
   const auto context = client_of(t.certificate, TLS1_2_VERSION);
-  RawClient older(t.front.tcp);
+  RawClient older(t.server.tcp);
   REQUIRE(older.start_tls(context.get()));
   REQUIRE(SSL_renegotiate(older.tls()) == 1);
   CHECK(SSL_do_handshake(older.tls()) <= 0);
@@ -346,7 +346,7 @@ TEST_CASE("TLS: a client may renew its keys, and may not renegotiate") {
 }
 
 TEST_CASE("TLS: a session is resumed with its ticket") {
-  TlsFront t;
+  TlsTestServer t;
   RawClient first = t.connect();
   first.send(get("/open"));
   CHECK(first.read_answer()->status == 200);
@@ -354,7 +354,7 @@ TEST_CASE("TLS: a session is resumed with its ticket") {
                                                                           SSL_SESSION_free);
   REQUIRE(SSL_SESSION_is_resumable(session.get()) == 1);
   SSL_CTX* const context = t.context.get();
-  RawClient second(t.front.tcp);
+  RawClient second(t.server.tcp);
   REQUIRE(second.start_tls(context, session.get()));
   CHECK(SSL_session_reused(second.tls()) == 1);
   second.send(get("/open"));
@@ -365,32 +365,32 @@ TEST_CASE("TLS: a reload gives new connections the new certificate, and an error
   const TemporaryFolder folder;
   const TestCertificate old, fresh;
   copy(old, folder);
-  const auto server = TlsServer::from_files(folder / "cert.pem", folder / "key.pem").value();
-  TestFront front({}, Authenticator::without_tokens(), server);
+  const auto tls_server = TlsServer::from_files(folder / "cert.pem", folder / "key.pem").value();
+  TestServer server({}, Authenticator::without_tokens(), tls_server);
   const auto old_trust = client_of(old), fresh_trust = client_of(fresh);
   const auto reaches = [&](const ClientContext& trust) {
-    RawClient client(front.tcp);
+    RawClient client(server.tcp);
     if (!client.start_tls(trust.get())) return false;
     client.send(get("/open"));
     return client.read_answer()->status == 200;
   };
   CHECK(reaches(old_trust));
   CHECK_FALSE(reaches(fresh_trust));
-  RawClient kept(front.tcp);
+  RawClient kept(server.tcp);
   REQUIRE(kept.start_tls(old_trust.get()));
 
   std::ofstream(folder / "cert.pem") << "not a certificate";
-  const auto refused = server->reload();
+  const auto refused = tls_server->reload();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail.starts_with(folder / "cert.pem"));
   CHECK(reaches(old_trust));
   std::filesystem::copy_file(fresh.file(), folder / "cert.pem",
                              std::filesystem::copy_options::overwrite_existing);
-  CHECK_FALSE(server->reload());  // the key is still the old one's
+  CHECK_FALSE(tls_server->reload());  // the key is still the old one's
   CHECK(reaches(old_trust));
 
   copy(fresh, folder);
-  REQUIRE(server->reload());
+  REQUIRE(tls_server->reload());
   CHECK(reaches(fresh_trust));
   CHECK_FALSE(reaches(old_trust));
   kept.send(get("/open"));
@@ -398,7 +398,7 @@ TEST_CASE("TLS: a reload gives new connections the new certificate, and an error
 
   std::atomic<bool> stop{false};
   std::thread reloader([&] {
-    while (!stop) server->reload();
+    while (!stop) tls_server->reload();
   });
   for (int i = 0; i < 50; ++i) CHECK(reaches(fresh_trust));
   stop = true;
@@ -442,15 +442,15 @@ TEST_CASE("TLS: an expired certificate is served, with a warning") {
 }
 
 TEST_CASE("TLS: idle connections are closed with close_notify, at their time and when stopping") {
-  Front::Options options;
+  HttpServer::Options options;
   options.idle_timeout = Millis(100);
-  TlsFront t(options);
+  TlsTestServer t(options);
   RawClient idle = t.connect();
   CHECK(idle.is_closed());
-  TlsFront stopping;
+  TlsTestServer stopping;
   RawClient kept = stopping.connect();
   kept.send(get("/open"));
   CHECK(kept.read_answer()->status == 200);
-  stopping.front.stop_accepting(Millis(1000));
+  stopping.server.stop_accepting(Millis(1000));
   CHECK(kept.is_closed());
 }

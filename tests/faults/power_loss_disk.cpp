@@ -15,11 +15,6 @@ void place(std::string& file, std::int64_t offset, std::string_view bytes) {
   file.replace(at, bytes.size(), bytes);
 }
 
-void carry_out(std::string& file, const Operation& operation) {
-  if (operation.kind == Kind::kWrite) place(file, operation.offset, operation.bytes);
-  if (operation.kind == Kind::kTruncate) file.resize(static_cast<std::size_t>(operation.offset), '\0');
-}
-
 // Decides what arrives, in one power cut.
 class Luck {
  public:
@@ -51,16 +46,16 @@ void write_parts(std::string& file, const Operation& write, bool sectors, Luck& 
   }
 }
 
-std::string left_of(const std::string& durable, const std::vector<const Operation*>& pending, Arrived arrived,
+std::string left_of(const std::string& durable, const std::vector<Operation>& pending, Arrived arrived,
                     Luck& luck) {
   std::string file = durable;
   if (arrived == Arrived::kNothing) return file;
   const bool all = arrived == Arrived::kEverything;
-  for (const Operation* operation : pending) {
-    if (operation->kind == Kind::kWrite && !all) {
-      write_parts(file, *operation, arrived == Arrived::kSomeSectors, luck);
+  for (const Operation& operation : pending) {
+    if (operation.kind == Kind::kWrite && !all) {
+      write_parts(file, operation, arrived == Arrived::kSomeSectors, luck);
     } else if (all || luck.arrives()) {
-      carry_out(file, *operation);
+      carry_out(file, operation);
     }
   }
   if (!all && luck.rarely()) file.resize(std::min(file.size(), durable.size()));  // the data without the size
@@ -72,6 +67,11 @@ std::string left_of(const std::string& durable, const std::vector<const Operatio
 std::string_view to_string(Arrived arrived) {
   constexpr std::string_view kWords[] = {"nothing", "everything", "some writes", "some sectors"};
   return kWords[static_cast<std::size_t>(arrived)];
+}
+
+void carry_out(std::string& file, const Operation& operation) {
+  if (operation.kind == Kind::kWrite) place(file, operation.offset, operation.bytes);
+  if (operation.kind == Kind::kTruncate) file.resize(static_cast<std::size_t>(operation.offset), '\0');
 }
 
 Disk::Disk(const Image& durable) {
@@ -90,7 +90,7 @@ void Disk::rename(Names& names, const std::pair<std::string, std::optional<std::
   }
 }
 
-void Disk::happen(const Operation& operation) {
+void Disk::happen(Operation operation) {
   const auto found = names_.find(operation.name);
   switch (operation.kind) {
     case Kind::kCreate:
@@ -104,12 +104,12 @@ void Disk::happen(const Operation& operation) {
       break;
     case Kind::kWrite:
     case Kind::kTruncate:
-      if (found != names_.end()) files_[found->second].pending.push_back(&operation);
+      if (found != names_.end()) files_[found->second].pending.push_back(std::move(operation));
       break;
     case Kind::kSync:
       if (found == names_.end()) break;
-      for (const Operation* pending : files_[found->second].pending)
-        carry_out(files_[found->second].durable, *pending);
+      for (const Operation& pending : files_[found->second].pending)
+        carry_out(files_[found->second].durable, pending);
       files_[found->second].pending.clear();
       break;
     case Kind::kFailedSync:

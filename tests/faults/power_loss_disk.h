@@ -22,6 +22,9 @@ std::string_view to_string(Arrived);
 
 using Image = std::map<std::string, std::string>;  // a file's name and its bytes
 
+// What a write or a truncation does to a file's bytes.
+void carry_out(std::string& file, const Operation& operation);
+
 class Disk {
  public:
   explicit Disk(const Image& durable);
@@ -30,14 +33,13 @@ class Disk {
   // it is as if the sync had not been tried.
   void forget_at_failure(bool forget) { forget_at_failure_ = forget; }
 
-  // Keeps a pointer to it.
-  void happen(const Operation& operation);
+  void happen(Operation operation);
   Image after_power_cut(Arrived arrived, std::mt19937_64& random) const;
 
  private:
   struct File {
     std::string durable;
-    std::vector<const Operation*> pending;  // since its last sync
+    std::vector<Operation> pending;  // since its last sync
   };
   using Names = std::map<std::string, std::size_t>;  // to files_
 

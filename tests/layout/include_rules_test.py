@@ -34,7 +34,7 @@ HOMES = {
     r"sqlite3\.h": {"daemon/store/sqlite"},
     r"curl/": {"daemon/outbound", "daemon/ctl"},
     r"ares\.h": {"daemon/outbound"},
-    r"httplib\.h": {"daemon/api", "daemon/ctl"},
+    r"httplib\.h": {"daemon/ctl"},
     r"CLI/": {"daemon", "daemon/ctl"},
     r"toml\+\+/": {"daemon/config"},
     r"spdlog/": {"daemon/telemetry"},

@@ -92,7 +92,7 @@ class Run {
         one.key,
         fails ? report_of(failure_, one.took) : AttemptReport{Outcome::kSuccess, 200, {}, "", one.took},
         now_);
-    scheduler_.recorded(one.key, {});
+    scheduler_.hear(OutcomeRecorded{.key = one.key}, now_);
   }
 
   // What the lane asks of the disk is always there.
@@ -107,7 +107,7 @@ class Run {
                                   .sequence_key = {},
                                   .event = event});
     }
-    found.next_due = now_.wall;
+    found.next_due_in = Millis(0);
     return found;
   }
 

@@ -13,7 +13,7 @@ function(mutant name file original replacement)
 endfunction()
 
 mutant(leaks_slots scheduler.cpp "  --sending_;" "" "forgets to free a slot")
-mutant(loses_retries scheduler.cpp "  if (due_again != kNever) leave_on_disk(lane, due_again);" "" "forgets retries")
+mutant(loses_retries scheduler.cpp "  if (fact.due_in) leave_on_disk(*lane, in(*fact.due_in, now));" "" "forgets retries")
 mutant(global_limit scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
        "if (sending > share_of(options_.max_in_flight, service_class)) break;" "exceeds the global limit by one")
 mutant(no_shares scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
@@ -25,12 +25,12 @@ mutant(drops_arrivals scheduler.cpp "    lane->fetch->arrivals.push_back(std::mo
        "drops what arrives during a fetch")
 mutant(drops_window scheduler.cpp "  leave_on_disk(lane, kAtOnce);\n}\n\nvoid Scheduler::leave_on_disk" "}\n\nvoid Scheduler::leave_on_disk"
        "forgets what it dropped from memory")
-mutant(forgets_next_in_order scheduler.cpp "  if (next_in_order) leave_on_disk(*lane, kAtOnce);" ""
+mutant(forgets_next_in_order scheduler.cpp "  if (fact.promoted) leave_on_disk(*lane, kAtOnce);" ""
        "forgets what waited behind")
 mutant(starves_low_priorities scheduler.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
 mutant(no_pace scheduler.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
-mutant(sleeps_in scheduler.cpp "  for (auto it = mono_wakes_.begin(); it != mono_wakes_.end() && it->first <= now.mono; ++it)\n    wake(it->second);" "" "does not wake after a pause")
-mutant(endpoint_limit endpoint_health.cpp "sending < most : sending < limit(most);" "sending < most : sending <= limit(most);"
+mutant(sleeps_in scheduler.cpp "  for (auto it = wakes_.begin(); it != wakes_.end() && it->first <= now; ++it) touch(*find(it->second));" "" "does not wake after a pause")
+mutant(endpoint_limit endpoint_health.cpp "sending < configured : sending < limit(configured);" "sending < configured : sending <= limit(configured);"
        "exceeds an endpoint's limit by one")
 mutant(impatient endpoint_health.cpp "paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);" "" "ignores Retry-After")
 mutant(many_probes endpoint_health.cpp "  probing_ = true;" "" "probes with many requests at a time")
@@ -38,8 +38,8 @@ mutant(too_many_attempts retry_policy.cpp "facts.attempts_made >= static_cast<in
        "facts.attempts_made > static_cast<int>(schedule.size())" "attempts once more than the schedule says")
 mutant(never_skips retry_policy.cpp "  if (facts.skip_on_failure) {" "  if (facts.skip_on_failure && now.time_since_epoch().count() < 0) {"
        "never skips")
-mutant(never_looks_again scheduler.cpp "  for (auto& [seq, lane] : lanes_) {\n    leave_on_disk(*lane, kAtOnce);" "  for (auto& [seq, lane] : lanes_) {"
-       "does not look at the disk when the clock was set back")
+mutant(never_rescans scheduler.cpp "  for (auto& [seq, lane] : lanes_) {\n    leave_on_disk(*lane, kAtOnce);" "  for (auto& [seq, lane] : lanes_) {"
+       "does not look at the disk when the clock jumped")
 mutant(too_early scheduler.cpp "deliver_at && *deliver_at > now" "false" "sends before deliver_at")
 mutant(sends_expired scheduler.cpp "delivery.expires_at && *delivery.expires_at <= now" "false" "sends what has expired")
 mutant(outlives_expiry scheduler.cpp "  decisions.find_expired = {search_.after, options_.max_expired};" ""
@@ -49,7 +49,7 @@ mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "e
 mutant(pauses_for_each_503 endpoint_health.cpp "(attempted.slow_down && trouble_ >= kOverloaded)" "attempted.slow_down"
        "pauses a lane for every 503")
 mutant(halves_for_each_500 endpoint_health.cpp "congestion_window_ * (1 - trouble_ / 2)" "congestion_window_ / 2"
-       "halves the allowance for every failure")
+       "halves the window for every failure")
 mutant(heeds_former_receivers scheduler.cpp "  if (!former) change = learn" "  change = learn" "learns from a URL that is the endpoint's no more")
 mutant(gone_by_hearsay scheduler.cpp ".by_former_receiver = former}" ".by_former_receiver = false}" "takes a former URL's 410 for the endpoint's")
 mutant(blocked_is_exhausted retry_policy.cpp "facts.outcome == Outcome::kBlocked ? DeadReason::kBlocked : DeadReason::kExhausted"

@@ -18,43 +18,43 @@ bool StoreModel::insert(DueDelivery delivery) {
   Row row{std::move(delivery)};
   if (row.delivery.sequence_key) {
     auto& in_order = lane.in_order[*row.delivery.sequence_key];
-    row.behind = !in_order.empty() && *in_order.begin() < event;
+    row.blocked = !in_order.empty() && *in_order.begin() < event;
     in_order.insert(event);
   }
-  if (!row.behind) lane.heads.insert(order_of(row.delivery));
+  if (!row.blocked) lane.heads.insert(order_of(row.delivery));
   if (row.delivery.expires_at) expiring_.insert(place_of(row.delivery));
   ++pending_;
-  return !lane.rows.emplace(event, std::move(row)).first->second.behind;
+  return !lane.rows.emplace(event, std::move(row)).first->second.blocked;
 }
 
-std::optional<NewHead> StoreModel::leave_pending(DeliveryKey key, DeliveryState state) {
+bool StoreModel::leave_pending(DeliveryKey key, DeliveryState state) {
   LaneRows& lane = lanes_.at(key.endpoint);
   Row& row = lane.rows.at(key.event);
   row.state = state;
   --pending_;
   expires_no_more(row.delivery);
-  if (!row.behind) lane.heads.erase(order_of(row.delivery));
-  row.behind = false;
-  if (!row.delivery.sequence_key) return std::nullopt;
+  if (!row.blocked) lane.heads.erase(order_of(row.delivery));
+  row.blocked = false;
+  if (!row.delivery.sequence_key) return false;
   const auto in_order = lane.in_order.find(*row.delivery.sequence_key);
   in_order->second.erase(key.event);
   if (in_order->second.empty()) {
     lane.in_order.erase(in_order);
-    return std::nullopt;
+    return false;
   }
   Row& next = lane.rows.at(*in_order->second.begin());
-  if (!next.behind) return std::nullopt;
-  next.behind = false;
+  if (!next.blocked) return false;
+  next.blocked = false;
   lane.heads.insert(order_of(next.delivery));
-  return NewHead{next.delivery.key, due_of(next)};
+  return true;
 }
 
 void StoreModel::postpone(DeliveryKey key, Time due_at) {
   LaneRows& lane = lanes_.at(key.endpoint);
   Row& row = lane.rows.at(key.event);
-  if (!row.behind) lane.heads.erase(order_of(row.delivery));
+  if (!row.blocked) lane.heads.erase(order_of(row.delivery));
   row.delivery.due_at = due_at + ahead_;
-  if (!row.behind) lane.heads.insert(order_of(row.delivery));
+  if (!row.blocked) lane.heads.insert(order_of(row.delivery));
 }
 
 std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at) {
@@ -66,21 +66,21 @@ std::optional<DeliveryKey> StoreModel::make_pending(DeliveryKey key, Time due_at
   row.delivery.expires_at.reset();
   ++row.replays;
   ++pending_;
-  std::optional<DeliveryKey> set_back;
+  std::optional<DeliveryKey> demoted;
   if (row.delivery.sequence_key) {
     auto& in_order = lane.in_order[*row.delivery.sequence_key];
     if (!in_order.empty() && *in_order.begin() < key.event) {
-      row.behind = true;
+      row.blocked = true;
     } else if (!in_order.empty()) {
       Row& head = lane.rows.at(*in_order.begin());
-      head.behind = true;
+      head.blocked = true;
       lane.heads.erase(order_of(head.delivery));
-      set_back = head.delivery.key;
+      demoted = head.delivery.key;
     }
     in_order.insert(key.event);
   }
-  if (!row.behind) lane.heads.insert(order_of(row.delivery));
-  return set_back;
+  if (!row.blocked) lane.heads.insert(order_of(row.delivery));
+  return demoted;
 }
 
 std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
@@ -90,7 +90,7 @@ std::int64_t StoreModel::discard_all(EndpointSeq endpoint) {
   for (auto& [event, row] : lane->second.rows) {
     if (row.state != DeliveryState::kPending) continue;
     row.state = DeliveryState::kDiscarded;
-    row.behind = false;
+    row.blocked = false;
     expires_no_more(row.delivery);
     ++count;
   }
@@ -113,12 +113,11 @@ std::vector<DueDelivery> StoreModel::expired(Time now, const ExpiryPlace& after,
        it != expiring_.end() && std::get<Time>(*it) <= now && static_cast<int>(found.size()) < limit; ++it) {
     const auto& [at, event, endpoint] = *it;
     found.push_back(lanes_.at(endpoint).rows.at(event).delivery);
-    found.back().due_at -= ahead_;
   }
   return found;
 }
 
-// As StoreReader::due(): see daemon/store/store.h.
+// As StoreReader::due(): see daemon/store/reads.h.
 DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
   const Time now = wall + ahead_;
   DueWindow window;
@@ -131,7 +130,9 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
     int taken = 0;
   };
   std::vector<Level> levels;
-  const auto earlier = [&window](Time t) { window.next_due = std::min(window.next_due.value_or(t), t); };
+  const auto earlier = [&window, now](Time t) {
+    window.next_due_in = std::min(window.next_due_in.value_or(t - now), t - now);
+  };
   const auto is_due = [&](const auto& it, int priority) {
     return it != lane.heads.end() && it->priority == priority && it->due_at <= now;
   };
@@ -140,7 +141,7 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
     const int priority = it->priority;
     const auto later = lane.heads.upper_bound({priority, now, std::numeric_limits<EventSeq>::max()});
     if (later != lane.heads.end() && later->priority == priority) earlier(later->due_at);
-    it = lane.heads.lower_bound({priority - 1, kAtOnce, 0});
+    it = lane.heads.lower_bound({priority - 1, Time::min(), 0});
   }
   const int share = std::max(1, limit / 16);
   int left = limit;
@@ -155,12 +156,11 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
   for (auto& level : levels) take(level, share);
   for (std::size_t i = 0; i < levels.size(); ++i) {
     if (is_due(levels[i].at, priorities[i])) take(levels[i], left);
-    if (is_due(levels[i].at, priorities[i])) window.next_due = now;
+    if (is_due(levels[i].at, priorities[i])) window.next_due_in = Millis(0);
   }
   std::ranges::sort(window.deliveries,
                     [](const DueDelivery& a, const DueDelivery& b) { return order_of(a) < order_of(b); });
-  for (auto& delivery : window.deliveries) delivery.due_at -= ahead_;
-  if (window.next_due) *window.next_due -= ahead_;
+  for (auto& delivery : window.deliveries) delivery.due_in = delivery.due_at - now;
   return window;
 }
 

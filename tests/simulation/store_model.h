@@ -1,4 +1,4 @@
-// What daemon/store promises, in memory: pending deliveries by lane, heads and those behind them. Each change here is what one
+// What daemon/store promises, in memory: pending deliveries by lane, heads and those that they block. Each change here is what one
 // committed transaction does.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace outboxd::simulation {
 struct Row {
   DueDelivery delivery;  // due_at as on disk: see daemon/store/due_clock.h, and due_of()
   DeliveryState state = DeliveryState::kPending;
-  bool behind = false;
+  bool blocked = false;
   int replays = 0;
 };
 
@@ -25,8 +25,8 @@ class StoreModel {
   Row& at(DeliveryKey key) { return lanes_.at(key.endpoint).rows.at(key.event); }
   std::size_t pending() const { return pending_; }
 
-  bool insert(DueDelivery delivery);  // true: it is a head
-  std::optional<NewHead> leave_pending(DeliveryKey key, DeliveryState state);
+  bool insert(DueDelivery delivery);                         // true: it is a head
+  bool leave_pending(DeliveryKey key, DeliveryState state);  // true: what it blocked is promoted
   void postpone(DeliveryKey key, Time due_at);
   // Replay: it expires no more. The head that has to wait behind it now, if there is one.
   std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
@@ -50,7 +50,7 @@ class StoreModel {
  private:
   struct LaneRows {
     std::map<EventSeq, Row> rows;  // in order of acceptance
-    std::set<WindowOrder> heads;   // pending, and behind no other
+    std::set<WindowOrder> heads;   // pending, and blocked by no other
     std::map<std::string, std::set<EventSeq>> in_order;
   };
   static std::tuple<Time, EventSeq, EndpointSeq> place_of(const DueDelivery& d) {

@@ -297,7 +297,9 @@ class World {
       const Subscriber& s = of(key);
       const Time due = store_.due_of(store_.at(key));
       if (s.removed || due > wall()) continue;
-      const MonotonicTime waits = std::max({since, mono_ - (wall() - due), s.answered.value_or(since)});
+      // Before the clock was set it may have had to wait for longer.
+      const MonotonicTime waits =
+          std::max({since, mono_ - (wall() - due), s.answered.value_or(since), began_});
       const bool overloaded = s.kind == Kind::kOverloaded;
       const Millis bound = !s.answered ? kUnprovenBound : overloaded ? kStarvationBound : kHealthyBound;
       if (mono_ - waits > bound)
@@ -314,31 +316,33 @@ class World {
   Time reckoned(Time due, Time at) const { return due - std::max(at - wall(), Millis(0)); }
 
   void commit_outcome(const RecordOutcome& outcome, bool attempted) {
-    const auto next = std::make_shared<std::optional<NewHead>>();
-    const auto overruled = std::make_shared<bool>(false);
+    const auto fact = std::make_shared<OutcomeRecorded>(OutcomeRecorded{.key = outcome.key});
     recording_.insert(outcome.key);
-    commit(
-        [this, outcome, next, overruled, attempted] {
-          Row* row = store_.find(outcome.key);
-          if (row == nullptr || row->state != DeliveryState::kPending) return;  // an operator was faster
-          if (attempted) ++row->delivery.attempts, ++row->delivery.attempts_ever;
-          *overruled = outcome.reason == DeadReason::kExpired && !row->delivery.expires_at;
-          if (*overruled && !attempted) return;
-          if (outcome.state == DeliveryState::kPending || *overruled) {
-            return store_.postpone(outcome.key, reckoned(outcome.due_at, outcome.at));
-          }
-          *next = store_.leave_pending(outcome.key, outcome.state);
-          ++(outcome.state == DeliveryState::kDead ? report_.dead : report_.delivered);
-          waiting_since_.erase(outcome.key);
-          remember(outcome.key);
-        },
-        [this, key = outcome.key, next, overruled] {
-          recording_.erase(key);
-          scheduler_->recorded(key, *next);
-          if (!*overruled) return;
-          of(key).closed_until = {};
-          scheduler_->wake(key.endpoint, kAtOnce, now());
-        });
+    commit([this, outcome, fact, attempted] { apply_outcome(outcome, attempted, *fact); },
+           [this, fact] {
+             recording_.erase(fact->key);
+             scheduler_->hear(*fact, now());
+           });
+  }
+
+  void apply_outcome(const RecordOutcome& outcome, bool attempted, OutcomeRecorded& fact) {
+    Row* row = store_.find(outcome.key);
+    if (row == nullptr || row->state != DeliveryState::kPending) return;  // an operator was faster
+    if (attempted) ++row->delivery.attempts, ++row->delivery.attempts_ever;
+    const bool overruled = outcome.reason == DeadReason::kExpired && !row->delivery.expires_at;
+    if (overruled && !attempted) {
+      fact.due_in = Millis(0);
+      return;
+    }
+    if (outcome.state == DeliveryState::kPending || overruled) {
+      store_.postpone(outcome.key, reckoned(outcome.at + outcome.due_in, outcome.at));
+      fact.due_in = store_.due_of(*row) - wall();
+      return;
+    }
+    fact.promoted = store_.leave_pending(outcome.key, outcome.state);
+    ++(outcome.state == DeliveryState::kDead ? report_.dead : report_.delivered);
+    waiting_since_.erase(outcome.key);
+    remember(outcome.key);
   }
 
   // ---- producers
@@ -414,18 +418,19 @@ class World {
                          .sequence_key = sequence_key_of(s.endpoint->ordering, event->ordering_key),
                          .expires_at = event->expires_at,
                          .event = event};
-    const auto head = std::make_shared<bool>(false);
+    const auto ready = std::make_shared<std::optional<DeliveryReady>>();
     commit(
-        [this, delivery, head] {
+        [this, delivery, ready] {
           if (of(delivery.key).removed) return;
           DueDelivery stored = delivery;
           stored.due_at = reckoned(delivery.due_at, delivery.created_at);
-          *head = store_.insert(std::move(stored));
+          stored.due_in = stored.due_at - wall();
+          if (store_.insert(stored)) ready->emplace(std::move(stored));
           ++report_.accepted;
           expect_soon(delivery);
         },
-        [this, delivery, head] {
-          if (*head) scheduler_->offer(delivery, now());
+        [this, ready] {
+          if (*ready) scheduler_->hear(std::move(**ready), now());
         });
   }
 
@@ -511,7 +516,7 @@ class World {
             d.key);
     require(s.told->state == EndpointState::kActive && !s.gone_told, "sent to an endpoint that is not active",
             d.key);
-    require(racing || d.due_at <= newest_wall_, "sent before it was due", d.key);
+    require(racing || store_.due_of(*row) <= newest_wall_, "sent before it was due", d.key);
     require(d.event->deliver_at.value_or(wall()) <= wall(), "sent before its deliver_at", d.key);
     require(d.expires_at.value_or(wall() + 1ms) > wall(), "sent after its expiry", d.key);
     require(d.attempts < static_cast<int>(schedule_of(s).size()), "more attempts than the schedule has",
@@ -616,9 +621,8 @@ class World {
     const Millis wait = schedule[made];
     const Millis asked =
         a.retry_after && !former ? Millis(std::chrono::seconds(std::stoi(*a.retry_after))) : 0ms;
-    require(r.due_at - wall() >= std::max(asked, wait * 9 / 10), "retried before its schedule", d.key);
-    require(r.due_at - wall() <= std::max(asked, wait * 11 / 10 + 1ms), "retried later than its schedule",
-            d.key);
+    require(r.due_in >= std::max(asked, wait * 9 / 10), "retried before its schedule", d.key);
+    require(r.due_in <= std::max(asked, wait * 11 / 10 + 1ms), "retried later than its schedule", d.key);
   }
 
   // ---- operators, and what outboxd itself does to endpoints
@@ -712,16 +716,15 @@ class World {
     newest_wall_ = std::max(newest_wall_, wall());
     latest_wall_ = std::max({latest_wall_, wall(), wall() - by});
     began_ = mono_;
-    if (by > Millis(0)) return;
-    store_.clock_set_back(-by);
-    later(some(1000ms), [this] { scheduler_->look_again(); });  // as app does, which looks each second
+    if (by < Millis(0)) return store_.clock_set_back(-by);
+    later(some(250ms), [this] { scheduler_->hear(DueTimesMoved{}); });  // as the store looks
   }
 
   void remove(Subscriber& s) {
     s.removed = true;
     later(some(50ms), [this, seq = s.endpoint->seq] {
       subscribers_[static_cast<std::size_t>(seq) - 1].gone_told = true;
-      scheduler_->remove_endpoint(seq);
+      scheduler_->drop_endpoint(seq);
     });
     later(
         51ms + some(500ms), [this, seq = s.endpoint->seq] { report_.discarded += store_.discard_all(seq); },
@@ -734,13 +737,12 @@ class World {
           Row* row = store_.find(key);
           if (row == nullptr || row->state == DeliveryState::kPending || of(key).removed) return;
           touch(row->delivery);
-          const auto set_back = store_.make_pending(key, wall());
+          const auto demoted = store_.make_pending(key, wall());
           expect_soon(row->delivery);
-          const Time due = store_.due_of(*row);
-          later(some(5ms), [this, key, due, set_back] {
-            if (set_back) scheduler_->withdraw(*set_back);
+          later(some(5ms), [this, key, demoted] {
+            if (demoted) scheduler_->hear(DeliveryWithdrawn{*demoted});
             of(key).closed_until = {};
-            scheduler_->wake(key.endpoint, due, now());
+            scheduler_->hear(DueOnDisk{key.endpoint, Millis(0), true}, now());
           });
         },
         [] {});
@@ -756,15 +758,15 @@ class World {
           Row* row = store_.find(chosen.key);
           if (row == nullptr || row->state != DeliveryState::kPending) return;
           touch(chosen);
-          const auto next = store_.leave_pending(chosen.key, DeliveryState::kDiscarded);
+          const bool promoted = store_.leave_pending(chosen.key, DeliveryState::kDiscarded);
           ++report_.discarded;
           waiting_since_.erase(chosen.key);
           remember(chosen.key);
-          later(some(5ms), [this, key = chosen.key, next] {
-            scheduler_->withdraw(key);
-            if (!next) return;
+          later(some(5ms), [this, key = chosen.key, promoted] {
+            scheduler_->hear(DeliveryWithdrawn{key});
+            if (!promoted) return;
             of(key).closed_until = {};
-            scheduler_->wake(key.endpoint, next->due_at, now());
+            scheduler_->hear(DueOnDisk{key.endpoint, Millis(0), true}, now());
           });
         },
         [] {});
@@ -790,18 +792,6 @@ class World {
       if (report_.steps > last || todo_.empty()) {
         std::optional<DeliveryKey> stranded;
         store_.for_each_pending([&](const Row& row) { stranded = row.delivery.key; });
-        if (stranded) {
-          auto* r = store_.find(*stranded);
-          const auto& su = of(*stranded);
-          fprintf(stderr,
-                  "due-now %ld behind %d pending %zu todo %zu state %d told %d removed %d ordering %d key %s "
-                  "dl %ld held %d\n",
-                  (long)(store_.due_of(*r) - wall()).count(), r->behind, store_.pending(), todo_.size(),
-                  (int)su.endpoint->state, (int)su.told->state, su.removed, (int)su.endpoint->ordering,
-                  r->delivery.sequence_key.value_or("-").c_str(),
-                  r->delivery.event->deliver_at ? (long)(*r->delivery.event->deliver_at - wall()).count() : 0,
-                  scheduler_->held());
-        }
         fail("a delivery is stranded", stranded);
       }
       // What a clock that was set back would make wait for hours yet, a deliver_at.
@@ -810,6 +800,7 @@ class World {
         wall_offset_ += std::max(latest_wall_ - wall(), Millis(0));
         newest_wall_ = std::max(newest_wall_, wall());
         began_ = mono_;
+        scheduler_->hear(DueTimesMoved{});
       }
       step();
     }

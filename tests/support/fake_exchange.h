@@ -1,4 +1,4 @@
-// One request to a handler of the API, without a front: the answer can be waited for, whichever thread gives
+// One request to a handler of the API, without the HTTP server: the answer can be waited for, whichever thread gives
 // it.
 #pragma once
 

@@ -74,7 +74,7 @@ Snapshot some_gauges() {
   s.pending = 7;
   s.in_flight = 2;
   s.database_bytes = 4096;
-  s.wal_bytes = 99;
+  s.store_figures = {{"wal_bytes", 99}, {"free_bytes", 0}};
   s.endpoints = {{"ep_1", "paused", 12.5}};
   return s;
 }

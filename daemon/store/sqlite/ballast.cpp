@@ -22,8 +22,9 @@ bool has_room(const std::string& folder, std::int64_t bytes) {
 
 }  // namespace
 
-Ballast::Ballast(const std::string& database, std::int64_t bytes)
-    : path_(database + ".ballast"), bytes_(bytes) {
+Ballast::Ballast(const Location& database, std::int64_t bytes)
+    : path_(database.path + ".ballast"), bytes_(database.is_on_disk() ? bytes : 0) {
+  if (!database.is_on_disk()) return;
   struct stat there {};
   if (stat(path_.c_str(), &there) == 0) {
     if (bytes_ > 0 && there.st_size == bytes_ && there.st_blocks * 512 >= bytes_) return;

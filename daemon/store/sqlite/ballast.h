@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "store/sqlite/location.h"
+
 namespace outboxd::sqlite {
 
 class Ballast {
  public:
   // Makes the file if there is room for it twice. `bytes` 0: no ballast, and a file of earlier is removed.
-  Ballast(const std::string& database, std::int64_t bytes);
+  Ballast(const Location& database, std::int64_t bytes);
 
   // The disk is full: gives the room back. False: there was none to give.
   bool release();

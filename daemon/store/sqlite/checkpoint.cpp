@@ -22,9 +22,9 @@ bool close_gate(std::unique_lock<ReadGate>& gate) {
 
 }  // namespace
 
-Checkpoint::Checkpoint(Database& writer, const std::string& path, ReadGate& gate)
+Checkpoint::Checkpoint(Database& writer, const Location& location, ReadGate& gate)
     : writer_(writer),
-      guard_(path, Mode::kWriter, Millis(0), kGuardCacheKib),
+      guard_(location, Mode::kWriter, Millis(0), kGuardCacheKib),
       begin_(guard_, sql::kBegin),
       rollback_(guard_, sql::kRollback),
       gate_(gate) {

@@ -25,7 +25,7 @@ using ReadGate = std::shared_mutex;
 class Checkpoint {
  public:
   // `writer` outlives this.
-  Checkpoint(Database& writer, const std::string& path, ReadGate& gate);
+  Checkpoint(Database& writer, const Location& location, ReadGate& gate);
 
   // Writer thread, outside a transaction. Does nothing until kFrames new frames are in the WAL; never waits
   // for the write lock nor for readers of other processes.

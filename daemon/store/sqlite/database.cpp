@@ -48,19 +48,30 @@ void set_up_sqlite() {
   look_for_file = std::exchange(vfs->xAccess, look_for_no_journal);
 }
 
+// Asks SQLite and not the file system, so that it works on every VFS. `which`: an SQLITE_FCNTL_..._POINTER. 0: not open.
+std::int64_t size_of(sqlite3* db, int which) {
+  sqlite3_file* file = nullptr;
+  sqlite3_int64 size = 0;
+  if (sqlite3_file_control(db, "main", which, &file) != SQLITE_OK || file == nullptr ||
+      file->pMethods == nullptr)
+    return 0;
+  return file->pMethods->xFileSize(file, &size) == SQLITE_OK ? size : 0;
+}
+
 }  // namespace
 
-Database::Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib,
+Database::Database(const Location& location, Mode mode, Millis busy_timeout, int cache_kib,
                    std::function<void()> on_error)
     : on_error_(std::move(on_error)) {
   static std::once_flag once;
   std::call_once(once, set_up_sqlite);
   sqlite3* db = nullptr;
-  const int flags =
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
-  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                    SQLITE_OPEN_PRIVATECACHE | (location.is_on_disk() ? 0 : SQLITE_OPEN_CREATE);
+  const int rc = sqlite3_open_v2(location.path.c_str(), &db, flags,
+                                 location.is_on_disk() ? nullptr : location.vfs.c_str());
   db_.reset(db);
-  if (rc != SQLITE_OK) fail(rc, "opening " + path);
+  if (rc != SQLITE_OK) fail(rc, "opening " + location.path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
   // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs, which schemas before 7 have.
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
@@ -89,6 +100,14 @@ bool Database::checkpoint_all() {
   if ((rc & 0xff) == SQLITE_BUSY) return false;
   if (rc != SQLITE_OK) fail(rc, "checkpointing");
   return true;
+}
+
+std::int64_t Database::file_size() {
+  return size_of(db_.get(), SQLITE_FCNTL_FILE_POINTER);
+}
+
+std::int64_t Database::wal_size() {
+  return size_of(db_.get(), SQLITE_FCNTL_JOURNAL_POINTER);
 }
 
 std::int64_t Database::query_int(const std::string& sql) {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "common/time.h"
+#include "store/sqlite/location.h"
 #include "store/store.h"
 
 namespace outboxd::sqlite {
@@ -32,10 +33,10 @@ enum class Mode { kWriter, kReader };
 
 class Database {
  public:
-  // Opens an existing file and sets everything that a connection of ours needs (WAL, FULL, no
-  // autocheckpoint, ...).
+  // Opens an existing file and sets everything that a connection of ours needs (WAL, FULL, no autocheckpoint, ...). On a
+  // VFS of its own it makes an empty file if there is none, because nobody can make one there outside SQLite.
   // `on_error` is told of every error that is thrown from then on.
-  Database(const std::string& path, Mode mode, Millis busy_timeout, int cache_kib,
+  Database(const Location& location, Mode mode, Millis busy_timeout, int cache_kib,
            std::function<void()> on_error = {});
 
   sqlite3* handle() const { return db_.get(); }
@@ -45,6 +46,9 @@ class Database {
   // Moves the whole WAL into the file and empties it, for the last connection before it closes. Unlike what SQLite
   // does by itself then, it tells of a failure. False: others use the database, which is as good.
   bool checkpoint_all();
+  // Bytes of the database file and of the write-ahead log, which may hold pages that are not in the file yet.
+  std::int64_t file_size();
+  std::int64_t wal_size();
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
   // The one way in which a result code becomes an exception. SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull,
   // SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.

@@ -26,13 +26,14 @@ constexpr Millis kWithoutInotify{5};  // the pace when the system gives us no in
 
 }  // namespace
 
-ForeignCommits::ForeignCommits(const std::string& path, Millis busy_timeout)
-    : db_(path, Mode::kReader, busy_timeout, kCacheKib),
-      inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
+ForeignCommits::ForeignCommits(const Location& location, Millis busy_timeout)
+    : db_(location, Mode::kReader, busy_timeout, kCacheKib),
+      inotify_(location.is_on_disk() ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1),
       interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (interrupt_ < 0)
     throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
-  const std::string folder = folder_of(path);
+  if (!location.is_on_disk()) return;
+  const std::string folder = folder_of(location.path);
   if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
     log::warn("no inotify: commits of other processes are looked for every 5 ms",
               {{"error", std::strerror(errno)}});

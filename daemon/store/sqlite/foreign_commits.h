@@ -15,7 +15,7 @@ namespace outboxd::sqlite {
 
 class ForeignCommits {
  public:
-  ForeignCommits(const std::string& path, Millis busy_timeout);
+  ForeignCommits(const Location& location, Millis busy_timeout);
   ~ForeignCommits();
   ForeignCommits(const ForeignCommits&) = delete;
 

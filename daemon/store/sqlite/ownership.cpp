@@ -50,7 +50,9 @@ bool is_network_file_system(long type) {
          kNetworkTypes.end();
 }
 
-Ownership::Ownership(const std::string& path) {
+Ownership::Ownership(const Location& location) {
+  if (!location.is_on_disk()) return;
+  const std::string& path = location.path;
   const std::string folder = folder_of(path);
   struct statfs fs {};
   if (statfs(folder.c_str(), &fs) != 0) cannot("use the folder", folder);
@@ -86,7 +88,7 @@ Ownership::Ownership(const std::string& path) {
 
 // The file stays: removing it would let two processes lock two files of one name.
 Ownership::~Ownership() {
-  close(fd_);
+  if (fd_ >= 0) close(fd_);
 }
 
 }  // namespace outboxd::sqlite

@@ -4,14 +4,16 @@
 
 #include <string>
 
+#include "store/sqlite/location.h"
+
 namespace outboxd::sqlite {
 
 class Ownership {
  public:
   // Locks "<path>.lock" and writes our pid into it. Throws StoreUnusable: kExitStoreLocked when another
   // process (or another store of this process) has it, kExitStoreCannotOpen for a missing folder, no
-  // permission, or a network file system.
-  explicit Ownership(const std::string& path);
+  // permission, or a network file system. On a VFS of its own a database has one owner anyway.
+  explicit Ownership(const Location& location);
   ~Ownership();
   Ownership(const Ownership&) = delete;
 

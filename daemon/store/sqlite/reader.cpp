@@ -1,7 +1,6 @@
 #include "store/sqlite/reader.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 
 #include "store/sqlite/counters.h"
@@ -16,26 +15,19 @@ constexpr int kHighestPriority = 9;
 constexpr int kMaxAttempts = 1000;
 constexpr int kMaxRejectedCounted = 10000;
 
-std::int64_t size_of(const std::string& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  return error ? 0 : static_cast<std::int64_t>(size);
-}
-
 void earlier(std::optional<Time>& next, Time t) {
   next = next ? std::min(*next, t) : t;
 }
 
 }  // namespace
 
-Reader::Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
+Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
                std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
                std::function<void()> on_error)
-    : path_(std::move(path)),
-      gate_(std::move(gate)),
+    : gate_(std::move(gate)),
       due_clock_(std::move(due_clock)),
       secrets_(std::move(secrets)),
-      db_(path_, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)),
+      db_(location, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)),
       last_unchecked_(db_.query_int(std::string(sql::kLastUnchecked))) {}
 
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
@@ -304,8 +296,8 @@ StoreStatus Reader::status() {
     Cursor row(count_rejected_, kMaxRejectedCounted);
     if (row.next()) status.outbox_rejected = row.integer(0);
   }
-  status.database_bytes = size_of(path_);
-  status.wal_bytes = size_of(path_ + "-wal");
+  status.database_bytes = db_.file_size();
+  status.wal_bytes = db_.wal_size();
   status.free_bytes = db_.query_int("PRAGMA freelist_count") * db_.query_int("PRAGMA page_size");
   status.schema_version = schema_version(db_);
   return status;

@@ -20,7 +20,7 @@ namespace outboxd::sqlite {
 
 class Reader final : public StoreReader {
  public:
-  Reader(std::string path, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
+  Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
          std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
          std::function<void()> on_error);
 
@@ -59,7 +59,6 @@ class Reader final : public StoreReader {
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
 
-  std::string path_;
   std::shared_ptr<ReadGate> gate_;
   std::shared_ptr<DueClock> due_clock_;
   const std::shared_ptr<const SecretBox> secrets_;

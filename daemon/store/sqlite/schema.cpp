@@ -106,7 +106,9 @@ void sync_folder(const std::string& path) {
 
 }  // namespace
 
-bool inspect_file(const std::string& path) {
+bool inspect_file(const Location& location) {
+  if (!location.is_on_disk()) return true;
+  const std::string& path = location.path;
   const File file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us
   if (file.fd() < 0) {
     if (errno != ENOENT) cannot("open", path);
@@ -152,9 +154,7 @@ void create_file(const std::string& path, std::span<const embedded::File> migrat
   }
   {
     Database db(draft, Mode::kWriter, kBusyTimeout, kCacheKib);
-    db.execute("PRAGMA auto_vacuum=INCREMENTAL");  // only takes effect before the first table
-    db.execute("PRAGMA journal_mode=WAL");
-    migrate(db, migrations);
+    fill(db, migrations);
     db.checkpoint_all();  // the file alone gets the name
   }
   for (const char* suffix : {"-wal", "-shm"}) unlink((draft + suffix).c_str());
@@ -162,6 +162,12 @@ void create_file(const std::string& path, std::span<const embedded::File> migrat
   if (rename(draft.c_str(), path.c_str()) != 0) cannot("create", path);
   sync_folder(path);
   log::info("created the database", {{"path", path}});
+}
+
+void fill(Database& db, std::span<const embedded::File> migrations) {
+  db.execute("PRAGMA auto_vacuum=INCREMENTAL");  // only takes effect before the first table
+  db.execute("PRAGMA journal_mode=WAL");
+  migrate(db, migrations);
 }
 
 int schema_version(Database& db) {

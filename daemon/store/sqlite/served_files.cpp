@@ -58,14 +58,15 @@ std::string rescued_path(const std::string& path) {
   return path + ".rescued";
 }
 
-ServedFiles::ServedFiles(Database& db, const std::string& path) : db_(db), path_(path) {
+ServedFiles::ServedFiles(Database& db, const Location& location) : db_(db), path_(location.path) {
+  if (!location.is_on_disk()) return;
   const char* const name =
       sqlite3_db_filename(db.handle(), "main");  // symbolic links resolved: its companions are there
-  add(path, Part::kDatabase);
+  add(path_, Part::kDatabase);
   add(sqlite3_filename_wal(name), Part::kLog);
   add(std::string(name) + "-shm", Part::kOther);
-  add(path + ".lock", Part::kOther);
-  if (was_moved(db)) throw StoreFailure(path + " was replaced while it was opened: start again");
+  add(path_ + ".lock", Part::kOther);
+  if (was_moved(db)) throw StoreFailure(path_ + " was replaced while it was opened: start again");
 }
 
 void ServedFiles::add(std::string path, Part part) {
@@ -90,7 +91,7 @@ void ServedFiles::check(const File& file) {
 
 void ServedFiles::check_all() {
   for (const File& file : files_) check(file);
-  if (!is_still_ours())
+  if (!files_.empty() && !is_still_ours())
     throw StoreFailure(path_ + " was overwritten while outboxd served it: restore the newest backup");
 }
 

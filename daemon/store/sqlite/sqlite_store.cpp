@@ -19,15 +19,20 @@ constexpr int kSmallCacheKib = 2000;
 // Brings the file to the newest schema, or makes it. Answers the version it had. The caller owns it.
 int prepare_file(const SqliteOptions& options) {
   const auto migrations = embedded::sqlite_migrations();
-  if (!inspect_file(options.path)) {
+  const Location location(options);
+  if (!inspect_file(location)) {
     create_file(options.path, migrations);
     return 0;
   }
-  Database db(options.path, Mode::kWriter, options.busy_timeout, kSmallCacheKib);
+  Database db(location, Mode::kWriter, options.busy_timeout, kSmallCacheKib);
   if (sqlite3_db_readonly(db.handle(), "main") != 0)
     unusable(options.path, SQLITE_READONLY, "no permission to write to it");
   const int version = schema_version(db);
-  migrate(db, migrations);
+  if (version == 0) {
+    fill(db, migrations);  // new on a VFS of its own, or a crash came before its first table
+  } else {
+    migrate(db, migrations);
+  }
   if (db.query_text("PRAGMA journal_mode=WAL") != "wal")
     unusable(options.path, SQLITE_IOERR, "it cannot be put into WAL mode");
   return version;
@@ -39,7 +44,7 @@ const Clock& clock_of(const SqliteOptions& options) {
 }
 
 DueClock::State read_due_clock(const SqliteOptions& options) {
-  Database db(options.path, Mode::kReader, options.busy_timeout, kSmallCacheKib);
+  Database db(Location(options), Mode::kReader, options.busy_timeout, kSmallCacheKib);
   constexpr std::int64_t kLatest = 253'402'300'800'000;  // the year 10000
   const std::int64_t ahead = db.query_int("SELECT due_ahead FROM counter");
   const std::int64_t last = db.query_int("SELECT due_last FROM counter");
@@ -53,21 +58,21 @@ class SqliteStore final : public Store {
  public:
   explicit SqliteStore(const SqliteOptions& options)
       : options_(options),
-        ownership_(options.path),
+        ownership_(Location(options)),
         version_before_(prepare_file(options)),
         gate_(std::make_shared<ReadGate>()),
         due_clock_(std::make_shared<DueClock>(clock_of(options), read_due_clock(options))),
-        writer_({options.path, options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
+        writer_({Location(options), options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
                  options.checkpoints, options.secrets, on_error("commit")},
                 *gate_, *due_clock_),
-        foreign_commits_(options.path, options.busy_timeout) {
+        foreign_commits_(Location(options), options.busy_timeout) {
     new_reader();  // prepares what no other connection has yet: a damaged schema shows now
   }
 
   StoreWriter& writer() override { return writer_; }
   std::unique_ptr<StoreReader> new_reader() override {
-    return std::make_unique<Reader>(options_.path, options_.busy_timeout, options_.reader_cache_kib, gate_,
-                                    due_clock_, options_.secrets, on_error("read"));
+    return std::make_unique<Reader>(Location(options_), options_.busy_timeout, options_.reader_cache_kib,
+                                    gate_, due_clock_, options_.secrets, on_error("read"));
   }
   void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
   void interrupt() override { foreign_commits_.interrupt(); }
@@ -97,23 +102,24 @@ std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
 
 SqliteSchema migrate_sqlite(const SqliteOptions& options) {
   return opening(options.path, [&] {
-    const Ownership ownership(options.path);
+    const Ownership ownership{Location(options)};
     return SqliteSchema{prepare_file(options), newest_version(embedded::sqlite_migrations())};
   });
 }
 
 SqliteSchema sqlite_schema(const SqliteOptions& options) {
   SqliteSchema schema{0, newest_version(embedded::sqlite_migrations())};
-  if (!std::filesystem::exists(options.path)) return schema;
+  const Location location(options);
+  if (location.is_on_disk() && !std::filesystem::exists(options.path)) return schema;
   return opening(options.path, [&] {
     std::unique_ptr<Ownership> ownership;
     try {
-      ownership = std::make_unique<Ownership>(options.path);
-      inspect_file(options.path);
+      ownership = std::make_unique<Ownership>(location);
+      inspect_file(location);
     } catch (const StoreUnusable& unusable) {
       if (unusable.exit_status != kExitStoreLocked) throw;  // a daemon serves it: it has looked
     }
-    Database db(options.path, Mode::kReader, options.busy_timeout, kSmallCacheKib);
+    Database db(location, Mode::kReader, options.busy_timeout, kSmallCacheKib);
     schema.current = schema_version(db);
     return schema;
   });

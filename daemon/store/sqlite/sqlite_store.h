@@ -15,7 +15,9 @@
 namespace outboxd {
 
 struct SqliteOptions {
-  std::string path;              // made when there is none; "<path>-wal", "-shm" and ".lock" beside it
+  std::string path;  // made when there is none; "<path>-wal", "-shm" and ".lock" beside it
+  // Empty: the system's. A test runs the store on an SQLite VFS of its own, which it has registered; see location.h.
+  std::string vfs = {};
   Millis busy_timeout{1000};     // how long a transaction waits for another process's before StoreBusy
   int writer_cache_kib = 16384;  // memory for pages, of the writer's connection
   int reader_cache_kib = 4096;   // and of each reader's

@@ -130,9 +130,10 @@ void sync(const std::string& path, int flags) {
 }
 
 Database open_to_read(const SqliteOptions& options) {
-  if (!inspect_file(options.path))
+  const Location location(options);
+  if (!inspect_file(location))
     throw StoreUnusable(kExitStoreCannotOpen, "there is no database " + options.path);
-  Database db(options.path, Mode::kReader, options.busy_timeout, kCacheKib);
+  Database db(location, Mode::kReader, options.busy_timeout, kCacheKib);
   if (const int version = schema_version(db); version != newest_version(embedded::sqlite_migrations())) {
     throw StoreUnusable(kExitStoreSchema, options.path + " has schema " + std::to_string(version) +
                                               ", this program knows " +

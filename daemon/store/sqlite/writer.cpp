@@ -30,13 +30,13 @@ void execute_by_its_part(const C& command, Transaction& transaction, Parts&... p
 }  // namespace
 
 Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
-    : ballast_(options.path, options.ballast_bytes),
-      db_(options.path, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
+    : ballast_(options.location, options.ballast_bytes),
+      db_(options.location, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
       transaction_(db_, due_clock),
       endpoints_(db_, options.secrets) {
-  if (options.checkpoints) checkpoint_.emplace(db_, options.path, gate);
+  if (options.checkpoints) checkpoint_.emplace(db_, options.location, gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
-  files_.emplace(db_, options.path);
+  files_.emplace(db_, options.location);
 }
 
 void Writer::apply(std::span<Write*> batch) {

@@ -27,7 +27,7 @@ namespace outboxd::sqlite {
 class Writer final : public StoreWriter {
  public:
   struct Options {
-    std::string path;
+    Location location;
     Millis busy_timeout{};
     int cache_kib = 0;
     std::int64_t ballast_bytes = 0;

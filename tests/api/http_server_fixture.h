@@ -1,4 +1,4 @@
-// A front with a TCP and two Unix listeners on a loop of its own thread, and a few routes that say what they
+// A server with a TCP and two Unix listeners on a loop of its own thread, and a few routes that say what they
 // saw.
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "api/auth.h"
-#include "api/front.h"
+#include "api/http_server.h"
 #include "raw_client.h"
 
 namespace outboxd::api::test {
@@ -25,11 +25,11 @@ inline std::string temporary_directory() {
   return path;
 }
 
-class TestFront {
+class TestServer {
  public:
-  explicit TestFront(Front::Options options = {},
-                     std::shared_ptr<const Authenticator> auth = Authenticator::without_tokens(),
-                     std::shared_ptr<TlsServer> tls = nullptr)
+  explicit TestServer(HttpServer::Options options = {},
+                      std::shared_ptr<const Authenticator> auth = Authenticator::without_tokens(),
+                      std::shared_ptr<TlsServer> tls = nullptr)
       : directory_(temporary_directory()) {
     auto listener = listen_tcp("127.0.0.1:0", Scope::kNone);
     REQUIRE(listener);
@@ -40,26 +40,26 @@ class TestFront {
     std::vector<Listener> listeners{*listener, listen_unix(ingest, 0660, "", Scope::kIngest).value(),
                                     listen_unix(admin, 0600, "", Scope::kAdmin).value()};
     options.workers = 2;
-    front_ = std::make_unique<Front>(loop_, std::move(listeners), routes(), std::move(auth), metrics,
-                                     std::move(options));
-    front_->start();
+    server_ = std::make_unique<HttpServer>(loop_, std::move(listeners), routes(), std::move(auth), metrics,
+                                           std::move(options));
+    server_->start();
     thread_ = std::thread([this] { loop_.run(); });
   }
-  ~TestFront() {
+  ~TestServer() {
     loop_.stop();
     thread_.join();
     release_all();
-    front_.reset();
+    server_.reset();
     std::filesystem::remove_all(directory_);
   }
-  TestFront(const TestFront&) = delete;
+  TestServer(const TestServer&) = delete;
 
   std::vector<std::string> everywhere() const { return {tcp, ingest, admin}; }
   void set_authenticator(std::shared_ptr<const Authenticator> auth) {
-    front_->set_authenticator(std::move(auth));
+    server_->set_authenticator(std::move(auth));
   }
   void stop_accepting(Millis limit) {
-    front_->stop_accepting(limit, [this] { stopped = true; });
+    server_->stop_accepting(limit, [this] { stopped = true; });
   }
   // Waits until `n` exchanges are held by the route /hold.
   void wait_for_held(std::size_t n) {
@@ -146,7 +146,7 @@ class TestFront {
   std::mutex mutex_;
   std::condition_variable held_changed_;
   std::vector<ExchangePtr> held_;  // guarded by mutex_
-  std::unique_ptr<Front> front_;
+  std::unique_ptr<HttpServer> server_;
   std::thread thread_;
 };
 

@@ -1,11 +1,11 @@
-#include "api/front.h"
+#include "api/http_server.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <random>
 
-#include "front_fixture.h"
+#include "http_server_fixture.h"
 
 using namespace outboxd;
 using namespace outboxd::api;
@@ -13,8 +13,8 @@ using namespace outboxd::api::test;
 
 TEST_CASE(
     "a request is answered on every listener, with its headers, and the connection stays for the next") {
-  TestFront front;
-  for (const auto& where : front.everywhere()) {
+  TestServer server;
+  for (const auto& where : server.everywhere()) {
     CAPTURE(where);
     RawClient client(where);
     for (int i = 0; i < 3; ++i) {
@@ -29,20 +29,20 @@ TEST_CASE(
       CHECK(answer->header("connection") == "");
     }
   }
-  CHECK(front.handled == 9);
-  CHECK(front.metrics.render().find("route=\"/v1/events\"") != std::string::npos);
+  CHECK(server.handled == 9);
+  CHECK(server.metrics.render().find("route=\"/v1/events\"") != std::string::npos);
 }
 
 TEST_CASE("100 silent connections on each listener do not keep a request from being answered") {
-  TestFront front;
+  TestServer server;
   std::vector<RawClient> silent;
-  for (const auto& where : front.everywhere()) {
+  for (const auto& where : server.everywhere()) {
     for (int i = 0; i < 100; ++i) {
       silent.emplace_back(where);
       if (i % 2 == 1) silent.back().send("POST /v1/events HTTP/1.1\r\nHo");
     }
   }
-  for (const auto& where : front.everywhere()) {
+  for (const auto& where : server.everywhere()) {
     RawClient client(where);
     client.send(post("{}"));
     CHECK(client.read_answer()->status == 200);
@@ -50,8 +50,8 @@ TEST_CASE("100 silent connections on each listener do not keep a request from be
 }
 
 TEST_CASE("pipelined requests are answered one after the other, in order") {
-  TestFront front;
-  RawClient client(front.admin);
+  TestServer server;
+  RawClient client(server.admin);
   std::string all;
   for (int i = 0; i < 50; ++i)
     all += i % 2 == 0 ? post(std::to_string(i)) : get("/v1/events/" + std::to_string(i));
@@ -67,8 +67,8 @@ TEST_CASE("pipelined requests are answered one after the other, in order") {
 }
 
 TEST_CASE("a chunked body reaches the handler without its chunks") {
-  TestFront front;
-  RawClient client(front.ingest);
+  TestServer server;
+  RawClient client(server.ingest);
   client.send(
       "POST /v1/events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
       "chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: t\r\n\r\n" +
@@ -78,8 +78,8 @@ TEST_CASE("a chunked body reaches the handler without its chunks") {
 }
 
 TEST_CASE("the client that expects 100-continue gets it before its body is read") {
-  TestFront front;
-  RawClient client(front.tcp);
+  TestServer server;
+  RawClient client(server.tcp);
   client.send(
       "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
   CHECK(client.read_answer()->status == 100);
@@ -88,11 +88,11 @@ TEST_CASE("the client that expects 100-continue gets it before its body is read"
 }
 
 TEST_CASE("a request is answered the same wherever its bytes are cut") {
-  TestFront front;
+  TestServer server;
   const std::string request =
       "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nX-Probe: p\r\nTransfer-Encoding: "
       "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
-  RawClient client(front.tcp);
+  RawClient client(server.tcp);
   for (std::size_t cut = 1; cut < request.size(); ++cut) {
     client.send(request.substr(0, cut));
     client.send(request.substr(cut));
@@ -103,17 +103,17 @@ TEST_CASE("a request is answered the same wherever its bytes are cut") {
 }
 
 TEST_CASE("Connection: close and HTTP/1.0 end the connection after the answer") {
-  TestFront front;
+  TestServer server;
   for (const std::string& request :
        {get("/open", "Connection: close\r\n"), std::string("GET /open HTTP/1.0\r\n\r\n")}) {
-    RawClient client(front.tcp);
+    RawClient client(server.tcp);
     client.send(request);
     const auto answer = client.read_answer();
     CHECK(answer->status == 200);
     CHECK(answer->header("connection") == "close");
     CHECK(client.is_closed());
   }
-  RawClient client(front.tcp);
+  RawClient client(server.tcp);
   client.send("GET /open HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   CHECK(client.read_answer()->header("connection") == "keep-alive");
   client.send(get("/open"));
@@ -121,14 +121,14 @@ TEST_CASE("Connection: close and HTTP/1.0 end the connection after the answer") 
 }
 
 TEST_CASE("every answer tells browsers to keep nothing, and those they may show to run nothing") {
-  TestFront front;
+  TestServer server;
   const auto answered = [&](const std::string& where, const std::string& request) {
     RawClient client(where);
     client.send(request);
     return client.read_answer(request.starts_with("HEAD")).value();
   };
   constexpr auto kNothing = "default-src 'none'; frame-ancestors 'none'";
-  for (const auto& where : {front.tcp, front.admin}) {
+  for (const auto& where : {server.tcp, server.admin}) {
     for (const std::string& request :
          {get("/open"), get("/nothing"), get("/throw"),
           std::string("HEAD /open HTTP/1.1\r\nHost: localhost\r\n\r\n"), std::string("not HTTP\r\n\r\n"),
@@ -147,14 +147,14 @@ TEST_CASE("every answer tells browsers to keep nothing, and those they may show 
     CHECK(page.header("cache-control") == "max-age=5");
     CHECK(page.header("content-security-policy") == "default-src 'self'");
     CHECK(std::ranges::count_if(page.headers, [](const HeaderField& h) {
-            return equals_ignoring_case(h.name, "cache-control");
+            return ascii_iequals(h.name, "cache-control");
           }) == 1);
   }
 }
 
 TEST_CASE("a body with a Content-Encoding is refused with 415, and what is understood is said") {
-  TestFront front;
-  RawClient client(front.ingest);
+  TestServer server;
+  RawClient client(server.ingest);
   for (const char* coding : {"gzip", "br", "gzip, identity", "", "x-unknown"}) {
     CAPTURE(coding);
     client.send(post("{}", "Content-Encoding: " + std::string(coding) + "\r\n"));
@@ -163,14 +163,14 @@ TEST_CASE("a body with a Content-Encoding is refused with 415, and what is under
     CHECK(answer->header("accept-encoding") == "identity");
     CHECK(answer->body.find("Content-Encoding; got \\\"" + std::string(coding)) != std::string::npos);
   }
-  CHECK(front.handled == 0);
+  CHECK(server.handled == 0);
   client.send(post("{}", "Content-Encoding: Identity\r\n"));
   CHECK(client.read_answer()->status == 200);
 }
 
 TEST_CASE("HEAD answers as GET would, without the content") {
-  TestFront front;
-  RawClient client(front.tcp);
+  TestServer server;
+  RawClient client(server.tcp);
   client.send("HEAD /open HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const auto answer = client.read_answer(true);
   CHECK(answer->status == 200);
@@ -180,8 +180,8 @@ TEST_CASE("HEAD answers as GET would, without the content") {
 }
 
 TEST_CASE("unknown paths and methods are told apart, and Allow says what would work") {
-  TestFront front;
-  RawClient client(front.tcp);
+  TestServer server;
+  RawClient client(server.tcp);
   client.send(get("/nothing"));
   const auto unknown = client.read_answer();
   CHECK(unknown->status == 404);
@@ -193,12 +193,12 @@ TEST_CASE("unknown paths and methods are told apart, and Allow says what would w
   CHECK(method->header("allow") == "GET, HEAD, POST, DELETE");
   client.send("BREW /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
   CHECK(client.read_answer()->status == 405);
-  CHECK(front.metrics.render().find("BREW") == std::string::npos);
+  CHECK(server.metrics.render().find("BREW") == std::string::npos);
 }
 
 TEST_CASE("a handler that throws answers 500 without its text, and one that forgets answers 500") {
-  TestFront front;
-  RawClient client(front.tcp);
+  TestServer server;
+  RawClient client(server.tcp);
   for (const char* target : {"/throw", "/forget"}) {
     CAPTURE(target);
     client.send(get(target));
@@ -210,16 +210,16 @@ TEST_CASE("a handler that throws answers 500 without its text, and one that forg
 }
 
 TEST_CASE("a request that waits for another thread holds no worker, and goes on on one") {
-  Front::Options options;
+  HttpServer::Options options;
   options.max_queue = 4;
-  TestFront front(options);
+  TestServer server(options);
   std::vector<std::unique_ptr<RawClient>> waiting;
   for (std::size_t i = 1; i <= 8; ++i) {  // more than there are workers
-    waiting.push_back(std::make_unique<RawClient>(front.tcp));
+    waiting.push_back(std::make_unique<RawClient>(server.tcp));
     waiting.back()->send(get("/hold"));
-    front.wait_for_held(i);
+    server.wait_for_held(i);
   }
-  RawClient client(front.tcp);
+  RawClient client(server.tcp);
   for (int i = 0; i < 20; ++i) {
     client.send(get("/resumed"));
     CHECK(client.read_answer()->body == "on a worker");
@@ -228,46 +228,46 @@ TEST_CASE("a request that waits for another thread holds no worker, and goes on 
   const auto failed = client.read_answer();
   CHECK(failed->status == 500);
   CHECK(failed->body.find("secret") == std::string::npos);
-  front.release_all();
+  server.release_all();
 }
 
 TEST_CASE("answers from other threads arrive, and one exchange takes only its first answer") {
-  TestFront front;
-  RawClient client(front.tcp);
+  TestServer server;
+  RawClient client(server.tcp);
   for (int i = 0; i < 20; ++i) {
     client.send(get("/thread"));
     CHECK(client.read_answer()->body == "from a thread");
   }
   std::vector<RawClient> clients;
   for (int i = 0; i < 20; ++i)
-    clients.emplace_back(front.everywhere()[static_cast<std::size_t>(i) % 3]).send(get("/hold"));
-  front.wait_for_held(20);
-  front.release_all();
+    clients.emplace_back(server.everywhere()[static_cast<std::size_t>(i) % 3]).send(get("/hold"));
+  server.wait_for_held(20);
+  server.release_all();
   for (auto& c : clients) CHECK(c.read_answer()->body == "held");
   clients.front().send(get("/hold"));
-  front.wait_for_held(1);
-  front.drop_all();
+  server.wait_for_held(1);
+  server.drop_all();
   CHECK(clients.front().read_answer()->status == 500);
 }
 
 TEST_CASE("a client that half-closes after its request is answered, one that is gone is forgotten") {
-  TestFront front;
-  for (const auto& where : front.everywhere()) {
+  TestServer server;
+  for (const auto& where : server.everywhere()) {
     CAPTURE(where);
     RawClient client(where);
     client.send(get("/hold"));
     client.end_of_sending();
     { RawClient(where).send(get("/hold")); }
-    front.wait_for_held(2);
-    front.release_all();
+    server.wait_for_held(2);
+    server.release_all();
     CHECK(client.read_answer()->body == "held");
     CHECK(client.is_closed());
   }
 }
 
 TEST_CASE("an answer larger than the socket's buffer arrives whole") {
-  TestFront front;
-  for (const auto& where : front.everywhere()) {
+  TestServer server;
+  for (const auto& where : server.everywhere()) {
     RawClient client(where);
     client.send(get("/large") + get("/open"));
     CHECK(client.read_answer()->body.size() == 8u << 20);
@@ -276,58 +276,58 @@ TEST_CASE("an answer larger than the socket's buffer arrives whole") {
 }
 
 TEST_CASE("the peer is the kernel's word: credentials on a Unix socket, address and port on TCP") {
-  TestFront front;
-  RawClient local(front.admin);
+  TestServer server;
+  RawClient local(server.admin);
   local.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\nX-Forwarded-For: 1.2.3.4\r\n"));
   CHECK(local.read_answer()->body == "unix:uid=" + std::to_string(getuid()) + ",gid=" +
                                          std::to_string(getgid()) + ",pid=" + std::to_string(getpid()));
-  RawClient remote(front.tcp);
+  RawClient remote(server.tcp);
   remote.send(get("/peer", "REMOTE_ADDR: 1.2.3.4\r\n"));
   CHECK(remote.read_answer()->body.starts_with("127.0.0.1:"));
 }
 
 TEST_CASE("stopping closes the listeners and idle connections, and answers what is under way") {
-  TestFront front;
-  RawClient idle(front.tcp);
+  TestServer server;
+  RawClient idle(server.tcp);
   idle.send(get("/open"));
   CHECK(idle.read_answer()->status == 200);
-  RawClient busy(front.admin);
+  RawClient busy(server.admin);
   busy.send(get("/hold"));
-  front.wait_for_held(1);
-  front.stop_accepting(std::chrono::duration_cast<Millis>(kDeadline));
+  server.wait_for_held(1);
+  server.stop_accepting(std::chrono::duration_cast<Millis>(kDeadline));
   CHECK(idle.is_closed());
-  CHECK_FALSE(std::filesystem::exists(front.admin));
-  CHECK_FALSE(std::filesystem::exists(front.ingest));
-  CHECK_FALSE(front.stopped);
-  front.release_all();
+  CHECK_FALSE(std::filesystem::exists(server.admin));
+  CHECK_FALSE(std::filesystem::exists(server.ingest));
+  CHECK_FALSE(server.stopped);
+  server.release_all();
   const auto answer = busy.read_answer();
   CHECK(answer->body == "held");
   CHECK(answer->header("connection") == "close");
   CHECK(busy.is_closed());
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-  while (!front.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-  CHECK(front.stopped);
+  while (!server.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(server.stopped);
 }
 
 TEST_CASE("stopping ends at its limit although a request is never answered") {
-  TestFront front;
-  RawClient busy(front.tcp);
+  TestServer server;
+  RawClient busy(server.tcp);
   busy.send(get("/hold"));
-  front.wait_for_held(1);
-  front.stop_accepting(Millis(20));
+  server.wait_for_held(1);
+  server.stop_accepting(Millis(20));
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-  while (!front.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-  CHECK(front.stopped);
+  while (!server.stopped && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(server.stopped);
 }
 
-TEST_CASE("random bytes and mutated requests never harm the front") {
-  TestFront front;
+TEST_CASE("random bytes and mutated requests never harm the server") {
+  TestServer server;
   const std::string valid = post("{\"a\":1}", "X-Probe: p\r\n") + get("/v1/events/1?x=y");
   for (unsigned seed = 1; seed <= 300; ++seed) {
     std::minstd_rand random(seed);
     std::string text = valid;
     for (auto n = random() % 5; n > 0; --n) text[random() % text.size()] = static_cast<char>(random() % 256);
-    RawClient client(front.everywhere()[seed % 3]);
+    RawClient client(server.everywhere()[seed % 3]);
     const auto cut = random() % text.size();
     client.send(text.substr(0, cut));
     client.send(text.substr(cut));
@@ -336,7 +336,7 @@ TEST_CASE("random bytes and mutated requests never harm the front") {
     }
     CHECK(client.is_closed());
   }
-  RawClient client(front.tcp);
+  RawClient client(server.tcp);
   client.send(post("{}"));
   CHECK(client.read_answer()->status == 200);
 }

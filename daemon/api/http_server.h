@@ -1,0 +1,65 @@
+// The API's HTTP server, the one door into it. It owns every socket, reads requests without ever blocking, checks head
+// and framing strictly, undoes chunking, and only then gives a complete request in memory to a worker. A silent or slow
+// client costs a file descriptor and its bytes, never a thread.
+//
+//   event loop (1 thread)                       workers (few)                      any thread
+//   accept → read → strict head → body ──────▶  route → authorise → handler  ───▶  Exchange::respond
+//        ▲                                                                              │
+//        └──────────────────────── write, keep alive or close ◀──────────────────────────┘
+//
+// Its parts: acceptor.h (listening sockets), connections.h and connection.h (what happens on each), quotas.h (who may
+// hold how much), worker_pool.h and dispatcher.h (what a worker does), pending_exchange.h (the way of an answer back).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/exchange.h"
+#include "api/listeners.h"
+#include "common/clock.h"
+#include "runtime/event_loop.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd::api {
+
+class Authenticator;  // auth.h
+
+class HttpServer {
+ public:
+  struct Options {
+    int workers = 4;
+    std::size_t max_connections = 4096;           // beyond: accepted and closed at once with 503
+    std::size_t max_connections_per_peer = 1024;  // (quotas.h) likewise
+    std::size_t max_head_bytes = 16u << 10;       // 431
+    std::size_t max_headers = 100;                // 431
+    std::size_t max_body_bytes = 16u << 20;       // 413
+    std::size_t max_buffered_bytes = 256u << 20;  // over all connections; one peer: half of it; beyond: 503
+    std::size_t max_queue = 4096;                 // complete requests waiting for a worker; beyond: 503
+    // From the first byte of a request to the end of its head: 408, close. For a TLS handshake: close.
+    Millis head_timeout{10'000};
+    // Less than kMinBodyProgress of a body in this time: 408, close. Of an answer: close.
+    Millis body_timeout{30'000};
+    Millis idle_timeout{60'000};  // keep-alive without a request: close
+    // Host names accepted on TCP besides loopback and the connection's own address; without port.
+    std::vector<std::string> allowed_hosts;
+  };
+  // Takes the loop's after_each_round().
+  HttpServer(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
+             std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options);
+  ~HttpServer();  // on the loop's thread, or when the loop runs no more; exchanges still unanswered may outlive it
+  HttpServer(const HttpServer&) = delete;
+
+  void start();  // workers; the loop is run by its owner
+  // Any thread. Holds for the next request of every connection.
+  void set_authenticator(std::shared_ptr<const Authenticator> auth);
+  // Any thread. Closes the listeners and idle connections; requests under way are answered, with Connection:
+  // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.
+  void stop_accepting(Millis limit, std::function<void()> done);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outboxd::api
