@@ -15,7 +15,7 @@ struct Counters {
   void move(DeliveryState from, DeliveryState to);  // one delivery
 };
 
-// Runs sql::kReadCounter. Throws StoreFailure when the row is missing.
+// Runs sql::kReadCounter. Throws CorruptValue when the row is missing.
 Counters read_counters(Statement& read_counter);
 
 }  // namespace outboxd::sqlite

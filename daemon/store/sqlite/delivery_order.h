@@ -20,15 +20,17 @@ class DeliveryOrder {
   explicit DeliveryOrder(Database& db) : db_(db) {}
 
   // Where a delivery stands that will be pending with this sequence key and is not yet. A head that it comes
-  // before is demoted.
+  // before is demoted (on a repeat, perhaps it was before).
   struct Place {
     bool blocked = false;
     std::optional<DeliveryKey> demoted;
   };
-  Place place(DeliveryKey key, const std::optional<std::string>& sequence_key);
-  // After one has left: answers the next one if it was blocked and is the head now.
-  std::optional<NewHead> promote(EndpointSeq endpoint, const std::string& sequence_key,
-                                 const Transaction& transaction);
+  Place place(DeliveryKey key, const std::optional<std::string>& sequence_key,
+              const Transaction& transaction);
+  // After one has left: true if the next one was blocked and is the head now.
+  bool promote(EndpointSeq endpoint, const std::string& sequence_key);
+  // The one that this one blocks.
+  std::optional<DeliveryKey> next_in_order(DeliveryKey key, const std::string& sequence_key);
   // Absent: the delivery is not pending, or in no order.
   std::optional<std::string> sequence_key_of_pending(DeliveryKey key);
 
@@ -36,9 +38,9 @@ class DeliveryOrder {
   struct First {
     EventSeq event = 0;
     bool blocked = false;
-    Time due_at{};  // as on disk
   };
-  std::optional<First> first_in_order(EndpointSeq endpoint, const std::string& sequence_key);
+  std::optional<First> first_in_order(EndpointSeq endpoint, const std::string& sequence_key,
+                                      EventSeq after = 0);
 
   Database& db_;
   Statement first_in_order_{db_, sql::kFirstInOrder}, set_blocked_{db_, sql::kSetBlocked};

@@ -26,10 +26,10 @@ inline constexpr std::string_view kDiscardPending =
     "UPDATE delivery SET state = 'discarded', finished_at = ?3, order_key = NULL WHERE event = ?1 AND "
     "endpoint = ?2 AND state = 'pending'";
 
-// The one that is or should be the head.
+// From the beginning: the one that is or should be the head.
 inline constexpr std::string_view kFirstInOrder =
-    "SELECT event, behind, due_at FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND "
-    "order_key = ?2 AND state = 'pending' ORDER BY event LIMIT 1";
+    "SELECT event, behind FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND "
+    "order_key = ?2 AND event > ?3 AND state = 'pending' ORDER BY event LIMIT 1";
 inline constexpr std::string_view kSetBlocked =
     "UPDATE delivery SET behind = ?3 WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kSequenceKeyOfPending =
@@ -58,6 +58,8 @@ inline constexpr std::string_view kInsertAttempt =
     " error, request_line, response_headers, response_body, remote_address, resent)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT "
     "DO NOTHING";
+inline constexpr std::string_view kFindAttempt =
+    "SELECT 1 FROM attempt WHERE event = ?1 AND endpoint = ?2 AND id = ?3";
 inline constexpr std::string_view kLastAttempt =
     "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
 

@@ -22,6 +22,9 @@ inline constexpr std::string_view kUpdateEndpoint =
     "WHERE seq = ?1";
 inline constexpr std::string_view kEndpointById =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1 AND removed_at IS NULL";
+// Removed ones too, as long as retention keeps them.
+inline constexpr std::string_view kEndpointByIdEver =
+    "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1";
 inline constexpr std::string_view kEndpointsAfter =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS
     " FROM endpoint WHERE seq > ?1 AND removed_at IS NULL ORDER BY seq LIMIT ?2";

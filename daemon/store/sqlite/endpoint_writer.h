@@ -10,7 +10,6 @@
 #include "store/sqlite/delivery_statements.h"
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/transaction.h"
-#include "store/store.h"
 
 namespace outboxd::sqlite {
 
@@ -20,28 +19,25 @@ class EndpointWriter {
   EndpointWriter(Database& db, std::shared_ptr<const SecretBox> secrets)
       : db_(db), secrets_(std::move(secrets)) {}
 
-  void execute(const CreateEndpoint& command, Transaction& transaction);
-  void execute(const UpdateEndpoint& command, Transaction& transaction);
-  void execute(const SetEndpointState& command, Transaction& transaction);
-  void execute(const DisableEndpoint& command, Transaction& transaction);
-  void execute(const SetFailingSince& command, Transaction& transaction);
-  void execute(const EncryptSecrets& command, Transaction& transaction);
-  void execute(const RemoveEndpoint& command, Transaction& transaction);
-  void execute(const DiscardRemoved& command, Transaction& transaction);
+  Result<EndpointPtr> execute(const CreateEndpoint& command, Transaction& transaction);
+  Result<EndpointPtr> execute(const UpdateEndpoint& command, Transaction& transaction);
+  Result<EndpointPtr> execute(const SetEndpointState& command, Transaction& transaction);
+  Result<EndpointPtr> execute(const DisableEndpoint& command, Transaction& transaction);
+  Result<EndpointPtr> execute(const RemoveEndpoint& command, Transaction& transaction);
+  Result<Nothing> execute(const SetFailingSince& command, Transaction& transaction);
+  Result<Discarded> execute(const DiscardRemoved& command, Transaction& transaction);
 
  private:
-  std::optional<Endpoint> find_or_refuse(const EndpointId& id, Transaction& transaction);
+  std::optional<Endpoint> find(Statement& by_id, const EndpointId& id);
   void set_state(Endpoint& endpoint, EndpointState state, const std::string& reason, Time at);
-  void wipe_pages();
   std::optional<EndpointSeq> next_to_discard();
   std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at, Counters& counters);
 
   Database& db_;
   const std::shared_ptr<const SecretBox> secrets_;
   Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
-  Statement endpoint_by_id_{db_, sql::kEndpointById}, set_endpoint_state_{db_, sql::kSetEndpointState};
-  Statement set_failing_since_{db_, sql::kSetFailingSince};
-  Statement secrets_after_{db_, sql::kSecretsAfter}, set_secrets_{db_, sql::kSetSecrets};
+  Statement endpoint_by_id_{db_, sql::kEndpointById}, endpoint_by_id_ever_{db_, sql::kEndpointByIdEver};
+  Statement set_endpoint_state_{db_, sql::kSetEndpointState}, set_failing_since_{db_, sql::kSetFailingSince};
   Statement remove_endpoint_{db_, sql::kRemoveEndpoint};
   Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint}, end_discarding_{db_, sql::kEndDiscarding};
   Statement pending_of_endpoint_{db_, sql::kPendingOfEndpoint};

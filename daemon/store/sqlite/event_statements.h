@@ -19,10 +19,14 @@ inline constexpr std::string_view kFindEventToReplay =
     "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
 inline constexpr std::string_view kEventOrderingKey = "SELECT ordering_key FROM event WHERE seq = ?1";
 
+inline constexpr std::string_view kFindAccepted =
+    "SELECT seq, created_at, deliveries FROM event WHERE id = ?1";
+
 inline constexpr std::string_view kInsertFanOut =
     "INSERT INTO fan_out (event, after, last) VALUES (?1, ?2, ?3)";
 inline constexpr std::string_view kAdvanceFanOut = "UPDATE fan_out SET after = ?2 WHERE event = ?1";
 inline constexpr std::string_view kDeleteFanOut = "DELETE FROM fan_out WHERE event = ?1";
+inline constexpr std::string_view kFanOutOf = "SELECT after FROM fan_out WHERE event = ?1";
 
 inline constexpr std::string_view kFindIdempotency =
     "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = "

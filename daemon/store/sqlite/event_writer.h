@@ -2,6 +2,7 @@
 // outbox that it came from. A part of the Writer.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +12,6 @@
 #include "store/sqlite/delivery_statements.h"
 #include "store/sqlite/event_statements.h"
 #include "store/sqlite/transaction.h"
-#include "store/store.h"
 
 namespace outboxd::sqlite {
 
@@ -19,10 +19,10 @@ class EventWriter {
  public:
   EventWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
 
-  void execute(const AcceptEvents& command, Transaction& transaction);
-  void execute(const AnnounceEvent& command, Transaction& transaction);
-  void execute(const ExpandEvent& command, Transaction& transaction);
-  void execute(const RejectOutboxRow& command, Transaction& transaction);
+  Result<Accepted> execute(const AcceptEvents& command, Transaction& transaction);
+  Result<Accepted> execute(const AnnounceEvent& command, Transaction& transaction);
+  Result<Expanded> execute(const ExpandEvent& command, Transaction& transaction);
+  Result<Nothing> execute(const RejectOutboxRow& command, Transaction& transaction);
 
  private:
   struct Disposition;
@@ -33,24 +33,33 @@ class EventWriter {
   std::optional<std::string> find_stored(const NewEvent& event, Disposition& disposition);
   static std::optional<std::string> find_in_command(const AcceptEvents& command, std::size_t first,
                                                     std::size_t i, std::vector<Disposition>& dispositions);
+  AcceptedEvent accept(const AcceptEvents& command, std::size_t i, const Disposition& disposition,
+                       const std::vector<AcceptedEvent>& before, Transaction& transaction);
+
+  // Of a repeat: is it there from the first time?
+  bool find_accepted_before(const AcceptEvents& command, std::vector<Disposition>& dispositions,
+                            Transaction& transaction);
+  std::optional<AcceptedEvent> find_accepted_before(const NewEvent& event, Transaction& transaction);
+  bool was_expanded(const ExpandEvent& command);
 
   bool outbox_row_waits(std::int64_t outbox_row);
   bool delete_outbox_row(std::int64_t outbox_row);  // false: it does not wait any more
   void renumber(std::int64_t outbox_row);
 
-  struct Stored;
-  Stored insert(const NewEvent& event, Millis idempotency_window, Transaction& transaction);
-  void insert_delivery(Statement& insert, const Event& event, EventSeq seq, FirstAttempt& first,
-                       const Transaction& transaction);
+  AcceptedEvent insert(const NewEvent& event, Millis idempotency_window, Transaction& transaction);
+  // False: it is there already, and `insert` leaves that as it is.
+  bool insert_delivery(Statement& insert, const std::shared_ptr<const Event>& event, EventSeq seq,
+                       const FirstAttempt& first, Transaction& transaction);
   bool has_delivery(DeliveryKey key);
 
   Database& db_;
   DeliveryOrder& order_;
-  Statement insert_event_{db_, sql::kInsertEvent}, insert_delivery_{db_, sql::kInsertDelivery};
+  Statement insert_event_{db_, sql::kInsertEvent}, find_accepted_{db_, sql::kFindAccepted};
+  Statement insert_delivery_{db_, sql::kInsertDelivery};
   Statement insert_delivery_unless_there_{db_, sql::kInsertDeliveryUnlessThere};
   Statement find_delivery_{db_, sql::kFindDelivery};
   Statement insert_fan_out_{db_, sql::kInsertFanOut}, advance_fan_out_{db_, sql::kAdvanceFanOut};
-  Statement delete_fan_out_{db_, sql::kDeleteFanOut};
+  Statement delete_fan_out_{db_, sql::kDeleteFanOut}, fan_out_of_{db_, sql::kFanOutOf};
   Statement count_event_deliveries_{db_, sql::kCountEventDeliveries};
   Statement find_idempotency_{db_, sql::kFindIdempotency}, put_idempotency_{db_, sql::kPutIdempotency};
   Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};

@@ -10,7 +10,6 @@
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/event_statements.h"
 #include "store/sqlite/transaction.h"
-#include "store/store.h"
 
 namespace outboxd::sqlite {
 
@@ -18,8 +17,8 @@ class OperatorWriter {
  public:
   OperatorWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
 
-  void execute(const ChangeDelivery& command, Transaction& transaction);
-  void execute(const ReplayEvent& command, Transaction& transaction);
+  Result<Delivery> execute(const ChangeDelivery& command, Transaction& transaction);
+  Result<Replayed> execute(const ReplayEvent& command, Transaction& transaction);
 
  private:
   struct ReplayedEvent;
@@ -28,15 +27,12 @@ class OperatorWriter {
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
   std::optional<std::string> ordering_key_of(EventSeq event);
 
-  // Both answer the delivery that was the head and is blocked now.
-  std::optional<DeliveryKey> make_pending(const Delivery& from,
-                                          const std::optional<std::string>& sequence_key, Time at,
-                                          Transaction& transaction);
-  std::optional<DeliveryKey> insert_delivery(DeliveryKey key, int priority,
-                                             const std::optional<std::string>& sequence_key, Time at,
-                                             Transaction& transaction);
-  // Answers the delivery that is the head now.
-  std::optional<NewHead> discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction);
+  void make_pending(const Delivery& from, const std::optional<std::string>& sequence_key, Time at,
+                    Transaction& transaction);
+  void insert_delivery(DeliveryKey key, int priority, const std::optional<std::string>& sequence_key, Time at,
+                       Transaction& transaction);
+  void discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction);
+  void tell_again(const Delivery& changed, Transaction& transaction);  // of a repeat
 
   Database& db_;
   DeliveryOrder& order_;

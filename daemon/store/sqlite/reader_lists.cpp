@@ -232,7 +232,7 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
 // First what may be attempted, in the order it will be, then what is blocked.
 Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
                                                       const Page& page) {
-  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'w');
+  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'w');
   std::optional<PlaceInOrder> place;
   if (page.after.starts_with(kInOrder)) {
     auto read = read_place(page.after);
@@ -266,7 +266,7 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
   const auto key = read_cursor(page.after, 'd', {kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
   if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
-  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'd');
+  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
   const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
 

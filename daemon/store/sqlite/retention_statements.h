@@ -11,7 +11,6 @@ inline constexpr std::string_view kFinishOfDeliveries =
     "SELECT endpoint, state, finished_at FROM delivery WHERE event = ?1 AND endpoint > ?2 ORDER BY endpoint "
     "LIMIT ?3";
 inline constexpr std::string_view kAnyDeliveryOf = "SELECT 1 FROM delivery WHERE event = ?1 LIMIT 1";
-inline constexpr std::string_view kFanOutOf = "SELECT 1 FROM fan_out WHERE event = ?1";
 inline constexpr std::string_view kDeleteAttempts = "DELETE FROM attempt WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kDeleteDelivery = "DELETE FROM delivery WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kDeleteEvent = "DELETE FROM event WHERE seq = ?1";

@@ -66,7 +66,6 @@ struct RetentionWriter::Step {
   EndpointSeq after = 0;                    // of the event that it is at: those up to this one were read
   bool kept = false;                        // one of them stays
   Pruned pruned = {};
-  std::optional<DeliveryKey> next = {};
 
   bool is_over() const { return deletes <= 0 || reads <= 0; }
   bool is_past(const Finish& finish) const {
@@ -135,11 +134,11 @@ void RetentionWriter::prune_events(Step& step) {
     if (accepted_at >= newest && accepted_at <= command.at) return;
     step.after = event == command.after.event ? command.after.endpoint : 0;
     if (!prune_event(event, accepted_at < command.delivered_before, step)) {
-      step.next = {event, step.after};
+      step.pruned.next = {event, step.after};
       return;
     }
   }
-  if (events.size() == kMaxEventsRead) step.next = {events.back().first + 1, 0};
+  if (events.size() == kMaxEventsRead) step.pruned.next = {events.back().first + 1, 0};
 }
 
 bool RetentionWriter::give_back_pages() {
@@ -151,7 +150,7 @@ bool RetentionWriter::give_back_pages() {
   return surplus > kPagesAtOnce;
 }
 
-void RetentionWriter::execute(const Prune& command, Transaction& transaction) {
+Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& transaction) {
   Step step{.command = command, .counters = transaction.counters(), .deletes = command.limit};
   if (command.after == DeliveryKey{}) {
     Pruned& pruned = step.pruned;
@@ -162,15 +161,12 @@ void RetentionWriter::execute(const Prune& command, Transaction& transaction) {
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);
   }
   if (step.is_over()) {
-    step.next = command.after;
+    step.pruned.next = command.after;
   } else {
     prune_events(step);
   }
-  if (give_back_pages() && !step.next) step.next = {step.counters.event_seq + 1, 0};
-  transaction.answer<Prune>([pruned = step.pruned, next = step.next](Prune& done) {
-    done.pruned = pruned;
-    done.next = next;
-  });
+  if (give_back_pages() && !step.pruned.next) step.pruned.next = {step.counters.event_seq + 1, 0};
+  return step.pruned;
 }
 
 }  // namespace outboxd::sqlite

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "store/sqlite/database.h"
+#include "store/sqlite/event_statements.h"
 #include "store/sqlite/retention_statements.h"
 #include "store/sqlite/transaction.h"
-#include "store/store.h"
 
 namespace outboxd::sqlite {
 
@@ -13,7 +13,7 @@ class RetentionWriter {
  public:
   explicit RetentionWriter(Database& db) : db_(db) {}
 
-  void execute(const Prune& command, Transaction& transaction);
+  Result<Pruned> execute(const Prune& command, Transaction& transaction);
 
  private:
   // Each answers how many rows it has deleted.

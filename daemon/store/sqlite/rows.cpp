@@ -9,13 +9,8 @@
 namespace outboxd::sqlite {
 namespace {
 
-struct CorruptValue : StoreFailure {
-  using StoreFailure::StoreFailure;
-};
-
 [[noreturn]] void corrupt(std::string_view what) {
-  throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what),
-                     kExitStoreCorrupt);
+  throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what));
 }
 
 // Calls `take` for each element of a stored JSON list.
@@ -66,10 +61,10 @@ std::string open_secret(const Json& one, const EndpointId& endpoint, const Secre
   const SecretBox::Sealed sealed{one.at("key").get<std::string>(),
                                  base64_decode(one.at("sealed").get<std::string>()).value_or("")};
   if (box == nullptr || !box->has(sealed.key_id)) {
-    throw StoreFailure("the secrets of endpoint " + endpoint.to_string() + " are encrypted with key " +
-                           sealed.key_id + ": add its line to the file of [store] secrets_key_file" +
-                           (box == nullptr ? ", which is not configured" : ""),
-                       kExitStoreKey);
+    throw StoreError(StoreError::Kind::kMissingKey,
+                     "the secrets of endpoint " + endpoint.to_string() + " are encrypted with key " +
+                         sealed.key_id + ": add its line to the file of [store] secrets_key_file" +
+                         (box == nullptr ? ", which is not configured" : ""));
   }
   const auto text = box->open(sealed, place_of(endpoint));
   if (!text) corrupt("a secret of endpoint " + endpoint.to_string() + ", which does not decrypt");

@@ -10,8 +10,8 @@
 
 #include "store/sqlite/database.h"
 #include "store/sqlite/due_statements.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/opening.h"
-#include "store/sqlite/ownership.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
 
@@ -132,13 +132,13 @@ void sync(const std::string& path, int flags) {
 Database open_to_read(const SqliteOptions& options) {
   const Location location(options);
   if (!inspect_file(location))
-    throw StoreUnusable(kExitStoreCannotOpen, "there is no database " + options.path);
+    throw StoreError(StoreError::Kind::kCannotOpen, "there is no database " + options.path);
   Database db(location, Mode::kReader, options.busy_timeout, kCacheKib);
   if (const int version = schema_version(db); version != newest_version(embedded::sqlite_migrations())) {
-    throw StoreUnusable(kExitStoreSchema, options.path + " has schema " + std::to_string(version) +
-                                              ", this program knows " +
-                                              std::to_string(newest_version(embedded::sqlite_migrations())) +
-                                              ": use the program of its version, or migrate it first");
+    throw StoreError(StoreError::Kind::kNewerSchema,
+                     options.path + " has schema " + std::to_string(version) + ", this program knows " +
+                         std::to_string(newest_version(embedded::sqlite_migrations())) +
+                         ": use the program of its version, or migrate it first");
   }
   return db;
 }

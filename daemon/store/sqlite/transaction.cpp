@@ -1,55 +1,45 @@
 #include "store/sqlite/transaction.h"
 
+#include <string>
+
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
 
-Transaction::Transaction(Database& db, DueClock& due_clock) : db_(db), due_clock_(due_clock) {
+tl::unexpected<Problem> missing(std::string_view what) {
+  return problem(ProblemCode::kNotFound, "there is no such " + std::string(what));
+}
+
+Transaction::Transaction(Database& db, Shared& shared)
+    : db_(db), due_clock_(shared.due_clock), directory_(shared.directory_version) {
   Statement read_counter(db, sql::kReadCounter);
   committed_ = read_counters(read_counter);
-  Statement live_endpoints(db, sql::kLiveEndpoints);
-  Cursor row(live_endpoints);
-  while (row.next()) endpoints_.insert(row.integer(0));
 }
 
-bool Transaction::is_removed(EndpointSeq endpoint) const {
-  if (removed_.contains(endpoint)) return true;
-  return endpoint <= committed_.endpoint_seq && !endpoints_.contains(endpoint);
-}
-
-void Transaction::refuse(Problem problem) {
-  answers_.push_back([write = current_, problem = std::move(problem)] { write->refused = problem; });
-}
-
-void Transaction::refuse_as_missing(std::string_view what) {
-  refuse({ProblemCode::kNotFound, "there is no such " + std::string(what)});
-}
-
-void Transaction::begin() {
+void Transaction::begin(const Batch& batch) {
   counters_ = committed_;
-  removed_.clear();
-  answers_.clear();
-  current_ = nullptr;
+  directory_.begin();
+  repeats_ = batch.repeat;
+  facts_.clear();
+  facts_.reserve(batch.commands.size());
+  actions_.clear();
   const DueClock::State due = due_clock_.state();
   ahead_ = due.ahead;
   wall_ = due.last - due.ahead;
   begin_.run();
 }
 
-void Transaction::commit() {
-  current_ = nullptr;
+Facts Transaction::commit() {
   const DueClock::State due = due_clock_.state();
   add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
                       counters_.pending - committed_.pending, counters_.delivered - committed_.delivered,
                       counters_.dead - committed_.dead, counters_.discarded - committed_.discarded,
                       due.ahead.count(), millis(due.last));
   commit_.run();
-  for (EndpointSeq made = committed_.endpoint_seq + 1; made <= counters_.endpoint_seq; ++made)
-    endpoints_.insert(made);
-  for (const EndpointSeq endpoint : removed_) endpoints_.erase(endpoint);
   committed_ = counters_;
-  for (auto& put : answers_) put();
-  answers_.clear();
+  directory_.commit();
+  for (const auto& act : actions_) act();
+  return std::exchange(facts_, {});
 }
 
 // After some errors SQLite has rolled back by itself.

@@ -1,27 +1,38 @@
-// The transaction over a batch of commands: what they have changed so far, and what is answered when it is committed.
+// The transaction over a batch of commands: what they have changed so far, and what is told when it is committed.
 //
 // The Writer begins it and ends it. The parts that carry out commands (EventWriter, OutcomeWriter, ...) are handed it with
 // each command; they keep no state of their own besides prepared statements, so a rollback has nothing to undo in them.
+// A command is refused, if at all, before it has written or told anything.
 #pragma once
 
 #include <algorithm>
 #include <functional>
-#include <unordered_set>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "store/due_clock.h"
+#include "store/facts.h"
 #include "store/sqlite/counters.h"
 #include "store/sqlite/database.h"
+#include "store/sqlite/directory_changes.h"
+#include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
 
 namespace outboxd::sqlite {
 
+tl::unexpected<Problem> missing(std::string_view what);  // kNotFound
+
 class Transaction {
  public:
-  Transaction(Database& db, DueClock& due_clock);
+  Transaction(Database& db, Shared& shared);
 
   Counters& counters() { return counters_; }  // with what the batch has changed
+  DirectoryChanges& directory() { return directory_; }
+
+  // The same commands were applied before, and may be committed already: each looks first whether it is there. Then it
+  // is answered as it was, and told again.
+  bool repeats() const { return repeats_; }
 
   // How far due times on disk are ahead of the wall clock (due_clock.h).
   Millis ahead() const { return ahead_; }
@@ -30,29 +41,27 @@ class Transaction {
   std::int64_t due_millis(Time due, Time at) const {
     return millis(due + ahead_ - std::max(at - wall_ - DueClock::kStep, Millis(0)));
   }
+  // How long it is from now until that which is due then, by the column.
+  Millis due_in(Time due) const { return due - (wall_ + ahead_); }
 
-  // A command made before an endpoint was removed may still name it: it matches no more.
-  bool is_removed(EndpointSeq endpoint) const;
-  void remove(EndpointSeq endpoint) { removed_.insert(endpoint); }
-
-  // Commands are const until the commit is certain; only then their results are put into them. What was undone
-  // leaves no trace in them, and the next try is the same again.
-  template <class C, class Put>
-  void answer(Put put) {
-    answers_.push_back(
-        [write = current_, put = std::move(put)]() mutable { put(std::get<C>(write->command)); });
+  // Told once the transaction is committed, in this order.
+  template <class F>
+  void tell(F fact) {
+    facts_.emplace_back(std::move(fact));
   }
-  void refuse(Problem problem);
-  void refuse_as_missing(std::string_view what);  // kNotFound
+  // Done once it is committed, for what a command was given to be filled in. Of a size that std::function does not
+  // allocate for.
+  template <class Action>
+  void when_committed(Action action) {
+    static_assert(sizeof action <= 2 * sizeof(void*));
+    actions_.emplace_back(action);
+  }
 
  private:
   friend class Writer;  // begins and ends the transaction, and nobody else does
 
-  void begin();
-  void start_command(Write* write) { current_ = write; }
-  Write* current() const { return current_; }  // null: none is being carried out
-  // Durable on return; the answers are in the commands.
-  void commit();
+  void begin(const Batch& batch);
+  Facts commit();  // durable on return
   // False: it could not be undone, and the connection must not be used any more.
   bool rollback() noexcept;
 
@@ -61,17 +70,16 @@ class Transaction {
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
   Statement add_to_counter_{db_, sql::kAddToCounter};
 
-  // As committed.
   Counters committed_;
-  std::unordered_set<EndpointSeq> endpoints_;  // those that are not removed
+  DirectoryChanges directory_;
 
   // Of the transaction under way.
   Counters counters_;
-  std::unordered_set<EndpointSeq> removed_;
+  bool repeats_ = false;
   Millis ahead_{0};
   Time wall_{};  // when it began
-  Write* current_ = nullptr;
-  std::vector<std::function<void()>> answers_;
+  Facts facts_;
+  std::vector<std::function<void()>> actions_;
 };
 
 }  // namespace outboxd::sqlite

@@ -19,8 +19,5 @@ inline constexpr std::string_view kAddToCounter =
     "UPDATE counter SET event_seq = ?1, endpoint_seq = ?2, events = events + ?3, pending = pending + ?4,"
     " delivered = delivered + ?5, dead = dead + ?6, discarded = discarded + ?7, due_ahead = ?8, due_last = ?9"
     " WHERE one = 1";
-// Read once, at the start.
-inline constexpr std::string_view kLiveEndpoints =
-    "SELECT seq FROM endpoint WHERE removed_at IS NULL ORDER BY seq";
 
 }  // namespace outboxd::sqlite::sql

@@ -1,5 +1,7 @@
 #include "store/sqlite/writer.h"
 
+#include <utility>
+
 #include "store/command_traits.h"
 #include "telemetry/log.h"
 
@@ -16,98 +18,109 @@ concept CarriesOut = requires(Part& part, const C& command, Transaction& transac
   part.execute(command, transaction);
 };
 
-template <class C, class Part>
-void execute_if_own(const C& command, Transaction& transaction, Part& part) {
-  if constexpr (CarriesOut<Part, C>) part.execute(command, transaction);
-}
-
-template <class C, class... Parts>
-void execute_by_its_part(const C& command, Transaction& transaction, Parts&... parts) {
-  static_assert((int{CarriesOut<Parts, C>} + ...) == 1, "each kind of command is the matter of one part");
-  (execute_if_own(command, transaction, parts), ...);
+template <class C, class Part, class... Others>
+Result<typename C::Answer> execute_by_its_part(const C& command, Transaction& transaction, Part& part,
+                                               Others&... others) {
+  if constexpr (CarriesOut<Part, C>) {
+    static_assert((!CarriesOut<Others, C> && ...), "each kind of command is the matter of one part");
+    return part.execute(command, transaction);
+  } else {
+    return execute_by_its_part(command, transaction, others...);
+  }
 }
 
 }  // namespace
 
-Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
-    : ballast_(options.location, options.ballast_bytes),
+Writer::Writer(const Options& options, Shared& shared)
+    : owner_(options.owner),
+      ballast_(options.location, options.ballast_bytes),
       db_(options.location, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
-      transaction_(db_, due_clock),
-      endpoints_(db_, options.secrets) {
-  if (options.checkpoints) checkpoint_.emplace(db_, options.location, gate);
+      transaction_(db_, shared),
+      endpoints_(db_, options.secrets),
+      secrets_(db_, options.secrets) {
+  if (options.checkpoints) checkpoint_.emplace(db_, options.location, shared.gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
   files_.emplace(db_, options.location);
 }
 
-void Writer::apply(std::span<Write*> batch) {
-  if (failed_) throw StoreFailure("the store failed before: it takes no more writes");
+Applied Writer::apply(const Batch& batch) {
+  if (failed_)
+    throw StoreError(StoreError::Kind::kFailed, "the store failed before: it takes no more writes");
+  if (batch.owner != owner_)
+    throw StoreError(StoreError::Kind::kFenced, "the database is served by another daemon");
   try {
-    apply_until_legal(batch);
+    Applied applied = apply_until_legal(batch);
     check_files();
-  } catch (const StoreFull&) {
-    ballast_.release();
+    return applied;
+  } catch (const StoreError& error) {
+    if (error.kind == StoreError::Kind::kFull) ballast_.release();
     throw;
   }
 }
 
-// Each round carries out all or finds one command that can never be.
-void Writer::apply_until_legal(std::span<Write*> batch) {
-  try {
-    if (ballast_.released()) refuse_growth(batch);
-    while (!try_apply(batch)) {
+// Each round carries out all or finds one command that can never be. The room that the ballast gave is for what became
+// of deliveries: growth is refused, but not what may be committed already.
+Applied Writer::apply_until_legal(const Batch& batch) {
+  Refusals refused(batch.commands.size());
+  if (ballast_.released() && !batch.repeat) {
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+      if (traits_of(*batch.commands[i]).grows)
+        refused[i] = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
     }
-  } catch (...) {
-    for (Write* write : batch) write->refused.reset();
-    throw;
+  }
+  while (true) {
+    if (auto applied = try_apply(batch, refused)) return std::move(*applied);
   }
 }
 
-// The room that the ballast gave is for what became of deliveries.
-void Writer::refuse_growth(std::span<Write*> batch) const {
-  for (Write* write : batch) {
-    if (traits_of(write->command).grows)
-      write->refused = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
-  }
-}
-
-void Writer::execute(const Command& command) {
-  std::visit(
-      [this](const auto& own) {
-        execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, operator_, retention_);
+Result<AnyAnswer> Writer::execute(const Command& command) {
+  return std::visit(
+      [this](const auto& own) -> Result<AnyAnswer> {
+        auto answer = execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, secrets_,
+                                          operator_, retention_);
+        if (!answer) return tl::unexpected(std::move(answer.error()));
+        return AnyAnswer(std::move(*answer));
       },
       command);
 }
 
-bool Writer::try_apply(std::span<Write*> batch) {
-  try {
-    transaction_.begin();
-    for (Write* write : batch) {
-      if (write->refused) continue;
-      transaction_.start_command(write);
-      execute(write->command);
+// `at`: the command that is being carried out; their number: all are.
+Applied Writer::execute_all(const Batch& batch, const Refusals& refused, std::size_t& at) {
+  Applied applied;
+  applied.answers.reserve(batch.commands.size());
+  for (at = 0; at < batch.commands.size(); ++at) {
+    if (refused[at]) {
+      applied.answers.emplace_back(tl::unexpected(*refused[at]));
+    } else {
+      applied.answers.push_back(execute(*batch.commands[at]));
     }
-    transaction_.commit();
-    return true;
-  } catch (const StoreBusy&) {
-    rollback();
-    throw;
-  } catch (const StoreFull&) {
-    rollback();
-    throw;
+  }
+  applied.facts = transaction_.commit();
+  return applied;
+}
+
+std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused) {
+  std::size_t at = batch.commands.size();
+  try {
+    transaction_.begin(batch);
+    return execute_all(batch, refused, at);
   } catch (const ConstraintViolation& violation) {
     rollback();
-    Write* const culprit = transaction_.current();
-    if (culprit == nullptr || std::holds_alternative<RecordOutcome>(culprit->command)) fail(violation.what());
+    if (at == batch.commands.size() || std::holds_alternative<RecordOutcome>(*batch.commands[at]))
+      fail(violation.what());
     // Only this command is at fault, for good. The others are carried out again without it.
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    culprit->refused = Problem{ProblemCode::kInternal,
-                               "the store refused the values; the daemon's log says which rule they break"};
-    return false;
+    refused[at] = Problem{ProblemCode::kInternal,
+                          "the store refused the values; the daemon's log says which rule they break"};
+    return std::nullopt;
+  } catch (const StoreError& error) {
+    rollback();
+    if (error.may_try_again()) throw;
+    fail(error.what());
   } catch (const std::exception& failure) {
     rollback();
     fail(failure.what());
   }
-  return false;
 }
 
 void Writer::rollback() noexcept {
@@ -116,7 +129,7 @@ void Writer::rollback() noexcept {
 
 void Writer::fail(const std::string& what) {
   failed_ = true;
-  throw StoreFailure(what);
+  throw StoreError(StoreError::Kind::kFailed, what);
 }
 
 bool Writer::all_files_due() const {
@@ -133,7 +146,7 @@ void Writer::check_files() {
   }
 }
 
-void Writer::tidy() {
+void Writer::maintain() {
   if (failed_) return;
   if (all_files_due()) check_files();
   ballast_.restore_if_possible();

@@ -6,9 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/secret_box.h"
-#include "store/due_clock.h"
 #include "store/sqlite/ballast.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
@@ -18,7 +18,9 @@
 #include "store/sqlite/operator_writer.h"
 #include "store/sqlite/outcome_writer.h"
 #include "store/sqlite/retention_writer.h"
+#include "store/sqlite/secrets_writer.h"
 #include "store/sqlite/served_files.h"
+#include "store/sqlite/shared.h"
 #include "store/sqlite/transaction.h"
 #include "store/store.h"
 
@@ -28,6 +30,7 @@ class Writer final : public StoreWriter {
  public:
   struct Options {
     Location location;
+    OwnerToken owner;  // a batch with another token is refused
     Millis busy_timeout{};
     int cache_kib = 0;
     std::int64_t ballast_bytes = 0;
@@ -35,24 +38,26 @@ class Writer final : public StoreWriter {
     std::shared_ptr<const SecretBox> secrets;
     std::function<void()> on_error = {};
   };
-  Writer(const Options& options, ReadGate& gate, DueClock& due_clock);
+  Writer(const Options& options, Shared& shared);
 
-  void apply(std::span<Write*> batch) override;
-  void tidy() override;
+  Applied apply(const Batch& batch) override;
+  void maintain() override;
   void finish() override;
 
  private:
-  // One transaction over the batch without what is refused already. False: a command broke a constraint;
-  // everything was undone and it alone is refused now.
-  bool try_apply(std::span<Write*> batch);
-  void apply_until_legal(std::span<Write*> batch);
-  void refuse_growth(std::span<Write*> batch) const;  // while the disk is full
-  void execute(const Command& command);
+  using Refusals = std::vector<std::optional<Problem>>;  // one for each command
+  // One transaction over the commands that are not refused yet. Absent: one of them broke a constraint; everything was
+  // undone, and it is refused now.
+  std::optional<Applied> try_apply(const Batch& batch, Refusals& refused);
+  Applied apply_until_legal(const Batch& batch);
+  Applied execute_all(const Batch& batch, const Refusals& refused, std::size_t& at);
+  Result<AnyAnswer> execute(const Command& command);
   void rollback() noexcept;
-  void fail(const std::string& what);
+  [[noreturn]] void fail(const std::string& what);
   void check_files();  // before anything is acknowledged
   bool all_files_due() const;
 
+  const OwnerToken owner_;
   Ballast ballast_;  // before the connection is opened: what it gives up must not be in the way
   Database db_;
   std::optional<Checkpoint> checkpoint_;
@@ -61,6 +66,7 @@ class Writer final : public StoreWriter {
   EventWriter events_{db_, order_};
   OutcomeWriter outcomes_{db_, order_};
   EndpointWriter endpoints_;
+  SecretsWriter secrets_;
   OperatorWriter operator_{db_, order_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
