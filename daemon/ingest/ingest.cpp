@@ -76,14 +76,14 @@ void Ingest::commit(AcceptEvents command, std::string_view source, Committed don
 }
 
 void Ingest::submit(AcceptEvents command, std::string_view source, Committed done) {
-  commits_.submit(std::move(command), [this, source, done = std::move(done)](AcceptEvents& command,
+  commits_.submit(std::move(command), [this, source, done = std::move(done)](AcceptEvents& finished,
                                                                              Result<Accepted> accepted) {
     if (accepted && accepted->stale) {
-      match_again(command);
-      return submit(std::move(command), source, done);
+      match_again(finished);
+      return submit(std::move(finished), source, done);
     }
     accepted ? count(*accepted, source) : metrics_.events_rejected(kind_of(accepted.error().code).slug, 1);
-    done(command, accepted);
+    done(finished, accepted);
   });
 }
 
