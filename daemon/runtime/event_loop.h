@@ -18,7 +18,7 @@
 
 namespace outboxd {
 
-class EventLoop final : public Executor {
+class EventLoop : public Executor {
  public:
   using FdHandler = std::function<void(std::uint32_t epoll_events)>;
 
