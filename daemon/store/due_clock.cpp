@@ -49,20 +49,20 @@ void DueClock::look() {
 }
 
 Millis DueClock::ahead() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   look();
   return state_.ahead;
 }
 
 DueClock::State DueClock::state() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   look();
   state_.last = clock_.wall() + state_.ahead;
   return state_;
 }
 
 int DueClock::jumps() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   look();
   return jumps_;
 }

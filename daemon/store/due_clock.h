@@ -6,9 +6,8 @@
 // cannot be told from a machine that slept; it makes what falls due in the skipped time due at once.
 #pragma once
 
-#include <mutex>
-
 #include "common/clock.h"
+#include "common/mutex.h"
 
 namespace outboxd {
 
@@ -32,13 +31,13 @@ class DueClock {
   static constexpr Millis kJumpWhileDown = std::chrono::days(1);  // time passes between two runs
 
  private:
-  void look();
+  void look() OUTBOXD_REQUIRES(mutex_);
 
   const Clock& clock_;
-  std::mutex mutex_;
-  State state_;             // guarded by mutex_, as all below
-  Millis wall_minus_mono_;  // when it was last looked at
-  int jumps_ = 0;
+  Mutex mutex_;
+  State state_ OUTBOXD_GUARDED_BY(mutex_);
+  Millis wall_minus_mono_ OUTBOXD_GUARDED_BY(mutex_);  // when the clocks were last read
+  int jumps_ OUTBOXD_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace outboxd
