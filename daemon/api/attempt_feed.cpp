@@ -8,14 +8,14 @@ void AttemptFeed::add(RecordedAttempt recorded) {
   recorded.attempt.response_headers = {};
   recorded.attempt.response_body = {};
   auto shared = std::make_shared<const RecordedAttempt>(std::move(recorded));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   recorded_.push_back(std::move(shared));
   ++last_;
   if (recorded_.size() > kept_) recorded_.pop_front();
 }
 
 AttemptFeed::Page AttemptFeed::after(std::uint64_t after, const Filter& filter, std::size_t limit) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Page page;
   page.last = std::min(after, last_);
   if (page.last + 1 < first()) {
@@ -32,7 +32,7 @@ AttemptFeed::Page AttemptFeed::after(std::uint64_t after, const Filter& filter, 
 }
 
 AttemptFeed::Page AttemptFeed::latest(const Filter& filter, std::size_t limit) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Page page;
   page.last = last_;
   std::size_t examined = 0;
