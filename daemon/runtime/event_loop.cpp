@@ -85,7 +85,7 @@ void EventLoop::cancel(TimerId id) {
 void EventLoop::post(Task task) {
   bool wake = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     wake = posted_.empty();
     posted_.push_back(std::move(task));
   }
@@ -144,7 +144,7 @@ void EventLoop::run_timers() {
 void EventLoop::run_posted() {
   std::vector<Task> tasks;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (auto& task : tasks) task();

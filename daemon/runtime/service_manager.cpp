@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 namespace outboxd {
 namespace {
@@ -106,16 +107,6 @@ void ServiceManager::status(std::string_view status) const {
 
 void ServiceManager::watchdog() const {
   notify("WATCHDOG=1");
-}
-
-void ServiceManager::extend_start(Millis by) const {
-  notify("EXTEND_TIMEOUT_USEC=" + std::to_string(std::chrono::microseconds(by).count()));
-}
-
-std::optional<Millis> ServiceManager::watchdog_interval() const {
-  std::uint64_t usec = 0;
-  if (sd_watchdog_enabled(0, &usec) <= 0) return std::nullopt;
-  return std::chrono::floor<Millis>(std::chrono::microseconds(usec));
 }
 
 Result<std::vector<AdoptedSocket>> adopt_sockets() {

@@ -17,7 +17,6 @@
 #include <vector>
 
 using namespace outboxd;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -109,8 +108,6 @@ TEST_CASE("the states reach the service manager") {
   CHECK(socket.receive() == "STATUS=1 pending");
   manager.watchdog();
   CHECK(socket.receive() == "WATCHDOG=1");
-  manager.extend_start(1500ms);
-  CHECK(socket.receive() == "EXTEND_TIMEOUT_USEC=1500000");
   manager.reloading();
   CHECK(socket.receive().starts_with("RELOADING=1\nMONOTONIC_USEC="));
   manager.stopping("waiting for 3 attempts");
@@ -125,24 +122,12 @@ TEST_CASE("a status with line ends stays one assignment") {
 
 TEST_CASE("without a service manager nothing happens") {
   unsetenv("NOTIFY_SOCKET");
-  unsetenv("WATCHDOG_USEC");
   const ServiceManager manager;
   manager.ready("x");
   manager.watchdog();
-  CHECK_FALSE(manager.watchdog_interval());
   const auto sockets = adopt_sockets();
   REQUIRE(sockets);
   CHECK(sockets->empty());
-}
-
-TEST_CASE("the watchdog's interval is the unit's, and only for this process") {
-  setenv("WATCHDOG_USEC", "30000000", 1);
-  setenv("WATCHDOG_PID", std::to_string(getpid()).c_str(), 1);
-  CHECK(ServiceManager().watchdog_interval() == 30s);
-  setenv("WATCHDOG_PID", "1", 1);
-  CHECK_FALSE(ServiceManager().watchdog_interval());
-  unsetenv("WATCHDOG_PID");
-  unsetenv("WATCHDOG_USEC");
 }
 
 TEST_CASE("sockets of socket units are adopted by name, also two of one name") {
