@@ -170,6 +170,7 @@ void Api::record(const std::string& delivery, DeliveryState state, std::optional
   if (state == DeliveryState::kDelivered && !attempt) {
     attempt = answered({});
     attempt->id = AttemptId{ids.next()};
+    attempt->number = 1;
   }
   if (attempt) outcome.attempt = std::make_shared<const Attempt>(std::move(*attempt));
   outcome.state = state;

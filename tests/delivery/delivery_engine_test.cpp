@@ -219,6 +219,7 @@ TEST_CASE_FIXTURE(Rig,
   CHECK(disowned == 1);
   REQUIRE(sender.under_way.size() == 1);
   CHECK(sender.under_way[0].request.group == other->seq);
+  CHECK(sender.sent == 2);  // the other one was never aborted and sent again
   CHECK(stored(key).state == DeliveryState::kPending);
   CHECK(store->new_reader()->attempts(key).empty());
   own(endpoint);  // it is still there to be sent
