@@ -27,7 +27,7 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusPatience{250};  // for the delivery loops' part of a status
+constexpr Millis kStatusTimeout{250};  // for the delivery loops' part of a status
 constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
@@ -250,7 +250,7 @@ void App::ask_loops(std::function<void(LoopStatus)> done) {
   delivery_.ask_status(
       [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
-      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusPatience, [once] { once(nullptr); }); });
+      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
 }
 
 api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
@@ -332,7 +332,7 @@ void App::stop() {
   delivery_.stop(config_.delivery.stop_timeout);
   server_done.get_future().wait();
   commits_.drain();
-  delivery_.end_threads();  // what is judged or tested there for a caller is none of theirs any more
+  delivery_.end_threads();  // what is checked or tested there for a caller is none of theirs any more
   api_loop_.stop();
   api_thread_.join();
   log::info("stopped");

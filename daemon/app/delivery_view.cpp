@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kEndpointsAtOnce = 250;  // in one read: a millisecond or two
 constexpr std::size_t kWorstEndpoints = 10;
-constexpr int kMostCounted = 1000;  // of the backlog of one of them
+constexpr int kMaxCounted = 1000;  // of the backlog of one of them
 // Below this a due delivery is on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
 
@@ -68,7 +68,7 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
   std::partial_sort(all.begin(), end, all.end(),
                     [](const auto& a, const auto& b) { return is_worse(a.second, b.second); });
   for (auto& [seq, lane] : std::span(all.begin(), end)) {
-    lane.backlog = reader.backlog(seq, kMostCounted);
+    lane.backlog = reader.backlog(seq, kMaxCounted);
     view.worst_endpoints.push_back(std::move(lane));
   }
   return view;

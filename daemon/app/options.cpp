@@ -38,7 +38,7 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 // Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. And the connections beyond
 // limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
-constexpr std::int64_t kFewestDescriptors = 32;
+constexpr std::int64_t kMinDescriptors = 32;
 // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
 constexpr std::int64_t kOfAttempt = 3;
 constexpr std::int64_t kInManyPools =
@@ -108,9 +108,9 @@ std::int64_t descriptors_wanted(const config::Config& config) {
 
 void fit_to_descriptors(config::Config& config, std::int64_t limit) {
   const std::int64_t left = limit - kOwnDescriptors;
-  if (left < kFewestDescriptors) {
+  if (left < kMinDescriptors) {
     throw std::runtime_error("a limit of " + std::to_string(limit) + " open files is too low: at least " +
-                             std::to_string(kOwnDescriptors + kFewestDescriptors) +
+                             std::to_string(kOwnDescriptors + kMinDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
   if (descriptors_wanted(config) <= limit) return;

@@ -11,7 +11,7 @@
 namespace outboxd {
 namespace {
 
-constexpr auto kLongestWait =
+constexpr auto kMaxWait =
     std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
 
 constexpr int kTimersARound = 16;
@@ -103,7 +103,7 @@ Millis EventLoop::since_progress() const {
 }
 
 int EventLoop::wait_timeout() const {
-  auto wait = std::chrono::ceil<Millis>(kLongestWait);
+  auto wait = std::chrono::ceil<Millis>(kMaxWait);
   if (!timers_.empty()) {
     const auto until =
         std::chrono::ceil<Millis>(timers_.begin()->first.first - std::chrono::steady_clock::now());

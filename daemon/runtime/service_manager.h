@@ -21,7 +21,7 @@ class ServiceManager {
 };
 
 // A listening socket from a socket unit. The receiver closes it.
-struct AdoptedSocket {
+struct InheritedSocket {
   enum class Use { kIngest, kAdmin, kTcp };
   Use use;
   int fd;
@@ -32,6 +32,6 @@ struct AdoptedSocket {
 // is not a listening stream socket, and for an ingest or admin socket that is not a Unix one: callers on
 // those are trusted by file mode alone. Call it once, before threads start; the descriptors are non-blocking
 // and not inherited.
-Result<std::vector<AdoptedSocket>> adopt_sockets();
+Result<std::vector<InheritedSocket>> inherited_sockets();
 
 }  // namespace outboxd

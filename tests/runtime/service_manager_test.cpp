@@ -92,7 +92,7 @@ bool in_activated_child(const std::vector<int>& fds, const std::string& names,
 
 std::function<bool()> refused_with(const std::string& reason) {
   return [reason] {
-    const auto sockets = adopt_sockets();
+    const auto sockets = inherited_sockets();
     return !sockets && sockets.error().detail.find(reason) != std::string::npos;
   };
 }
@@ -125,7 +125,7 @@ TEST_CASE("without a service manager nothing happens") {
   const ServiceManager manager;
   manager.ready("x");
   manager.watchdog();
-  const auto sockets = adopt_sockets();
+  const auto sockets = inherited_sockets();
   REQUIRE(sockets);
   CHECK(sockets->empty());
 }
@@ -135,8 +135,8 @@ TEST_CASE("sockets of socket units are adopted by name, also two of one name") {
       in_activated_child({listening_socket(AF_UNIX), listening_socket(AF_UNIX), listening_socket(AF_INET),
                           listening_socket(AF_INET)},
                          "ingest:admin:tcp:tcp", [] {
-                           using Use = AdoptedSocket::Use;
-                           const auto sockets = adopt_sockets();
+                           using Use = InheritedSocket::Use;
+                           const auto sockets = inherited_sockets();
                            if (!sockets || sockets->size() != 4) return false;
                            const std::array<Use, 4> uses = {Use::kIngest, Use::kAdmin, Use::kTcp, Use::kTcp};
                            for (int i = 0; i < 4; ++i) {
@@ -161,7 +161,7 @@ TEST_CASE("sockets that would be served with the wrong rights are refused") {
 
 TEST_CASE("a TCP socket that other machines can reach is told apart") {
   CHECK(in_activated_child({listening_socket(AF_INET, SOCK_STREAM, INADDR_ANY)}, "tcp", [] {
-    const auto sockets = adopt_sockets();
+    const auto sockets = inherited_sockets();
     return sockets && sockets->size() == 1 && !sockets->front().loopback;
   }));
 }

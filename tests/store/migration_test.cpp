@@ -148,7 +148,7 @@ TEST_CASE_FIXTURE(Schema1,
     std::vector<EventSeq> found;
     for (const auto& due : store->new_reader()->due(1, 10, 1000).deliveries) {
       if (due.event->damaged) found.push_back(due.key.event);
-      CHECK(due.event->judged == (due.key.event == 4 && has_checksum));
+      CHECK(due.event->json_checked == (due.key.event == 4 && has_checksum));
     }
     return found;
   };

@@ -40,7 +40,7 @@ TEST_CASE_FIXTURE(Fixture, "an event that changes in the store is damaged, whate
     CHECK(window.deliveries[events - 2].event->damaged);
     CHECK(window.deliveries[events - 1].key.event == whole);
     CHECK_FALSE(window.deliveries[events - 1].event->damaged);
-    CHECK(window.deliveries[events - 1].event->judged);
+    CHECK(window.deliveries[events - 1].event->json_checked);
     CHECK(reader->events({}, {1000, ""})->rows.size() == static_cast<std::size_t>(events));
   }
 }
