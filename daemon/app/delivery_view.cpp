@@ -74,4 +74,24 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
   return view;
 }
 
+telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
+                                const EndpointDirectory& directory, StoreReader& reader) {
+  telemetry::Snapshot snapshot;
+  const StoreStatus store = reader.status();
+  snapshot.pending = store.pending;
+  snapshot.delivered = store.delivered;
+  snapshot.dead = store.dead;
+  snapshot.discarded = store.discarded;
+  snapshot.database_bytes = store.database_bytes;
+  snapshot.store_figures = store.figures;
+  if (loops) snapshot.in_flight = loops->in_flight;
+  for (const auto& endpoint : directory.all()) {
+    const auto age = ages.find(endpoint->seq);
+    const Millis due = age == ages.end() ? Millis(0) : age->second;
+    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
+                                  std::chrono::duration<double>(due).count()});
+  }
+  return snapshot;
+}
+
 }  // namespace outboxd

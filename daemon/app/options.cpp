@@ -1,11 +1,14 @@
 #include "app/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 #include <stdexcept>
 #include <thread>
 
 #include "common/secret_file.h"
+#include "outbound/name_servers.h"
 #include "runtime/secret_file_reader.h"
 #include "telemetry/log.h"
 #include "version.h"
@@ -96,9 +99,23 @@ Ingest::Options ingest_options(const config::Config& config) {
   return options;
 }
 
-GroupCommit::Options commit_options(const config::Config& config) {
+GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics) {
   GroupCommit::Options options;
   options.queue = static_cast<std::size_t>(config.limits.queue);
+  options.on_commit = [&metrics](std::size_t commands, std::chrono::nanoseconds duration) {
+    metrics.db_transaction("commit", duration, commands);
+  };
+  return options;
+}
+
+SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                             telemetry::Metrics& metrics) {
+  SqliteOptions options;
+  options.path = config.store.path();
+  options.ballast_bytes = config.retention.ballast;
+  options.checkpoints = config.store.checkpoint == "auto";
+  options.secrets = std::move(secrets);
+  options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
   return options;
 }
 
@@ -128,6 +145,23 @@ RetentionPeriods retention_periods(const config::Config& config) {
   return {.delivered = config.retention.delivered,
           .dead = config.retention.dead,
           .at_least = config.limits.idempotency_window};
+}
+
+api::DaemonSetup daemon_setup(const config::Config& config) {
+  api::DaemonSetup setup{.pid = getpid(),
+                         .config_file = {},
+                         .database = config.store.path(),
+                         .tcp = config.listen.tcp,
+                         .asks_for_tokens = !config.listen.tokens_file.empty(),
+                         .private_files = {},
+                         .name_servers = name_servers_in_use(config.delivery.dns_servers)};
+  const auto add_file = [&setup](const char* key, const std::string& name) {
+    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
+  };
+  add_file("listen.tokens_file", config.listen.tokens_file);
+  add_file("listen.tls_key", config.listen.tls_key);
+  add_file("store.secrets_key_file", config.store.secrets_key_file);
+  return setup;
 }
 
 std::shared_ptr<const SecretBox> secret_box(const config::Config& config) {
