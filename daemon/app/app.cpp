@@ -245,6 +245,8 @@ void App::start() {
   delivery_.start();
   background_thread_ = start_thread("background", [this] { background_loop_.run(); });
   retention_.set(retention_periods(config_));
+  // What the store has to say of the time before: that the clock jumped, and retention must not believe it.
+  facts_.route(store_->wait_for_changes(Millis(0)));
   facts_.route({PartitionsOwned{store_->ownership().partitions}});
   changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
   http_server_.start();

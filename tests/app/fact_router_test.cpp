@@ -98,7 +98,7 @@ class FakeDelivery final : public DeliverySide {
     endpoints_known.push_back(directory_.all().size());
   }
   void own(const PartitionSet& partitions) override { owned |= partitions; }
-  void disown(const PartitionSet& partitions, bool abort, std::function<void()> done) override {
+  void disown(const PartitionSet& partitions, bool abort, Disowned done) override {
     disowned |= partitions;
     aborted = abort;
     disowned_done = std::move(done);

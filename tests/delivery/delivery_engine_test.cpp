@@ -147,7 +147,7 @@ struct Rig {
     run();
   }
   void disown(const EndpointPtr& endpoint, bool abort) {
-    engine.disown(partition(partition_of(endpoint->seq)), abort, [this] { ++disowned; });
+    engine.disown(partition(partition_of(endpoint->seq)), abort, [this](const PartitionSet&) { ++disowned; });
     run();
   }
   Delivery stored(DeliveryKey key) { return store->new_reader()->delivery(key)->delivery; }
@@ -277,7 +277,7 @@ TEST_CASE_FIXTURE(Rig, "tests and preflights are no partition's, and go on when 
                    });
   run();
   REQUIRE(sender.under_way.size() == 3);
-  engine.disown(PartitionSet().set(), true, [this] { ++disowned; });
+  engine.disown(PartitionSet().set(), true, [this](const PartitionSet&) { ++disowned; });
   run();
   CHECK(disowned == 1);
   REQUIRE(sender.under_way.size() == 2);
