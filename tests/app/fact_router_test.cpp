@@ -91,7 +91,7 @@ class FakeDelivery final : public DeliverySide {
   std::vector<std::size_t> endpoints_known;  // to the directory, at each of these
   PartitionSet owned, disowned;
   bool aborted = false;
-  std::function<void()> disowned_done;
+  Disowned disowned_done;
 
   void hear(Facts facts) override {
     heard.push_back(std::move(facts));
@@ -267,6 +267,6 @@ TEST_CASE_FIXTURE(Rig, "lost partitions are released when nothing is under way f
   const PartitionSet lost = PartitionSet().set(3);
   router.route({PartitionsLost{.partitions = lost}});
   CHECK(store.released.empty());
-  delivery.disowned_done();
+  delivery.disowned_done(lost);
   CHECK(store.released == std::vector{lost});
 }
