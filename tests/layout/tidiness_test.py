@@ -19,9 +19,6 @@ BARE_LOCKS = {"common/id.h", "common/mutex.h", "daemon/telemetry/log_sink.h", "d
               "daemon/api/setup.cpp", "daemon/api/tls_server.h", "daemon/ctl/listen_command.cpp"}
 # What a text may name though it is not in the repository: what a build makes, and headers of the system.
 NOT_OURS = {"version.h", "linux/magic.h", "linux/sched.h"}
-# Left from before this check; an entry goes with its last such reference.
-DANGLING = {"daemon/api/http_head.h": "HAZARDS.md", "daemon/api/router.h": "HAZARDS.md",
-            "daemon/delivery/request_builder.h": "CONTRACT.md", "daemon/delivery/retry_policy.h": "CONTRACT.md"}
 
 
 def listed(*patterns):
@@ -65,7 +62,7 @@ def dangling(texts, files):
     """References to what is no file: a name is that of a file, or the end of its path."""
     ends = {"/".join(parts[i:]) for parts in (file.split("/") for file in files) for i in range(len(parts))}
     return [f"{name}:{line}: {reference}" for name, text in texts.items() for line, reference in references(name, text)
-            if reference not in ends | NOT_OURS and DANGLING.get(name) != reference]
+            if reference not in ends | NOT_OURS]
 
 
 class Tidiness(unittest.TestCase):
