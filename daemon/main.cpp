@@ -80,8 +80,10 @@ int run(const Flags& flags, bool migrate_only) {
     return migrate_only ? migrate(loaded->config) : serve(loaded->config, sources);
   } catch (const StoreError& error) {
     const int status = exit_status_of(error.kind);
-    log::error("cannot serve this store",
-               {{"error", error.what()}, {"exit_status", status}, {"mend", remedy_for(error.kind)}});
+    const std::string_view remedy = remedy_for(error.kind);
+    remedy.empty() ? log::error("cannot serve this store", {{"error", error.what()}, {"exit_status", status}})
+                   : log::error("cannot serve this store",
+                                {{"error", error.what()}, {"exit_status", status}, {"mend", remedy}});
     return status;
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});

@@ -271,6 +271,7 @@ void App::end_background() {
   store_->interrupt();
   if (changes_thread_.joinable()) changes_thread_.join();
   retention_.stop();
+  removed_.stop();
   background_loop_.stop();
   if (background_thread_.joinable()) background_thread_.join();
 }

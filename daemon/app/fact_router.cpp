@@ -16,9 +16,9 @@ bool FactRouter::hear(const PartitionsOwned& fact) {
   to_.delivery.own(fact.partitions);
   if (fact.partitions.test(kHousekeepingPartition)) {
     // What the owner before did not finish is in the store.
-    to_.fan_out.hear(FanOutWaits{});
-    to_.outbox.hear(OutboxRowsWait{});
-    to_.removed_endpoints.sweep();
+    to_.fan_out.start();
+    to_.outbox.start();
+    to_.removed_endpoints.start();
     to_.retention.start();
   }
   return kOthersOnly;
@@ -30,6 +30,7 @@ bool FactRouter::hear(const PartitionsLost& fact) {
   if (fact.partitions.test(kHousekeepingPartition)) {
     to_.fan_out.stop();
     to_.outbox.stop();
+    to_.removed_endpoints.stop();
     to_.retention.stop();
   }
   return kOthersOnly;

@@ -108,11 +108,7 @@ void DeliveryEngine::own(const PartitionSet& partitions) {
 void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, Disowned done) {
   executor_.post([this, partitions, abort, done = std::move(done)] {
     owned_ &= ~partitions;
-    std::vector<EndpointSeq> theirs;
-    for (const auto& [seq, lane] : targets_) {
-      if (contains(partitions, seq)) theirs.push_back(seq);
-    }
-    for (const EndpointSeq seq : theirs) {
+    for (const EndpointSeq seq : scheduler_.lanes_of(partitions)) {
       drop_endpoint(seq, false);
       if (abort) sender_.abort(seq);
     }

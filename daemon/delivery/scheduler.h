@@ -103,6 +103,8 @@ class Scheduler {
   void put_endpoint(const EndpointPtr& endpoint, Moment now);
   // It is not any more. What is under way ends; its outcome is recorded, and says nothing about the endpoint.
   void drop_endpoint(EndpointSeq endpoint);
+  // The endpoints of these that have a lane, also one that is leaving.
+  std::vector<EndpointSeq> lanes_of(const PartitionSet& partitions) const;
   // Is nothing of these in memory any more?
   bool is_rid_of(const PartitionSet& partitions) const;
 

@@ -16,8 +16,29 @@ FanOut::FanOut(Executor& executor, Store& store, GroupCommit& commits, const End
                Options options)
     : executor_(executor), store_(store), commits_(commits), directory_(directory), options_(options) {}
 
+void FanOut::begin_term(bool started) {
+  executor_.post([this, started] {
+    ++term_;
+    started_ = started;
+    queue_.clear();
+    newest_ = 0;
+    left_in_store_ = true;
+    under_way_ = 0;
+    go_on();
+  });
+}
+
+void FanOut::start() {
+  begin_term(true);
+}
+
+void FanOut::stop() {
+  begin_term(false);
+}
+
 void FanOut::hear(const FanOutWaits& fact) {
   executor_.post([this, waits = fact.fan_out] {
+    if (!started_) return;  // the store remembers it
     // Behind what waits in the store nothing can be remembered: the oldest goes first.
     if (!waits || left_in_store_ || queue_.size() >= options_.remembered) {
       left_in_store_ = true;
@@ -28,21 +49,13 @@ void FanOut::hear(const FanOutWaits& fact) {
   });
 }
 
-void FanOut::stop() {
-  executor_.post([this] {
-    queue_.clear();
-    left_in_store_ = false;
-    newest_ = 0;
-  });
-}
-
 void FanOut::add(Job job) {
   newest_ = job.event->seq;
   queue_.push_back(std::move(job));
 }
 
 void FanOut::go_on() {
-  if (under_way_ > 0 || waits_) return;
+  if (!started_ || under_way_ > 0 || waits_) return;
   if (queue_.empty() && left_in_store_) read_more();
   if (!queue_.empty()) step();
 }
@@ -112,8 +125,8 @@ ExpandEvent FanOut::expand(const Job& job, std::size_t room) const {
 }
 
 void FanOut::submit(ExpandEvent command, Job job) {
-  commits_.submit(std::move(command), [this, job = std::move(job)](const ExpandEvent& done,
-                                                                   const Result<Expanded>& answer) mutable {
+  commits_.submit(std::move(command), [this, term = term_, job = std::move(job)](
+                                          const ExpandEvent& done, const Result<Expanded>& answer) mutable {
     bool again = answer && answer->stale;
     if (!answer) {
       // outboxd is stopping, or something is wrong with the event: the next start goes on with it.
@@ -123,7 +136,8 @@ void FanOut::submit(ExpandEvent command, Job job) {
       job.after = *done.more_after;
       again = true;
     }
-    executor_.post([this, again, job = std::move(job)]() mutable {
+    executor_.post([this, again, term, job = std::move(job)]() mutable {
+      if (term != term_) return;
       if (again) put_back(std::move(job));
       if (--under_way_ == 0) go_on();
     });

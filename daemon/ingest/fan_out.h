@@ -3,6 +3,7 @@
 // way at a time, over all events, the oldest first. Runs on an executor, by the owner of partition 0.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -27,14 +28,17 @@ class FanOut {
          Options options);
   FanOut(const FanOut&) = delete;
 
-  // Any thread; facts in the order of their commits. The store may hold what an earlier run left unfinished: a hint,
-  // as any without an event, says to look there.
+  // Any thread. Goes on with what the store holds unfinished, whoever began it; until then, and after stop(), it does
+  // nothing: another daemon does. A step under way ends with the commits.
+  void start();
+  void stop();
+  // Any thread; facts in the order of their commits. One without an event is a hint to look into the store.
   void hear(const FanOutWaits& fact);
-  void stop();  // any thread: another daemon does it from now on. A step under way ends with the commits
 
  private:
   using Job = UnfinishedFanOut;
 
+  void begin_term(bool started);
   void add(Job job);
   void go_on();
   void read_more();
@@ -53,9 +57,12 @@ class FanOut {
   std::unique_ptr<StoreReader> reader_;  // null: not opened yet
   std::deque<Job> queue_;                // oldest first
   EventSeq newest_ = 0;                  // the last one that was put there
-  bool left_in_store_ = false;  // events newer than that may be unfinished, which the store alone remembers
-  std::size_t under_way_ = 0;   // commands
-  bool waits_ = false;          // for a store that was busy
+  bool left_in_store_ = true;  // events newer than that may be unfinished, which the store alone remembers
+  std::size_t under_way_ = 0;  // commands, of this term
+  bool started_ = false;
+  // Counts the starts and stops: what was under way in an earlier term is none of this one's.
+  std::uint64_t term_ = 0;
+  bool waits_ = false;  // for a store that was busy
 };
 
 }  // namespace outboxd

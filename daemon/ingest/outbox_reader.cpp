@@ -15,17 +15,23 @@ constexpr Millis kPause{250};  // until a row is tried again that could not be c
 
 void OutboxReader::hear(const OutboxRowsWait&) {
   executor_.post([this] {
-    stopped_ = false;
     if (!busy_) read();  // else it follows anyway
   });
 }
 
+void OutboxReader::start() {
+  executor_.post([this] {
+    started_ = true;
+    if (!busy_) read();
+  });
+}
+
 void OutboxReader::stop() {
-  executor_.post([this] { stopped_ = true; });
+  executor_.post([this] { started_ = false; });
 }
 
 void OutboxReader::read() {
-  if (stopped_) return;
+  if (!started_) return;
   std::vector<OutboxRow> rows;
   try {
     if (!reader_) reader_ = store_.new_reader();

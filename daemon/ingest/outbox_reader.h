@@ -18,8 +18,10 @@ class OutboxReader {
       : executor_(executor), store_(store), ingest_(ingest) {}
   OutboxReader(const OutboxReader&) = delete;
 
-  void hear(const OutboxRowsWait& fact);  // any thread
-  void stop();                            // any thread: reads no more until it hears of rows again
+  // Any thread. Until start(), and after stop(), it reads nothing: another daemon does.
+  void start();
+  void stop();
+  void hear(const OutboxRowsWait& fact);
 
  private:
   void read();
@@ -31,7 +33,7 @@ class OutboxReader {
   // Of the executor's thread.
   std::unique_ptr<StoreReader> reader_;  // null: not opened yet
   bool busy_ = false;                    // rows are being ingested, or a pause is under way
-  bool stopped_ = false;
+  bool started_ = false;
   std::int64_t previous_ = 0;  // the first row of the read before
 };
 

@@ -6,7 +6,13 @@
 
 namespace outboxd {
 
+void RemovedEndpoints::start() {
+  stopped_ = false;
+  sweep();
+}
+
 void RemovedEndpoints::sweep() {
+  if (stopped_) return;
   again_ = true;
   if (!sweeping_.exchange(true)) step();
 }
@@ -17,7 +23,7 @@ void RemovedEndpoints::step() {
                   [this](const DiscardRemoved&, const Result<Discarded>& discarded) {
                     if (!discarded) return try_later(discarded.error());
                     wait_ = Millis(0);
-                    if (discarded->more) return step();
+                    if (discarded->more && !stopped_) return step();
                     sweeping_ = false;
                     if (again_) sweep();
                   });

@@ -20,7 +20,9 @@ class RemovedEndpoints {
   void hear(const EndpointChanged& fact) {
     if (!fact.now) sweep();
   }
-  // Any thread: at start too, for a removal may have been cut short by a crash.
+  // Any thread. Begins with what an earlier removal left, which a crash may have cut short.
+  void start();
+  void stop() { stopped_ = true; }  // after the step that is under way
   void sweep();
 
   static constexpr std::int64_t kRows = 1000;  // of a step
@@ -34,6 +36,7 @@ class RemovedEndpoints {
   GroupCommit& commits_;
   const Clock& clock_;
   Executor& executor_;
+  std::atomic<bool> stopped_{false};
   std::atomic<bool> sweeping_{false};
   std::atomic<bool> again_{false};
   Millis wait_{0};  // of the sweep under way

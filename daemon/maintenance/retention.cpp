@@ -41,6 +41,7 @@ void Retention::hear(const DueTimesMoved& fact) {
 void Retention::round() {
   if (stopped_) {
     running_ = false;
+    if (!stopped_) start();  // it was told to go on in between
     return;
   }
   began_ = clock_.monotonic();

@@ -43,7 +43,8 @@ void OperatorWriter::make_pending(const Delivery& from, const std::optional<std:
   if (left) order_.promote(endpoint, *left);
   transaction.counters().move(from.state, DeliveryState::kPending);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
-  if (place.blocked && was_pending) transaction.tell(DeliveryWithdrawn{from.key});
+  // What waits in memory has the attempts and the expiry of before: it is read again.
+  if (was_pending) transaction.tell(DeliveryWithdrawn{from.key});
   tell_due(endpoint, transaction);
 }
 

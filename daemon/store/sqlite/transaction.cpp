@@ -39,7 +39,18 @@ Facts Transaction::commit() {
   committed_ = counters_;
   directory_.commit();
   for (const auto& act : actions_) act();
+  shorten_waits(due_clock_.now() - (wall_ + ahead_));
   return std::exchange(facts_, {});
+}
+
+// Waits were told from the begin on, and locks and disk have taken their time since. If the clock was set forward in
+// between, nobody else tells those who are told of these.
+void Transaction::shorten_waits(Millis by) {
+  for (Fact& fact : facts_) {
+    if (auto* ready = std::get_if<DeliveryReady>(&fact)) ready->delivery.due_in -= by;
+    if (auto* outcome = std::get_if<OutcomeRecorded>(&fact); outcome && outcome->due_in)
+      *outcome->due_in -= by;
+  }
 }
 
 // After some errors SQLite has rolled back by itself.

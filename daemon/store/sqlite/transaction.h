@@ -62,6 +62,7 @@ class Transaction {
 
   void begin(const Batch& batch);
   Facts commit();  // durable on return
+  void shorten_waits(Millis by);
   // False: it could not be undone, and the connection must not be used any more.
   bool rollback() noexcept;
 
