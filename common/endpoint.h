@@ -84,6 +84,7 @@ struct Endpoint {
   Time created_at{};
   Time updated_at{};
   std::optional<Time> failing_since;  // every attempt has failed since, as stored when it was read
+  bool operator==(const Endpoint&) const = default;
 };
 
 // Does a request to the one go where it would go to the other, and is it shown the same there? If not, what one of them

@@ -1,6 +1,5 @@
 #include "api/auth.h"
 
-#include "api/http_head.h"
 #include "common/text.h"
 #include "runtime/secret_file_reader.h"
 
@@ -38,7 +37,7 @@ Result<Authenticator::Grant> Authenticator::authorise(std::string_view authoriza
     return problem(ProblemCode::kUnauthorized,
                    "This needs a token: send the header Authorization: Bearer <token>.");
   }
-  if (!equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
+  if (!ascii_iequals(authorization.substr(0, kScheme.size()), kScheme)) {
     return problem(ProblemCode::kUnauthorized,
                    "The Authorization header must be of the form Bearer <token>.");
   }

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "api/http_head.h"
+#include "common/text.h"
 
 namespace outboxd::api {
 namespace {
@@ -33,7 +33,7 @@ bool is_loopback(const std::string& name) {
   if (inet_pton(AF_INET, name.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
   in6_addr v6{};
   if (inet_pton(AF_INET6, name.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
-  return equals_ignoring_case(name, "localhost");
+  return ascii_iequals(name, "localhost");
 }
 
 bool is_json_type(std::string_view content_type) {
@@ -41,13 +41,11 @@ bool is_json_type(std::string_view content_type) {
   while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
   constexpr std::string_view kApplication = "application/";
   constexpr std::string_view kSuffix = "+json";
-  if (type.size() < kApplication.size() ||
-      !equals_ignoring_case(type.substr(0, kApplication.size()), kApplication))
+  if (type.size() < kApplication.size() || !ascii_iequals(type.substr(0, kApplication.size()), kApplication))
     return false;
   type.remove_prefix(kApplication.size());
-  if (equals_ignoring_case(type, "json") || equals_ignoring_case(type, "x-ndjson")) return true;
-  return type.size() > kSuffix.size() &&
-         equals_ignoring_case(type.substr(type.size() - kSuffix.size()), kSuffix);
+  if (ascii_iequals(type, "json") || ascii_iequals(type, "x-ndjson")) return true;
+  return type.size() > kSuffix.size() && ascii_iequals(type.substr(type.size() - kSuffix.size()), kSuffix);
 }
 
 }  // namespace
@@ -58,7 +56,7 @@ bool host_allowed(std::string_view host, std::string_view local_address,
   const auto name = without_port(host);
   if (name.empty()) return false;
   if (name == local_address || is_loopback(std::string(name))) return true;
-  return std::ranges::any_of(allowed, [name](const std::string& a) { return equals_ignoring_case(a, name); });
+  return std::ranges::any_of(allowed, [name](const std::string& a) { return ascii_iequals(a, name); });
 }
 
 Result<void> check_write(const Request& request) {

@@ -21,7 +21,7 @@ bool host_allowed(std::string_view host, std::string_view local_address,
 // first (CORS), which is never granted here. So a write that a browser says comes from another site
 // (Sec-Fetch-Site, which pages cannot set) is kForbidden; and one that carries an Origin must have a JSON
 // content type, else kUnsupportedMediaType: application/json, application/x-ndjson or application/…+json.
-// Without either header the caller is no browser page, and the handler alone judges the type.
+// Without either header the caller is no browser page, and the handler alone checks the type.
 Result<void> check_write(const Request& request);
 
 }  // namespace outboxd::api

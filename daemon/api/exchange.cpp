@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "api/http_head.h"
 #include "common/json.h"
+#include "common/text.h"
 
 namespace outboxd::api {
 namespace {
@@ -17,8 +17,8 @@ bool only_reads(std::string_view method) {
 }
 
 std::optional<std::string_view> Request::header(std::string_view name) const {
-  const auto found = std::ranges::find_if(
-      headers, [name](const HeaderField& h) { return equals_ignoring_case(h.name, name); });
+  const auto found =
+      std::ranges::find_if(headers, [name](const HeaderField& h) { return ascii_iequals(h.name, name); });
   if (found == headers.end()) return std::nullopt;
   return found->value;
 }

@@ -4,8 +4,8 @@
 #include <array>
 #include <ctime>
 
-#include "api/http_head.h"
 #include "common/json.h"
+#include "common/text.h"
 
 namespace outboxd::api {
 namespace {
@@ -101,7 +101,7 @@ ProblemCode problem_code(int status) {
 
 bool has_header(const Answer& answer, std::string_view name) {
   return std::ranges::any_of(answer.headers,
-                             [name](const HeaderField& h) { return equals_ignoring_case(h.name, name); });
+                             [name](const HeaderField& h) { return ascii_iequals(h.name, name); });
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {

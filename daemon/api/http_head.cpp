@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "api/percent.h"
+#include "common/text.h"
 
 namespace outboxd::api {
 namespace {
@@ -32,10 +33,6 @@ constexpr auto kCharClasses = make_char_classes();
 bool all_in(std::string_view text, CharClass wanted) {
   return std::ranges::all_of(
       text, [wanted](char c) { return kCharClasses[static_cast<unsigned char>(c)] & wanted; });
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
 std::string_view trim(std::string_view text) {
@@ -74,7 +71,7 @@ tl::expected<std::string, HttpRefusal> origin_form(std::string_view target, std:
   const auto scheme_end = target.find("://");
   const auto scheme = target.substr(0, scheme_end);
   const bool absolute = scheme_end != std::string_view::npos &&
-                        (equals_ignoring_case(scheme, "http") || equals_ignoring_case(scheme, "https"));
+                        (ascii_iequals(scheme, "http") || ascii_iequals(scheme, "https"));
   if (!absolute) return std::string(target);
   target.remove_prefix(scheme_end + 3);
   const auto authority = target.substr(0, std::min(target.find_first_of("/?"), target.size()));
@@ -132,7 +129,7 @@ tl::expected<void, HttpRefusal> read_request_line(std::string_view line, Head& h
   return check_target(head.target);
 }
 
-// What the fields that concern framing said, before they are judged together.
+// What the fields that concern framing said, before they are checked together.
 struct Framing {
   int hosts = 0;
   std::string_view host;
@@ -147,8 +144,8 @@ void read_connection(std::string_view value, Framing& framing) {
   while (true) {
     const auto comma = value.find(',');
     const auto option = trim(value.substr(0, comma));
-    framing.close |= equals_ignoring_case(option, "close");
-    framing.keep_alive |= equals_ignoring_case(option, "keep-alive");
+    framing.close |= ascii_iequals(option, "close");
+    framing.keep_alive |= ascii_iequals(option, "keep-alive");
     if (comma == std::string_view::npos) return;
     value.remove_prefix(comma + 1);
   }
@@ -174,32 +171,32 @@ tl::expected<bool, HttpRefusal> read_framing_field(const FieldLine& field, const
                                                    Head& head, Framing& framing) {
   switch (field.name.size()) {
     case 4:
-      if (!equals_ignoring_case(field.name, "host")) return false;
+      if (!ascii_iequals(field.name, "host")) return false;
       ++framing.hosts;
       framing.host = field.value;
       return false;
     case 6:
-      if (!equals_ignoring_case(field.name, "expect")) return false;
+      if (!ascii_iequals(field.name, "expect")) return false;
       ++framing.expectations;
-      if (!equals_ignoring_case(field.value, "100-continue")) {
+      if (!ascii_iequals(field.value, "100-continue")) {
         return refuse(417, "The only expectation that can be met is 100-continue.");
       }
       head.expect_continue = true;
       return true;
     case 10:
-      if (!equals_ignoring_case(field.name, "connection")) return false;
+      if (!ascii_iequals(field.name, "connection")) return false;
       read_connection(field.value, framing);
       return true;
     case 14: {
-      if (!equals_ignoring_case(field.name, "content-length")) return false;
+      if (!ascii_iequals(field.name, "content-length")) return false;
       const auto read = read_content_length(field.value, limits.max_body_bytes, head, framing);
       if (!read) return tl::unexpected(read.error());
       return true;
     }
     case 17:
-      if (!equals_ignoring_case(field.name, "transfer-encoding")) return false;
+      if (!ascii_iequals(field.name, "transfer-encoding")) return false;
       ++framing.encodings;
-      if (!equals_ignoring_case(field.value, "chunked")) {
+      if (!ascii_iequals(field.value, "chunked")) {
         return refuse(400, "The only transfer coding that is understood is chunked, alone and once.");
       }
       head.chunked = true;
@@ -209,7 +206,7 @@ tl::expected<bool, HttpRefusal> read_framing_field(const FieldLine& field, const
   }
 }
 
-tl::expected<void, HttpRefusal> judge_framing(const Framing& framing, Head& head) {
+tl::expected<void, HttpRefusal> check_framing(const Framing& framing, Head& head) {
   if (framing.hosts > 1) return refuse(400, "There is more than one Host.");
   if (framing.hosts == 0 && !head.http_1_0) return refuse(400, "An HTTP/1.1 request must have a Host.");
   if (framing.encodings > 1) return refuse(400, "There is more than one Transfer-Encoding.");
@@ -233,16 +230,12 @@ void settle_host(const Framing& framing, Head& head) {
     head.headers.push_back({"host", head.host});
   } else {
     const auto field = std::ranges::find_if(
-        head.headers, [](const HeaderField& h) { return equals_ignoring_case(h.name, "host"); });
+        head.headers, [](const HeaderField& h) { return ascii_iequals(h.name, "host"); });
     field->value = head.host;
   }
 }
 
 }  // namespace
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 tl::expected<HeadEnd, HttpRefusal> find_head_end(std::string_view buffer, std::size_t from) {
   if (!buffer.empty() && !all_in(buffer.substr(0, 1), kToken)) {
@@ -300,7 +293,7 @@ tl::expected<Head, HttpRefusal> parse_head(std::string_view text, const HeadLimi
     if (!*taken) head.headers.push_back({std::string(field->name), std::string(field->value)});
     text.remove_prefix(line_end + 2);
   }
-  if (auto judged = judge_framing(framing, head); !judged) return tl::unexpected(judged.error());
+  if (auto checked = check_framing(framing, head); !checked) return tl::unexpected(checked.error());
   settle_host(framing, head);
   return head;
 }

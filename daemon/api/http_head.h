@@ -57,6 +57,4 @@ struct FieldLine {
 };
 tl::expected<FieldLine, HttpRefusal> parse_field_line(std::string_view line);
 
-bool equals_ignoring_case(std::string_view a, std::string_view b);
-
 }  // namespace outboxd::api

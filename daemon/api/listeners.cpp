@@ -1,4 +1,5 @@
-// listen_tcp and listen_unix of http_server.h.
+#include "api/listeners.h"
+
 #include <arpa/inet.h>
 #include <grp.h>
 #include <netdb.h>
@@ -15,8 +16,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "api/http_server.h"
 
 namespace outboxd::api {
 namespace {

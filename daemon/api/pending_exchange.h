@@ -13,21 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "api/caller.h"
 #include "api/exchange.h"
 #include "api/peers.h"
 #include "api/request_reader.h"
 #include "runtime/event_loop.h"
 
 namespace outboxd::api {
-
-// Who is at the other end of a connection: fixed when it is accepted.
-struct Caller {
-  Scope scope = Scope::kNone;  // without a token
-  bool unix_socket = false;
-  std::string peer;
-  std::string local_address;  // TCP: without port
-  Peer counted_as;            // in what peers share
-};
 
 // What the loop needs to know to send an answer and to account for it.
 struct Ticket {

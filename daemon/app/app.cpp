@@ -20,6 +20,7 @@
 #include "outbound/name_servers.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
+#include "store/sqlite/secret_encryption.h"
 #include "store/sqlite/sqlite_store.h"
 #include "version.h"
 

@@ -63,14 +63,14 @@ BacklogReader::Callbacks DeliveryEngine::backlog_callbacks() {
 
 void DeliveryEngine::hear(Facts facts) {
   executor_.post([this, facts = std::make_shared<Facts>(std::move(facts))] {
-    for (Fact& fact : *facts) apply(fact);
+    const Moment now = moment_of(clock_);
+    for (Fact& fact : *facts) apply(fact, now);
   });
 }
 
-void DeliveryEngine::apply(Fact& fact) {
-  const Moment now = moment_of(clock_);
+void DeliveryEngine::apply(Fact& fact, Moment now) {
   if (auto* ready = std::get_if<DeliveryReady>(&fact)) return scheduler_.hear(std::move(*ready), now);
-  if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact)) return apply_outcome(*outcome);
+  if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact)) return apply_outcome(*outcome, now);
   if (const auto* due = std::get_if<DueOnDisk>(&fact)) return scheduler_.hear(*due, now);
   if (const auto* withdrawn = std::get_if<DeliveryWithdrawn>(&fact)) return scheduler_.hear(*withdrawn);
   if (const auto* moved = std::get_if<DueTimesMoved>(&fact)) return scheduler_.hear(*moved);
@@ -79,8 +79,7 @@ void DeliveryEngine::apply(Fact& fact) {
   changed->now ? put_endpoint(changed->now) : drop_endpoint(changed->endpoint, true);
 }
 
-void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact) {
-  const Moment now = moment_of(clock_);
+void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact, Moment now) {
   scheduler_.hear(fact, now);
   if (fact.subject == nullptr || !fact.now.moved || fact.now.state == DeliveryState::kPending) return;
   const OutcomeSubject& subject = *fact.subject;
@@ -211,15 +210,20 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   record(sent.endpoint, delivery, std::move(ended.record));
 }
 
-// As this engine knows the endpoint. If it has been changed since, the refusal stands for a fact that is on its way here.
+// As this engine knows the endpoint. If it cannot be (it has been changed since, it is gone), the lane goes on with what
+// was committed: that is here already, or a fact on its way here.
 void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
   const EndpointPtr known = targets_.at(endpoint)->endpoint;
   commits_.submit(DisableEndpoint{known->id, clock_.wall(), known->updated_at, std::move(reason)},
-                  [](const DisableEndpoint& command, const Result<EndpointPtr>& disabled) {
+                  [this, endpoint](const DisableEndpoint& command, const Result<EndpointPtr>& disabled) {
                     if (disabled) return;
                     log::warn("endpoint not disabled", {{"endpoint", command.id.to_string()},
                                                         {"reason", command.reason},
                                                         {"error", disabled.error().detail}});
+                    executor_.post([this, endpoint] {
+                      const auto target = targets_.find(endpoint);
+                      if (target != targets_.end()) put_endpoint(target->second->endpoint);
+                    });
                   });
 }
 

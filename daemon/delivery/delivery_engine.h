@@ -81,8 +81,8 @@ class DeliveryEngine final : public DeliverySide {
   void pump();
 
  private:
-  void apply(Fact& fact);
-  void apply_outcome(const OutcomeRecorded& fact);
+  void apply(Fact& fact, Moment now);
+  void apply_outcome(const OutcomeRecorded& fact, Moment now);
   void put_endpoint(const EndpointPtr& endpoint);
   void drop_endpoint(EndpointSeq seq, bool removed);
   void send(Decisions::Send next, Moment now);

@@ -118,10 +118,11 @@ Millis DeliveryLoops::since_progress() const {
 }
 
 void DeliveryLoops::stop(Millis limit) {
-  std::promise<void> all;
-  const auto one_done = after(loops_.size(), [&all] { all.set_value(); });
+  const auto all =
+      std::make_shared<std::promise<void>>();  // shared: it may be waited for before set_value() returns
+  const auto one_done = after(loops_.size(), [all] { all->set_value(); });
   for (auto& loop : loops_) loop->engine().stop(limit, one_done);
-  all.get_future().wait();
+  all->get_future().wait();
 }
 
 void DeliveryLoops::end_threads() {

@@ -87,4 +87,25 @@ Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> sche
   return verdict;
 }
 
+// What becomes of a delivery whose time is over, or has not come, or whose event is not what was accepted: then its times
+// say nothing either.
+std::optional<RecordOutcome> outcome_without_attempt(const DueDelivery& delivery, Time now) {
+  RecordOutcome record;
+  record.key = delivery.key;
+  record.at = now;
+  const auto deliver_at = delivery.event->deliver_at;
+  if (delivery.event->damaged) {
+    record.state = DeliveryState::kDead;
+    record.reason = DeadReason::kDamaged;
+  } else if (delivery.expires_at && *delivery.expires_at <= now) {
+    record.state = DeliveryState::kDead;
+    record.reason = DeadReason::kExpired;
+  } else if (deliver_at && *deliver_at > now) {
+    record.due_in = *deliver_at - now;
+  } else {
+    return std::nullopt;
+  }
+  return record;
+}
+
 }  // namespace outboxd

@@ -23,6 +23,7 @@
 #include "common/attempt.h"
 #include "common/delivery.h"
 #include "common/time.h"
+#include "store/reads.h"
 
 namespace outboxd {
 
@@ -53,6 +54,10 @@ struct Verdict {
 // `jitter` in [-1, 1] is scaled to ±10 %.
 Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> schedule, Time now,
                          double jitter);
+
+// What becomes, without an attempt, of a delivery whose time is over or has not come, or whose event is damaged; absent:
+// it may be attempted.
+std::optional<RecordOutcome> outcome_without_attempt(const DueDelivery& delivery, Time now);
 
 // Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most
 // kMaxRetryAfter.

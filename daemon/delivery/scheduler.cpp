@@ -6,19 +6,9 @@
 namespace outboxd {
 namespace {
 
-constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
-constexpr int kSmallestWindow = 4;
-constexpr Millis kMaxIdleInMemory{500};
 // Waits are cut to this: who asks too early is told again, and a wait of centuries would not fit the clock's nanoseconds.
 constexpr Millis kMaxWait = std::chrono::hours(24);
 constexpr Millis kPauseOfSearch{10};  // after a page of what is not ours to expire
-
-// The part of `all` that those of a service_class and below it may use together.
-template <class T>
-T share_of(T all, ServiceClass service_class) {
-  return std::max<T>(1,
-                     all / 4 * static_cast<T>(kQuarters[static_cast<std::size_t>(service_class)]) + all % 4);
-}
 
 WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
@@ -26,27 +16,6 @@ WindowOrder order_of(const DueDelivery& d) {
 
 MonotonicTime in(Millis wait, Moment now) {
   return wait <= Millis(0) ? kAtOnce : now.mono + std::min(wait, kMaxWait);
-}
-
-// What becomes of a delivery whose time is over, or has not come, or whose event is not what was accepted: then its times
-// say nothing either.
-std::optional<RecordOutcome> without_attempt(const DueDelivery& delivery, Time now) {
-  RecordOutcome record;
-  record.key = delivery.key;
-  record.at = now;
-  const auto deliver_at = delivery.event->deliver_at;
-  if (delivery.event->damaged) {
-    record.state = DeliveryState::kDead;
-    record.reason = DeadReason::kDamaged;
-  } else if (delivery.expires_at && *delivery.expires_at <= now) {
-    record.state = DeliveryState::kDead;
-    record.reason = DeadReason::kExpired;
-  } else if (deliver_at && *deliver_at > now) {
-    record.due_in = *deliver_at - now;
-  } else {
-    return std::nullopt;
-  }
-  return record;
 }
 
 }  // namespace
@@ -62,46 +31,8 @@ int Scheduler::max_in_flight_of(const Lane& lane) const {
   return lane.endpoint->max_in_flight.value_or(options_.max_in_flight_per_endpoint);
 }
 
-int Scheduler::window_of(const Lane& lane) const {
-  if (lane.rate) return std::min(options_.window, std::max(kSmallestWindow, 2 * lane.rate->burst()));
-  if (lane.service_class == ServiceClass::kPrompt) return options_.window;
-  const int limit = lane.health.is_open() ? 1 : lane.health.limit(max_in_flight_of(lane));
-  return std::min(options_.window, std::max(kSmallestWindow, 2 * limit));
-}
-
 const std::vector<Millis>& Scheduler::schedule_of(const Lane& lane) const {
   return lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
-}
-
-bool Scheduler::may_send(const Lane& lane, Moment now) const {
-  return lane.active && !draining_ && !lane.window.empty() && now.mono >= lane.opens_at() &&
-         lane.health.may_start(lane.sending, max_in_flight_of(lane), now.mono);
-}
-
-bool Scheduler::has_room(ServiceClass service_class) const {
-  return held_ < share_of(options_.max_held, service_class) &&
-         held_bytes_ < share_of(options_.max_held_bytes, service_class);
-}
-
-std::optional<ServiceClass> Scheduler::worst_with_room() const {
-  for (const ServiceClass service_class :
-       {ServiceClass::kFailing, ServiceClass::kUnproven, ServiceClass::kPrompt}) {
-    if (has_room(service_class)) return service_class;
-  }
-  return std::nullopt;
-}
-
-// Its own share must not be used up, nor that of any service_class above it.
-std::optional<ServiceClass> Scheduler::worst_with_slots() const {
-  std::optional<ServiceClass> worst;
-  int sending = sending_;
-  for (const ServiceClass service_class :
-       {ServiceClass::kPrompt, ServiceClass::kUnproven, ServiceClass::kFailing}) {
-    if (sending >= share_of(options_.max_in_flight, service_class)) break;
-    worst = service_class;
-    sending -= sending_of_[static_cast<std::size_t>(service_class)];
-  }
-  return worst;
 }
 
 // ---- endpoints
@@ -184,22 +115,6 @@ void Scheduler::classify(Lane& lane) {
   const EndpointSeq seq = lane.endpoint->seq;
   if (lane.to_send) to_send_.push(seq, lane.to_send, service_class);
   if (lane.to_fetch) to_fetch_.push(seq, lane.to_fetch, service_class);
-}
-
-// A lane whose requests hang is no longer prompt long before they time out.
-void Scheduler::find_overdue(MonotonicTime now) {
-  while (!sent_.empty() && sent_.front().at + kSlow <= now) {
-    const Sent sent = sent_.front();
-    sent_.pop_front();
-    Lane* lane = find(sent.key.endpoint);
-    if (lane == nullptr) continue;
-    const auto it = lane->held.find(sent.key.event);
-    if (it == lane->held.end() || it->second.stage != Stage::kSending || it->second.sent_at != sent.at)
-      continue;
-    it->second.overdue = true;
-    ++lane->overdue;
-    classify(*lane);
-  }
 }
 
 // ---- memory
@@ -347,7 +262,7 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
     const DeliveryKey key = delivery.key;
     Lane* lane = find(key.endpoint);
     if (lane == nullptr || lane->leaving || search_.released.contains(key)) continue;
-    auto record = without_attempt(delivery, now.wall);
+    auto record = outcome_without_attempt(delivery, now.wall);
     if (!record || record->reason != DeadReason::kExpired) continue;  // the clock was set back
     const auto [it, is_new] = lane->held.try_emplace(key.event, Held{std::move(delivery)});
     Held& held = it->second;
@@ -458,163 +373,6 @@ void Scheduler::abandoned(DeliveryKey key) {
   classify(lane);
   release(lane, key.event);
   leave_on_disk(lane, kAtOnce);
-}
-
-// ---- turns
-
-void Scheduler::touch(Lane& lane) {
-  if (lane.dirty) return;
-  lane.dirty = true;
-  dirty_.push_back(lane.endpoint->seq);
-}
-
-void Scheduler::set_wake(Lane& lane, std::optional<MonotonicTime> when) {
-  const EndpointSeq seq = lane.endpoint->seq;
-  if (lane.wake_at == when) return;
-  if (lane.wake_at) wakes_.erase({*lane.wake_at, seq});
-  lane.wake_at = when;
-  if (when) wakes_.insert({*when, seq});
-}
-
-void Scheduler::consider(Lane& lane, Moment now) {
-  lane.dirty = false;
-  if (!lane.active || draining_) {
-    set_wake(lane, std::nullopt);
-    if (lane.leaving && lane.held.empty() && !lane.fetch) lanes_.erase(lane.endpoint->seq);
-    return;
-  }
-  // What cannot be sent for a while is better left on disk: memory is for those that can.
-  if (!lane.window.empty() && lane.opens_at() > now.mono + kMaxIdleInMemory) drop_waiting(lane);
-  if (may_send(lane, now)) to_send_.push(lane.endpoint->seq, lane.to_send, lane.service_class);
-  const bool disk_is_due = lane.disk_due <= now.mono;
-  if (disk_is_due && now.mono >= lane.opens_at() && !lane.fetch &&
-      static_cast<int>(lane.window.size()) <= window_of(lane) / 2) {
-    to_fetch_.push(lane.endpoint->seq, lane.to_fetch, lane.service_class);
-  }
-  std::optional<MonotonicTime> wake;
-  if (now.mono < lane.opens_at() && (!lane.window.empty() || disk_is_due)) wake = lane.opens_at();
-  if (!disk_is_due && lane.disk_due != kNever) wake = std::min(wake.value_or(kNever), lane.disk_due);
-  set_wake(lane, wake);
-}
-
-void Scheduler::run_wakes(MonotonicTime now) {
-  for (auto it = wakes_.begin(); it != wakes_.end() && it->first <= now; ++it) touch(*find(it->second));
-}
-
-// ---- decisions
-
-// By priority; but each so many-th turn is one of the lower priorities', in rotation.
-WindowOrder Scheduler::pick(Lane& lane) {
-  const WindowOrder first = *lane.window.begin();
-  if (first.priority == lane.window.rbegin()->priority || ++lane.turns % kLowerEvery != 0) return first;
-  std::vector<WindowOrder> lower;  // the first of each priority below
-  for (const WindowOrder& entry : lane.window) {
-    const int last = lower.empty() ? first.priority : lower.back().priority;
-    if (entry.priority < last) lower.push_back(entry);
-  }
-  return lower[lane.turns / kLowerEvery % lower.size()];
-}
-
-// True: another delivery with its sequence key is under way, and it waits for that one, out of the window.
-bool Scheduler::wait_in_order(Lane& lane, Held& held) {
-  if (!held.delivery.sequence_key) return false;
-  if (!lane.order) lane.order = std::make_unique<Lane::Order>();
-  const auto [busy, is_first] = lane.order->waiting_for.try_emplace(*held.delivery.sequence_key);
-  if (!is_first) busy->second.insert(held.delivery.key.event);
-  held.has_turn = is_first;
-  return !is_first;
-}
-
-void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
-  const WindowOrder chosen = pick(lane);
-  lane.window.erase(chosen);
-  Held& held = lane.held.at(chosen.event);
-  if (wait_in_order(lane, held)) return;
-  if (auto record = without_attempt(held.delivery, now.wall)) {
-    held.stage = Stage::kRecording;
-    decisions.unsent.push_back({lane.endpoint, held.delivery, std::move(*record)});
-    return;
-  }
-  held.stage = Stage::kSending;
-  held.sent_at = now.mono;
-  held.probe = lane.health.started();
-  if (lane.rate) lane.rate->take(now.mono);
-  ++lane.sending;
-  ++sending_;
-  ++count(lane.service_class);
-  sent_.push_back({now.mono, held.delivery.key});
-  decisions.send.push_back({lane.endpoint, held.delivery});
-}
-
-void Scheduler::send_some(Moment now, Decisions& decisions) {
-  while (const auto worst = worst_with_slots()) {
-    if (decisions.send.size() + decisions.unsent.size() >= options_.max_sends) {
-      decisions.wake_at = now.mono;  // for the rest
-      return;
-    }
-    const auto entry = to_send_.pop(*worst);
-    if (!entry) return;
-    Lane* lane = find(entry->lane);
-    if (lane == nullptr || lane->to_send != entry->from) continue;
-    lane->to_send.reset();
-    if (may_send(*lane, now)) send_one(*lane, now, decisions);
-    consider(*lane, now);
-  }
-}
-
-void Scheduler::fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions) {
-  const int wanted = window_of(lane) - static_cast<int>(lane.window.size());
-  if (!lane.active || lane.fetch || lane.disk_due > now || wanted <= 0) return;
-  lane.fetch = std::make_unique<Lane::Fetch>();
-  ++fetching_;
-  // What is held is still pending on disk and comes along: ask for that much more.
-  decisions.fetch.push_back(
-      {lane.endpoint->seq, wanted + static_cast<int>(lane.held.size()), options_.max_fetch_bytes});
-}
-
-// Lanes for which there is no room stay in the queue until there is. What a fetch brings is then taken in any
-// case: memory may exceed its limits by as much as max_fetches of them bring.
-void Scheduler::fetch_some(Moment now, Decisions& decisions) {
-  while (fetching_ < options_.max_fetches && !draining_) {
-    const auto worst = worst_with_room();
-    const auto entry = worst ? to_fetch_.pop(*worst) : std::nullopt;
-    if (!entry) return;
-    Lane* lane = find(entry->lane);
-    if (lane == nullptr || lane->to_fetch != entry->from) continue;
-    lane->to_fetch.reset();
-    fetch_one(*lane, now.mono, decisions);
-  }
-}
-
-void Scheduler::search_expired(MonotonicTime now, Decisions& decisions) {
-  std::ranges::move(search_.unsent, std::back_inserter(decisions.unsent));
-  search_.unsent.clear();
-  if (draining_ || lanes_.empty() || search_.reading || search_.recording > 0) return;
-  if (now < search_.next_at) {
-    decisions.wake_at = std::min(decisions.wake_at.value_or(search_.next_at), search_.next_at);
-    return;
-  }
-  search_.reading = true;
-  decisions.find_expired = {search_.after, options_.max_expired};
-}
-
-Decisions Scheduler::next(Moment now) {
-  Decisions decisions;
-  find_overdue(now.mono);
-  run_wakes(now.mono);
-  std::vector<EndpointSeq> dirty;
-  dirty.swap(dirty_);
-  for (const EndpointSeq endpoint : dirty) {
-    if (Lane* lane = find(endpoint)) consider(*lane, now);
-  }
-  send_some(now, decisions);
-  fetch_some(now, decisions);
-  search_expired(now.mono, decisions);
-  if (!wakes_.empty()) {
-    const MonotonicTime first = wakes_.begin()->first;
-    decisions.wake_at = std::min(decisions.wake_at.value_or(first), first);
-  }
-  return decisions;
 }
 
 std::vector<LaneStatus> Scheduler::lanes() const {

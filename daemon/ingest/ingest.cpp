@@ -69,20 +69,21 @@ void Ingest::commit(AcceptEvents command, std::string_view source, Committed don
   if (disk_is_short_) {
     const Problem refused = short_of_space();
     metrics_.events_rejected(kind_of(refused.code).slug, 1);
-    return done(command, tl::unexpected(refused));
+    Result<Accepted> answer = tl::unexpected(refused);
+    return done(command, answer);
   }
   submit(std::move(command), source, std::move(done));
 }
 
 void Ingest::submit(AcceptEvents command, std::string_view source, Committed done) {
-  commits_.submit(std::move(command), [this, source, done = std::move(done)](
-                                          AcceptEvents& command, const Result<Accepted>& accepted) {
+  commits_.submit(std::move(command), [this, source, done = std::move(done)](AcceptEvents& finished,
+                                                                             Result<Accepted> accepted) {
     if (accepted && accepted->stale) {
-      match_again(command);
-      return submit(std::move(command), source, done);
+      match_again(finished);
+      return submit(std::move(finished), source, done);
     }
     accepted ? count(*accepted, source) : metrics_.events_rejected(kind_of(accepted.error().code).slug, 1);
-    done(command, accepted);
+    done(finished, accepted);
   });
 }
 
@@ -102,13 +103,17 @@ void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
   std::size_t room = options_.deliveries_at_once;
   for (auto& draft : drafts) command.events.push_back(prepare(std::move(draft), room, command.matched));
   commit(std::move(command), "http",
-         [done = std::move(done)](const AcceptEvents&, const Result<Accepted>& accepted) {
-           accepted ? done(accepted->events) : done(tl::unexpected(accepted.error()));
+         [done = std::move(done)](const AcceptEvents&, Result<Accepted>& accepted) {
+           accepted ? done(std::move(accepted->events)) : done(tl::unexpected(accepted.error()));
          });
 }
 
+bool Ingest::is_wanted(std::string_view ops_type) const {
+  return !directory_.match(kOpsTenant, ops_type).endpoints->empty();
+}
+
 void Ingest::announce(EventDraft draft) {
-  if (directory_.match(draft.event.tenant, draft.event.type).endpoints->empty()) return;
+  if (!is_wanted(draft.event.type)) return;
   draft.event.judged = is_json(draft.event.payload);
   if (!draft.event.judged)
     return log::error("an operational event is no JSON and was lost", {{"type", draft.event.type}});
@@ -160,7 +165,7 @@ void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done
 // before with other content refuses the command for the sake of one row; it goes on without that one.
 void Ingest::commit_rows(AcceptEvents command, const std::shared_ptr<void>& last) {
   if (command.events.empty()) return;
-  commit(std::move(command), "sql", [this, last](AcceptEvents& done, const Result<Accepted>& accepted) {
+  commit(std::move(command), "sql", [this, last](AcceptEvents& done, Result<Accepted>& accepted) {
     if (accepted) return;
     const auto index = index_in(accepted.error(), done.events.size());
     if (!index) return;

@@ -44,13 +44,15 @@ class Ingest {
   // runs when the last is committed, or none could be for now.
   void ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done);
 
-  // Accepts an event of outboxd's own if any endpoint wants it. It is kept until it is committed; only while the
+  // Does any endpoint want such an event of outboxd's own?
+  bool is_wanted(std::string_view ops_type) const;
+  // Accepts one if any endpoint wants it. It is kept until it is committed; only while the
   // disk is full or short of space it is lost, and the log says so.
   void announce(EventDraft draft);
 
  private:
   // After the commit or the refusal, on the writer thread (or, refused, on the caller's).
-  using Committed = std::function<void(AcceptEvents&, const Result<Accepted>&)>;
+  using Committed = std::function<void(AcceptEvents&, Result<Accepted>&)>;
 
   NewEvent prepare(EventDraft draft, std::size_t& room, DirectoryVersion& matched) const;
   void match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const;

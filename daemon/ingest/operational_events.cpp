@@ -3,9 +3,19 @@
 #include "telemetry/log.h"
 
 namespace outboxd {
+namespace {
 
-void OperationalEvents::announce(const Endpoint& about, std::string type, const Json& payload) {
-  if (about.tenant == kOpsTenant) return;
+constexpr const char* kDead = "outboxd.delivery.dead";
+constexpr const char* kDisabled = "outboxd.endpoint.disabled";
+constexpr const char* kRecovered = "outboxd.endpoint.recovered";
+
+}  // namespace
+
+bool OperationalEvents::is_wanted(const Endpoint& about, std::string_view type) const {
+  return about.tenant != kOpsTenant && ingest_.is_wanted(type);
+}
+
+void OperationalEvents::announce(std::string type, const Json& payload) {
   EventDraft draft;
   draft.event.tenant = kOpsTenant;
   draft.event.type = std::move(type);
@@ -16,16 +26,16 @@ void OperationalEvents::announce(const Endpoint& about, std::string type, const 
 void OperationalEvents::hear(const OutcomeRecorded& fact) {
   if (!fact.subject || !fact.now.moved || fact.now.state != DeliveryState::kDead) return;
   const OutcomeSubject& subject = *fact.subject;
-  announce(*subject.endpoint, "outboxd.delivery.dead",
-           {{"delivery", subject.delivery.to_string()},
-            {"event", subject.event.to_string()},
-            {"endpoint", subject.endpoint->id.to_string()},
-            {"tenant", subject.endpoint->tenant},
-            {"type", subject.type},
-            {"reason", to_string(*fact.now.reason)},
-            {"error", fact.attempt ? Json(to_string(fact.attempt->outcome)) : Json(nullptr)},
-            {"attempts", subject.attempts},
-            {"at", format_time(fact.at)}});
+  if (!is_wanted(*subject.endpoint, kDead)) return;
+  announce(kDead, {{"delivery", subject.delivery.to_string()},
+                   {"event", subject.event.to_string()},
+                   {"endpoint", subject.endpoint->id.to_string()},
+                   {"tenant", subject.endpoint->tenant},
+                   {"type", subject.type},
+                   {"reason", to_string(*fact.now.reason)},
+                   {"error", fact.attempt ? Json(to_string(fact.attempt->outcome)) : Json(nullptr)},
+                   {"attempts", subject.attempts},
+                   {"at", format_time(fact.at)}});
 }
 
 void OperationalEvents::hear(const EndpointChanged& fact) {
@@ -33,12 +43,12 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
   const Endpoint& endpoint = *fact.now;
   log::warn("endpoint disabled",
             {{"endpoint", endpoint.id.to_string()}, {"reason", endpoint.disabled_reason}});
-  announce(endpoint, "outboxd.endpoint.disabled",
-           {{"endpoint", endpoint.id.to_string()},
-            {"name", endpoint.name},
-            {"tenant", endpoint.tenant},
-            {"reason", endpoint.disabled_reason},
-            {"at", format_time(endpoint.updated_at)}});
+  if (!is_wanted(endpoint, kDisabled)) return;
+  announce(kDisabled, {{"endpoint", endpoint.id.to_string()},
+                       {"name", endpoint.name},
+                       {"tenant", endpoint.tenant},
+                       {"reason", endpoint.disabled_reason},
+                       {"at", format_time(endpoint.updated_at)}});
 }
 
 void OperationalEvents::hear(const EndpointRecovered& fact) {
@@ -46,12 +56,12 @@ void OperationalEvents::hear(const EndpointRecovered& fact) {
   if (!endpoint) return;
   log::info("endpoint answers again",
             {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(fact.failing_since)}});
-  announce(*endpoint, "outboxd.endpoint.recovered",
-           {{"endpoint", endpoint->id.to_string()},
-            {"name", endpoint->name},
-            {"tenant", endpoint->tenant},
-            {"failing_since", format_time(fact.failing_since)},
-            {"at", format_time(clock_.wall())}});
+  if (!is_wanted(*endpoint, kRecovered)) return;
+  announce(kRecovered, {{"endpoint", endpoint->id.to_string()},
+                        {"name", endpoint->name},
+                        {"tenant", endpoint->tenant},
+                        {"failing_since", format_time(fact.failing_since)},
+                        {"at", format_time(clock_.wall())}});
 }
 
 }  // namespace outboxd

@@ -21,7 +21,8 @@ class OperationalEvents {
   void hear(const EndpointRecovered& fact);  // outboxd.endpoint.recovered
 
  private:
-  void announce(const Endpoint& about, std::string type, const Json& payload);
+  bool is_wanted(const Endpoint& about, std::string_view type) const;  // before a payload is made for nobody
+  void announce(std::string type, const Json& payload);
 
   Ingest& ingest_;
   const EndpointDirectory& directory_;

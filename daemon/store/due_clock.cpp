@@ -1,6 +1,8 @@
 #include "store/due_clock.h"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "telemetry/log.h"
 
@@ -30,7 +32,7 @@ DueClock::DueClock(const Clock& clock, State stored) : clock_(clock), state_(sto
     state_.ahead -= since;
     log::warn("the clock was set back since the last run; what is due stays due", {{"ms", -since.count()}});
   } else if (since > kJumpWhileDown) {
-    ++jumps_;
+    step_ = Step::kFarForward;
   }
 }
 
@@ -43,28 +45,30 @@ void DueClock::look() {
     state_.ahead -= step;
     log::warn("the clock was set back; what is due stays due", {{"ms", -step.count()}});
   } else if (step > kJump) {
-    ++jumps_;
+    step_ = Step::kFarForward;
     log::warn("the clock jumped forward", {{"ms", step.count()}});
+  } else if (step > kStep) {
+    step_ = std::max(step_, Step::kForward);
   }
 }
 
 Millis DueClock::ahead() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   look();
   return state_.ahead;
 }
 
 DueClock::State DueClock::state() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   look();
   state_.last = clock_.wall() + state_.ahead;
   return state_;
 }
 
-int DueClock::jumps() {
-  const std::lock_guard lock(mutex_);
+DueClock::Step DueClock::take_step() {
+  const MutexLock lock(mutex_);
   look();
-  return jumps_;
+  return std::exchange(step_, Step::kNone);
 }
 
 }  // namespace outboxd

@@ -6,13 +6,12 @@
 // cannot be told from a machine that slept; it makes what falls due in the skipped time due at once.
 #pragma once
 
-#include <mutex>
-
 #include "common/clock.h"
+#include "common/mutex.h"
 
 namespace outboxd {
 
-class DueClock {
+class DueClock {  // any thread
  public:
   // What the store keeps of it. `last` is due time at the last commit; unset before the first.
   struct State {
@@ -21,24 +20,30 @@ class DueClock {
   };
   DueClock(const Clock& clock, State stored);
 
-  // Due time - wall time. Looks at the clocks; any thread.
-  Millis ahead();
-  State state();
-  // How often the wall clock was seen to jump forward, by so much that somebody may have set it wrongly.
-  int jumps();
+  // Each of these looks at the clocks.
+  Millis ahead() OUTBOXD_EXCLUDES(mutex_);                      // due time - wall time
+  Time now() OUTBOXD_EXCLUDES(mutex_) { return state().last; }  // due time
+  State state() OUTBOXD_EXCLUDES(mutex_);
+  // The longest step forward that was seen since this was asked last.
+  enum class Step {
+    kNone,
+    kForward,
+    kFarForward,  // somebody may have set the clock wrongly
+  };
+  Step take_step() OUTBOXD_EXCLUDES(mutex_);
 
   static constexpr Millis kStep{250};                       // less is drift, or a thread that was held up
-  static constexpr Millis kJump = std::chrono::minutes(1);  // while running
+  static constexpr Millis kJump = std::chrono::minutes(1);  // far, while running
   static constexpr Millis kJumpWhileDown = std::chrono::days(1);  // time passes between two runs
 
  private:
-  void look();
+  void look() OUTBOXD_REQUIRES(mutex_);
 
   const Clock& clock_;
-  std::mutex mutex_;
-  State state_;             // guarded by mutex_, as all below
-  Millis wall_minus_mono_;  // when it was last looked at
-  int jumps_ = 0;
+  Mutex mutex_;
+  State state_ OUTBOXD_GUARDED_BY(mutex_);
+  Millis wall_minus_mono_ OUTBOXD_GUARDED_BY(mutex_);  // when it was last looked at
+  Step step_ OUTBOXD_GUARDED_BY(mutex_) = Step::kNone;
 };
 
 }  // namespace outboxd

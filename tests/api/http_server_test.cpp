@@ -147,7 +147,7 @@ TEST_CASE("every answer tells browsers to keep nothing, and those they may show 
     CHECK(page.header("cache-control") == "max-age=5");
     CHECK(page.header("content-security-policy") == "default-src 'self'");
     CHECK(std::ranges::count_if(page.headers, [](const HeaderField& h) {
-            return equals_ignoring_case(h.name, "cache-control");
+            return ascii_iequals(h.name, "cache-control");
           }) == 1);
   }
 }

@@ -20,7 +20,8 @@
 #include <string_view>
 #include <utility>
 
-#include "api/http_head.h"
+#include "common/event.h"
+#include "common/text.h"
 
 namespace outboxd::api::test {
 
@@ -32,7 +33,7 @@ struct RawAnswer {
   std::string body;
   std::string header(std::string_view name) const {
     for (const auto& h : headers) {
-      if (equals_ignoring_case(h.name, name)) return h.value;
+      if (ascii_iequals(h.name, name)) return h.value;
     }
     return "";
   }

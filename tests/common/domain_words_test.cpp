@@ -56,11 +56,11 @@ TEST_CASE("a rate limit reads back from its text, one for each unit") {
 }
 
 TEST_CASE("an endpoint decides what an event is in order with") {
-  CHECK_FALSE(order_key_of(Ordering::kNone, "customer-7"));
-  CHECK(order_key_of(Ordering::kKey, "customer-7") == "customer-7");
-  CHECK_FALSE(order_key_of(Ordering::kKey, std::nullopt));
-  CHECK(order_key_of(Ordering::kEndpoint, "customer-7") == "");
-  CHECK(order_key_of(Ordering::kEndpoint, std::nullopt) == "");
+  CHECK_FALSE(sequence_key_of(Ordering::kNone, "customer-7"));
+  CHECK(sequence_key_of(Ordering::kKey, "customer-7") == "customer-7");
+  CHECK_FALSE(sequence_key_of(Ordering::kKey, std::nullopt));
+  CHECK(sequence_key_of(Ordering::kEndpoint, "customer-7") == "");
+  CHECK(sequence_key_of(Ordering::kEndpoint, std::nullopt) == "");
 }
 
 TEST_CASE("what stands in a JSON Pointer is escaped") {

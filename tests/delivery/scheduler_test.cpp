@@ -46,6 +46,7 @@ struct Bench {
     event->payload = "{}";
     return {.key = {event->seq, endpoint_seq},
             .due_at = now.wall + delay,
+            .due_in = delay,
             .created_at = now.wall,
             .sequence_key = {},
             .event = event};
@@ -56,21 +57,26 @@ struct Bench {
     return delivery;
   }
   void offer(EndpointSeq endpoint_seq, int count = 1) {
-    for (int i = 0; i < count; ++i) scheduler.offer(make(endpoint_seq), now);
+    for (int i = 0; i < count; ++i) scheduler.hear(DeliveryReady{make(endpoint_seq)}, now);
   }
   std::vector<Decisions::Send> sends() { return scheduler.next(now).send; }
   Scheduler::Ended end(DeliveryKey key, Outcome outcome, int status,
                        std::optional<std::string> retry_after = {}, Millis took = 0s) {
     return scheduler.attempt_ended(key, {outcome, status, std::move(retry_after), "", took}, now);
   }
+  void committed(const RecordOutcome& record) {
+    OutcomeRecorded fact{.key = record.key};
+    if (record.state == DeliveryState::kPending) fact.due_in = record.due_in;
+    scheduler.hear(fact, now);
+  }
   Scheduler::Ended fail(DeliveryKey key) {
     auto ended = end(key, Outcome::kHttp5xx, 500);
-    scheduler.recorded(key, {});
+    committed(ended.record);
     return ended;
   }
   void succeed(DeliveryKey key) {
     end(key, Outcome::kSuccess, 200);
-    scheduler.recorded(key, {});
+    scheduler.hear(OutcomeRecorded{.key = key}, now);
   }
 };
 
@@ -102,7 +108,7 @@ TEST_CASE(
     b.scheduler.put_endpoint(b.endpoint(1), b.now);
     b.scheduler.next(b.now);
     const DueDelivery fresh = b.make(1);
-    b.scheduler.offer(fresh, b.now);
+    b.scheduler.hear(DeliveryReady{fresh}, b.now);
     DueWindow found;
     if (seen) found.deliveries.push_back(fresh);
     b.scheduler.fetched(1, found, b.now);
@@ -152,8 +158,8 @@ TEST_CASE("lanes take turns") {
 TEST_CASE("within one endpoint the higher priority goes first, then the earlier") {
   Bench b({.max_in_flight = 1});
   b.add(1);
-  b.scheduler.offer(b.make(1, 5), b.now);
-  b.scheduler.offer(b.make(1, 9), b.now);
+  b.scheduler.hear(DeliveryReady{b.make(1, 5)}, b.now);
+  b.scheduler.hear(DeliveryReady{b.make(1, 9)}, b.now);
   const auto first = b.scheduler.next(b.now).send;
   REQUIRE(first.size() == 1);
   CHECK(first[0].delivery.event->priority == 9);
@@ -166,10 +172,10 @@ TEST_CASE("a failed attempt is due again after the schedule's wait, from disk") 
   const DueDelivery sent = b.scheduler.next(b.now).send.at(0).delivery;
   const auto ended = b.end(sent.key, Outcome::kHttp5xx, 500);
   CHECK(ended.record.state == DeliveryState::kPending);
-  b.scheduler.recorded(sent.key, {});
+  b.committed(ended.record);
   const Decisions waiting = b.scheduler.next(b.now);
   CHECK(waiting.send.empty());
-  const Millis wait = ended.record.due_at - b.now.wall;
+  const Millis wait = ended.record.due_in;
   REQUIRE(waiting.wake_at == b.now.mono + wait);
   b.pass(wait);
   CHECK(b.scheduler.next(b.now).fetch.size() == 1);
@@ -180,8 +186,7 @@ TEST_CASE("a lane told to slow down sends nothing until then, and then goes on")
   b.add(1);
   b.offer(1, 2);
   const DueDelivery sent = b.scheduler.next(b.now).send.at(0).delivery;
-  b.end(sent.key, Outcome::kHttp5xx, 503, "30");
-  b.scheduler.recorded(sent.key, {});
+  b.committed(b.end(sent.key, Outcome::kHttp5xx, 503, "30").record);
   const Decisions held = b.scheduler.next(b.now);
   CHECK(held.send.empty());
   REQUIRE(held.wake_at);
@@ -264,7 +269,7 @@ TEST_CASE(
   b.now.wall += 24h * 400;
   CHECK_FALSE(b.fail(b.sends().at(0).delivery.key).disable);
   b.pass(1min);
-  b.scheduler.offer(b.make(1), b.now);
+  b.scheduler.hear(DeliveryReady{b.make(1)}, b.now);
   for (const auto& fetch : b.scheduler.next(b.now).fetch) {
     DueWindow found;
     found.deliveries.push_back(b.make(1));
@@ -320,14 +325,14 @@ TEST_CASE("deliveries of one sequence key go one at a time, those of others and 
   b.add(1);
   const DueDelivery first = b.make_ordered(1, "a");
   const DueDelivery second = b.make_ordered(1, "a");  // it became the head while the first was under way
-  b.scheduler.offer(first, b.now);
-  b.scheduler.offer(second, b.now);
-  b.scheduler.offer(b.make_ordered(1, "b"), b.now);
+  b.scheduler.hear(DeliveryReady{first}, b.now);
+  b.scheduler.hear(DeliveryReady{second}, b.now);
+  b.scheduler.hear(DeliveryReady{b.make_ordered(1, "b")}, b.now);
   b.offer(1);
   CHECK(b.sends().size() == 3);
   b.end(first.key, Outcome::kSuccess, 200);
   CHECK(b.sends().empty());  // not before the outcome is committed
-  b.scheduler.recorded(first.key, {});
+  b.scheduler.hear(OutcomeRecorded{.key = first.key}, b.now);
   const auto next = b.sends();
   REQUIRE(next.size() == 1);
   CHECK(next[0].delivery.key == second.key);
@@ -338,11 +343,11 @@ TEST_CASE("what waited behind a delivery is asked for when that one's outcome is
   b.add(1);
   const DueDelivery head = b.make_ordered(1, "a");
   const DueDelivery behind = b.make_ordered(1, "a");
-  b.scheduler.offer(head, b.now);
+  b.scheduler.hear(DeliveryReady{head}, b.now);
   b.sends();
   b.end(head.key, Outcome::kSuccess, 200);
   CHECK(b.scheduler.next(b.now).fetch.empty());
-  b.scheduler.recorded(head.key, NewHead{behind.key, behind.due_at});
+  b.scheduler.hear(OutcomeRecorded{.key = head.key, .promoted = true}, b.now);
   CHECK(b.scheduler.next(b.now).fetch.size() == 1);
 }
 
@@ -350,8 +355,8 @@ TEST_CASE("lower priorities get a turn now and then") {
   Bench b({.max_in_flight_per_endpoint = 1, .window = 100});
   b.add(1);
   b.add_prompt(b.endpoint(2));
-  for (int i = 0; i < 40; ++i) b.scheduler.offer(b.make(2, 9), b.now);
-  b.scheduler.offer(b.make(2, 0), b.now);
+  for (int i = 0; i < 40; ++i) b.scheduler.hear(DeliveryReady{b.make(2, 9)}, b.now);
+  b.scheduler.hear(DeliveryReady{b.make(2, 0)}, b.now);
   for (int turn = 1;; ++turn) {
     REQUIRE(turn <= 8);
     const auto sent = b.sends().at(0).delivery;
@@ -366,7 +371,7 @@ TEST_CASE("an operator's retry does not wait for a pause of the breaker") {
   b.offer(1, 5);
   for (const auto& s : b.sends()) b.fail(s.delivery.key);
   CHECK(b.scheduler.next(b.now).fetch.empty());
-  b.scheduler.wake(1, b.now.wall, b.now);
+  b.scheduler.hear(DueOnDisk{1, 0ms, true}, b.now);
   CHECK(b.scheduler.next(b.now).fetch.size() == 1);
 }
 
@@ -393,7 +398,7 @@ TEST_CASE("410 stops the lane at once, before the endpoint's stored state follow
   const auto ended = b.end(sent.key, Outcome::kHttp4xx, 410);
   CHECK(ended.disable == "gone");
   CHECK(ended.record.reason == DeadReason::kGone);
-  b.scheduler.recorded(sent.key, {});
+  b.scheduler.hear(OutcomeRecorded{.key = sent.key}, b.now);
   CHECK(b.scheduler.next(b.now).send.empty());
   CHECK(b.scheduler.held() == 0);
 }
@@ -403,12 +408,12 @@ TEST_CASE("an expired delivery becomes a dead letter without an attempt") {
   b.add(1);
   DueDelivery delivery = b.make(1);
   delivery.expires_at = b.now.wall;
-  b.scheduler.offer(delivery, b.now);
+  b.scheduler.hear(DeliveryReady{delivery}, b.now);
   const Decisions d = b.scheduler.next(b.now);
   CHECK(d.send.empty());
   REQUIRE(d.unsent.size() == 1);
   CHECK(d.unsent[0].record.reason == DeadReason::kExpired);
-  b.scheduler.recorded(delivery.key, {});
+  b.scheduler.hear(OutcomeRecorded{.key = delivery.key}, b.now);
   CHECK(b.scheduler.held() == 0);
 }
 
@@ -430,7 +435,7 @@ TEST_CASE("what has expired on disk becomes a dead letter at a lane that sends n
   CHECK(d.unsent[0].record.reason == DeadReason::kExpired);
   CHECK(d.unsent[0].endpoint == paused);
   CHECK_FALSE(d.find_expired);  // not before these are recorded
-  for (const auto& one : d.unsent) b.scheduler.recorded(one.record.key, {});
+  for (const auto& one : d.unsent) b.scheduler.hear(OutcomeRecorded{.key = one.record.key}, b.now);
   CHECK(b.scheduler.held() == 0);
   d = b.scheduler.next(b.now);
   REQUIRE(d.find_expired);  // at once, behind a page that was full
@@ -451,8 +456,8 @@ TEST_CASE("what is being sent when it expires is left to its outcome, what waits
   b.scheduler.next(b.now);
   DueDelivery sent = b.make(1), waiting = b.make(1);
   sent.expires_at = waiting.expires_at = b.now.wall + 1s;
-  b.scheduler.offer(sent, b.now);
-  b.scheduler.offer(waiting, b.now);
+  b.scheduler.hear(DeliveryReady{sent}, b.now);
+  b.scheduler.hear(DeliveryReady{waiting}, b.now);
   REQUIRE(b.sends().size() == 1);
   b.pass(1s);
   b.scheduler.expired({sent, waiting}, b.now);
@@ -460,8 +465,8 @@ TEST_CASE("what is being sent when it expires is left to its outcome, what waits
   REQUIRE(d.unsent.size() == 1);
   CHECK(d.unsent[0].record.key == waiting.key);
   CHECK(b.end(sent.key, Outcome::kSuccess, 200).record.state == DeliveryState::kDelivered);
-  b.scheduler.recorded(sent.key, {});
-  b.scheduler.recorded(waiting.key, {});
+  b.scheduler.hear(OutcomeRecorded{.key = sent.key}, b.now);
+  b.scheduler.hear(OutcomeRecorded{.key = waiting.key}, b.now);
   CHECK(b.scheduler.next(b.now).send.empty());
   CHECK(b.scheduler.held() == 0);
 }
@@ -471,7 +476,7 @@ TEST_CASE("what was delivered after it was found to have expired does not expire
   b.add(1);
   DueDelivery delivery = b.make(1);
   delivery.expires_at = b.now.wall + 1s;
-  b.scheduler.offer(delivery, b.now);
+  b.scheduler.hear(DeliveryReady{delivery}, b.now);
   b.sends();
   b.pass(1s);
   b.succeed(delivery.key);  // while the disk is being read
@@ -484,12 +489,12 @@ TEST_CASE("one behind that expires does not give way to a third while the head i
   b.add(1);
   DueDelivery head = b.make_ordered(1, "a"), behind = b.make_ordered(1, "a"), third = b.make_ordered(1, "a");
   behind.expires_at = b.now.wall;
-  b.scheduler.offer(head, b.now);
+  b.scheduler.hear(DeliveryReady{head}, b.now);
   REQUIRE(b.sends().size() == 1);
   b.scheduler.expired({behind}, b.now);
   CHECK(b.scheduler.next(b.now).unsent.size() == 1);
-  b.scheduler.recorded(behind.key, {});
-  b.scheduler.offer(third, b.now);
+  b.scheduler.hear(OutcomeRecorded{.key = behind.key}, b.now);
+  b.scheduler.hear(DeliveryReady{third}, b.now);
   CHECK(b.sends().empty());
   b.succeed(head.key);
   CHECK(b.sends().size() == 1);
@@ -506,7 +511,7 @@ TEST_CASE(
     if (expired) event->expires_at = b.now.wall;
     event->deliver_at = b.now.wall + 1h;
     delivery.event = event;
-    b.scheduler.offer(delivery, b.now);
+    b.scheduler.hear(DeliveryReady{delivery}, b.now);
     b.offer(1);
     const Decisions d = b.scheduler.next(b.now);
     CHECK(d.send.size() == 1);
@@ -524,13 +529,13 @@ TEST_CASE("a delivery that is due before its event's deliver_at is put off to th
   auto event = std::make_shared<Event>(*delivery.event);
   event->deliver_at = b.now.wall + 1h;
   delivery.event = event;
-  b.scheduler.offer(delivery, b.now);
+  b.scheduler.hear(DeliveryReady{delivery}, b.now);
   const Decisions d = b.scheduler.next(b.now);
   CHECK(d.send.empty());
   REQUIRE(d.unsent.size() == 1);
   CHECK(d.unsent[0].record.state == DeliveryState::kPending);
-  CHECK(d.unsent[0].record.due_at == *event->deliver_at);
-  b.scheduler.recorded(delivery.key, {});
+  CHECK(d.unsent[0].record.due_in == *event->deliver_at - b.now.wall);
+  b.committed(d.unsent[0].record);
   CHECK(b.scheduler.held() == 0);
   CHECK(b.scheduler.next(b.now).fetch.empty());
   b.pass(1h);
@@ -543,9 +548,9 @@ TEST_CASE("a discarded delivery that waits in memory is not sent") {
   b.offer(1);
   const DueDelivery sent = b.scheduler.next(b.now).send.at(0).delivery;
   const DueDelivery waiting = b.make(1);
-  b.scheduler.offer(waiting, b.now);
+  b.scheduler.hear(DeliveryReady{waiting}, b.now);
   b.scheduler.next(b.now);
-  b.scheduler.withdraw(waiting.key);
+  b.scheduler.hear(DeliveryWithdrawn{waiting.key});
   b.succeed(sent.key);
   CHECK(b.scheduler.next(b.now).send.empty());
 }
@@ -555,7 +560,7 @@ TEST_CASE("a removed endpoint's lane goes when its last request has ended") {
   b.add(1);
   b.offer(1);
   const DueDelivery sent = b.scheduler.next(b.now).send.at(0).delivery;
-  b.scheduler.remove_endpoint(1);
+  b.scheduler.drop_endpoint(1);
   b.offer(1);
   CHECK(b.scheduler.next(b.now).send.empty());
   b.succeed(sent.key);
@@ -589,15 +594,53 @@ TEST_CASE("draining sends nothing new, and an aborted request leaves its deliver
   CHECK(b.scheduler.in_flight() == 0);
 }
 
-TEST_CASE(
-    "accepted before the clock was set back, and committed while a fetch is under way, it is fetched at "
-    "once") {
+TEST_CASE("waits are told by the monotonic clock: a wall clock that is set changes none") {
+  for (const Millis step : {Millis(-24h), Millis(24h)}) {
+    Bench b;
+    b.add(1);
+    b.scheduler.hear(DueOnDisk{1, 10s, false}, b.now);
+    b.now.wall += step;
+    CHECK(b.scheduler.next(b.now).fetch.empty());
+    b.pass(10s);
+    CHECK(b.scheduler.next(b.now).fetch.size() == 1);
+  }
+}
+
+TEST_CASE("when due times have moved, every lane looks at the disk again") {
   Bench b;
-  b.scheduler.put_endpoint(b.endpoint(1), b.now);
-  const DueDelivery fresh = b.make(1);
-  b.now.wall -= 1h;
-  REQUIRE(b.scheduler.next(b.now).fetch.size() == 1);
-  b.scheduler.offer(fresh, b.now);
-  b.scheduler.fetched(1, {}, b.now);  // it read before the commit
+  for (const EndpointSeq seq : {1, 2}) b.add(seq);
+  b.scheduler.hear(DueOnDisk{1, 1h, false}, b.now);
+  b.scheduler.hear(DueTimesMoved{});
+  CHECK(b.scheduler.next(b.now).fetch.size() == 2);
+}
+
+TEST_CASE("an endpoint older than the one that is known changes nothing") {
+  Bench b;
+  const auto newer = b.endpoint(1), older = b.endpoint(1);
+  newer->updated_at = from_unix_millis(2);
+  older->updated_at = from_unix_millis(1);
+  older->state = EndpointState::kPaused;
+  b.add(newer);
+  b.scheduler.hear(EndpointChanged{.endpoint = 1, .now = older}, b.now);
+  b.offer(1);
+  CHECK(b.sends().size() == 1);
+}
+
+TEST_CASE("a lane that is given up ends with what it holds, and begins anew when it is owned again") {
+  Bench b;
+  const auto endpoint = b.endpoint(1);
+  b.add(endpoint);
+  PartitionSet mine;
+  mine.set(1);
+  b.offer(1, 2);
+  const auto sent = b.sends();
+  REQUIRE(sent.size() == 2);
+  b.offer(1);  // waits in memory, and is the other owner's
+  b.scheduler.drop_endpoint(1);
+  CHECK_FALSE(b.scheduler.is_rid_of(mine));
+  for (const auto& one : sent) b.succeed(one.delivery.key);
+  CHECK(b.scheduler.is_rid_of(mine));
+  CHECK(b.scheduler.next(b.now).fetch.empty());
+  b.scheduler.put_endpoint(endpoint, b.now);
   CHECK(b.scheduler.next(b.now).fetch.size() == 1);
 }

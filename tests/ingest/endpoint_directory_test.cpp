@@ -2,9 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <future>
-
-#include "store/fake_writer.h"
 #include "support/store_values.h"
 
 using namespace outboxd;
@@ -19,84 +16,68 @@ Endpoint numbered(EndpointSeq seq, const std::string& tenant = "") {
 }
 
 struct Rig {
-  FakeWriter writer;
-  GroupCommit commits{writer, {}, [](const std::string& what) { FAIL(what); }};
-  EndpointDirectory directory{commits};
+  EndpointDirectory directory;
+  DirectoryVersion version = 7;
   Endpoint first = numbered(1);
-  std::vector<EndpointPtr> told;
 
-  Rig() {
-    directory.load({first, numbered(2), numbered(3, "acme")});
-    directory.subscribe([this](EndpointSeq, EndpointPtr endpoint) { told.push_back(std::move(endpoint)); });
-    commits.start();
-  }
-  ~Rig() { commits.drain(); }
-
-  Result<EndpointPtr> disable() {
-    std::promise<Result<EndpointPtr>> done;
-    directory.disable(first, "gone", kNow,
-                      [&](Result<EndpointPtr> result) { done.set_value(std::move(result)); });
-    return done.get_future().get();
+  Rig() { directory.load({{first, numbered(2), numbered(3, "acme")}, version}); }
+  auto match(std::string_view tenant, std::string_view type) const {
+    return directory.match(tenant, type).endpoints;
   }
   void remove(const Endpoint& endpoint) {
-    writer.on_apply = [seq = endpoint.seq](std::span<Write*> batch) {
-      std::get<RemoveEndpoint>(batch[0]->command).seq = seq;
-    };
-    std::promise<void> done;
-    directory.remove(endpoint.id, kNow, [&](const auto&) { done.set_value(); });
-    done.get_future().get();
+    directory.hear({.endpoint = endpoint.seq, .now = nullptr, .version = ++version});
   }
 };
 
 }  // namespace
 
 TEST_CASE_FIXTURE(Rig, "what matches is found once and remembered, until any endpoint changes") {
-  const auto both = directory.match("", "a");
+  const auto both = match("", "a");
   CHECK(both->size() == 2);
-  CHECK(directory.match("", "a") == both);
-  CHECK(directory.match("acme", "a")->size() == 1);
-  CHECK(directory.match("nobody", "a")->empty());
+  CHECK(match("", "a") == both);
+  CHECK(match("acme", "a")->size() == 1);
+  CHECK(match("nobody", "a")->empty());
   remove(first);
-  CHECK(directory.match("", "a")->size() == 1);
+  CHECK(match("", "a")->size() == 1);
   CHECK(both->size() == 2);
 }
 
+TEST_CASE_FIXTURE(Rig, "a match says of which version it is") {
+  CHECK(directory.match("", "a").version == 7);
+  CHECK(directory.match("", "a").version == 7);  // remembered
+  remove(first);
+  CHECK(directory.match("", "a").version == 8);
+}
+
 TEST_CASE_FIXTURE(Rig, "a change does not take down what was remembered: that is for who asks again") {
-  const std::weak_ptr<const std::vector<EndpointPtr>> remembered = directory.match("", "a");
+  const std::weak_ptr<const std::vector<EndpointPtr>> remembered = match("", "a");
   CHECK_FALSE(remembered.expired());
   remove(first);
   CHECK_FALSE(remembered.expired());
-  directory.match("", "a");
+  match("", "a");
   CHECK(remembered.expired());
 }
 
 TEST_CASE_FIXTURE(Rig, "more than is remembered is forgotten, and found again") {
-  for (int i = 0; i < 10'001; ++i) CHECK(directory.match("", "type." + std::to_string(i))->size() == 2);
-  const auto again = directory.match("", "type.0");
+  for (int i = 0; i < 10'001; ++i) CHECK(match("", "type." + std::to_string(i))->size() == 2);
+  const auto again = match("", "type.0");
   CHECK(again->size() == 2);
-  CHECK(directory.match("", "type.0") == again);
+  CHECK(match("", "type.0") == again);
 }
 
-TEST_CASE_FIXTURE(Rig, "an endpoint is disabled when that is committed") {
-  writer.on_apply = [this](std::span<Write*> batch) {
-    auto& command = std::get<DisableEndpoint>(batch[0]->command);
-    CHECK(command.reason == "gone");
-    command.endpoint = first;
-    command.endpoint.state = EndpointState::kDisabled;
-  };
-  CHECK(disable().value()->state == EndpointState::kDisabled);
-  CHECK(directory.find(first.id)->state == EndpointState::kDisabled);
-  REQUIRE(told.size() == 1);
-  CHECK(told[0]->state == EndpointState::kDisabled);
+TEST_CASE_FIXTURE(Rig, "an endpoint that moves to another tenant matches there alone") {
+  Endpoint moved = first;
+  moved.tenant = "acme";
+  directory.hear({.endpoint = 1, .now = std::make_shared<const Endpoint>(moved), .version = ++version});
+  CHECK(match("", "a")->size() == 1);
+  CHECK(match("acme", "a")->size() == 2);
+  CHECK(directory.find(first.id)->tenant == "acme");
 }
 
-TEST_CASE_FIXTURE(
-    Rig, "one that could not be disabled is told of as it stays: nobody goes on believing otherwise") {
-  writer.on_apply = [](std::span<Write*> batch) {
-    batch[0]->refused = Problem{ProblemCode::kInternal, "a rule of the schema"};
-  };
-  CHECK_FALSE(disable().has_value());
-  CHECK(directory.find(first.id)->state == EndpointState::kActive);
-  REQUIRE(told.size() == 1);
-  CHECK(told[0]->state == EndpointState::kActive);
+TEST_CASE_FIXTURE(Rig, "the endpoints of a partition are those with its number") {
+  PartitionSet second;
+  second.set(2);
+  REQUIRE(directory.of(second).size() == 1);
+  CHECK(directory.of(second)[0]->seq == 2);
+  CHECK(directory.all().size() == 3);
 }

@@ -1,17 +1,17 @@
-// Ingest and FanOut over a real SQLite store in a folder of its own, which a restart keeps. The delivery loop
-// is a list of what it was offered.
+// Ingest and FanOut over a real SQLite store in a folder of its own, which a restart keeps; all on one thread. The
+// delivery side is a list of what it heard of.
 #pragma once
 
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 
-#include <condition_variable>
-#include <future>
-#include <mutex>
 #include <optional>
 
+#include "ingest/fan_out.h"
 #include "ingest/ingest.h"
+#include "ingest/operational_events.h"
 #include "store/sqlite/sqlite_store.h"
+#include "support/manual_executor.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"
 
@@ -39,23 +39,43 @@ class IngestRig {
     running_.reset();
     running_.emplace(*this);
   }
+  void start_fan_out() {
+    running_->fans_out = true;
+    fan_out().hear(FanOutWaits{});
+  }
+  // Commits, one batch after another, until nothing waits; and what follows of it.
+  void run() {
+    while (commits().step() || running_->executor.step()) {
+    }
+  }
+  // Submits, and commits at once.
+  template <class C>
+  Result<typename C::Answer> commit(C command) {
+    std::optional<Result<typename C::Answer>> answer;
+    commits().submit(std::move(command),
+                     [&](const C&, Result<typename C::Answer> result) { answer = std::move(result); });
+    while (commits().step()) {
+    }
+    REQUIRE(answer);
+    return std::move(*answer);
+  }
 
-  EndpointPtr add_endpoint(Endpoint endpoint = new_endpoint()) {
-    std::promise<EndpointPtr> made;
-    directory().create(std::move(endpoint),
-                       [&](const Result<EndpointPtr>& result) { made.set_value(*result); });
-    return made.get_future().get();
+  EndpointPtr add_endpoint(const Endpoint& endpoint = new_endpoint()) {
+    return commit(CreateEndpoint{std::make_shared<const Endpoint>(endpoint)}).value();
   }
   Result<std::vector<AcceptedEvent>> accept(std::vector<EventDraft> drafts) {
-    std::promise<Result<std::vector<AcceptedEvent>>> done;
-    ingest().accept(std::move(drafts), [&](auto result) { done.set_value(std::move(result)); });
-    return done.get_future().get();
+    std::optional<Result<std::vector<AcceptedEvent>>> done;
+    ingest().accept(std::move(drafts), [&](auto result) { done = std::move(result); });
+    run();
+    REQUIRE(done);
+    return std::move(*done);
   }
   // What is in the SQL outbox, once.
-  void adopt() {
-    std::promise<void> done;
-    ingest().adopt(reader().outbox(100, 1 << 20), [&] { done.set_value(); });
-    done.get_future().wait();
+  void ingest_rows() {
+    bool done = false;
+    ingest().ingest_rows(reader().outbox(100, 1 << 20), [&] { done = true; });
+    run();
+    CHECK(done);
   }
   void produce(const std::string& sql,
                bool judged = true) const {  // false: as a row was before it was judged at once
@@ -66,11 +86,11 @@ class IngestRig {
     sqlite3_close(db);
   }
 
-  // Waits until so many deliveries were offered in all; answers them.
-  std::vector<DueDelivery> offered(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    CHECK(changed_.wait_for(lock, std::chrono::seconds(30), [&] { return offered_.size() >= count; }));
-    return offered_;
+  // The deliveries that may be attempted, in the order of their facts; there are so many.
+  const std::vector<DueDelivery>& ready(std::size_t count) {
+    run();
+    CHECK(ready_.size() == count);
+    return ready_;
   }
   std::vector<EventRow> events() { return reader().events({}, {250, ""})->rows; }  // newest first
 
@@ -79,6 +99,7 @@ class IngestRig {
   EndpointDirectory& directory() { return running_->directory; }
   FanOut& fan_out() { return running_->fan_out; }
   Ingest& ingest() { return running_->ingest; }
+  OperationalEvents& operational_events() { return running_->operational_events; }
   StoreReader& reader() { return *running_->reader; }
   telemetry::Metrics metrics;
 
@@ -86,48 +107,48 @@ class IngestRig {
   struct Running {
     explicit Running(IngestRig& rig)
         : store(open(rig)),
-          commits(store->writer(), {}, [](const std::string& what) { FAIL(what); }),
-          directory(commits),
-          fan_out(*store, commits, directory, {Millis(7), rig.limits_.step, rig.limits_.remembered},
-                  [&rig](std::vector<DueDelivery> fresh) { rig.take(std::move(fresh)); }),
-          ingest(commits, directory, fan_out, rig.clock_, rig.ids_, rig.metrics,
-                 {{}, kDay, Millis(7), rig.limits_.deliveries_at_once},
-                 [&rig](std::vector<DueDelivery> fresh) { rig.take(std::move(fresh)); }),
+          commits(store->writer(), store->ownership().token, rig.clock_, {},
+                  [](const std::string& what) { FAIL(what); }),
+          executor(rig.clock_),
+          fan_out(executor, *store, commits, directory,
+                  {Millis(7), rig.limits_.step, rig.limits_.remembered}),
+          ingest(commits, directory, rig.clock_, rig.ids_, rig.metrics,
+                 {{}, kDay, Millis(7), rig.limits_.deliveries_at_once}),
+          operational_events(ingest, directory, rig.clock_),
           reader(store->new_reader()) {
       directory.load(reader->all_endpoints());
-      commits.start();
+      commits.tell([this, &rig](Facts facts) { hear(rig, facts); });
     }
-    ~Running() {
-      fan_out.stop();
-      commits.drain();
+    void hear(IngestRig& rig, Facts& facts) {
+      for (Fact& fact : facts) {
+        if (const auto* changed = std::get_if<EndpointChanged>(&fact)) directory.hear(*changed);
+        if (const auto* waits = std::get_if<FanOutWaits>(&fact); waits && fans_out) fan_out.hear(*waits);
+        if (auto* ready = std::get_if<DeliveryReady>(&fact)) rig.ready_.push_back(std::move(ready->delivery));
+      }
     }
     static std::unique_ptr<Store> open(const IngestRig& rig) {
       SqliteOptions options;
       options.path = rig.folder_ / "outbox.db";
+      options.clock = &rig.clock_;
       return open_sqlite_store(options);
     }
 
     std::unique_ptr<Store> store;
     GroupCommit commits;
     EndpointDirectory directory;
+    ManualExecutor executor;
     FanOut fan_out;
     Ingest ingest;
+    OperationalEvents operational_events;
     std::unique_ptr<StoreReader> reader;
+    bool fans_out = false;
   };
-
-  void take(std::vector<DueDelivery> fresh) {
-    const std::lock_guard lock(mutex_);
-    for (auto& delivery : fresh) offered_.push_back(std::move(delivery));
-    changed_.notify_all();
-  }
 
   const IngestLimits limits_;
   TemporaryFolder folder_;
   ManualClock clock_{kNow};
   UuidGenerator ids_{clock_};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<DueDelivery> offered_;  // guarded by mutex_
+  std::vector<DueDelivery> ready_;
   std::optional<Running> running_;
 };
 

@@ -14,22 +14,22 @@ endfunction()
 
 mutant(leaks_slots scheduler.cpp "  --sending_;" "" "forgets to free a slot")
 mutant(loses_retries scheduler.cpp "  if (fact.due_in) leave_on_disk(*lane, in(*fact.due_in, now));" "" "forgets retries")
-mutant(global_limit scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
+mutant(global_limit scheduler_turns.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
        "if (sending > share_of(options_.max_in_flight, service_class)) break;" "exceeds the global limit by one")
-mutant(no_shares scheduler.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
+mutant(no_shares scheduler_turns.cpp "if (sending >= share_of(options_.max_in_flight, service_class)) break;"
        "if (sending_ >= options_.max_in_flight) break;" "keeps no slots for prompt endpoints")
 mutant(stale_fetch scheduler.cpp "  if (lane.fetch) lane.fetch->released.insert(event);" ""
        "believes a fetch that read before a commit")
-mutant(overtakes scheduler.cpp "  return !is_first;" "  return false;" "sends two of one sequence key at a time")
+mutant(overtakes scheduler_turns.cpp "  return !is_first;" "  return false;" "sends two of one sequence key at a time")
 mutant(drops_arrivals scheduler.cpp "    lane->fetch->arrivals.push_back(std::move(delivery));" ""
        "drops what arrives during a fetch")
 mutant(drops_window scheduler.cpp "  leave_on_disk(lane, kAtOnce);\n}\n\nvoid Scheduler::leave_on_disk" "}\n\nvoid Scheduler::leave_on_disk"
        "forgets what it dropped from memory")
 mutant(forgets_next_in_order scheduler.cpp "  if (fact.promoted) leave_on_disk(*lane, kAtOnce);" ""
        "forgets what waited behind")
-mutant(starves_low_priorities scheduler.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
-mutant(no_pace scheduler.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
-mutant(sleeps_in scheduler.cpp "  for (auto it = wakes_.begin(); it != wakes_.end() && it->first <= now; ++it) touch(*find(it->second));" "" "does not wake after a pause")
+mutant(starves_low_priorities scheduler_turns.cpp "++lane.turns % kLowerEvery != 0" "true" "serves the highest priority only")
+mutant(no_pace scheduler_turns.cpp "  if (lane.rate) lane.rate->take(now.mono);" "" "ignores the rate limit")
+mutant(sleeps_in scheduler_turns.cpp "  for (auto it = wakes_.begin(); it != wakes_.end() && it->first <= now; ++it) touch(*find(it->second));" "" "does not wake after a pause")
 mutant(endpoint_limit endpoint_health.cpp "sending < configured : sending < limit(configured);" "sending < configured : sending <= limit(configured);"
        "exceeds an endpoint's limit by one")
 mutant(impatient endpoint_health.cpp "paused_until_ = std::max(paused_until_, now.mono + *attempted.asked);" "" "ignores Retry-After")
@@ -40,9 +40,9 @@ mutant(never_skips retry_policy.cpp "  if (facts.skip_on_failure) {" "  if (fact
        "never skips")
 mutant(never_rescans scheduler.cpp "  for (auto& [seq, lane] : lanes_) {\n    leave_on_disk(*lane, kAtOnce);" "  for (auto& [seq, lane] : lanes_) {"
        "does not look at the disk when the clock jumped")
-mutant(too_early scheduler.cpp "deliver_at && *deliver_at > now" "false" "sends before deliver_at")
-mutant(sends_expired scheduler.cpp "delivery.expires_at && *delivery.expires_at <= now" "false" "sends what has expired")
-mutant(outlives_expiry scheduler.cpp "  decisions.find_expired = {search_.after, options_.max_expired};" ""
+mutant(too_early retry_policy.cpp "deliver_at && *deliver_at > now" "false" "sends before deliver_at")
+mutant(sends_expired retry_policy.cpp "delivery.expires_at && *delivery.expires_at <= now" "false" "sends what has expired")
+mutant(outlives_expiry scheduler_turns.cpp "  decisions.find_expired = {search_.after, options_.max_expired};" ""
        "finds what has expired only when it is about to send it")
 mutant(expires_in_flight scheduler.cpp "      if (held.stage != Stage::kWaiting) continue;" "" "expires what is being sent")
 mutant(expires_finished scheduler.cpp " || search_.released.contains(key)" "" "expires what has ended meanwhile")

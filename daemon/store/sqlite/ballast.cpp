@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstring>
 
-#include "store/sqlite/ownership.h"
+#include "store/sqlite/file_lock.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {

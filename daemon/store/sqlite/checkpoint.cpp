@@ -3,7 +3,7 @@
 #include <mutex>
 #include <thread>
 
-#include "store/sqlite/statements.h"
+#include "store/sqlite/transaction_statements.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
@@ -54,7 +54,8 @@ void Checkpoint::run() {
   }
   try {
     begin_.run();
-  } catch (const StoreBusy&) {
+  } catch (const StoreError& error) {
+    if (error.kind != StoreError::Kind::kBusy) throw;
     return;  // a producer is writing: after our next batch, then
   }
   int in_log = 0;

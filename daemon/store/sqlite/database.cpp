@@ -17,9 +17,9 @@ void Database::fail(int rc, std::string_view doing) const {
   what += ") while " + std::string(doing);
   switch (rc & 0xff) {
     case SQLITE_BUSY:
-      throw StoreBusy(what);
+      throw StoreError(StoreError::Kind::kBusy, what);
     case SQLITE_FULL:
-      throw StoreFull(what);
+      throw StoreError(StoreError::Kind::kFull, what);
     case SQLITE_CONSTRAINT:
       throw ConstraintViolation(what);
     default:

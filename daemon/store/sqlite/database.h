@@ -1,5 +1,5 @@
 // A connection and its prepared statements: the one place that calls sqlite3_* for statements, and that turns
-// result codes into the exceptions of store.h. A connection and its statements belong to one thread at a
+// result codes into exceptions. A connection and its statements belong to one thread at a
 // time.
 #pragma once
 
@@ -23,11 +23,15 @@ namespace outboxd::sqlite {
 struct ConstraintViolation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-struct SqliteFailure : StoreFailure {
+struct SqliteFailure : StoreError {
   SqliteFailure(int c, const std::string& what)
-      : StoreFailure(what, c == SQLITE_CORRUPT || c == SQLITE_NOTADB ? kExitStoreCorrupt : kExitStoreFailure),
+      : StoreError(c == SQLITE_CORRUPT || c == SQLITE_NOTADB ? Kind::kCorrupt : Kind::kFailed, what),
         code(c) {}
   int code;  // primary result code
+};
+// SQLite reads it, but outboxd never wrote it.
+struct CorruptValue : StoreError {
+  explicit CorruptValue(const std::string& what) : StoreError(Kind::kCorrupt, what) {}
 };
 enum class Mode { kWriter, kReader };
 
@@ -50,8 +54,8 @@ class Database {
   std::int64_t file_size();
   std::int64_t wal_size();
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
-  // The one way in which a result code becomes an exception. SQLITE_BUSY -> StoreBusy, SQLITE_FULL -> StoreFull,
-  // SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
+  // The one way in which a result code becomes an exception. SQLITE_BUSY and SQLITE_FULL ->
+  // StoreError (kBusy, kFull), SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
   [[noreturn]] void fail(int rc, std::string_view doing) const;
 
  private:
@@ -74,8 +78,9 @@ inline std::optional<std::int64_t> millis(const std::optional<Time>& t) {
   return t ? std::optional(unix_millis(*t)) : std::nullopt;
 }
 
-// A prepared statement. What is bound is not copied: it must live until the statement has been run or its
-// Rows are gone.
+// A prepared statement: an index range read or a write by key, for none may scan a table (tests/store/query_plan_test.cpp
+// asks SQLite for the plan of each that the daemon prepares). What is bound is not copied: it must live until the
+// statement has been run or its Cursor is gone.
 class Statement {
  public:
   Statement(Database& db, std::string_view sql);

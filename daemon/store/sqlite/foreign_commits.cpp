@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "store/sqlite/ownership.h"
+#include "store/sqlite/file_lock.h"
 #include "telemetry/log.h"
 
 namespace outboxd::sqlite {
@@ -31,7 +31,7 @@ ForeignCommits::ForeignCommits(const Location& location, Millis busy_timeout)
       inotify_(location.is_on_disk() ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1),
       interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (interrupt_ < 0)
-    throw StoreUnusable(kExitStoreCannotOpen, std::string("eventfd: ") + std::strerror(errno));
+    throw StoreError(StoreError::Kind::kCannotOpen, std::string("eventfd: ") + std::strerror(errno));
   if (!location.is_on_disk()) return;
   const std::string folder = folder_of(location.path);
   if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
@@ -54,18 +54,18 @@ void ForeignCommits::interrupt() {
   }
 }
 
-void ForeignCommits::wait(Millis timeout) {
+bool ForeignCommits::wait(Millis timeout) {
   const auto deadline = Monotonic::now() + timeout;
   auto asking_until = Monotonic::time_point::min();
   while (true) {
-    if (outbox_changed()) return;
+    if (outbox_changed()) return true;
     const auto now = Monotonic::now();
-    if (now >= deadline) return;
+    if (now >= deadline) return true;
     Millis pause = inotify_ < 0 ? kWithoutInotify : now < asking_until ? kAskEvery : kAskAnyway;
     pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
     bool stirred = false;
     // While asking anyway inotify has nothing to add, and under load it would fire for each page written.
-    if (sleep(pause, now >= asking_until, stirred)) return;
+    if (sleep(pause, now >= asking_until, stirred)) return false;
     if (stirred) asking_until = Monotonic::now() + kAskFor;
   }
 }
@@ -79,7 +79,8 @@ bool ForeignCommits::outbox_changed() {
     const bool waiting = row.next();
     seen_version_ = now;
     return waiting;
-  } catch (const StoreBusy&) {
+  } catch (const StoreError& error) {
+    if (error.kind != StoreError::Kind::kBusy) throw;
     return false;  // asked again soon
   }
 }

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "store/sqlite/database.h"
-#include "store/sqlite/statements.h"
+#include "store/sqlite/list_statements.h"
 
 namespace outboxd::sqlite {
 
@@ -19,9 +19,9 @@ class ForeignCommits {
   ~ForeignCommits();
   ForeignCommits(const ForeignCommits&) = delete;
 
-  // Returns when a commit was seen and `outbox` has rows that wait, at the timeout, or after interrupt(). One
+  // Returns when a commit was seen and `outbox` has rows that wait, at the timeout, or after interrupt(), then false. One
   // thread. Commits of our own writer count as foreign here, which is why the table is asked too.
-  void wait(Millis timeout);
+  bool wait(Millis timeout);
   void interrupt();  // any thread; wakes the wait under way or else the next one
 
  private:

@@ -11,13 +11,13 @@ void unusable(const std::string& path, int code, const std::string& what) {
     case SQLITE_AUTH:
     case SQLITE_FULL:
     case SQLITE_NOMEM:
-      throw StoreUnusable(kExitStoreCannotOpen, "cannot open " + path + ": " + what);
+      throw StoreError(StoreError::Kind::kCannotOpen, "cannot open " + path + ": " + what);
     case SQLITE_BUSY:
-      throw StoreUnusable(kExitStoreLocked, path + " is locked by another process: " + what);
+      throw StoreError(StoreError::Kind::kLocked, path + " is locked by another process: " + what);
     default:
-      throw StoreUnusable(kExitStoreCorrupt,
-                          path + " is damaged: " + what +
-                              "; nothing was repaired: restore a backup, or move it away to start anew");
+      throw StoreError(StoreError::Kind::kCorrupt,
+                       path + " is damaged: " + what +
+                           "; nothing was repaired: restore a backup, or move it away to start anew");
   }
 }
 

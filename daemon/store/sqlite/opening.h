@@ -1,4 +1,4 @@
-// What goes wrong while a database is opened, as the StoreUnusable that says with which exit status.
+// What goes wrong while a database is opened, as the StoreError that says why it cannot be served.
 #pragma once
 
 #include <string>
@@ -9,21 +9,26 @@ namespace outboxd::sqlite {
 
 [[noreturn]] void unusable(const std::string& path, int code, const std::string& what);
 
-// What goes wrong while opening is no failure of a running store: it has an exit status of its own.
+// What goes wrong while opening is no failure of a running store: it is told by a kind of its own.
 template <class Open>
 auto opening(const std::string& path, Open open) {
   try {
     return open();
   } catch (const SqliteFailure& failure) {
     unusable(path, failure.code, failure.what());
-  } catch (const StoreBusy& busy) {
-    unusable(path, SQLITE_BUSY, busy.what());
-  } catch (const StoreFull& full) {
-    unusable(path, SQLITE_FULL, full.what());
-  } catch (const StoreUnusable&) {
-    throw;
-  } catch (const StoreFailure& failure) {
-    unusable(path, SQLITE_CORRUPT, failure.what());
+  } catch (const CorruptValue& corrupt) {
+    unusable(path, SQLITE_CORRUPT, corrupt.what());
+  } catch (const StoreError& error) {
+    switch (error.kind) {
+      case StoreError::Kind::kBusy:
+        unusable(path, SQLITE_BUSY, error.what());
+      case StoreError::Kind::kFull:
+        unusable(path, SQLITE_FULL, error.what());
+      case StoreError::Kind::kFailed:
+        unusable(path, SQLITE_CORRUPT, error.what());
+      default:
+        throw;
+    }
   } catch (const ConstraintViolation& failure) {
     unusable(path, SQLITE_CORRUPT, failure.what());
   }

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/sqlite/counters.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/snapshot.h"
-#include "store/sqlite/writer.h"
 
 namespace outboxd::sqlite {
 namespace {
 
 constexpr int kHighestPriority = 9;
-constexpr int kMostAttempts = 1000;
-constexpr int kMostRejectedCounted = 10000;
+constexpr int kMaxAttempts = 1000;
+constexpr int kMaxRejectedCounted = 10000;
 
 void earlier(std::optional<Time>& next, Time t) {
   next = next ? std::min(*next, t) : t;
@@ -21,11 +21,9 @@ void earlier(std::optional<Time>& next, Time t) {
 
 }  // namespace
 
-Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-               std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
-               std::function<void()> on_error)
-    : gate_(std::move(gate)),
-      due_clock_(std::move(due_clock)),
+Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<Shared> shared,
+               std::shared_ptr<const SecretBox> secrets, std::function<void()> on_error)
+    : shared_(std::move(shared)),
       secrets_(std::move(secrets)),
       db_(location, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)),
       last_unchecked_(db_.query_int(std::string(sql::kLastUnchecked))) {}
@@ -33,14 +31,9 @@ Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std
 // One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
 class Reader::DueScan {
  public:
-  // Within, `now` and all due times are as on disk.
+  // `now` and all due times are as on disk (due_clock.h).
   DueScan(Reader& reader, EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes)
-      : reader_(reader),
-        ahead_(reader.due_clock_->ahead()),
-        endpoint_(endpoint),
-        now_(now + ahead_),
-        limit_(limit),
-        max_bytes_(max_bytes) {}
+      : reader_(reader), endpoint_(endpoint), now_(now), limit_(limit), max_bytes_(max_bytes) {}
 
   DueWindow run() {
     find_levels();
@@ -49,11 +42,11 @@ class Reader::DueScan {
     for (const Level& level : levels_) {
       reserved -= level.reserved;
       read(level.priority, reserved);
-      if (window_.next_due == now_) continue;  // more are due than fit: no need to know when others are
+      if (next_due_ == now_) continue;  // more are due than fit: no need to know when others are
       Cursor later(reader_.first_due_after_, endpoint_, level.priority, millis(now_));
-      if (later.next()) earlier(window_.next_due, later.time(0));
+      if (later.next()) earlier(next_due_, later.time(0));
     }
-    if (window_.next_due) *window_.next_due -= ahead_;
+    if (next_due_) window_.next_due_in = *next_due_ - now_;
     return std::move(window_);
   }
 
@@ -70,7 +63,7 @@ class Reader::DueScan {
       if (!row.next()) break;
       priority = read_priority(row, 0);
       if (row.time(1) > now_) {
-        earlier(window_.next_due, row.time(1));
+        earlier(next_due_, row.time(1));
       } else {
         levels_.push_back({priority});
       }
@@ -91,7 +84,7 @@ class Reader::DueScan {
     for (int n = 0; row.next(); ++n) {
       const std::size_t bytes = row.view(kPayload).size();
       if (n == room || (n > 0 && bytes_ + bytes > max_bytes_)) {
-        window_.next_due = now_;
+        next_due_ = now_;
         return;
       }
       bytes_ += bytes;
@@ -100,9 +93,10 @@ class Reader::DueScan {
       window_.deliveries.push_back({.key = key,
                                     .attempts = read_attempts(row, 1),
                                     .attempts_ever = read_attempts(row, 2),
-                                    .due_at = row.time(3) - ahead_,
+                                    .due_at = row.time(3),
+                                    .due_in = row.time(3) - now_,
                                     .created_at = row.time(4),
-                                    .order_key = row.optional_text(5),
+                                    .sequence_key = row.optional_text(5),
                                     .expires_at = row.optional_time(6),
                                     .event = std::move(event)});
     }
@@ -113,17 +107,18 @@ class Reader::DueScan {
   static constexpr int kPayload = kEvent + 3;  // see read_event
 
   Reader& reader_;
-  const Millis ahead_;
   const EndpointSeq endpoint_;
   const Time now_;
   const int limit_;
   const std::size_t max_bytes_;
   std::vector<Level> levels_;
   std::size_t bytes_ = 0;
+  std::optional<Time> next_due_;
   DueWindow window_;
 };
 
-DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) {
+DueWindow Reader::due(EndpointSeq endpoint, int limit, std::size_t max_bytes) {
+  const Time now = shared_->due_clock.now();
   const Snapshot snapshot(*this);
   {
     Cursor row(endpoint_lives_, endpoint);
@@ -133,8 +128,8 @@ DueWindow Reader::due(EndpointSeq endpoint, Time now, int limit, std::size_t max
 }
 
 std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int limit) {
+  const Time due_now = shared_->due_clock.now();
   const Snapshot snapshot(*this);
-  const Millis ahead = due_clock_->ahead();
   std::vector<DueDelivery> found;
   Cursor row(expired_after_, millis(after.expires_at), after.key.event, after.key.endpoint, millis(now),
              limit);
@@ -152,46 +147,46 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
     found.push_back({.key = key,
                      .attempts = read_attempts(row, 2),
                      .attempts_ever = read_attempts(row, 3),
-                     .due_at = row.time(4) - ahead,
+                     .due_at = row.time(4),
+                     .due_in = row.time(4) - due_now,
                      .created_at = row.time(5),
-                     .order_key = row.optional_text(6),
+                     .sequence_key = row.optional_text(6),
                      .expires_at = row.time(7),
                      .event = std::move(event)});
   }
   return found;
 }
 
-// Two lists in order of endpoint, merged: those behind no other, and those behind.
+// Two lists in order of endpoint, merged: heads and what is in no order, and the blocked.
 std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
+  const Time now = shared_->due_clock.now();
   const Snapshot snapshot(*this);
-  const Millis ahead = due_clock_->ahead();
-  const auto next_in_front = [this](EndpointSeq last) -> std::optional<OldestDue> {
+  const auto next_head = [&](EndpointSeq last) -> std::optional<OldestDue> {
     Cursor row(next_pending_endpoint_, last);
     if (!row.next()) return std::nullopt;
-    OldestDue found{row.integer(0), row.time(2)};
+    OldestDue found{row.integer(0), now - row.time(2)};
     for (int priority = read_priority(row, 1) - 1; priority >= 0; --priority) {
       Cursor lower(next_priority_, found.endpoint, priority);
       if (!lower.next()) break;
       priority = read_priority(lower, 0);
-      found.due_at = std::min(found.due_at, lower.time(1));
+      found.age = std::max(found.age, now - lower.time(1));
     }
     return found;
   };
-  const auto next_behind = [this](EndpointSeq last) -> std::optional<OldestDue> {
-    Cursor row(next_endpoint_behind_, last);
+  const auto next_blocked = [&](EndpointSeq last) -> std::optional<OldestDue> {
+    Cursor row(next_endpoint_blocked_, last);
     if (!row.next()) return std::nullopt;
-    return OldestDue{row.integer(0), row.time(1)};
+    return OldestDue{row.integer(0), now - row.time(1)};
   };
   std::vector<OldestDue> all;
-  auto front = next_in_front(after), behind = next_behind(after);
-  while ((front || behind) && static_cast<int>(all.size()) < limit) {
-    const bool both = front && behind && front->endpoint == behind->endpoint;
-    const bool takes_front = both || !behind || (front && front->endpoint < behind->endpoint);
-    OldestDue one = takes_front ? *front : *behind;
-    if (both) one.due_at = std::min(one.due_at, behind->due_at);
-    if (takes_front) front = next_in_front(one.endpoint);
-    if (both || !takes_front) behind = next_behind(one.endpoint);
-    one.due_at -= ahead;
+  auto head = next_head(after), blocked = next_blocked(after);
+  while ((head || blocked) && static_cast<int>(all.size()) < limit) {
+    const bool both = head && blocked && head->endpoint == blocked->endpoint;
+    const bool takes_head = both || !blocked || (head && head->endpoint < blocked->endpoint);
+    OldestDue one = takes_head ? *head : *blocked;
+    if (both) one.age = std::max(one.age, blocked->age);
+    if (takes_head) head = next_head(one.endpoint);
+    if (both || !takes_head) blocked = next_blocked(one.endpoint);
     all.push_back(one);
   }
   return all;
@@ -200,19 +195,20 @@ std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
 std::int64_t Reader::backlog(EndpointSeq endpoint, int limit) {
   const Snapshot snapshot(*this);
   std::int64_t count = 0;
-  for (Statement* some : {&count_pending_, &count_behind_}) {
+  for (Statement* some : {&count_pending_, &count_blocked_}) {
     Cursor row(*some, endpoint, limit - count);
     if (row.next()) count += row.integer(0);
   }
   return count;
 }
 
-std::vector<Endpoint> Reader::all_endpoints() {
+Endpoints Reader::all_endpoints() {
+  // The version first: endpoints that are newer than it are matched again for nothing, older ones would be stored for.
+  Endpoints all{.endpoints = {}, .version = shared_->directory_version};
   const Snapshot snapshot(*this);
-  std::vector<Endpoint> endpoints;
   Cursor row(endpoints_after_, 0, std::numeric_limits<std::int64_t>::max());
-  while (row.next()) endpoints.push_back(read_endpoint(row, secrets_.get()));
-  return endpoints;
+  while (row.next()) all.endpoints.push_back(read_endpoint(row, secrets_.get()));
+  return all;
 }
 
 std::optional<Endpoint> Reader::endpoint(const EndpointId& id) {
@@ -248,13 +244,13 @@ std::optional<DeliveryRow> Reader::delivery(DeliveryKey key) {
   const Snapshot snapshot(*this);
   Cursor row(delivery_by_key_, key.event, key.endpoint);
   if (!row.next()) return std::nullopt;
-  return read_delivery_row(row, due_clock_->ahead());
+  return read_delivery_row(row, shared_->due_clock.ahead());
 }
 
 std::vector<Attempt> Reader::attempts(DeliveryKey key) {
   const Snapshot snapshot(*this);
   std::vector<Attempt> attempts;
-  Cursor row(attempts_, key.event, key.endpoint, kMostAttempts);
+  Cursor row(attempts_, key.event, key.endpoint, kMaxAttempts);
   while (row.next()) attempts.push_back(read_attempt(row));
   return attempts;
 }
@@ -285,20 +281,21 @@ std::vector<OutboxRow> Reader::outbox(int limit, std::size_t max_bytes) {
 
 StoreStatus Reader::status() {
   const Snapshot snapshot(*this);
-  const Tally tally = read_tally(read_counter_);
+  const Counters counters = read_counters(read_counter_);
   StoreStatus status;
-  status.pending = tally.pending;
-  status.delivered = tally.delivered;
-  status.dead = tally.dead;
-  status.discarded = tally.discarded;
-  status.events = tally.events;
+  status.pending = counters.pending;
+  status.delivered = counters.delivered;
+  status.dead = counters.dead;
+  status.discarded = counters.discarded;
+  status.events = counters.events;
   {
-    Cursor row(count_rejected_, kMostRejectedCounted);
+    Cursor row(count_rejected_, kMaxRejectedCounted);
     if (row.next()) status.outbox_rejected = row.integer(0);
   }
   status.database_bytes = db_.file_size();
-  status.wal_bytes = db_.wal_size();
-  status.free_bytes = db_.query_int("PRAGMA freelist_count") * db_.query_int("PRAGMA page_size");
+  status.figures = {
+      {"wal_bytes", db_.wal_size()},
+      {"free_bytes", db_.query_int("PRAGMA freelist_count") * db_.query_int("PRAGMA page_size")}};
   status.schema_version = schema_version(db_);
   return status;
 }

@@ -7,26 +7,27 @@
 #include <string>
 
 #include "common/secret_box.h"
-#include "store/due_clock.h"
-#include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/statements.h"
+#include "store/sqlite/due_statements.h"
+#include "store/sqlite/endpoint_statements.h"
+#include "store/sqlite/list_statements.h"
+#include "store/sqlite/shared.h"
+#include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
 
 namespace outboxd::sqlite {
 
 class Reader final : public StoreReader {
  public:
-  Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<ReadGate> gate,
-         std::shared_ptr<DueClock> due_clock, std::shared_ptr<const SecretBox> secrets,
-         std::function<void()> on_error);
+  Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<Shared> shared,
+         std::shared_ptr<const SecretBox> secrets, std::function<void()> on_error);
 
-  DueWindow due(EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes) override;
+  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
   std::int64_t backlog(EndpointSeq endpoint, int limit) override;
 
-  std::vector<Endpoint> all_endpoints() override;
+  Endpoints all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override;
   SecretKeys secret_keys() override;
@@ -56,8 +57,7 @@ class Reader final : public StoreReader {
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
 
-  std::shared_ptr<ReadGate> gate_;
-  std::shared_ptr<DueClock> due_clock_;
+  const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<const SecretBox> secrets_;
   Database db_;
   const EventSeq last_unchecked_;  // see read_checked_event; does not change while the store is open
@@ -66,8 +66,8 @@ class Reader final : public StoreReader {
   Statement due_of_priority_{db_, sql::kDueOfPriority}, first_due_after_{db_, sql::kFirstDueAfter};
   Statement expired_after_{db_, sql::kExpiredAfter};
   Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
-  Statement next_endpoint_behind_{db_, sql::kNextEndpointBehind};
-  Statement count_pending_{db_, sql::kCountPending}, count_behind_{db_, sql::kCountBehind};
+  Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
+  Statement count_pending_{db_, sql::kCountPending}, count_blocked_{db_, sql::kCountBlocked};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},

@@ -1,4 +1,4 @@
-// The lists that people ask for: keyset pages, each over at most kMostRowsExamined rows. Filters that no
+// The lists that people ask for: keyset pages, each over at most kMaxRowsExamined rows. Filters that no
 // index serves are applied here, row by row, so that the statements stay few and fixed.
 #include <algorithm>
 #include <limits>
@@ -10,7 +10,7 @@
 namespace outboxd::sqlite {
 namespace {
 
-constexpr int kMostRowsExamined = 20000;
+constexpr int kMaxRowsExamined = 20000;
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxPage = 1000;
 constexpr std::int64_t kHighestPriority = 9;
@@ -53,24 +53,24 @@ Result<Key> read_cursor(const std::string& text, char list, Key start) {
   return foreign_cursor();
 }
 
-// A place among the deliveries that are pending in order at one endpoint: "o", the order key in hex, "-", the
+// A place among the deliveries that are pending in order at one endpoint: "o", the sequence key in hex, "-", the
 // event.
 struct PlaceInOrder {
-  std::string order_key;
+  std::string sequence_key;
   EventSeq event = 0;
 };
 constexpr char kInOrder = 'o';
 
 std::string write_cursor(const PlaceInOrder& place) {
-  return kInOrder + hex_encode(place.order_key) + '-' + std::to_string(place.event);
+  return kInOrder + hex_encode(place.sequence_key) + '-' + std::to_string(place.event);
 }
 
 Result<PlaceInOrder> read_place(std::string_view cursor) {
   const std::size_t dash = std::min(cursor.find('-'), cursor.size() - 1);
-  auto order_key = hex_decode(cursor.substr(1, dash - 1));
+  auto sequence_key = hex_decode(cursor.substr(1, dash - 1));
   const auto event = parse_int(cursor.substr(dash + 1));
-  if (!order_key || !event || *event < 0) return foreign_cursor();
-  return PlaceInOrder{std::move(*order_key), *event};
+  if (!sequence_key || !event || *event < 0) return foreign_cursor();
+  return PlaceInOrder{std::move(*sequence_key), *event};
 }
 
 std::size_t page_size(const Page& page) {
@@ -99,7 +99,7 @@ class Reader::DeliveryScan {
                std::size_t limit, char list)
       : ahead_(ahead), filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
 
-  int rows_left() const { return kMostRowsExamined - examined_; }
+  int rows_left() const { return kMaxRowsExamined - examined_; }
   bool done() const { return done_; }
   // `key` of the row, for the cursor; `newest_first` allows to stop at the first event that is too old.
   template <class MakeKey>
@@ -117,16 +117,16 @@ class Reader::DeliveryScan {
     }
   }
 
-  // Of deliveries in order, those that wait behind others. `previous` is the place of the row before, absent
+  // Of deliveries in order, those that are blocked by others. `previous` is the place of the row before, absent
   // when that was none of these.
-  void read_behind(Cursor& row, std::optional<PlaceInOrder> previous) {
+  void read_blocked(Cursor& row, std::optional<PlaceInOrder> previous) {
     const auto cursor = [&] { return previous ? write_cursor(*previous) : write_cursor(list_, last_); };
     while (!done_ && row.next()) {
-      const bool behind = row.number(16) != 0;
-      if ((behind || rows_left() <= 0) && is_full(cursor)) return;
+      const bool blocked = row.number(16) != 0;
+      if ((blocked || rows_left() <= 0) && is_full(cursor)) return;
       ++examined_;
       previous = {row.text(15), row.integer(0)};
-      if (behind && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row, ahead_));
+      if (blocked && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row, ahead_));
     }
   }
 
@@ -212,9 +212,9 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
   Rows<EventRow> answer;
   EventSeq last = before;
   int examined = 0;
-  Cursor row(events_before_, before, kMostRowsExamined + 1);
+  Cursor row(events_before_, before, kMaxRowsExamined + 1);
   while (row.next()) {
-    if (answer.rows.size() == page_size(page) || examined == kMostRowsExamined) {
+    if (answer.rows.size() == page_size(page) || examined == kMaxRowsExamined) {
       answer.next = write_cursor('e', {last});
       break;
     }
@@ -229,10 +229,10 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
   return answer;
 }
 
-// First what may be attempted, in the order it will be, then what waits behind others.
+// First what may be attempted, in the order it will be, then what is blocked.
 Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
                                                       const Page& page) {
-  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'w');
+  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'w');
   std::optional<PlaceInOrder> place;
   if (page.after.starts_with(kInOrder)) {
     auto read = read_place(page.after);
@@ -251,8 +251,8 @@ Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filt
     }
   }
   const PlaceInOrder from = place.value_or(PlaceInOrder{});
-  Cursor row(in_order_of_endpoint_from_, endpoint, from.order_key, from.event, scan.rows_left() + 1);
-  scan.read_behind(row, place);
+  Cursor row(in_order_of_endpoint_from_, endpoint, from.sequence_key, from.event, scan.rows_left() + 1);
+  scan.read_blocked(row, place);
   return std::move(scan.rows);
 }
 
@@ -266,7 +266,7 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
   const auto key = read_cursor(page.after, 'd', {kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
   if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
-  DeliveryScan scan(due_clock_->ahead(), filter, endpoint, page_size(page), 'd');
+  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
   const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
 

@@ -9,13 +9,8 @@
 namespace outboxd::sqlite {
 namespace {
 
-struct CorruptValue : StoreFailure {
-  using StoreFailure::StoreFailure;
-};
-
 [[noreturn]] void corrupt(std::string_view what) {
-  throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what),
-                     kExitStoreCorrupt);
+  throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what));
 }
 
 // Calls `take` for each element of a stored JSON list.
@@ -66,10 +61,10 @@ std::string open_secret(const Json& one, const EndpointId& endpoint, const Secre
   const SecretBox::Sealed sealed{one.at("key").get<std::string>(),
                                  base64_decode(one.at("sealed").get<std::string>()).value_or("")};
   if (box == nullptr || !box->has(sealed.key_id)) {
-    throw StoreFailure("the secrets of endpoint " + endpoint.to_string() + " are encrypted with key " +
-                           sealed.key_id + ": add its line to the file of [store] secrets_key_file" +
-                           (box == nullptr ? ", which is not configured" : ""),
-                       kExitStoreKey);
+    throw StoreError(StoreError::Kind::kMissingKey,
+                     "the secrets of endpoint " + endpoint.to_string() + " are encrypted with key " +
+                         sealed.key_id + ": add its line to the file of [store] secrets_key_file" +
+                         (box == nullptr ? ", which is not configured" : ""));
   }
   const auto text = box->open(sealed, place_of(endpoint));
   if (!text) corrupt("a secret of endpoint " + endpoint.to_string() + ", which does not decrypt");
@@ -95,7 +90,7 @@ T word(std::optional<T> parsed, std::string_view column) {
   return *parsed;
 }
 
-constexpr int kMost = 1'000'000'000;  // of what is counted: a sum of two fits
+constexpr int kMaxCount = 1'000'000'000;  // of what is counted: a sum of two fits
 
 int int_between(const Cursor& row, int column, int least, int most, std::string_view name) {
   const std::int64_t value = row.integer(column);
@@ -119,7 +114,7 @@ std::optional<Millis> read_duration(const Cursor& row, int column) {
 }  // namespace
 
 int read_attempts(const Cursor& row, int column) {
-  return int_between(row, column, 0, kMost, "a number of attempts");
+  return int_between(row, column, 0, kMaxCount, "a number of attempts");
 }
 
 int read_priority(const Cursor& row, int column) {
@@ -210,7 +205,7 @@ Endpoint read_endpoint(const Cursor& row, const SecretBox* box) {
     if (e.retry_schedule->empty() || e.retry_schedule->size() > kMaxRetrySchedule)
       corrupt("endpoint.retry_schedule");
   }
-  if (!row.is_null(11)) e.max_in_flight = int_between(row, 11, 1, kMost, "endpoint.max_in_flight");
+  if (!row.is_null(11)) e.max_in_flight = int_between(row, 11, 1, kMaxCount, "endpoint.max_in_flight");
   e.state = word(parse_endpoint_state(row.view(12)), "endpoint.state");
   e.disabled_reason = row.text(13);
   e.metadata = row.text(14);

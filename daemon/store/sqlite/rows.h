@@ -1,5 +1,5 @@
 // Domain values to and from the columns of the schema: JSON for lists, words for enumerations. Pure but for
-// the cursors it reads. A stored value that cannot be read is a corrupt database: StoreFailure.
+// the cursors it reads. A stored value that cannot be read is a corrupt database: CorruptValue.
 #pragma once
 
 #include <memory>

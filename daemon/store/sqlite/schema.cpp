@@ -9,7 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "store/sqlite/ownership.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/served_files.h"
 #include "telemetry/log.h"
 
@@ -37,12 +37,13 @@ class File {
 
 [[noreturn]] void cannot(const std::string& doing, const std::string& path) {
   const int error = errno;
-  throw StoreUnusable(kExitStoreCannotOpen, "cannot " + doing + " " + path + ": " + std::strerror(error));
+  throw StoreError(StoreError::Kind::kCannotOpen,
+                   "cannot " + doing + " " + path + ": " + std::strerror(error));
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw StoreUnusable(
-      kExitStoreCorrupt,
+  throw StoreError(
+      StoreError::Kind::kCorrupt,
       path + " " + why + "; it was left untouched: restore a backup, or move it away to start anew");
 }
 
@@ -113,14 +114,14 @@ bool inspect_file(const Location& location) {
   if (file.fd() < 0) {
     if (errno != ENOENT) cannot("open", path);
     if (size_or_zero(path + "-wal") > 0) {
-      throw StoreUnusable(kExitStoreCorrupt,
-                          path + " is missing, but its write-ahead log " + path +
-                              "-wal is there with accepted events: restore the one or move the other away");
+      throw StoreError(StoreError::Kind::kCorrupt,
+                       path + " is missing, but its write-ahead log " + path +
+                           "-wal is there with accepted events: restore the one or move the other away");
     }
     if (const std::string rescued = rescued_path(path); access(rescued.c_str(), F_OK) == 0) {
-      throw StoreUnusable(kExitStoreCorrupt, path + " is missing; outboxd copied it to " + rescued +
-                                                 " when it was removed: rename that to " + path +
-                                                 " to go on with it, or move it away to start anew");
+      throw StoreError(StoreError::Kind::kCorrupt, path + " is missing; outboxd copied it to " + rescued +
+                                                       " when it was removed: rename that to " + path +
+                                                       " to go on with it, or move it away to start anew");
     }
     return false;
   }
@@ -182,10 +183,10 @@ void migrate(Database& db, std::span<const embedded::File> migrations) {
   const int current = schema_version(db);
   const int newest = newest_version(migrations);
   if (current > newest) {
-    throw StoreUnusable(kExitStoreSchema,
-                        "the database has schema " + std::to_string(current) + ", this outboxd knows up to " +
-                            std::to_string(newest) +
-                            ": run the newer outboxd, or restore a backup from before the upgrade");
+    throw StoreError(StoreError::Kind::kNewerSchema,
+                     "the database has schema " + std::to_string(current) + ", this outboxd knows up to " +
+                         std::to_string(newest) +
+                         ": run the newer outboxd, or restore a backup from before the upgrade");
   }
   for (const auto& file : migrations) {
     if (number_of(file) <= current) continue;

@@ -1,5 +1,5 @@
 // The database file before it is served: is it ours, is it whole, which schema has it; creating it and
-// bringing it up to date. The caller holds the Ownership.
+// bringing it up to date. The caller holds the FileLock.
 #pragma once
 
 #include <span>
@@ -14,7 +14,7 @@ inline constexpr std::size_t kHeaderSize = 100;             // of any SQLite dat
 inline constexpr std::int32_t kApplicationId = 0x4F425844;  // "OBXD", in the header of every database of ours
 
 // Looks at the file without SQLite, before any connection is open, and changes nothing. True: one of ours.
-// False: there is none. Throws StoreUnusable: kExitStoreCorrupt for anything else.
+// False: there is none. Throws StoreError: kCorrupt for anything else.
 // On a VFS of its own: always true, because only SQLite can look there.
 bool inspect_file(const Location& location);
 bool is_header_of_ours(std::span<const unsigned char, kHeaderSize> header);
@@ -28,7 +28,7 @@ void fill(Database& db, std::span<const embedded::File> migrations);
 
 int schema_version(Database& db);
 int newest_version(std::span<const embedded::File> migrations);
-// Each newer migration in a transaction of its own, with the version. Throws StoreUnusable: kExitStoreSchema
+// Each newer migration in a transaction of its own, with the version. Throws StoreError: kNewerSchema
 // when the database is newer than the newest.
 void migrate(Database& db, std::span<const embedded::File> migrations);
 

@@ -66,14 +66,15 @@ ServedFiles::ServedFiles(Database& db, const Location& location) : db_(db), path
   add(sqlite3_filename_wal(name), Part::kLog);
   add(std::string(name) + "-shm", Part::kOther);
   add(path_ + ".lock", Part::kOther);
-  if (was_moved(db)) throw StoreFailure(path_ + " was replaced while it was opened: start again");
+  if (was_moved(db))
+    throw StoreError(StoreError::Kind::kFailed, path_ + " was replaced while it was opened: start again");
 }
 
 void ServedFiles::add(std::string path, Part part) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     const std::string why = std::strerror(errno);
-    throw StoreFailure(path + " cannot be found while it is opened: " + why);
+    throw StoreError(StoreError::Kind::kFailed, path + " cannot be found while it is opened: " + why);
   }
   files_.push_back({std::move(path), part, status.st_dev, status.st_ino});
 }
@@ -86,13 +87,14 @@ void ServedFiles::check() {
 
 void ServedFiles::check(const File& file) {
   if (const auto happened = what_happened_to(file))
-    throw StoreFailure(file.path + " " + *happened + save(file));
+    throw StoreError(StoreError::Kind::kFailed, file.path + " " + *happened + save(file));
 }
 
 void ServedFiles::check_all() {
   for (const File& file : files_) check(file);
   if (!files_.empty() && !is_still_ours())
-    throw StoreFailure(path_ + " was overwritten while outboxd served it: restore the newest backup");
+    throw StoreError(StoreError::Kind::kFailed,
+                     path_ + " was overwritten while outboxd served it: restore the newest backup");
 }
 
 std::optional<std::string> ServedFiles::what_happened_to(const File& file) const {

@@ -18,11 +18,11 @@ namespace outboxd::sqlite {
 class ServedFiles {
  public:
   // The database at `path` as the configuration names it, with its -wal, -shm and .lock. `db` has read from it already, and
-  // outlives this. Throws StoreFailure when it is not `path` any more. On a VFS of its own nobody else touches the files, and none
-  // is looked at.
+  // outlives this. Throws StoreError (kFailed) when it is not `path` any more. On a VFS of its own nobody else touches the
+  // files, and none is looked at.
   ServedFiles(Database& db, const Location& location);
 
-  // Both throw StoreFailure, which says what happened to which file and what to do, after they have saved what can be.
+  // Both throw StoreError (kFailed), which says what happened to which file and what to do, after they have saved what can be.
   // Outside a transaction, on the thread of `db`.
   void
   check();  // the two files that hold what was accepted: before each acknowledgement, two calls of stat(2)

@@ -9,7 +9,7 @@ namespace outboxd::sqlite {
 
 class Reader::Snapshot {
  public:
-  explicit Snapshot(Reader& reader) : reader_(reader), gate_(*reader.gate_) { reader_.begin_.run(); }
+  explicit Snapshot(Reader& reader) : reader_(reader), gate_(reader.shared_->gate) { reader_.begin_.run(); }
   ~Snapshot() {
     // COMMIT of a read cannot lose anything; if it fails, the next BEGIN says so.
     try {

@@ -1,10 +1,12 @@
 #include "store/sqlite/sqlite_store.h"
 
 #include <filesystem>
+#include <random>
 
+#include "common/text.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/foreign_commits.h"
 #include "store/sqlite/opening.h"
-#include "store/sqlite/ownership.h"
 #include "store/sqlite/reader.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/writer.h"
@@ -49,22 +51,27 @@ DueClock::State read_due_clock(const SqliteOptions& options) {
   const std::int64_t ahead = db.query_int("SELECT due_ahead FROM counter");
   const std::int64_t last = db.query_int("SELECT due_last FROM counter");
   if (ahead < 0 || ahead > kLatest || last < 0 || last > kLatest)
-    throw StoreFailure("the times of table counter are none that outboxd wrote: the database is damaged",
-                       kExitStoreCorrupt);
+    throw CorruptValue("the times of table counter are none that outboxd wrote: the database is damaged");
   return {Millis(ahead), from_unix_millis(last)};
+}
+
+OwnerToken new_token() {
+  std::random_device random;
+  std::string bytes(8, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return {hex_encode(bytes)};
 }
 
 class SqliteStore final : public Store {
  public:
   explicit SqliteStore(const SqliteOptions& options)
       : options_(options),
-        ownership_(Location(options)),
+        file_lock_(Location(options)),
         version_before_(prepare_file(options)),
-        gate_(std::make_shared<ReadGate>()),
-        due_clock_(std::make_shared<DueClock>(clock_of(options), read_due_clock(options))),
-        writer_({Location(options), options.busy_timeout, options.writer_cache_kib, options.ballast_bytes,
-                 options.checkpoints, options.secrets, on_error("commit")},
-                *gate_, *due_clock_),
+        shared_(std::make_shared<Shared>(clock_of(options), read_due_clock(options))),
+        writer_({Location(options), owner_, options.busy_timeout, options.writer_cache_kib,
+                 options.ballast_bytes, options.checkpoints, options.secrets, on_error("commit")},
+                *shared_),
         foreign_commits_(Location(options), options.busy_timeout) {
     new_reader();  // prepares what no other connection has yet: a damaged schema shows now
   }
@@ -72,11 +79,20 @@ class SqliteStore final : public Store {
   StoreWriter& writer() override { return writer_; }
   std::unique_ptr<StoreReader> new_reader() override {
     return std::make_unique<Reader>(Location(options_), options_.busy_timeout, options_.reader_cache_kib,
-                                    gate_, due_clock_, options_.secrets, on_error("read"));
+                                    shared_, options_.secrets, on_error("read"));
   }
-  void wait_for_foreign_commit(Millis timeout) override { foreign_commits_.wait(timeout); }
+  // The lock on the file is held for as long as the store is open: everything is this daemon's, always.
+  Ownership ownership() const override { return {owner_, PartitionSet().set()}; }
+  void release(const PartitionSet&) override {}
+  Facts wait_for_changes(Millis timeout) override {
+    Facts facts;
+    if (foreign_commits_.wait(timeout)) facts.emplace_back(OutboxRowsWait{});
+    const auto step = shared_->due_clock.take_step();
+    if (step != DueClock::Step::kNone)
+      facts.emplace_back(DueTimesMoved{.by_far = step == DueClock::Step::kFarForward});
+    return facts;
+  }
   void interrupt() override { foreign_commits_.interrupt(); }
-  ClockSteps clock_steps() override { return {due_clock_->ahead(), due_clock_->jumps()}; }
 
  private:
   std::function<void()> on_error(std::string_view op) const {
@@ -85,10 +101,10 @@ class SqliteStore final : public Store {
   }
 
   const SqliteOptions options_;
-  const Ownership ownership_;  // given up last
+  const OwnerToken owner_ = new_token();
+  const FileLock file_lock_;  // given up last
   const int version_before_;
-  std::shared_ptr<ReadGate> gate_;
-  std::shared_ptr<DueClock> due_clock_;
+  std::shared_ptr<Shared> shared_;
   Writer writer_;
   ForeignCommits foreign_commits_;
 };
@@ -102,7 +118,7 @@ std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
 
 SqliteSchema migrate_sqlite(const SqliteOptions& options) {
   return opening(options.path, [&] {
-    const Ownership ownership{Location(options)};
+    const FileLock lock{Location(options)};
     return SqliteSchema{prepare_file(options), newest_version(embedded::sqlite_migrations())};
   });
 }
@@ -112,12 +128,12 @@ SqliteSchema sqlite_schema(const SqliteOptions& options) {
   const Location location(options);
   if (location.is_on_disk() && !std::filesystem::exists(options.path)) return schema;
   return opening(options.path, [&] {
-    std::unique_ptr<Ownership> ownership;
+    std::unique_ptr<FileLock> lock;
     try {
-      ownership = std::make_unique<Ownership>(location);
+      lock = std::make_unique<FileLock>(location);
       inspect_file(location);
-    } catch (const StoreUnusable& unusable) {
-      if (unusable.exit_status != kExitStoreLocked) throw;  // a daemon serves it: it has looked
+    } catch (const StoreError& error) {
+      if (error.kind != StoreError::Kind::kLocked) throw;  // a daemon serves it: it has looked
     }
     Database db(location, Mode::kReader, options.busy_timeout, kSmallCacheKib);
     schema.current = schema_version(db);

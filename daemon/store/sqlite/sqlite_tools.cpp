@@ -9,11 +9,11 @@
 #include <filesystem>
 
 #include "store/sqlite/database.h"
+#include "store/sqlite/due_statements.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/opening.h"
-#include "store/sqlite/ownership.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
-#include "store/sqlite/statements.h"
 
 namespace outboxd {
 namespace {
@@ -22,8 +22,8 @@ using namespace sqlite;
 
 constexpr int kCacheKib = 16384;
 constexpr int kPagesAtOnce = 1024;  // 4 MiB between two reports of progress
-constexpr const char* kMostProblems = "100";
-constexpr std::size_t kMostNamed = 20;  // damaged events; the others are counted
+constexpr const char* kMaxProblems = "100";
+constexpr std::size_t kMaxNamed = 20;  // damaged events; the others are counted
 
 // What must hold between tables, each as the number of rows for which it does not.
 struct Agreement {
@@ -70,18 +70,18 @@ void find_damaged_events(Database& db, std::vector<std::string>& problems) {
   std::size_t found = 0;
   while (row.next()) {
     const auto event = read_checked_event(row, row.integer(0), 1, last_unchecked);
-    if (event->damaged && ++found <= kMostNamed)
+    if (event->damaged && ++found <= kMaxNamed)
       problems.push_back("event " + std::to_string(event->seq) + " (" + event->id.to_string() +
                          ") does not match its checksum: nothing of it is sent");
   }
-  if (found > kMostNamed)
-    problems.push_back(std::to_string(found - kMostNamed) + " more events do not match their checksums");
+  if (found > kMaxNamed)
+    problems.push_back(std::to_string(found - kMaxNamed) + " more events do not match their checksums");
 }
 
 void find_problems(Database& db, bool quick, std::vector<std::string>& problems) {
   {
     Statement integrity(
-        db, std::string("PRAGMA ") + (quick ? "quick_check(" : "integrity_check(") + kMostProblems + ")");
+        db, std::string("PRAGMA ") + (quick ? "quick_check(" : "integrity_check(") + kMaxProblems + ")");
     Cursor row(integrity);
     while (row.next()) {
       if (row.view(0) != "ok") problems.push_back(row.text(0));
@@ -132,13 +132,13 @@ void sync(const std::string& path, int flags) {
 Database open_to_read(const SqliteOptions& options) {
   const Location location(options);
   if (!inspect_file(location))
-    throw StoreUnusable(kExitStoreCannotOpen, "there is no database " + options.path);
+    throw StoreError(StoreError::Kind::kCannotOpen, "there is no database " + options.path);
   Database db(location, Mode::kReader, options.busy_timeout, kCacheKib);
   if (const int version = schema_version(db); version != newest_version(embedded::sqlite_migrations())) {
-    throw StoreUnusable(kExitStoreSchema, options.path + " has schema " + std::to_string(version) +
-                                              ", this program knows " +
-                                              std::to_string(newest_version(embedded::sqlite_migrations())) +
-                                              ": use the program of its version, or migrate it first");
+    throw StoreError(StoreError::Kind::kNewerSchema,
+                     options.path + " has schema " + std::to_string(version) + ", this program knows " +
+                         std::to_string(newest_version(embedded::sqlite_migrations())) +
+                         ": use the program of its version, or migrate it first");
   }
   return db;
 }

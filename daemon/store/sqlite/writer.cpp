@@ -1,6 +1,6 @@
 #include "store/sqlite/writer.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "store/command_traits.h"
 #include "telemetry/log.h"
@@ -13,152 +13,123 @@ constexpr std::int64_t kWalBytesKept = 32 << 20;
 // Also when there is nothing to commit: the group commit comes round once a second.
 constexpr Millis kCheckAllFilesEvery{500};
 
+template <class Part, class C>
+concept CarriesOut = requires(Part& part, const C& command, Transaction& transaction) {
+  part.execute(command, transaction);
+};
+
+template <class C, class Part, class... Others>
+Result<typename C::Answer> execute_by_its_part(const C& command, Transaction& transaction, Part& part,
+                                               Others&... others) {
+  if constexpr (CarriesOut<Part, C>) {
+    static_assert((!CarriesOut<Others, C> && ...), "each kind of command is the matter of one part");
+    return part.execute(command, transaction);
+  } else {
+    return execute_by_its_part(command, transaction, others...);
+  }
+}
+
 }  // namespace
 
-std::int64_t& Tally::of(DeliveryState state) {
-  switch (state) {
-    case DeliveryState::kPending:
-      return pending;
-    case DeliveryState::kDelivered:
-      return delivered;
-    case DeliveryState::kDead:
-      return dead;
-    case DeliveryState::kDiscarded:
-      break;
-  }
-  return discarded;
-}
-
-Tally read_tally(Statement& read_counter) {
-  Cursor row(read_counter);
-  if (!row.next())
-    throw StoreFailure("the row of table counter is missing: the database is damaged", kExitStoreCorrupt);
-  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
-          row.integer(4), row.integer(5), row.integer(6)};
-}
-
-Writer::Writer(const Options& options, ReadGate& gate, DueClock& due_clock)
-    : ballast_(options.location, options.ballast_bytes),
+Writer::Writer(const Options& options, Shared& shared)
+    : owner_(options.owner),
+      ballast_(options.location, options.ballast_bytes),
       db_(options.location, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
-      due_clock_(due_clock),
-      secrets_(options.secrets) {
-  if (options.checkpoints) checkpoint_.emplace(db_, options.location, gate);
+      transaction_(db_, shared),
+      endpoints_(db_, options.secrets),
+      secrets_(db_, options.secrets) {
+  if (options.checkpoints) checkpoint_.emplace(db_, options.location, shared.gate);
   db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
-  Statement read_counter(db_, sql::kReadCounter);
-  committed_ = read_tally(read_counter);
   files_.emplace(db_, options.location);
-  Statement live_endpoints(db_, sql::kLiveEndpoints);
-  Cursor row(live_endpoints);
-  while (row.next()) endpoints_.insert(row.integer(0));
 }
 
-void Writer::apply(std::span<Write*> batch) {
-  if (failed_) throw StoreFailure("the store failed before: it takes no more writes");
+Applied Writer::apply(const Batch& batch) {
+  if (failed_)
+    throw StoreError(StoreError::Kind::kFailed, "the store failed before: it takes no more writes");
+  if (batch.owner != owner_)
+    throw StoreError(StoreError::Kind::kFenced, "the database is served by another daemon");
   try {
-    apply_until_legal(batch);
+    Applied applied = apply_until_legal(batch);
     check_files();
-  } catch (const StoreFull&) {
-    ballast_.release();
+    return applied;
+  } catch (const StoreError& error) {
+    if (error.kind == StoreError::Kind::kFull) ballast_.release();
     throw;
   }
 }
 
-// Each round carries out all or finds one command that can never be.
-void Writer::apply_until_legal(std::span<Write*> batch) {
-  try {
-    if (ballast_.released()) refuse_growth(batch);
-    while (!try_apply(batch)) {
+// Each round carries out all or finds one command that can never be. The room that the ballast gave is for what became
+// of deliveries: growth is refused, but not what may be committed already.
+Applied Writer::apply_until_legal(const Batch& batch) {
+  Refusals refused(batch.commands.size());
+  if (ballast_.released() && !batch.repeat) {
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+      if (traits_of(*batch.commands[i]).grows)
+        refused[i] = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
     }
-  } catch (...) {
-    for (Write* write : batch) write->refused.reset();
-    throw;
+  }
+  while (true) {
+    if (auto applied = try_apply(batch, refused)) return std::move(*applied);
   }
 }
 
-// The room that the ballast gave is for what became of deliveries.
-void Writer::refuse_growth(std::span<Write*> batch) const {
-  for (Write* write : batch) {
-    if (traits_of(write->command).grows)
-      write->refused = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
-  }
+Result<AnyAnswer> Writer::execute(const Command& command) {
+  return std::visit(
+      [this](const auto& own) -> Result<AnyAnswer> {
+        auto answer = execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, secrets_,
+                                          operator_, retention_);
+        if (!answer) return tl::unexpected(std::move(answer.error()));
+        return AnyAnswer(std::move(*answer));
+      },
+      command);
 }
 
-void Writer::refuse(Problem problem) {
-  answers_.push_back([write = current_, problem = std::move(problem)] { write->refused = problem; });
-}
-
-bool Writer::try_apply(std::span<Write*> batch) {
-  try {
-    begin();
-    for (Write* write : batch) {
-      if (write->refused) continue;
-      current_ = write;
-      std::visit([this](const auto& command) { execute(command); }, write->command);
+// `at`: the command that is being carried out; their number: all are.
+Applied Writer::execute_all(const Batch& batch, const Refusals& refused, std::size_t& at) {
+  Applied applied;
+  applied.answers.reserve(batch.commands.size());
+  for (at = 0; at < batch.commands.size(); ++at) {
+    if (refused[at]) {
+      applied.answers.emplace_back(tl::unexpected(*refused[at]));
+    } else {
+      applied.answers.push_back(execute(*batch.commands[at]));
     }
-    current_ = nullptr;
-    commit();
-    for (auto& put : answers_) put();
-    answers_.clear();
-    return true;
-  } catch (const StoreBusy&) {
-    rollback();
-    throw;
-  } catch (const StoreFull&) {
-    rollback();
-    throw;
+  }
+  applied.facts = transaction_.commit();
+  return applied;
+}
+
+std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused) {
+  std::size_t at = batch.commands.size();
+  try {
+    transaction_.begin(batch);
+    return execute_all(batch, refused, at);
   } catch (const ConstraintViolation& violation) {
     rollback();
-    if (current_ == nullptr || std::holds_alternative<RecordOutcome>(current_->command))
+    if (at == batch.commands.size() || std::holds_alternative<RecordOutcome>(*batch.commands[at]))
       fail(violation.what());
-    // Only this command is at fault, for good. The others are judged again without it.
+    // Only this command is at fault, for good. The others are carried out again without it.
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
-    current_->refused = Problem{ProblemCode::kInternal,
-                                "the store refused the values; the daemon's log says which rule they break"};
-    return false;
+    refused[at] = Problem{ProblemCode::kInternal,
+                          "the store refused the values; the daemon's log says which rule they break"};
+    return std::nullopt;
+  } catch (const StoreError& error) {
+    rollback();
+    if (error.may_try_again()) throw;
+    fail(error.what());
   } catch (const std::exception& failure) {
     rollback();
     fail(failure.what());
   }
-  return false;
 }
 
-void Writer::begin() {
-  now_ = committed_;
-  removing_.clear();
-  answers_.clear();
-  current_ = nullptr;
-  const DueClock::State due = due_clock_.state();
-  ahead_ = due.ahead;
-  wall_ = due.last - due.ahead;
-  begin_.run();
-}
-
-void Writer::commit() {
-  const DueClock::State due = due_clock_.state();
-  add_to_counter_.run(now_.event_seq, now_.endpoint_seq, now_.events - committed_.events,
-                      now_.pending - committed_.pending, now_.delivered - committed_.delivered,
-                      now_.dead - committed_.dead, now_.discarded - committed_.discarded, due.ahead.count(),
-                      millis(due.last));
-  commit_.run();
-  for (EndpointSeq made = committed_.endpoint_seq + 1; made <= now_.endpoint_seq; ++made)
-    endpoints_.insert(made);
-  for (const EndpointSeq endpoint : removing_) endpoints_.erase(endpoint);
-  committed_ = now_;
-}
-
-// After some errors SQLite has rolled back by itself.
 void Writer::rollback() noexcept {
-  try {
-    if (db_.in_transaction()) rollback_.run();
-  } catch (const std::exception& failure) {
-    failed_ = true;  // the next apply() says so
-    log::error("a transaction could not be rolled back", {{"error", failure.what()}});
-  }
+  if (!transaction_.rollback()) failed_ = true;  // the next apply() says so
 }
 
 void Writer::fail(const std::string& what) {
   failed_ = true;
-  throw StoreFailure(what);
+  throw StoreError(StoreError::Kind::kFailed, what);
 }
 
 bool Writer::all_files_due() const {
@@ -175,7 +146,7 @@ void Writer::check_files() {
   }
 }
 
-void Writer::tidy() {
+void Writer::maintain() {
   if (failed_) return;
   if (all_files_due()) check_files();
   ballast_.restore_if_possible();

@@ -1,18 +1,20 @@
-// Deleting what is past its keeping, in steps of a bounded number of rows: every table has its turn.
+#include "store/sqlite/retention_writer.h"
+
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "store/sqlite/rows.h"
-#include "store/sqlite/writer.h"
 
 namespace outboxd::sqlite {
 namespace {
 
-constexpr int kEventsLookedAt =
-    512;  // in one step; most that are past their time and stay wait as dead letters
-constexpr std::int64_t kDeliveriesLookedAt = 512;  // of one event at a time
-constexpr std::int64_t kRowsLookedAt =
-    2048;  // deliveries in one step: a millisecond or two, if all of them stay
-constexpr std::int64_t kPagesAtOnce = 64;  // given back to the file system in one step
+// Most events that are past their time and stay wait as dead letters: a step reads more of them than it deletes.
+constexpr int kMaxEventsRead = 512;
+constexpr std::int64_t kDeliveriesPerRead = 512;   // of one event at a time
+constexpr std::int64_t kMaxDeliveriesRead = 2048;  // in one step: a millisecond or two, if all of them stay
+constexpr std::int64_t kPagesAtOnce = 64;          // given back to the file system in one step
 // Free pages that stay, for what comes next: a tenth of the file, and not worth the trouble below a megabyte.
 constexpr std::int64_t kFreePagesKept = 256;
 constexpr std::int64_t kFreeShare = 10;
@@ -25,8 +27,7 @@ struct Finish {
 
 }  // namespace
 
-// The keys and rows that `find` gives, each deleted by `remove`.
-std::int64_t Writer::prune_keys(Time now, std::int64_t limit) {
+std::int64_t RetentionWriter::prune_keys(Time now, std::int64_t limit) {
   std::vector<std::pair<std::string, std::string>> expired;
   {
     Cursor row(expired_idempotency_, millis(now), limit);
@@ -36,7 +37,7 @@ std::int64_t Writer::prune_keys(Time now, std::int64_t limit) {
   return static_cast<std::int64_t>(expired.size());
 }
 
-std::int64_t Writer::prune_rejected(Time before, std::int64_t limit) {
+std::int64_t RetentionWriter::prune_rejected(Time before, std::int64_t limit) {
   std::vector<std::int64_t> old;
   {
     Cursor row(rejected_after_, 0, limit);
@@ -46,7 +47,7 @@ std::int64_t Writer::prune_rejected(Time before, std::int64_t limit) {
   return static_cast<std::int64_t>(old.size());
 }
 
-std::int64_t Writer::prune_endpoints(Time before, std::int64_t limit) {
+std::int64_t RetentionWriter::prune_endpoints(Time before, std::int64_t limit) {
   std::vector<EndpointSeq> removed;
   {
     Cursor row(removed_endpoints_, millis(before), limit);
@@ -57,14 +58,14 @@ std::int64_t Writer::prune_endpoints(Time before, std::int64_t limit) {
 }
 
 // One step of retention: what it may still do, and how far it came.
-struct Writer::PruneStep {
+struct RetentionWriter::Step {
   const Prune& command;
-  std::int64_t deletes;                // rows that it may delete yet
-  std::int64_t reads = kRowsLookedAt;  // deliveries that it may look at yet
-  EndpointSeq behind = 0;              // of the event that it is at: those up to this one were looked at
-  bool kept = false;                   // one of them stays
+  Counters& counters;
+  std::int64_t deletes;                     // rows that it may delete yet
+  std::int64_t reads = kMaxDeliveriesRead;  // deliveries that it may read yet
+  EndpointSeq after = 0;                    // of the event that it is at: those up to this one were read
+  bool kept = false;                        // one of them stays
   Pruned pruned = {};
-  std::optional<DeliveryKey> next = {};
 
   bool is_over() const { return deletes <= 0 || reads <= 0; }
   bool is_past(const Finish& finish) const {
@@ -73,16 +74,15 @@ struct Writer::PruneStep {
   }
 };
 
-// False: the step is over before the event is.
-bool Writer::prune_deliveries(EventSeq event, PruneStep& step) {
+bool RetentionWriter::prune_deliveries(EventSeq event, Step& step) {
   std::vector<Finish> some;
   std::int64_t wanted = 0;
   do {
     if (step.is_over()) return false;
-    wanted = std::min(kDeliveriesLookedAt, step.reads);
+    wanted = std::min(kDeliveriesPerRead, step.reads);
     some.clear();
     {
-      Cursor row(finish_of_deliveries_, event, step.behind, wanted);
+      Cursor row(finish_of_deliveries_, event, step.after, wanted);
       while (row.next()) some.push_back({row.integer(0), read_state(row.view(1)), row.optional_time(2)});
     }
     step.reads -= static_cast<std::int64_t>(some.size());
@@ -92,56 +92,56 @@ bool Writer::prune_deliveries(EventSeq event, PruneStep& step) {
         delete_attempts_.run(event, finish.endpoint);
         const std::int64_t attempts = delete_attempts_.changes();
         delete_delivery_.run(event, finish.endpoint);
-        --now_.of(finish.state);
+        --step.counters.of(finish.state);
         ++step.pruned.deliveries;
         step.pruned.attempts += attempts;
         step.deletes -= 1 + attempts;
       } else {
         step.kept = true;
       }
-      step.behind = finish.endpoint;
+      step.after = finish.endpoint;
     }
   } while (static_cast<std::int64_t>(some.size()) == wanted);
   return true;
 }
 
-bool Writer::prune_event(EventSeq event, bool old, PruneStep& step) {
+bool RetentionWriter::prune_event(EventSeq event, bool old, Step& step) {
   step.kept = !old;
   if (!prune_deliveries(event, step)) return false;
   if (step.kept) return true;
-  for (Statement* reason_to_stay :
-       {&any_delivery_of_, &fan_out_of_}) {  // the steps before may have kept some
+  // The steps before may have kept some.
+  for (Statement* reason_to_stay : {&any_delivery_of_, &fan_out_of_}) {
     Cursor row(*reason_to_stay, event);
     if (row.next()) return true;
   }
   delete_event_.run(event);
-  --now_.events;
+  --step.counters.events;
   --step.deletes;
   ++step.pruned.events;
   return true;
 }
 
-void Writer::prune_events(PruneStep& step) {
+void RetentionWriter::prune_events(Step& step) {
   const Prune& command = step.command;
   std::vector<std::pair<EventSeq, Time>> events;
   {
-    Cursor row(events_after_, command.after.event - 1, kEventsLookedAt);
+    Cursor row(events_after_, command.after.event - 1, kMaxEventsRead);
     while (row.next()) events.emplace_back(row.integer(0), read_uuid(row.view(1)).time());
   }
   const Time newest = std::max(command.delivered_before, command.dead_before);
   for (const auto& [event, accepted_at] : events) {
-    // Those behind are newer still; but one from the future was accepted while the clock was wrong.
+    // Those after it are newer still; but one from the future was accepted while the clock was wrong.
     if (accepted_at >= newest && accepted_at <= command.at) return;
-    step.behind = event == command.after.event ? command.after.endpoint : 0;
+    step.after = event == command.after.event ? command.after.endpoint : 0;
     if (!prune_event(event, accepted_at < command.delivered_before, step)) {
-      step.next = {event, step.behind};
+      step.pruned.next = {event, step.after};
       return;
     }
   }
-  if (events.size() == kEventsLookedAt) step.next = {events.back().first + 1, 0};
+  if (events.size() == kMaxEventsRead) step.pruned.next = {events.back().first + 1, 0};
 }
 
-bool Writer::give_back_pages() {
+bool RetentionWriter::give_back_pages() {
   const std::int64_t free = db_.query_int("PRAGMA freelist_count");
   const std::int64_t all = db_.query_int("PRAGMA page_count");
   const std::int64_t surplus = free - std::max(kFreePagesKept, all / kFreeShare);
@@ -150,8 +150,8 @@ bool Writer::give_back_pages() {
   return surplus > kPagesAtOnce;
 }
 
-void Writer::execute(const Prune& command) {
-  PruneStep step{.command = command, .deletes = command.limit};
+Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& transaction) {
+  Step step{.command = command, .counters = transaction.counters(), .deletes = command.limit};
   if (command.after == DeliveryKey{}) {
     Pruned& pruned = step.pruned;
     step.deletes -= pruned.idempotency_keys = prune_keys(command.at, step.deletes);
@@ -161,15 +161,12 @@ void Writer::execute(const Prune& command) {
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);
   }
   if (step.is_over()) {
-    step.next = command.after;
+    step.pruned.next = command.after;
   } else {
     prune_events(step);
   }
-  if (give_back_pages() && !step.next) step.next = {now_.event_seq + 1, 0};
-  answer<Prune>([pruned = step.pruned, next = step.next](Prune& done) {
-    done.pruned = pruned;
-    done.next = next;
-  });
+  if (give_back_pages() && !step.pruned.next) step.pruned.next = {step.counters.event_seq + 1, 0};
+  return step.pruned;
 }
 
 }  // namespace outboxd::sqlite

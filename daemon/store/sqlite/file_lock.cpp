@@ -1,4 +1,4 @@
-#include "store/sqlite/ownership.h"
+#include "store/sqlite/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -27,7 +27,8 @@ constexpr std::array<unsigned, 13> kNetworkTypes = {
 
 [[noreturn]] void cannot(const std::string& doing, const std::string& path) {
   const int error = errno;
-  throw StoreUnusable(kExitStoreCannotOpen, "cannot " + doing + " " + path + ": " + std::strerror(error));
+  throw StoreError(StoreError::Kind::kCannotOpen,
+                   "cannot " + doing + " " + path + ": " + std::strerror(error));
 }
 
 std::string owner_of(int fd) {
@@ -50,15 +51,15 @@ bool is_network_file_system(long type) {
          kNetworkTypes.end();
 }
 
-Ownership::Ownership(const Location& location) {
+FileLock::FileLock(const Location& location) {
   if (!location.is_on_disk()) return;
   const std::string& path = location.path;
   const std::string folder = folder_of(path);
   struct statfs fs {};
   if (statfs(folder.c_str(), &fs) != 0) cannot("use the folder", folder);
   if (is_network_file_system(fs.f_type)) {
-    throw StoreUnusable(
-        kExitStoreCannotOpen,
+    throw StoreError(
+        StoreError::Kind::kCannotOpen,
         folder + " is on a network file system, where SQLite cannot keep a database safe: use a local disk");
   }
   const std::string lock = path + ".lock";
@@ -72,7 +73,8 @@ Ownership::Ownership(const Location& location) {
       errno = error;
       cannot("lock", lock);
     }
-    throw StoreUnusable(kExitStoreLocked, path + " is already served by " + owner + ": stop that one first");
+    throw StoreError(StoreError::Kind::kLocked,
+                     path + " is already served by " + owner + ": stop that one first");
   }
   struct stat status {};
   // Only when it is new: later somebody may have had a reason to change it.
@@ -87,7 +89,7 @@ Ownership::Ownership(const Location& location) {
 }
 
 // The file stays: removing it would let two processes lock two files of one name.
-Ownership::~Ownership() {
+FileLock::~FileLock() {
   if (fd_ >= 0) close(fd_);
 }
 

@@ -8,14 +8,14 @@
 
 namespace outboxd::sqlite {
 
-class Ownership {
+class FileLock {
  public:
-  // Locks "<path>.lock" and writes our pid into it. Throws StoreUnusable: kExitStoreLocked when another
-  // process (or another store of this process) has it, kExitStoreCannotOpen for a missing folder, no
-  // permission, or a network file system. On a VFS of its own a database has one owner anyway.
-  explicit Ownership(const Location& location);
-  ~Ownership();
-  Ownership(const Ownership&) = delete;
+  // Locks "<path>.lock" and writes our pid into it. Throws StoreError: kLocked when another process (or another
+  // store of this process) has it, kCannotOpen for a missing folder, no permission, or a network file system. On a
+  // VFS of its own a database has one owner anyway.
+  explicit FileLock(const Location& location);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
 
  private:
   int fd_ = -1;

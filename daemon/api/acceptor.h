@@ -1,0 +1,40 @@
+// Accepts connections on the listening sockets, a burst at a time so that the connections that are there get their
+// turn, and pauses when the process has no file descriptors left. Owns the listening sockets. Belongs to the loop's
+// thread; what becomes of a connection is none of its business.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "api/listeners.h"
+#include "common/clock.h"
+#include "runtime/event_loop.h"
+
+namespace outboxd::api {
+
+class Acceptor {
+ public:
+  // Takes the accepted socket, which is non-blocking.
+  using OnAccepted = std::function<void(int fd, const Listener& listener)>;
+
+  Acceptor(EventLoop& loop, std::vector<Listener> listeners, OnAccepted on_accepted)
+      : loop_(loop), listeners_(std::move(listeners)), on_accepted_(std::move(on_accepted)) {}
+  ~Acceptor() { close(); }
+  Acceptor(const Acceptor&) = delete;
+
+  void start();
+  void close();  // for good; removes the files of Unix sockets
+
+ private:
+  void accept_from(const Listener& listener);
+  void pause(int error);
+
+  EventLoop& loop_;
+  std::vector<Listener> listeners_;
+  const OnAccepted on_accepted_;
+  bool paused_ = false;
+  MonotonicTime pause_logged_{};
+  EventLoop::TimerId resume_timer_{};
+};
+
+}  // namespace outboxd::api

@@ -1,0 +1,246 @@
+#include "api/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "api/request_metrics.h"
+#include "telemetry/log.h"
+
+namespace outboxd::api {
+namespace {
+
+constexpr Millis kLingerTime{2'000};  // for a client to read its answer and close
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+}  // namespace
+
+Connection::Connection(std::uint64_t id, int fd, TlsSession tls, std::shared_ptr<const Caller> caller,
+                       Environment& env)
+    : id_(id),
+      fd_(fd),
+      stream_(fd, std::move(tls)),
+      caller_(std::move(caller)),
+      env_(env),
+      reader_(env.head_limits) {
+  set_deadline(stream_.handshaking() ? env_.timeouts.head : env_.timeouts.idle);
+}
+
+void Connection::on_event(std::uint32_t events) {
+  const bool gone = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  switch (state_) {
+    case State::kReading:
+      return receive();
+    case State::kHandling:
+      // Sending early or half-closing is fine and is looked at later; a client that is gone cannot be
+      // answered.
+      return gone ? close() : watch(0);
+    case State::kWriting:
+      return gone ? close() : flush();
+    case State::kLingering:
+      return discard();
+    case State::kClosed:
+      return;
+  }
+}
+
+void Connection::receive() {
+  do {
+    const bool was_handshaking = stream_.handshaking();
+    const auto got = stream_.read(env_.read_buffer.data(), env_.read_buffer.size());
+    if (was_handshaking && !stream_.handshaking()) set_deadline(env_.timeouts.idle);
+    switch (got.outcome) {
+      case Stream::Outcome::kDone:
+        watch(EPOLLIN);
+        feed(std::string_view(env_.read_buffer.data(), got.bytes));
+        break;
+      case Stream::Outcome::kWantsRead:
+        return watch(EPOLLIN);
+      case Stream::Outcome::kWantsWrite:
+        return watch(EPOLLOUT);
+      case Stream::Outcome::kEnd:
+        if (reader_.state() == RequestReader::State::kIdle) return close();
+        return refuse({400, "The connection was closed before the request was complete."});
+      case Stream::Outcome::kNotTls:
+        return refuse({400, "This port speaks TLS: use https."});
+      case Stream::Outcome::kTlsFailed:
+        log::debug("TLS failed", {{"peer", caller_->peer}, {"error", stream_.why_failed()}});
+        return was_handshaking ? linger() : close();  // so that no reset overtakes the alert
+      case Stream::Outcome::kGone:
+        return close();
+    }
+  } while (state_ == State::kReading && stream_.holds_bytes());
+}
+
+void Connection::feed(std::string_view bytes) {
+  const auto before = reader_.state();
+  const auto taken = reader_.feed(bytes);
+  leftover_ = bytes.substr(taken);
+  recount();
+  after_feed(before);
+}
+
+void Connection::after_feed(RequestReader::State before) {
+  const auto state = reader_.state();
+  if (state == RequestReader::State::kRefused) return refuse(reader_.refusal());
+  if (const auto refusal = env_.quotas.why_no_memory(caller_->counted_as)) return refuse(*refusal);
+  if (state == RequestReader::State::kComplete) return dispatch();
+  if (state == RequestReader::State::kHead && before == RequestReader::State::kIdle) {
+    set_deadline(env_.timeouts.head);
+  }
+  if (state != RequestReader::State::kBody) return;
+  const bool began = before != RequestReader::State::kBody;
+  if (began) {
+    if (const auto refusal = env_.why_unknown(*caller_, reader_.head())) return refuse(*refusal);
+  }
+  if (began || reader_.body().size() - body_mark_ >= kMinBodyProgress) {
+    set_deadline(env_.timeouts.body);
+    body_mark_ = reader_.body().size();
+  }
+  if (began && reader_.head().expect_continue && reader_.body().empty()) {
+    // A client that has read the answers to its earlier requests has room for this.
+    if (stream_.write(kContinue).bytes != kContinue.size()) close();
+  }
+}
+
+void Connection::dispatch() {
+  auto complete = reader_.take();
+  const Ticket ticket{
+      .connection = id_,
+      .weight = complete.body.size(),
+      .peer = caller_->counted_as,
+      .http_1_0 = complete.head.http_1_0,
+      .keep_alive = complete.head.keep_alive,
+      .started = std::chrono::steady_clock::now(),
+  };
+  recount();
+  state_ = State::kHandling;
+  env_.handle(caller_, ticket, std::move(complete));
+}
+
+void Connection::answer(Finished& finished) {
+  if (state_ != State::kHandling) return;
+  // What was only read can be asked for again; what has changed something is told in any case.
+  if (const auto full = env_.quotas.why_no_memory(caller_->counted_as); full && only_reads(finished.method))
+    finished.answer = refusal_answer(*full);
+  const AnswerFraming framing{
+      .keep_alive = finished.ticket.keep_alive && !env_.stopping,
+      .http_1_0 = finished.ticket.http_1_0,
+      .head_only = finished.method == "HEAD",
+      .shown = finished.method == "GET" || finished.method == "HEAD",
+  };
+  send(render_answer(finished.answer, framing, env_.date.at(std::chrono::system_clock::now())),
+       !framing.keep_alive);
+}
+
+void Connection::refuse(const HttpRefusal& refusal) {
+  if (log::enabled(log::Level::kDebug)) {
+    log::debug("a request was refused",
+               {{"peer", caller_->peer}, {"status", refusal.status}, {"detail", refusal.detail}});
+  }
+  count_request(env_.metrics, nullptr, reader_.head().method, refusal.status, std::chrono::nanoseconds(0));
+  const AnswerFraming framing{.keep_alive = false, .shown = true};
+  auto bytes =
+      render_answer(refusal_answer(refusal), framing, env_.date.at(std::chrono::system_clock::now()));
+  leftover_.clear();
+  reader_.drop();
+  send(std::move(bytes), true);
+}
+
+void Connection::send(std::string bytes, bool close_after) {
+  out_ = std::move(bytes);
+  sent_ = 0;
+  sent_mark_ = 0;
+  close_when_sent_ = close_after;
+  set_deadline(stream_.handshaking() ? env_.timeouts.head : env_.timeouts.body);
+  flush();
+}
+
+void Connection::flush() {
+  while (sent_ < out_.size()) {
+    const auto put = stream_.write(std::string_view(out_).substr(sent_));
+    if (put.outcome == Stream::Outcome::kWantsRead || put.outcome == Stream::Outcome::kWantsWrite) {
+      state_ = State::kWriting;
+      recount();
+      return watch(put.outcome == Stream::Outcome::kWantsRead ? EPOLLIN : EPOLLOUT);
+    }
+    if (put.outcome != Stream::Outcome::kDone) return close();
+    sent_ += put.bytes;
+    if (sent_ - sent_mark_ >= kMinBodyProgress) {
+      set_deadline(env_.timeouts.body);
+      sent_mark_ = sent_;
+    }
+  }
+  out_ = {};
+  recount();
+  close_when_sent_ ? linger() : next_request();
+}
+
+void Connection::next_request() {
+  state_ = State::kReading;
+  set_deadline(env_.timeouts.idle);
+  watch(EPOLLIN);
+  if (const std::string bytes = std::exchange(leftover_, {}); !bytes.empty()) feed(bytes);
+  if (state_ == State::kReading && stream_.holds_bytes()) receive();
+}
+
+void Connection::linger() {
+  if (stream_.finish() == Stream::Outcome::kWantsWrite) {
+    state_ = State::kWriting;  // flush() comes back here
+    return watch(EPOLLOUT);
+  }
+  shutdown(fd_, SHUT_WR);
+  state_ = State::kLingering;
+  set_deadline(kLingerTime);
+  watch(EPOLLIN);
+}
+
+void Connection::discard() {
+  const ssize_t n = recv(fd_, env_.read_buffer.data(), env_.read_buffer.size(), 0);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) close();
+}
+
+void Connection::check_deadline() {
+  if (state_ != State::kHandling && state_ != State::kClosed && deadline_ <= env_.loop.now()) expire();
+}
+
+void Connection::expire() {
+  if (state_ == State::kWriting) {
+    // Half an answer must not look like a whole one, nor its rest stay in the kernel for a client that takes none.
+    const struct linger reset { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  if (state_ != State::kReading || reader_.state() == RequestReader::State::kIdle) return close();
+  const bool in_body = reader_.state() == RequestReader::State::kBody;
+  refuse({408, in_body ? "The request's body came too slowly." : "The request's head came too slowly."});
+}
+
+void Connection::close() {
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kReading) stream_.finish();
+  env_.loop.unwatch(fd_);
+  ::close(fd_);
+  hold(0);
+  state_ = State::kClosed;
+  env_.on_closed(id_);
+}
+
+void Connection::watch(std::uint32_t events) {
+  if (watched_ == events) return;
+  watched_ = events;
+  env_.loop.change(fd_, events);
+}
+
+void Connection::recount() {
+  hold(reader_.buffered_bytes() + leftover_.size() + out_.size());
+}
+
+void Connection::hold(std::size_t bytes) {
+  env_.quotas.change_bytes(caller_->counted_as, counted_, bytes);
+  counted_ = bytes;
+}
+
+}  // namespace outboxd::api

@@ -1,0 +1,66 @@
+// Writes to a delivery and its attempts: made, moved by an outcome, moved by an operator, kept in order. Columns
+// order_key and behind are what the code calls the sequence key and blocked.
+#pragma once
+
+#include <string_view>
+
+namespace outboxd::sqlite::sql {
+
+#define OUTBOXD_INSERT_DELIVERY                                                                     \
+  "INSERT INTO delivery (event, endpoint, state, due_at, priority, order_key, behind, created_at, " \
+  "expires_at)"                                                                                     \
+  " VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8)"
+inline constexpr std::string_view kInsertDelivery = OUTBOXD_INSERT_DELIVERY;
+inline constexpr std::string_view kInsertDeliveryUnlessThere =
+    OUTBOXD_INSERT_DELIVERY " ON CONFLICT DO NOTHING";
+#undef OUTBOXD_INSERT_DELIVERY
+inline constexpr std::string_view kFindDelivery =
+    "SELECT event, endpoint, state, reason, attempts, due_at, priority, error, created_at, finished_at"
+    " FROM delivery WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kChangeDelivery =
+    "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
+    " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7,"
+    " expires_at = CASE ?3 WHEN 'pending' THEN NULL ELSE expires_at END"  // an operator's word goes before the event's
+    " WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kDiscardPending =
+    "UPDATE delivery SET state = 'discarded', finished_at = ?3, order_key = NULL WHERE event = ?1 AND "
+    "endpoint = ?2 AND state = 'pending'";
+
+// From the beginning: the one that is or should be the head.
+inline constexpr std::string_view kFirstInOrder =
+    "SELECT event, behind FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND "
+    "order_key = ?2 AND event > ?3 AND state = 'pending' ORDER BY event LIMIT 1";
+inline constexpr std::string_view kSetBlocked =
+    "UPDATE delivery SET behind = ?3 WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kSequenceKeyOfPending =
+    "SELECT order_key FROM delivery WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key "
+    "IS NOT NULL";
+
+// Only what is still pending moves: what an operator did meanwhile stands. One statement for what is in no
+// order, which is tried first, and one for what is: the first leaves the index of those in order alone.
+#define OUTBOXD_MOVE                                                                                    \
+  "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 " \
+  "THEN error ELSE ?7 END,"                                                                             \
+  " finished_at = ?8, attempts = attempts + ?9, attempts_ever = max(attempts_ever, ?10)"
+inline constexpr std::string_view kMovePending =
+    OUTBOXD_MOVE " WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key IS NULL";
+inline constexpr std::string_view kMovePendingInOrder = OUTBOXD_MOVE
+    ", order_key = CASE ?3 WHEN 'pending' THEN order_key END WHERE event = ?1 AND endpoint = ?2"
+    " AND state = 'pending' AND order_key IS NOT NULL";
+#undef OUTBOXD_MOVE
+inline constexpr std::string_view kExpires =
+    "SELECT 1 FROM delivery WHERE event = ?1 AND endpoint = ?2 AND expires_at IS NOT NULL";
+inline constexpr std::string_view kCountAttempt =
+    "UPDATE delivery SET attempts_ever = max(attempts_ever, ?3) WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kInsertAttempt =
+    "INSERT INTO attempt (event, endpoint, number, id, started_at, dns, connect, tls, first_byte, total, "
+    "outcome, status,"
+    " error, request_line, response_headers, response_body, remote_address, resent)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT "
+    "DO NOTHING";
+inline constexpr std::string_view kFindAttempt =
+    "SELECT 1 FROM attempt WHERE event = ?1 AND endpoint = ?2 AND id = ?3";
+inline constexpr std::string_view kLastAttempt =
+    "SELECT max(number) FROM attempt WHERE event = ?1 AND endpoint = ?2";
+
+}  // namespace outboxd::sqlite::sql

@@ -1,0 +1,185 @@
+#include "store/sqlite/endpoint_writer.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "store/sqlite/rows.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+tl::unexpected<Problem> changed_meanwhile() {
+  return problem(ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again");
+}
+
+// `updated_at` tells versions apart, so two changes never share one.
+Time next_version(Time wanted, Time last) {
+  return std::max(wanted, last + Millis(1));
+}
+
+EndpointPtr tell_changed(Endpoint endpoint, Transaction& transaction, bool disabled = false) {
+  const auto now = std::make_shared<const Endpoint>(std::move(endpoint));
+  transaction.tell(EndpointChanged{now->seq, now, transaction.directory().change(), disabled});
+  return now;
+}
+
+// What an update makes of an endpoint, but for its version.
+Endpoint updated(const UpdateEndpoint& command, const Endpoint& stored) {
+  Endpoint e = *command.endpoint;
+  e.seq = stored.seq;
+  e.created_at = stored.created_at;
+  e.updated_at = stored.updated_at;
+  e.state = stored.state;
+  e.disabled_reason = stored.disabled_reason;
+  e.failing_since = stored.failing_since;
+  return e;
+}
+
+// Of a repeat: is it there from the first time?
+bool is_in(const Endpoint& stored, const UpdateEndpoint& command) {
+  return stored.updated_at >= next_version(command.endpoint->updated_at, command.if_updated_at) &&
+         updated(command, stored) == stored;
+}
+bool is_in(const Endpoint& stored, const SetEndpointState& command) {
+  return stored.updated_at >= command.at && stored.state == command.state &&
+         (stored.state != EndpointState::kDisabled || stored.disabled_reason == command.disabled_reason);
+}
+bool is_in(const Endpoint& stored, const DisableEndpoint& command) {
+  return stored.updated_at == next_version(command.at, command.if_updated_at) &&
+         stored.state == EndpointState::kDisabled && stored.disabled_reason == command.reason;
+}
+
+}  // namespace
+
+std::optional<Endpoint> EndpointWriter::find(Statement& by_id, const EndpointId& id) {
+  Cursor row(by_id, as_blob(id.uuid));
+  if (!row.next()) return std::nullopt;
+  return read_endpoint(row, secrets_.get());
+}
+
+Result<EndpointPtr> EndpointWriter::execute(const CreateEndpoint& command, Transaction& transaction) {
+  Endpoint e = *command.endpoint;
+  if (transaction.repeats()) {
+    if (auto stored = find(endpoint_by_id_ever_, e.id)) return tell_changed(std::move(*stored), transaction);
+  }
+  e.seq = ++transaction.counters().endpoint_seq;
+  const EndpointColumns columns(e, secrets_.get());
+  insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
+                       columns.headers, to_string(e.format), columns.timeout, columns.retry_schedule,
+                       columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
+                       millis(e.created_at), millis(e.updated_at), columns.rate_limit_count,
+                       columns.rate_limit_per, to_string(e.ordering), to_string(e.on_failure_in_order),
+                       millis(e.failing_since), columns.tls);
+  return tell_changed(std::move(e), transaction);
+}
+
+Result<EndpointPtr> EndpointWriter::execute(const UpdateEndpoint& command, Transaction& transaction) {
+  auto stored = find(endpoint_by_id_, command.endpoint->id);
+  if (!stored) return missing("endpoint");
+  if (transaction.repeats() && is_in(*stored, command)) return tell_changed(std::move(*stored), transaction);
+  if (stored->updated_at != command.if_updated_at) return changed_meanwhile();
+  Endpoint e = updated(command, *stored);
+  e.updated_at = next_version(command.endpoint->updated_at, stored->updated_at);
+  if (!same_receiver(e, *stored)) {
+    e.failing_since.reset();
+    set_failing_since_.run(e.seq, std::nullopt);
+  }
+  const EndpointColumns columns(e, secrets_.get());
+  update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
+                       to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
+                       e.metadata, millis(e.updated_at), columns.rate_limit_count, columns.rate_limit_per,
+                       to_string(e.ordering), to_string(e.on_failure_in_order), columns.tls);
+  return tell_changed(std::move(e), transaction);
+}
+
+void EndpointWriter::set_state(Endpoint& endpoint, EndpointState state, const std::string& reason, Time at) {
+  endpoint.state = state;
+  endpoint.disabled_reason = state == EndpointState::kDisabled ? reason : "";
+  endpoint.updated_at = next_version(at, endpoint.updated_at);
+  if (state == EndpointState::kActive) endpoint.failing_since.reset();
+  set_endpoint_state_.run(endpoint.seq, to_string(endpoint.state), endpoint.disabled_reason,
+                          millis(endpoint.updated_at), millis(endpoint.failing_since));
+}
+
+Result<EndpointPtr> EndpointWriter::execute(const SetEndpointState& command, Transaction& transaction) {
+  auto endpoint = find(endpoint_by_id_, command.id);
+  if (!endpoint) return missing("endpoint");
+  if (!transaction.repeats() || !is_in(*endpoint, command))
+    set_state(*endpoint, command.state, command.disabled_reason, command.at);
+  return tell_changed(std::move(*endpoint), transaction);
+}
+
+Result<EndpointPtr> EndpointWriter::execute(const DisableEndpoint& command, Transaction& transaction) {
+  auto endpoint = find(endpoint_by_id_, command.id);
+  if (!endpoint) return missing("endpoint");
+  if (!transaction.repeats() || !is_in(*endpoint, command)) {
+    if (endpoint->updated_at != command.if_updated_at) return changed_meanwhile();
+    set_state(*endpoint, EndpointState::kDisabled, command.reason, command.at);
+  }
+  return tell_changed(std::move(*endpoint), transaction, true);
+}
+
+Result<Nothing> EndpointWriter::execute(const SetFailingSince& command, Transaction& transaction) {
+  set_failing_since_.run(command.endpoint, millis(command.since));
+  if (command.recovered_from && set_failing_since_.changes() > 0)
+    transaction.tell(EndpointRecovered{command.endpoint, *command.recovered_from});
+  return Nothing{};
+}
+
+Result<EndpointPtr> EndpointWriter::execute(const RemoveEndpoint& command, Transaction& transaction) {
+  auto endpoint = find(endpoint_by_id_, command.id);
+  if (endpoint) {
+    remove_endpoint_.run(endpoint->seq, millis(command.at));
+  } else if (transaction.repeats()) {
+    endpoint = find(endpoint_by_id_ever_, command.id);
+  }
+  if (!endpoint) return missing("endpoint");
+  transaction.tell(EndpointChanged{
+      .endpoint = endpoint->seq, .now = nullptr, .version = transaction.directory().remove(endpoint->seq)});
+  return std::make_shared<const Endpoint>(std::move(*endpoint));
+}
+
+std::optional<EndpointSeq> EndpointWriter::next_to_discard() {
+  Cursor row(discarding_endpoint_);
+  if (!row.next()) return std::nullopt;
+  return row.integer(0);
+}
+
+// An endpoint without a delivery counts as a row: thousands of them are no single step either.
+Result<Discarded> EndpointWriter::execute(const DiscardRemoved& command, Transaction& transaction) {
+  std::int64_t left = command.limit;
+  std::int64_t discarded = 0;
+  bool more = true;
+  while (left > 0) {
+    const auto endpoint = next_to_discard();
+    more = endpoint.has_value();
+    if (!more) break;
+    const std::int64_t count = discard_some(*endpoint, left, command.at, transaction.counters());
+    discarded += count;
+    if (count < left) end_discarding_.run(*endpoint);
+    left -= std::max<std::int64_t>(count, 1);
+  }
+  return Discarded{discarded, more};
+}
+
+// No blocked delivery is promoted, for all of them go.
+std::int64_t EndpointWriter::discard_some(EndpointSeq endpoint, std::int64_t limit, Time at,
+                                          Counters& counters) {
+  std::int64_t count = 0;
+  for (Statement* some : {&pending_of_endpoint_, &pending_in_order_of_endpoint_}) {
+    // First read, then written: the updates take rows out of the index that is read.
+    std::vector<EventSeq> events;
+    {
+      Cursor row(*some, endpoint, limit - count);
+      while (row.next()) events.push_back(row.integer(0));
+    }
+    for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at));
+    count += static_cast<std::int64_t>(events.size());
+  }
+  counters.pending -= count;
+  counters.discarded += count;
+  return count;
+}
+
+}  // namespace outboxd::sqlite

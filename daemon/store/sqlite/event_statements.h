@@ -1,0 +1,44 @@
+// Accepting events: from a command, from a row of the SQL outbox, and the fan-out that is left of one.
+#pragma once
+
+#include <string_view>
+
+namespace outboxd::sqlite::sql {
+
+inline constexpr std::string_view kInsertEvent =
+    "INSERT INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, "
+    "traceparent,"
+    " created_at, deliver_at, expires_at, deliveries, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+    "?10, ?11, ?12, ?13, ?14, ?15)";
+// What is known for certain only at the end: endpoints may have changed on the way.
+inline constexpr std::string_view kCountEventDeliveries =
+    "UPDATE event SET deliveries = (SELECT count(*) FROM delivery WHERE event = ?1) WHERE seq = ?1";
+inline constexpr std::string_view kAddEventDeliveries =
+    "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
+inline constexpr std::string_view kFindEventToReplay =
+    "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
+inline constexpr std::string_view kEventOrderingKey = "SELECT ordering_key FROM event WHERE seq = ?1";
+
+inline constexpr std::string_view kFindAccepted =
+    "SELECT seq, created_at, deliveries FROM event WHERE id = ?1";
+
+inline constexpr std::string_view kInsertFanOut =
+    "INSERT INTO fan_out (event, after, last) VALUES (?1, ?2, ?3)";
+inline constexpr std::string_view kAdvanceFanOut = "UPDATE fan_out SET after = ?2 WHERE event = ?1";
+inline constexpr std::string_view kDeleteFanOut = "DELETE FROM fan_out WHERE event = ?1";
+inline constexpr std::string_view kFanOutOf = "SELECT after FROM fan_out WHERE event = ?1";
+
+inline constexpr std::string_view kFindIdempotency =
+    "SELECT i.digest, e.id, e.created_at, e.deliveries FROM idempotency AS i JOIN event AS e ON e.seq = "
+    "i.event"
+    " WHERE i.tenant = ?1 AND i.key = ?2 AND i.expires_at > ?3";
+inline constexpr std::string_view kPutIdempotency =
+    "INSERT OR REPLACE INTO idempotency (tenant, key, event, digest, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+inline constexpr std::string_view kOutboxRowWaits =
+    "SELECT 1 FROM outbox WHERE seq = ?1 AND rejected IS NULL";
+inline constexpr std::string_view kDeleteOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NULL";
+inline constexpr std::string_view kRejectOutboxRow =
+    "UPDATE outbox SET rejected = ?2, rejected_at = ?3 WHERE seq = ?1 AND rejected IS NULL";
+
+}  // namespace outboxd::sqlite::sql

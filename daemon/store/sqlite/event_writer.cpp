@@ -1,0 +1,261 @@
+#include "store/sqlite/event_writer.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "common/event_checksum.h"
+#include "common/words.h"
+#include "store/sqlite/rows.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+// There may be something of these events to be sent that was not told of yet.
+void tell_again(const std::vector<FirstAttempt>& endpoints, Transaction& transaction) {
+  for (const FirstAttempt& first : endpoints) transaction.tell(DueOnDisk{.endpoint = first.endpoint});
+}
+
+}  // namespace
+
+// What is to become of one event of a command, decided before anything is written.
+struct EventWriter::Disposition {
+  enum Kind { kStore, kStoredBefore, kDuplicate, kDuplicateInCommand, kRowDeleted } kind = kStore;
+  AcceptedEvent first = {};     // with kStoredBefore and kDuplicate: the stored one's
+  std::size_t first_index = 0;  // with kDuplicateInCommand
+};
+
+// Refused when a key was used with other content, here or before. Reads only.
+std::optional<Problem> EventWriter::check_idempotency(const AcceptEvents& command,
+                                                      std::vector<Disposition>& dispositions) {
+  std::unordered_map<std::string, std::size_t> seen;  // tenant NUL key: the index of its first event
+  for (std::size_t i = 0; i < command.events.size(); ++i) {
+    const NewEvent& event = command.events[i];
+    if (!event.idempotency_key) continue;
+    const bool stored_before = dispositions[i].kind == Disposition::kStoredBefore;
+    if (!stored_before && event.outbox_row && !outbox_row_waits(*event.outbox_row)) {
+      dispositions[i].kind = Disposition::kRowDeleted;
+      continue;
+    }
+    const auto [first, is_first] = seen.try_emplace(event.event->tenant + '\0' + *event.idempotency_key, i);
+    if (stored_before) continue;
+    const auto used_by = is_first ? find_stored(event, dispositions[i])
+                                  : find_in_command(command, first->second, i, dispositions);
+    if (used_by) {
+      std::string what = in_quotes(*event.idempotency_key);
+      what.append(" was used with other content, by the event ").append(*used_by);
+      return Problem{ProblemCode::kIdempotencyConflict,
+                     "the idempotency key " + what,
+                     {{"/" + std::to_string(i), what}}};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> EventWriter::find_stored(const NewEvent& event, Disposition& disposition) {
+  Cursor row(find_idempotency_, event.event->tenant, *event.idempotency_key, millis(event.event->created_at));
+  if (!row.next()) return std::nullopt;
+  const EventId id{read_uuid(row.view(1))};
+  disposition = {Disposition::kDuplicate, {id, row.time(2), row.integer(3), true, false}, 0};
+  if (row.view(0) == event.content_digest) return std::nullopt;
+  return id.to_string();
+}
+
+std::optional<std::string> EventWriter::find_in_command(const AcceptEvents& command, std::size_t first,
+                                                        std::size_t i,
+                                                        std::vector<Disposition>& dispositions) {
+  const NewEvent& earlier = command.events[first];
+  const Disposition& before = dispositions[first];
+  dispositions[i] = before.kind == Disposition::kDuplicate
+                        ? before
+                        : Disposition{Disposition::kDuplicateInCommand, {}, first};
+  if (earlier.content_digest == command.events[i].content_digest) return std::nullopt;
+  // A row of the SQL outbox knows no request: its conflict names the event.
+  if (!earlier.outbox_row) return "/" + std::to_string(first) + " of this request";
+  return (before.kind == Disposition::kDuplicate ? before.first.id : earlier.event->id).to_string();
+}
+
+bool EventWriter::outbox_row_waits(std::int64_t outbox_row) {
+  Cursor row(outbox_row_waits_, outbox_row);
+  return row.next();
+}
+
+bool EventWriter::delete_outbox_row(std::int64_t outbox_row) {
+  delete_outbox_row_.run(outbox_row);
+  const bool deleted = delete_outbox_row_.changes() > 0;
+  renumber(outbox_row);
+  return deleted;
+}
+
+bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const Event>& event, EventSeq seq,
+                                  const FirstAttempt& first, Transaction& transaction) {
+  const Event& e = *event;
+  const DeliveryKey key{seq, first.endpoint};
+  auto sequence_key = sequence_key_of(first.ordering, e.ordering_key);
+  const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
+  const std::int64_t due_at = transaction.due_millis(e.created_at + first.due_in, e.created_at);
+  insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
+             millis(e.created_at), millis(e.expires_at));
+  if (insert.changes() == 0) return false;
+  ++transaction.counters().pending;
+  if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
+  if (place.blocked) return true;
+  transaction.tell(DeliveryReady{{.key = key,
+                                  .due_at = from_unix_millis(due_at),
+                                  .due_in = transaction.due_in(from_unix_millis(due_at)),
+                                  .created_at = e.created_at,
+                                  .sequence_key = std::move(sequence_key),
+                                  .expires_at = e.expires_at,
+                                  .event = event}});
+  return true;
+}
+
+AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_window,
+                                  Transaction& transaction) {
+  const std::shared_ptr<const Event> event = accepted.event;
+  const Event& e = *event;
+  Counters& counters = transaction.counters();
+  const EventSeq seq = ++counters.event_seq;
+  const auto made = static_cast<std::int64_t>(accepted.endpoints.size());
+  const std::int64_t deliveries = accepted.more_after ? accepted.deliveries : made;
+  const auto headers = encode_headers(e.headers);
+  insert_event_.run(seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
+                    e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
+                    millis(e.deliver_at), millis(e.expires_at), deliveries, event_checksum(e, seq));
+  ++counters.events;
+  transaction.when_committed([numbered = accepted.event.get(), seq] { numbered->seq = seq; });
+  for (const FirstAttempt& first : accepted.endpoints)
+    insert_delivery(insert_delivery_, event, seq, first, transaction);
+  if (accepted.more_after) {
+    insert_fan_out_.run(seq, *accepted.more_after, counters.endpoint_seq);
+    transaction.tell(FanOutWaits{std::make_shared<const UnfinishedFanOut>(
+        UnfinishedFanOut{event, *accepted.more_after, counters.endpoint_seq})});
+  }
+  if (accepted.idempotency_key) {
+    put_idempotency_.run(e.tenant, *accepted.idempotency_key, seq, Blob{accepted.content_digest},
+                         millis(e.created_at + idempotency_window));
+  }
+  return {.id = e.id, .created_at = e.created_at, .deliveries = deliveries};
+}
+
+std::optional<AcceptedEvent> EventWriter::find_accepted_before(const NewEvent& event,
+                                                               Transaction& transaction) {
+  AcceptedEvent found{.id = event.event->id};
+  {
+    Cursor row(find_accepted_, as_blob(event.event->id.uuid));
+    if (!row.next()) return std::nullopt;
+    found.created_at = row.time(1);
+    found.deliveries = row.integer(2);
+    transaction.when_committed([numbered = event.event.get(), seq = row.integer(0)] { numbered->seq = seq; });
+  }
+  tell_again(event.endpoints, transaction);
+  if (event.more_after) transaction.tell(FanOutWaits{});
+  return found;
+}
+
+// A command is stored as a whole, so that one of its events tells of all. (A duplicate whose outbox row went the first
+// time is answered as one whose row was deleted: neither was stored.)
+bool EventWriter::find_accepted_before(const AcceptEvents& command, std::vector<Disposition>& dispositions,
+                                       Transaction& transaction) {
+  bool found = false;
+  for (std::size_t i = 0; i < command.events.size(); ++i) {
+    const auto before = find_accepted_before(command.events[i], transaction);
+    if (!before) continue;
+    dispositions[i] = {Disposition::kStoredBefore, *before, 0};
+    found = true;
+  }
+  return found;
+}
+
+AcceptedEvent EventWriter::accept(const AcceptEvents& command, std::size_t i, const Disposition& disposition,
+                                  const std::vector<AcceptedEvent>& before, Transaction& transaction) {
+  const NewEvent& event = command.events[i];
+  if (disposition.kind == Disposition::kStoredBefore) return disposition.first;
+  if (disposition.kind == Disposition::kRowDeleted ||
+      (event.outbox_row && !delete_outbox_row(*event.outbox_row)))
+    return {.id = {}, .row_deleted = true};
+  if (disposition.kind == Disposition::kDuplicate) return disposition.first;
+  if (disposition.kind == Disposition::kStore) return insert(event, command.idempotency_window, transaction);
+  AcceptedEvent duplicate = before[disposition.first_index];
+  duplicate.duplicate = true;
+  return duplicate;
+}
+
+Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& transaction) {
+  std::vector<Disposition> dispositions(command.events.size());
+  const bool before = transaction.repeats() && find_accepted_before(command, dispositions, transaction);
+  const auto is_stale = [&](const NewEvent& event) {
+    return transaction.directory().is_stale(command.matched, event.endpoints);
+  };
+  if (!before && std::any_of(command.events.begin(), command.events.end(), is_stale))
+    return Accepted{.stale = true, .events = {}};
+  if (auto refused = check_idempotency(command, dispositions)) return tl::unexpected(std::move(*refused));
+  Accepted accepted;
+  accepted.events.reserve(command.events.size());
+  for (std::size_t i = 0; i < command.events.size(); ++i)
+    accepted.events.push_back(accept(command, i, dispositions[i], accepted.events, transaction));
+  return accepted;
+}
+
+Result<Accepted> EventWriter::execute(const AnnounceEvent& command, Transaction& transaction) {
+  const NewEvent& event = *command.event;
+  if (transaction.repeats()) {
+    if (const auto before = find_accepted_before(event, transaction)) return Accepted{false, {*before}};
+  }
+  if (transaction.directory().is_stale(command.matched, event.endpoints))
+    return Accepted{.stale = true, .events = {}};
+  return Accepted{false, {insert(event, Millis(0), transaction)}};
+}
+
+bool EventWriter::has_delivery(DeliveryKey key) {
+  Cursor row(find_delivery_, key.event, key.endpoint);
+  return row.next();
+}
+
+bool EventWriter::was_expanded(const ExpandEvent& command) {
+  Cursor row(fan_out_of_, command.event->seq);
+  if (!row.next()) return true;
+  return command.more_after && row.integer(0) >= *command.more_after;
+}
+
+Result<Expanded> EventWriter::execute(const ExpandEvent& command, Transaction& transaction) {
+  const Event& e = *command.event;
+  if (transaction.repeats() && was_expanded(command)) {
+    tell_again(command.endpoints, transaction);
+    return Expanded{};
+  }
+  if (transaction.directory().is_stale(command.matched, command.endpoints)) return Expanded{.stale = true};
+  for (const FirstAttempt& first : command.endpoints) {
+    // One that is there must not be given a place in the order.
+    if (first.ordering != Ordering::kNone && has_delivery({e.seq, first.endpoint})) continue;
+    insert_delivery(insert_delivery_unless_there_, command.event, e.seq, first, transaction);
+  }
+  if (command.more_after) {
+    advance_fan_out_.run(e.seq, *command.more_after);
+  } else {
+    delete_fan_out_.run(e.seq);
+    count_event_deliveries_.run(e.seq);
+  }
+  return Expanded{};
+}
+
+Result<Nothing> EventWriter::execute(const RejectOutboxRow& command, Transaction&) {
+  reject_outbox_row_.run(command.row, command.reason, millis(command.at));
+  renumber(command.row);
+  return Nothing{};
+}
+
+// A producer may give its row a number, and after the largest one SQLite has none left for the rows of others: they
+// would be told that the database is full.
+void EventWriter::renumber(std::int64_t outbox_row) {
+  constexpr std::int64_t kMax = std::int64_t{1} << 62;
+  if (outbox_row < kMax) return;
+  const std::string max = std::to_string(kMax);
+  db_.execute("UPDATE outbox SET seq = 1 + coalesce((SELECT max(seq) FROM outbox WHERE seq < " + max +
+              "), 0) WHERE seq = " + std::to_string(outbox_row));
+  db_.execute("UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(seq), 0) FROM outbox WHERE seq < " +
+              max + ") WHERE name = 'outbox'");
+}
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,69 @@
+// Accepts events: the event, a delivery for each endpoint that matches, its idempotency key and the row of the SQL
+// outbox that it came from. A part of the Writer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/sqlite/database.h"
+#include "store/sqlite/delivery_order.h"
+#include "store/sqlite/delivery_statements.h"
+#include "store/sqlite/event_statements.h"
+#include "store/sqlite/transaction.h"
+
+namespace outboxd::sqlite {
+
+class EventWriter {
+ public:
+  EventWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
+
+  Result<Accepted> execute(const AcceptEvents& command, Transaction& transaction);
+  Result<Accepted> execute(const AnnounceEvent& command, Transaction& transaction);
+  Result<Expanded> execute(const ExpandEvent& command, Transaction& transaction);
+  Result<Nothing> execute(const RejectOutboxRow& command, Transaction& transaction);
+
+ private:
+  struct Disposition;
+  std::optional<Problem> check_idempotency(const AcceptEvents& command,
+                                           std::vector<Disposition>& dispositions);
+  // The event that had this key first, stored or in the same command, decides the disposition. Both answer what used
+  // the key with other content.
+  std::optional<std::string> find_stored(const NewEvent& event, Disposition& disposition);
+  static std::optional<std::string> find_in_command(const AcceptEvents& command, std::size_t first,
+                                                    std::size_t i, std::vector<Disposition>& dispositions);
+  AcceptedEvent accept(const AcceptEvents& command, std::size_t i, const Disposition& disposition,
+                       const std::vector<AcceptedEvent>& before, Transaction& transaction);
+
+  // Of a repeat: is it there from the first time?
+  bool find_accepted_before(const AcceptEvents& command, std::vector<Disposition>& dispositions,
+                            Transaction& transaction);
+  std::optional<AcceptedEvent> find_accepted_before(const NewEvent& event, Transaction& transaction);
+  bool was_expanded(const ExpandEvent& command);
+
+  bool outbox_row_waits(std::int64_t outbox_row);
+  bool delete_outbox_row(std::int64_t outbox_row);  // false: it does not wait any more
+  void renumber(std::int64_t outbox_row);
+
+  AcceptedEvent insert(const NewEvent& event, Millis idempotency_window, Transaction& transaction);
+  // False: it is there already, and `insert` leaves that as it is.
+  bool insert_delivery(Statement& insert, const std::shared_ptr<const Event>& event, EventSeq seq,
+                       const FirstAttempt& first, Transaction& transaction);
+  bool has_delivery(DeliveryKey key);
+
+  Database& db_;
+  DeliveryOrder& order_;
+  Statement insert_event_{db_, sql::kInsertEvent}, find_accepted_{db_, sql::kFindAccepted};
+  Statement insert_delivery_{db_, sql::kInsertDelivery};
+  Statement insert_delivery_unless_there_{db_, sql::kInsertDeliveryUnlessThere};
+  Statement find_delivery_{db_, sql::kFindDelivery};
+  Statement insert_fan_out_{db_, sql::kInsertFanOut}, advance_fan_out_{db_, sql::kAdvanceFanOut};
+  Statement delete_fan_out_{db_, sql::kDeleteFanOut}, fan_out_of_{db_, sql::kFanOutOf};
+  Statement count_event_deliveries_{db_, sql::kCountEventDeliveries};
+  Statement find_idempotency_{db_, sql::kFindIdempotency}, put_idempotency_{db_, sql::kPutIdempotency};
+  Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};
+  Statement reject_outbox_row_{db_, sql::kRejectOutboxRow};
+};
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,67 @@
+// What people ask for: events, deliveries and rejected rows of the SQL outbox, newest first, and attempts.
+#pragma once
+
+#include <string_view>
+
+namespace outboxd::sqlite::sql {
+
+inline constexpr std::string_view kEventById =
+    "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
+    "headers,"
+    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload) FROM event WHERE id = ?1";
+inline constexpr std::string_view kEventsBefore =
+    "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
+    "created_at, deliver_at,"
+    " expires_at, deliveries, length(payload) FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+inline constexpr std::string_view kLastEventBeforeId =
+    "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
+inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
+
+// those that wait behind others)
+#define OUTBOXD_DELIVERY_ROW(index)                                                                         \
+  "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
+  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind"                       \
+  " FROM delivery AS d " index                                                                              \
+  "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
+inline constexpr std::string_view kDeliveryByKey =
+    OUTBOXD_DELIVERY_ROW("") "d.event = ?1 AND d.endpoint = ?2";
+inline constexpr std::string_view kDeliveriesOfEvent =
+    OUTBOXD_DELIVERY_ROW("") "d.event = ?1 AND d.endpoint < ?2 ORDER BY d.endpoint DESC LIMIT ?3";
+inline constexpr std::string_view kDeliveriesBefore = OUTBOXD_DELIVERY_ROW(
+    "") "(d.event, d.endpoint) < (?1, ?2) ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
+inline constexpr std::string_view kDeadBefore =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) < (?1, ?2) AND d.state = 'dead' ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
+inline constexpr std::string_view kDeadOfEndpointBefore =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event < ?2 AND d.state = 'dead' ORDER BY d.event DESC LIMIT ?3";
+
+// Those pending at one endpoint, in the order in which they will be sent, and then those that wait behind others.
+inline constexpr std::string_view kPendingOfEndpointFrom =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_pending ") "d.endpoint = ?1 AND d.priority = ?2 AND (d.due_at, d.event) > (?3, ?4) AND d.state = 'pending'"
+                         " AND d.behind = 0 ORDER BY d.due_at, d.event LIMIT ?5";
+inline constexpr std::string_view kInOrderOfEndpointFrom =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_in_order ") "d.endpoint = ?1 AND (d.order_key, d.event) > (?2, ?3) AND d.state = 'pending'"
+                         " AND d.order_key IS NOT NULL ORDER BY d.order_key, d.event LIMIT ?4";
+#undef OUTBOXD_DELIVERY_ROW
+
+inline constexpr std::string_view kAttempts =
+    "SELECT id, number, started_at, dns, connect, tls, first_byte, total, outcome, status, error, "
+    "request_line,"
+    " response_headers, response_body, remote_address, resent FROM attempt WHERE event = ?1 AND endpoint = "
+    "?2 ORDER BY number LIMIT "
+    "?3";
+
+#define OUTBOXD_OUTBOX_ROW                                                                                \
+  "SELECT seq, type, payload, tenant, content_type, ordering_key, idempotency_key, headers, deliver_at, " \
+  "expires_at,"                                                                                           \
+  " traceparent, priority, rejected, rejected_at FROM outbox WHERE "
+inline constexpr std::string_view kOutboxWaiting =
+    OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
+inline constexpr std::string_view kOutboxRejected =
+    OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+#undef OUTBOXD_OUTBOX_ROW
+inline constexpr std::string_view kOutboxHasWaiting =
+    "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";
+inline constexpr std::string_view kCountRejected =
+    "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE rejected IS NOT NULL ORDER BY seq LIMIT ?1)";
+
+}  // namespace outboxd::sqlite::sql

@@ -1,0 +1,141 @@
+#include "store/sqlite/operator_writer.h"
+
+#include <vector>
+
+#include "store/sqlite/rows.h"
+
+namespace outboxd::sqlite {
+namespace {
+
+void tell_due(EndpointSeq endpoint, Transaction& transaction) {
+  transaction.tell(DueOnDisk{.endpoint = endpoint, .due_in = Millis(0), .by_operator = true});
+}
+
+}  // namespace
+
+std::optional<Delivery> OperatorWriter::find_delivery(DeliveryKey key, const Transaction& transaction) {
+  Cursor row(find_delivery_, key.event, key.endpoint);
+  if (!row.next()) return std::nullopt;
+  return read_delivery(row, transaction.ahead());
+}
+
+std::optional<Ordering> OperatorWriter::ordering_of(EndpointSeq endpoint) {
+  Cursor row(endpoint_ordering_, endpoint);
+  if (!row.next()) return std::nullopt;
+  return read_ordering(row.view(0));
+}
+
+std::optional<std::string> OperatorWriter::ordering_key_of(EventSeq event) {
+  Cursor row(event_ordering_key_, event);
+  return row.next() ? row.optional_text(0) : std::nullopt;
+}
+
+void OperatorWriter::make_pending(const Delivery& from, const std::optional<std::string>& sequence_key,
+                                  Time at, Transaction& transaction) {
+  const auto& [event, endpoint] = from.key;
+  const bool was_pending = from.state == DeliveryState::kPending;
+  // Replayed while it is pending, it leaves the place that it has: its sequence key may be another one now.
+  const auto left = was_pending ? order_.sequence_key_of_pending(from.key) : std::nullopt;
+  if (left) discard_pending_.run(event, endpoint, millis(at));
+  const DeliveryOrder::Place place = order_.place(from.key, sequence_key, transaction);
+  change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), transaction.due_millis(at, at),
+                       std::nullopt, sequence_key, place.blocked ? 1 : 0);
+  if (left) order_.promote(endpoint, *left);
+  transaction.counters().move(from.state, DeliveryState::kPending);
+  if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
+  if (place.blocked && was_pending) transaction.tell(DeliveryWithdrawn{from.key});
+  tell_due(endpoint, transaction);
+}
+
+void OperatorWriter::discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction) {
+  const auto sequence_key = order_.sequence_key_of_pending(command.key);
+  change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
+                       millis(command.at), std::nullopt, 0);
+  transaction.counters().move(from, command.state);
+  transaction.tell(DeliveryWithdrawn{command.key});
+  if (sequence_key && order_.promote(command.key.endpoint, *sequence_key))
+    tell_due(command.key.endpoint, transaction);
+}
+
+Result<Delivery> OperatorWriter::execute(const ChangeDelivery& command, Transaction& transaction) {
+  const auto stored = find_delivery(command.key, transaction);
+  if (!stored) return missing("delivery");
+  if (transaction.repeats() && stored->state == command.state) {
+    tell_again(*stored, transaction);
+    return *stored;
+  }
+  if (!operator_may_move(stored->state, command.state)) {
+    return problem(ProblemCode::kConflict, "a delivery that is " + std::string(to_string(stored->state)) +
+                                               " cannot become " + std::string(to_string(command.state)));
+  }
+  if (command.state == DeliveryState::kPending) {
+    const auto ordering = ordering_of(command.key.endpoint);
+    if (!ordering) return problem(ProblemCode::kConflict, "its endpoint was removed");
+    const auto sequence_key = sequence_key_of(*ordering, ordering_key_of(command.key.event));
+    make_pending(*stored, sequence_key, command.at, transaction);
+  } else {
+    discard(command, stored->state, transaction);
+  }
+  return *find_delivery(command.key, transaction);
+}
+
+// Whom it demoted is the next one in its order; whom it promoted is found when the endpoint's due deliveries are read.
+void OperatorWriter::tell_again(const Delivery& changed, Transaction& transaction) {
+  if (changed.state != DeliveryState::kPending) {
+    transaction.tell(DeliveryWithdrawn{changed.key});
+  } else if (const auto sequence_key = order_.sequence_key_of_pending(changed.key)) {
+    if (const auto next = order_.next_in_order(changed.key, *sequence_key))
+      transaction.tell(DeliveryWithdrawn{*next});
+  }
+  tell_due(changed.key.endpoint, transaction);
+}
+
+struct OperatorWriter::ReplayedEvent {
+  EventSeq seq = 0;
+  int priority = 0;
+  std::optional<std::string> ordering_key;
+};
+
+std::optional<OperatorWriter::ReplayedEvent> OperatorWriter::find_event(const EventId& id) {
+  Cursor row(find_event_to_replay_, as_blob(id.uuid));
+  if (!row.next()) return std::nullopt;
+  return ReplayedEvent{row.integer(0), row.number(1), row.optional_text(2)};
+}
+
+void OperatorWriter::insert_delivery(DeliveryKey key, int priority,
+                                     const std::optional<std::string>& sequence_key, Time at,
+                                     Transaction& transaction) {
+  const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
+  insert_delivery_.run(key.event, key.endpoint, transaction.due_millis(at, at), priority, sequence_key,
+                       place.blocked ? 1 : 0, millis(at), std::nullopt);
+  ++transaction.counters().pending;
+  if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
+  tell_due(key.endpoint, transaction);
+}
+
+Result<Replayed> OperatorWriter::execute(const ReplayEvent& command, Transaction& transaction) {
+  const auto event = find_event(command.id);
+  if (!event) return missing("event");
+  std::vector<Ordering> orderings;
+  orderings.reserve(command.endpoints.size());
+  for (const EndpointSeq endpoint : command.endpoints) {
+    const auto ordering = ordering_of(endpoint);
+    if (!ordering) return missing("endpoint");
+    orderings.push_back(*ordering);
+  }
+  std::int64_t made = 0;
+  for (std::size_t i = 0; i < orderings.size(); ++i) {
+    const DeliveryKey key{event->seq, command.endpoints[i]};
+    const auto sequence_key = sequence_key_of(orderings[i], event->ordering_key);
+    if (const auto stored = find_delivery(key, transaction)) {
+      make_pending(*stored, sequence_key, command.at, transaction);
+    } else {
+      insert_delivery(key, event->priority, sequence_key, command.at, transaction);
+      ++made;
+    }
+  }
+  if (made > 0) add_event_deliveries_.run(event->seq, made);
+  return Replayed{static_cast<std::int64_t>(command.endpoints.size())};
+}
+
+}  // namespace outboxd::sqlite

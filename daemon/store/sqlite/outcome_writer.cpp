@@ -1,0 +1,137 @@
+#include "store/sqlite/outcome_writer.h"
+
+#include <utility>
+
+#include "store/sqlite/rows.h"
+
+namespace outboxd::sqlite {
+
+// What is to become of the delivery.
+struct OutcomeWriter::Verdict {
+  DeliveryState state = DeliveryState::kPending;
+  std::optional<DeadReason> reason = {};
+};
+
+bool OutcomeWriter::move_by(Statement& statement, const RecordOutcome& command, const Verdict& verdict,
+                            OutcomeRecorded& fact, Transaction& transaction) {
+  const auto& attempt = command.attempt;
+  const bool success = attempt && attempt->outcome == Outcome::kSuccess;
+  std::optional<std::string_view> reason, error;
+  if (verdict.reason) reason = to_string(*verdict.reason);
+  if (attempt && !success) error = to_string(attempt->outcome);
+  std::optional<std::int64_t> due_at, finished_at;
+  if (verdict.state == DeliveryState::kPending) {
+    due_at = transaction.due_millis(command.at + command.due_in, command.at);
+  } else {
+    finished_at = millis(command.at);
+  }
+  statement.run(command.key.event, command.key.endpoint, to_string(verdict.state), reason, due_at,
+                attempt ? 1 : 0, error, finished_at, attempt ? 1 : 0, attempt ? attempt->number : 0);
+  if (statement.changes() == 0) return false;
+  transaction.counters().move(DeliveryState::kPending, verdict.state);
+  fact.now = {.state = verdict.state, .reason = verdict.reason, .due_at = {}, .moved = true};
+  if (!due_at) return true;
+  fact.now.due_at = from_unix_millis(*due_at) - transaction.ahead();
+  fact.due_in = transaction.due_in(from_unix_millis(*due_at));
+  return true;
+}
+
+bool OutcomeWriter::move(const RecordOutcome& command, const Verdict& verdict, OutcomeRecorded& fact,
+                         Transaction& transaction) {
+  if (move_by(move_pending_, command, verdict, fact, transaction)) return true;
+  const auto sequence_key = order_.sequence_key_of_pending(command.key);
+  if (!sequence_key || !move_by(move_pending_in_order_, command, verdict, fact, transaction)) return false;
+  if (verdict.state != DeliveryState::kPending)
+    fact.promoted = order_.promote(command.key.endpoint, *sequence_key);
+  return true;
+}
+
+bool OutcomeWriter::expires(DeliveryKey key) {
+  Cursor row(expires_, key.event, key.endpoint);
+  return row.next();
+}
+
+// Without an attempt a delivery that is to stay pending has left no trace; to postpone it again changes nothing.
+bool OutcomeWriter::was_recorded(const RecordOutcome& command) {
+  const auto& [event, endpoint] = command.key;
+  if (command.attempt) {
+    Cursor row(find_attempt_, event, endpoint, as_blob(command.attempt->id.uuid));
+    return row.next();
+  }
+  if (command.state == DeliveryState::kPending) return false;
+  Cursor row(find_delivery_, event, endpoint);
+  return row.next() && read_state(row.view(2)) == command.state;
+}
+
+// What is gone has been discarded, for all that anybody can do with it.
+void OutcomeWriter::read_standing(OutcomeRecorded& fact, const Transaction& transaction) {
+  Cursor row(find_delivery_, fact.key.event, fact.key.endpoint);
+  if (!row.next()) {
+    fact.now.state = DeliveryState::kDiscarded;
+    return;
+  }
+  const Delivery delivery = read_delivery(row, transaction.ahead());
+  fact.now.state = delivery.state;
+  fact.now.reason = delivery.reason;
+  if (delivery.state != DeliveryState::kPending) return;
+  fact.now.due_at = delivery.due_at;
+  fact.due_in = transaction.due_in(row.time(5));
+}
+
+// On a repeat an attempt that is there counts no second time, and its delivery is moved only if a repeated command before
+// it has put that back to pending. The next one in order may not have been told of.
+Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transaction& transaction) {
+  OutcomeRecorded fact{
+      .key = command.key, .at = command.at, .attempt = command.attempt, .subject = command.subject};
+  // An operator's replay lifts the expiry, also one that was decided before.
+  const bool overruled = command.reason == DeadReason::kExpired && !expires(command.key);
+  const Verdict verdict = overruled ? Verdict{} : Verdict{command.state, command.reason};
+  const bool again = transaction.repeats() && was_recorded(command);
+  const bool keeps_still =
+      (overruled && !command.attempt) || (again && verdict.state == DeliveryState::kPending);
+  const bool moved = !keeps_still && move(command, verdict, fact, transaction);
+  if (command.attempt && !again) {
+    bool there = moved;
+    if (!moved) {
+      count_attempt_.run(command.key.event, command.key.endpoint, command.attempt->number);
+      there = count_attempt_.changes() > 0;
+    }
+    if (there) insert_attempt(command.key, *command.attempt);
+  }
+  if (!moved || overruled) {
+    read_standing(fact, transaction);
+    fact.now.moved = again && fact.now.state == command.state && fact.now.reason == command.reason;
+  }
+  fact.promoted = fact.promoted || again;
+  const Recorded now = fact.now;
+  transaction.tell(std::move(fact));
+  return now;
+}
+
+void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a) {
+  const auto headers = encode_headers(a.response_headers);
+  const auto ms = [](const std::optional<Millis>& d) {
+    return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
+  };
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+  };
+  const auto insert = [&](std::int64_t number) {
+    insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at),
+                        ms(a.timings.dns), ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte),
+                        a.timings.total.count(), to_string(a.outcome), a.status, a.error, a.request_line,
+                        headers, Blob{a.response_body}, or_null(a.remote_address), a.resent ? 1 : 0);
+    return insert_attempt_.changes() > 0;
+  };
+  if (insert(a.number)) return;
+  // The number is taken (an attempt under way while an operator replayed): an attempt is never lost for that.
+  std::int64_t next = 0;
+  {
+    Cursor row(last_attempt_, key.event, key.endpoint);
+    if (row.next()) next = row.integer(0) + 1;
+  }
+  insert(next);
+  count_attempt_.run(key.event, key.endpoint, next);
+}
+
+}  // namespace outboxd::sqlite

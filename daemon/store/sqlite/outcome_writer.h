@@ -1,0 +1,42 @@
+// Records what became of an attempt: the attempt, the delivery's new state, and who is the next in its order. A part of
+// the Writer.
+#pragma once
+
+#include <optional>
+
+#include "store/sqlite/database.h"
+#include "store/sqlite/delivery_order.h"
+#include "store/sqlite/delivery_statements.h"
+#include "store/sqlite/transaction.h"
+
+namespace outboxd::sqlite {
+
+class OutcomeWriter {
+ public:
+  OutcomeWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
+
+  Result<Recorded> execute(const RecordOutcome& command, Transaction& transaction);
+
+ private:
+  bool expires(DeliveryKey key);
+  bool was_recorded(const RecordOutcome& command);
+  // Moves the delivery if it is pending, by one statement for what is in no order and one for what is. True: it did, and
+  // `fact` says where it stands.
+  struct Verdict;
+  bool move(const RecordOutcome& command, const Verdict& verdict, OutcomeRecorded& fact,
+            Transaction& transaction);
+  bool move_by(Statement& statement, const RecordOutcome& command, const Verdict& verdict,
+               OutcomeRecorded& fact, Transaction& transaction);
+  void read_standing(OutcomeRecorded& fact, const Transaction& transaction);
+  void insert_attempt(DeliveryKey key, const Attempt& attempt);
+
+  Database& db_;
+  DeliveryOrder& order_;
+  Statement move_pending_{db_, sql::kMovePending}, move_pending_in_order_{db_, sql::kMovePendingInOrder};
+  Statement find_delivery_{db_, sql::kFindDelivery};
+  Statement expires_{db_, sql::kExpires}, count_attempt_{db_, sql::kCountAttempt};
+  Statement insert_attempt_{db_, sql::kInsertAttempt}, last_attempt_{db_, sql::kLastAttempt};
+  Statement find_attempt_{db_, sql::kFindAttempt};
+};
+
+}  // namespace outboxd::sqlite

@@ -1,0 +1,64 @@
+#include "store/sqlite/secrets_writer.h"
+
+#include "store/sqlite/rows.h"
+#include "store/sqlite/secret_encryption.h"
+
+namespace outboxd::sqlite {
+
+struct SecretsWriter::Found {
+  struct Row {
+    EndpointSeq seq;
+    std::string secrets;  // as they are to be
+  };
+  std::vector<Row> rows;            // first read, then written
+  std::optional<EndpointSeq> last;  // absent: none was left to look at
+};
+
+Result<SecretsWriter::Found> SecretsWriter::find(EndpointSeq after, std::int64_t limit) {
+  Found found;
+  Cursor row(secrets_after_, after, limit);
+  while (row.next()) {
+    found.last = row.integer(0);
+    SecretKeys keys;
+    count_secret_keys(row.view(2), keys);
+    if (keys.empty() || (keys.size() == 1 && keys.begin()->first == secrets_->key_id())) continue;
+    const EndpointId id{read_uuid(row.view(1))};
+    for (const auto& [key, count] : keys) {
+      if (key.empty() || secrets_->has(key)) continue;
+      return problem(ProblemCode::kConflict, "the secrets of endpoint " + id.to_string() +
+                                                 " are encrypted with key " + key +
+                                                 ", which [store] secrets_key_file does not have");
+    }
+    found.rows.push_back({row.integer(0), recode_secrets(row.view(2), id, *secrets_)});
+  }
+  return found;
+}
+
+// What secrets were before stays in the free room of pages, also where b-trees were split: every page of the table is
+// written anew, and the old ones are zeroed. (A DELETE without WHERE gives whole pages back.)
+void SecretsWriter::wipe_pages() {
+  db_.execute("PRAGMA secure_delete=ON");
+  db_.execute("CREATE TEMP TABLE kept AS SELECT * FROM endpoint");
+  db_.execute("DELETE FROM endpoint");
+  db_.execute("INSERT INTO endpoint SELECT * FROM kept");
+  db_.execute("DROP TABLE kept");
+  db_.execute("PRAGMA secure_delete=OFF");
+}
+
+Result<Nothing> SecretsWriter::execute(const RunStoreTask& command, Transaction& transaction) {
+  auto* const task = dynamic_cast<EncryptSecrets*>(command.task.get());
+  if (task == nullptr) return problem(ProblemCode::kConflict, "SQLite's store does not know this task");
+  if (!secrets_) {
+    return problem(ProblemCode::kConflict, "no key is configured: set [store] secrets_key_file and restart");
+  }
+  auto found = find(task->after, task->limit);
+  if (!found) return tl::unexpected(std::move(found.error()));
+  for (const Found::Row& row : found->rows) set_secrets_.run(row.seq, row.secrets);
+  if (!found->last) wipe_pages();
+  const auto changed = static_cast<std::int64_t>(found->rows.size());
+  transaction.when_committed([task, changed] { task->changed = changed; });
+  if (found->last) transaction.when_committed([task, last = *found->last] { task->next = last; });
+  return Nothing{};
+}
+
+}  // namespace outboxd::sqlite

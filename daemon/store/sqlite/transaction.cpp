@@ -1,0 +1,56 @@
+#include "store/sqlite/transaction.h"
+
+#include <string>
+
+#include "telemetry/log.h"
+
+namespace outboxd::sqlite {
+
+tl::unexpected<Problem> missing(std::string_view what) {
+  return problem(ProblemCode::kNotFound, "there is no such " + std::string(what));
+}
+
+Transaction::Transaction(Database& db, Shared& shared)
+    : db_(db), due_clock_(shared.due_clock), directory_(shared.directory_version) {
+  Statement read_counter(db, sql::kReadCounter);
+  committed_ = read_counters(read_counter);
+}
+
+void Transaction::begin(const Batch& batch) {
+  counters_ = committed_;
+  directory_.begin();
+  repeats_ = batch.repeat;
+  facts_.clear();
+  facts_.reserve(batch.commands.size());
+  actions_.clear();
+  const DueClock::State due = due_clock_.state();
+  ahead_ = due.ahead;
+  wall_ = due.last - due.ahead;
+  begin_.run();
+}
+
+Facts Transaction::commit() {
+  const DueClock::State due = due_clock_.state();
+  add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
+                      counters_.pending - committed_.pending, counters_.delivered - committed_.delivered,
+                      counters_.dead - committed_.dead, counters_.discarded - committed_.discarded,
+                      due.ahead.count(), millis(due.last));
+  commit_.run();
+  committed_ = counters_;
+  directory_.commit();
+  for (const auto& act : actions_) act();
+  return std::exchange(facts_, {});
+}
+
+// After some errors SQLite has rolled back by itself.
+bool Transaction::rollback() noexcept {
+  try {
+    if (db_.in_transaction()) rollback_.run();
+    return true;
+  } catch (const std::exception& failure) {
+    log::error("a transaction could not be rolled back", {{"error", failure.what()}});
+    return false;
+  }
+}
+
+}  // namespace outboxd::sqlite
