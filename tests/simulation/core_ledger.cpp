@@ -17,8 +17,8 @@ bool has(const std::vector<FirstAttempt>& endpoints, EndpointSeq seq) {
 
 const EndpointPtr* EndpointEntry::at(DirectoryVersion version) const {
   const EndpointPtr* found = nullptr;
-  for (const auto& [since, endpoint] : versions) {
-    if (since <= version) found = &endpoint;
+  for (const auto& [from, endpoint] : versions) {
+    if (from <= version) found = &endpoint;
   }
   return found;
 }
@@ -44,8 +44,8 @@ const Event* Ledger::event_of(EventSeq seq) const {
   return it == events_.end() ? nullptr : &it->second;
 }
 
-std::optional<DeliveryKey> Ledger::predecessor(
-    DeliveryKey key, const std::function<bool(const Commit&)>& is_known) const {
+std::optional<DeliveryKey> Ledger::predecessor(DeliveryKey key,
+                                               const std::function<bool(const Commit&)>& is_known) const {
   const DeliveryEntry* mine = find(key);
   if (mine == nullptr || !mine->sequence_key) return std::nullopt;
   for (auto it = deliveries_.lower_bound({key.endpoint, 0}); it->first < place_of(key); ++it) {

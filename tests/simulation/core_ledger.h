@@ -123,7 +123,7 @@ class Ledger {
   };
   std::map<EventSeq, FanOutEntry> fan_outs_;
   Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // what a Prune may have deleted
-  std::array<std::int64_t, 4> counts_{};                            // how many came to each state
+  std::array<std::int64_t, 4> counts_{};                             // how many came to each state
 
   // Of the commit under way.
   Commit commit_;

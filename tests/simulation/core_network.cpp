@@ -16,9 +16,7 @@ Manner manner_of(const EndpointUrl& url) {
 }
 
 SendResult status(int code) {
-  const Outcome outcome = code < 300   ? Outcome::kSuccess
-                          : code < 500 ? Outcome::kHttp4xx
-                                       : Outcome::kHttp5xx;
+  const Outcome outcome = code < 300 ? Outcome::kSuccess : code < 500 ? Outcome::kHttp4xx : Outcome::kHttp5xx;
   SendResult result;
   result.outcome = outcome;
   result.status = code;

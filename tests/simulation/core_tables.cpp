@@ -74,16 +74,17 @@ bool CoreTables::run(const char* sql, const std::function<void(sqlite3_stmt*)>& 
 bool CoreTables::insert(const std::vector<OutboxInsert>& rows) {
   bool good = run("BEGIN IMMEDIATE", {}, {});
   for (const OutboxInsert& row : rows) {
-    good = good &&
-           run("INSERT INTO outbox(type, payload, tenant, ordering_key, idempotency_key) VALUES (?, ?, ?, ?, ?)",
-               [&](sqlite3_stmt* statement) {
-                 bind_text(statement, 1, row.type);
-                 bind_text(statement, 2, row.payload);
-                 bind_text(statement, 3, row.tenant);
-                 bind_text(statement, 4, row.ordering_key);
-                 bind_text(statement, 5, row.idempotency_key);
-               },
-               {});
+    good =
+        good &&
+        run("INSERT INTO outbox(type, payload, tenant, ordering_key, idempotency_key) VALUES (?, ?, ?, ?, ?)",
+            [&](sqlite3_stmt* statement) {
+              bind_text(statement, 1, row.type);
+              bind_text(statement, 2, row.payload);
+              bind_text(statement, 3, row.tenant);
+              bind_text(statement, 4, row.ordering_key);
+              bind_text(statement, 5, row.idempotency_key);
+            },
+            {});
   }
   good = good && run("COMMIT", {}, {});
   if (!good && db_ != nullptr && sqlite3_get_autocommit(db_) == 0) run("ROLLBACK", {}, {});
@@ -101,7 +102,8 @@ void CoreTables::read_rows(const char* sql, const std::function<void(sqlite3_stm
 Ledger::Tables CoreTables::read(Store& store) {
   Ledger::Tables tables;
   read_rows(
-      "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = d.event",
+      "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = "
+      "d.event",
       {}, [&](sqlite3_stmt* row) { tables.deliveries.push_back(delivery_row(row)); });
   read_rows("SELECT event FROM fan_out", {},
             [&](sqlite3_stmt* row) { tables.fan_outs.insert(sqlite3_column_int64(row, 0)); });
@@ -113,7 +115,8 @@ Ledger::Tables CoreTables::read(Store& store) {
 std::optional<Ledger::DeliveryRow> CoreTables::row(DeliveryKey key) {
   std::optional<Ledger::DeliveryRow> found;
   read_rows(
-      "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = d.event "
+      "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = "
+      "d.event "
       "WHERE d.event = ? AND d.endpoint = ?",
       [&](sqlite3_stmt* statement) {
         sqlite3_bind_int64(statement, 1, key.event);
@@ -144,12 +147,15 @@ void CoreTables::check(Store& store, const Ledger::Fail& fail) {
   compare("discarded", status.discarded, "SELECT count(*) FROM delivery WHERE state = 'discarded'");
   compare("an event", status.events, "SELECT count(*) FROM event");
   compare("rejected", status.outbox_rejected, "SELECT count(*) FROM outbox WHERE rejected IS NOT NULL");
-  if (number("SELECT count(*) FROM delivery d JOIN endpoint e ON e.seq = d.endpoint WHERE d.state = 'pending' "
-             "AND e.removed_at IS NOT NULL AND e.discarding = 0") > 0)
+  if (number(
+          "SELECT count(*) FROM delivery d JOIN endpoint e ON e.seq = d.endpoint WHERE d.state = 'pending' "
+          "AND e.removed_at IS NOT NULL AND e.discarding = 0") > 0)
     fail("a delivery is pending for an endpoint that was removed and swept");
-  if (number("SELECT count(*) FROM delivery d WHERE d.state = 'pending' AND d.order_key IS NOT NULL AND d.behind = "
-             "EXISTS (SELECT 1 FROM delivery h WHERE h.endpoint = d.endpoint AND h.order_key = d.order_key AND "
-             "h.event < d.event) = 0") > 0)
+  if (number(
+          "SELECT count(*) FROM delivery d WHERE d.state = 'pending' AND d.order_key IS NOT NULL AND "
+          "d.behind = "
+          "EXISTS (SELECT 1 FROM delivery h WHERE h.endpoint = d.endpoint AND h.order_key = d.order_key AND "
+          "h.event < d.event) = 0") > 0)
     fail("a delivery waits for no other, or is a head and is not the first");
 }
 

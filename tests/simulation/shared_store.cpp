@@ -91,7 +91,12 @@ class SharedStore::Member final : public Store, private StoreWriter {
  private:
   Applied apply(const Batch& batch) override {
     if (batch.owner != token_) shared_.watch_.violation("a batch with the token of another");
-    return shared_.apply(daemon_, batch);
+    try {
+      return shared_.apply(daemon_, batch);
+    } catch (const StoreError&) {
+      ++shared_.failed_commits_;
+      throw;
+    }
   }
   void maintain() override { shared_.real_->writer().maintain(); }
   void finish() override { shared_.real_->writer().finish(); }

@@ -50,6 +50,8 @@ class SharedStore {
   bool is_open() const { return real_ != nullptr; }
   Store& real() { return *real_; }
   Faults& faults() { return faults_; }
+  std::int64_t commits() const { return commits_; }
+  std::int64_t failed_commits() const { return failed_commits_; }  // to be tried again
 
   // A daemon joins, with a new token. What it owned before it has again, as far as nobody else has it now.
   std::unique_ptr<Store> join(int daemon);
@@ -85,7 +87,7 @@ class SharedStore {
   std::mt19937_64& random_;
   Faults faults_;
   std::unique_ptr<Store> real_;
-  std::int64_t commits_ = 0;
+  std::int64_t commits_ = 0, failed_commits_ = 0;
   std::int64_t joins_ = 0;
   std::array<bool, kMaxDaemons> up_{}, fenced_{};
   std::array<int, kPartitions> owner_{};
