@@ -18,9 +18,10 @@ const std::vector<std::string> kTenants = {"", "", "", "acme", "_ops"};
 }  // namespace
 
 void CoreWorld::act() {
-  if (chance(0.02) && ledger_.pending() < kMaxPending) chance(0.3) ? produce_over_sql() : produce_over_http();
+  if (chance(0.03) && ledger_.pending() < kMaxPending) chance(0.3) ? produce_over_sql() : produce_over_http();
   if (chance(0.008)) operate();
   if (chance(0.005)) disturb();
+  if (members_ > 1 && chance(0.006)) chance(0.2) ? take_over() : move_partitions();
 }
 
 // ---- producers
@@ -220,7 +221,7 @@ void CoreWorld::resume_everything() {
 void CoreWorld::disturb() {
   const auto for_a_while = [this] { disturbed_until_ = now() + 20ms + some(600); };
   CoreDaemon* const at = any_daemon();
-  const int what = pick(20);
+  const int what = pick(17);
   if (what < 4 && at != nullptr) {
     at->stall(static_cast<CoreDaemon::Part>(pick(CoreDaemon::kParts)), some(1500));
   } else if (what == 4) {
@@ -247,8 +248,6 @@ void CoreWorld::disturb() {
     disk_.inject(Fault::kReadError, {.nth = 1 + pick(20)});
   } else if (what == 16) {
     begin_stop();
-  } else if (members_ > 1) {
-    what == 17 ? take_over() : move_partitions();
   }
 }
 

@@ -65,6 +65,7 @@ class CoreDaemon {
   void committed(std::int64_t number, const Applied& applied);  // the facts that it must hear of next
   // Whoever is answered finds that everybody knows.
   bool everybody_knows() const { return unheard_ == 0; }
+  bool knows_everything() const { return everybody_knows() && !world_.store.has_hint(number_); }
   int number() const { return number_; }
 
  private:

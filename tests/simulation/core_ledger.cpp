@@ -15,14 +15,6 @@ bool has(const std::vector<FirstAttempt>& endpoints, EndpointSeq seq) {
 
 }  // namespace
 
-const EndpointPtr* EndpointEntry::at(DirectoryVersion version) const {
-  const EndpointPtr* found = nullptr;
-  for (const auto& [from, endpoint] : versions) {
-    if (from <= version) found = &endpoint;
-  }
-  return found;
-}
-
 const DeliveryEntry* Ledger::find(DeliveryKey key) const {
   const auto it = deliveries_.find(place_of(key));
   return it == deliveries_.end() ? nullptr : &it->second;

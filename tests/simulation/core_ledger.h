@@ -35,7 +35,6 @@ struct EndpointEntry {
   Commit since;
   // As it was at each version since the store was opened; null: removed.
   std::vector<std::pair<DirectoryVersion, EndpointPtr>> versions;
-  const EndpointPtr* at(DirectoryVersion version) const;  // null: not there yet
 };
 
 class Ledger {

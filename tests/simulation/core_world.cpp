@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::int64_t kStepsBetweenComparisons = 300;
+constexpr std::int64_t kStepsBetweenLooks = 25;
 constexpr std::int64_t kStepsOfEpoch = 1500;
 // After everything is healed: in so long, and so many steps, what was accepted must have ended.
 constexpr Millis kSettled = 15min;
@@ -136,8 +137,31 @@ void CoreWorld::step() {
   if (!run_something()) let_time_pass();
   look_after_daemons();
   if (report_.steps % kStepsBetweenComparisons == 0) check();
+  if (report_.steps % kStepsBetweenLooks == 0) {
+    for (auto& one : daemons_) {
+      if (one) check_directory(*one);
+    }
+  }
   if (violation_.empty()) return;
   throw Violation(violation_ + ", at step " + std::to_string(report_.steps));
+}
+
+// The directory is as committed, and so is what it answers.
+void CoreWorld::check_directory(CoreDaemon& of) {
+  if (of.has_failed() || !of.knows_everything()) return;
+  std::vector<EndpointPtr> known;
+  for (const auto& [seq, entry] : ledger_.endpoints()) {
+    const EndpointPtr found = of.directory().find(seq);
+    if (entry.now != found && (!found || !entry.now || found->updated_at != entry.now->updated_at))
+      violation("the directory does not know what became of endpoint " + std::to_string(seq));
+    if (found) known.push_back(found);
+  }
+  for (const char* const tenant : {"", "acme"}) {
+    const auto wanted = std::ranges::count_if(
+        known, [tenant](const EndpointPtr& endpoint) { return wants(*endpoint, tenant, "order.paid"); });
+    if (wanted != std::ssize(*of.directory().match(tenant, "order.paid").endpoints))
+      violation("the directory matches other endpoints than it knows");
+  }
 }
 
 void CoreWorld::check() {

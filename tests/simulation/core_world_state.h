@@ -45,6 +45,7 @@ class CoreWorld final : private SharedStore::Watch {
   bool run_something();
   void let_time_pass();
   void check();
+  void check_directory(CoreDaemon& of);
   void settle();
   std::string unsettled();
 

@@ -10,6 +10,8 @@ Fact as_hint(const Fact& fact) {
   if (const auto* ready = std::get_if<DeliveryReady>(&fact))
     return DueOnDisk{ready->delivery.key.endpoint, ready->delivery.due_in};
   if (std::holds_alternative<FanOutWaits>(fact)) return FanOutWaits{};
+  if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // who disabled it announces that
+    return EndpointChanged{changed->endpoint, changed->now, changed->version};
   if (const auto* recorded = std::get_if<OutcomeRecorded>(&fact)) {
     OutcomeRecorded hint = *recorded;
     hint.attempt.reset();
@@ -189,13 +191,22 @@ void SharedStore::check_owner(int daemon, const Batch& batch) {
 }
 
 void SharedStore::tell_others(int daemon, const Facts& facts) {
-  if (facts.empty()) return;
-  for (int other = 0; other < kMaxDaemons; ++other) {
-    if (other == daemon || !is_up(other)) continue;
-    Facts hints;
-    for (const Fact& fact : facts) hints.push_back(as_hint(fact));
-    hint(other, {commits_, std::move(hints)});
+  Facts hints;
+  for (const Fact& fact : facts) {
+    if (!std::holds_alternative<EndpointRecovered>(fact)) hints.push_back(as_hint(fact));
   }
+  for (int other = 0; other < kMaxDaemons && !hints.empty(); ++other) {
+    if (is_up(other) && other != daemon) hint(other, {commits_, hints});
+  }
+}
+
+// It does not know that the commit was its own, and finds the changes of endpoints among those of others.
+void SharedStore::tell_itself(int daemon, const Facts& facts) {
+  Facts hints;
+  for (const Fact& fact : facts) {
+    if (std::holds_alternative<EndpointChanged>(fact)) hints.push_back(as_hint(fact));
+  }
+  if (!hints.empty()) hint(daemon, {commits_, std::move(hints)});
 }
 
 Applied SharedStore::apply(int daemon, const Batch& batch) {
@@ -213,6 +224,7 @@ Applied SharedStore::apply(int daemon, const Batch& batch) {
   }
   watch_.committed(daemon, ++commits_, batch, applied);
   tell_others(daemon, applied.facts);
+  if (unknown) tell_itself(daemon, applied.facts);
   if (unknown) throw StoreError(StoreError::Kind::kUnknown, "the connection was lost");
   return applied;
 }

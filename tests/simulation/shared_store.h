@@ -79,6 +79,7 @@ class SharedStore {
   Applied apply(int daemon, const Batch& batch);
   void check_owner(int daemon, const Batch& batch);
   void tell_others(int daemon, const Facts& facts);
+  void tell_itself(int daemon, const Facts& facts);
   void release(int daemon, const PartitionSet& partitions);
   bool chance(double p) { return p > 0 && static_cast<double>(random_() >> 11) * 0x1p-53 < p; }
 
