@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/core_trace.h"
+
 namespace outboxd::simulation {
 
 void CoreAttempts::require(bool holds, const std::string& what, DeliveryKey key) const {
@@ -74,11 +76,13 @@ void CoreAttempts::attempt_begins(int daemon, const SendRequest& request) {
   ++attempts_;
   const auto key = key_of(request);
   if (!key) return fail_("an attempt of an event that was not accepted");
+  note_(std::to_string(daemon) + " sends " + describe(*key));
   const DeliveryEntry* delivery = ledger_.find(*key);
   if (delivery == nullptr) return require(false, "an attempt of a delivery that is not stored", *key);
   check_owner(daemon, *key);
   check_endpoint(daemon, request, *key);
-  require(delivery->state == DeliveryState::kPending || !has_heard(daemon, delivery->since),
+  require(delivery->state == DeliveryState::kPending || !has_heard(daemon, delivery->since) ||
+              store_.is_fenced(daemon),
           "an attempt of a delivery that has ended", *key);
   require(!life(daemon).succeeded.contains(*key), "an attempt of what was delivered", *key);
   require(!delivery->deliver_at || *delivery->deliver_at <= clock_.wall(), "an attempt before deliver_at",
@@ -95,6 +99,8 @@ void CoreAttempts::attempt_ends(int daemon, const SendRequest& request, const Se
       under_way_, [&](const UnderWay& u) { return u.daemon == daemon && key && u.key == *key; });
   if (mine == under_way_.end()) return fail_("an attempt ended that was not under way");
   under_way_.erase(mine);
+  note_(std::to_string(daemon) + " got an answer, " + describe(*key) + ": " +
+        std::string(to_string(result.outcome)) + (result.aborted ? " (aborted)" : ""));
   if (result.aborted) return;
   if (result.outcome == Outcome::kSuccess) life(daemon).succeeded.insert(*key);
   if (result.status != 410) return;

@@ -17,8 +17,9 @@ namespace outboxd::simulation {
 
 class CoreAttempts final : public SimulatedNetwork::Watch {
  public:
-  CoreAttempts(const Ledger& ledger, const SharedStore& store, const Clock& clock, Ledger::Fail fail)
-      : ledger_(ledger), store_(store), clock_(clock), fail_(std::move(fail)) {}
+  CoreAttempts(const Ledger& ledger, const SharedStore& store, const Clock& clock, Ledger::Fail fail,
+               Ledger::Fail note)
+      : ledger_(ledger), store_(store), clock_(clock), fail_(std::move(fail)), note_(std::move(note)) {}
 
   // The lives of the daemons. What the store has committed until it starts, a daemon finds there.
   void started(int daemon, std::int64_t commits);
@@ -66,7 +67,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   const Ledger& ledger_;
   const SharedStore& store_;
   const Clock& clock_;
-  const Ledger::Fail fail_;
+  const Ledger::Fail fail_, note_;
   std::array<Life, kMaxDaemons> lives_;
   std::vector<UnderWay> under_way_;
   std::set<std::string> gone_urls_;  // that have answered 410

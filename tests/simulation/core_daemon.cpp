@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/core_trace.h"
+
 namespace outboxd::simulation {
 namespace {
 
@@ -85,7 +87,9 @@ CoreDaemon::CoreDaemon(const World& world, int number)
   delivery_loop_.post([] {});
   set_policy(world.strict_policy);
   retention_.set({.delivered = 20s, .dead = 40s, .at_least = 10s});
-  router_.route({PartitionsOwned{store_->ownership().partitions}});
+  const Facts ours{PartitionsOwned{store_->ownership().partitions}};
+  world_.note(std::to_string(number) + " starts: " + describe(ours));
+  router_.route(ours);
 }
 
 CoreDaemon::~CoreDaemon() {
@@ -112,18 +116,19 @@ void CoreDaemon::hear(Facts facts) {
 
 void CoreDaemon::route_hint() {
   SharedStore::Hint hint = world_.store.take_hint(number_);
-  PartitionSet owned;
+  world_.note(std::to_string(number_) + " hint of " + std::to_string(hint.commit) + ": " +
+              describe(hint.facts));
+  PartitionSet owned, lost;
   for (const Fact& fact : hint.facts) {
     if (const auto* ours = std::get_if<PartitionsOwned>(&fact)) owned |= ours->partitions;
+    if (const auto* no_more = std::get_if<PartitionsLost>(&fact)) lost |= no_more->partitions;
   }
-  world_.attempts.owns(number_, owned);
+  delivery_loop_.post([this, owned] { world_.attempts.owns(number_, owned); });
   router_.route(std::move(hint.facts));
-  delivery_loop_.post([this, n = hint.commit] { world_.attempts.heard_hint(number_, n); });
-}
-
-void CoreDaemon::lose(const PartitionSet& partitions, bool abort) {
-  router_.route({PartitionsLost{partitions, abort}});
-  delivery_loop_.post([this, partitions] { world_.attempts.gave_up(number_, partitions); });
+  delivery_loop_.post([this, lost, n = hint.commit] {
+    world_.attempts.gave_up(number_, lost);
+    world_.attempts.heard_hint(number_, n);
+  });
 }
 
 void CoreDaemon::set_policy(bool strict) {

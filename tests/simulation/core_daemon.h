@@ -28,7 +28,7 @@ class CoreDaemon {
     SharedStore& store;
     SimulatedNetwork& network;
     CoreAttempts& attempts;
-    Ledger::Fail fail;
+    Ledger::Fail fail, note;
     bool strict_policy;
     std::int64_t commits;  // of the store until now
   };
@@ -60,7 +60,6 @@ class CoreDaemon {
   UuidGenerator& ids() { return ids_; }
   Retention& retention() { return retention_; }
   void set_policy(bool strict);
-  void lose(const PartitionSet& partitions, bool abort);
 
   void committed(std::int64_t number, const Applied& applied);  // the facts that it must hear of next
   // Whoever is answered finds that everybody knows.

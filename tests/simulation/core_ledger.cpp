@@ -200,32 +200,32 @@ void Ledger::apply(const RecordOutcome& command, const AnyAnswer& answer) {
   if (recorded.state != DeliveryState::kPending) finish(entry, recorded.state, command.at);
 }
 
-void Ledger::adopt(const DeliveryRow& row) {
-  DeliveryEntry& entry = deliveries_[place_of(row.key)];
-  if (row.state != DeliveryState::kPending) {
-    if (entry.state != row.state) finish(entry, row.state, entry.finished_at);
-    return;
-  }
-  entry.state = row.state;
-  entry.since = commit_;
-  entry.sequence_key = row.sequence_key;
-  if (const Event* event = event_of(row.key.event)) entry.deliver_at = event->deliver_at;
+// By an operator: its place in the order is that of the endpoint as it is now.
+void Ledger::make_pending(DeliveryKey key) {
+  const Event* event = event_of(key.event);
+  const EndpointEntry* endpoint = find_endpoint(key.endpoint);
+  if (event == nullptr || endpoint == nullptr || !endpoint->now)
+    return fail_("a delivery is pending again without event or endpoint: " + text(key));
+  deliveries_[place_of(key)] = {.state = DeliveryState::kPending,
+                                .since = commit_,
+                                .sequence_key = sequence_key_of(endpoint->now->ordering, event->ordering_key),
+                                .deliver_at = event->deliver_at,
+                                .finished_at = {}};
 }
 
-void Ledger::apply(const ChangeDelivery& command, const AnyAnswer&) {
-  const auto row = row_of_(command.key);
-  require(row && (repeat_ || row->state == command.state), "a change of a delivery had no effect");
-  if (!row) return;
-  adopt(*row);
-  deliveries_[place_of(command.key)].finished_at = command.at;
+void Ledger::apply(const ChangeDelivery& command, const AnyAnswer& answer) {
+  const auto it = deliveries_.find(place_of(command.key));
+  if (it == deliveries_.end()) return fail_("an unknown delivery was changed: " + text(command.key));
+  if (repeat_ && it->second.state == command.state) return;
+  require(std::get<Delivery>(answer).state == command.state, "a change of a delivery had no effect");
+  if (command.state == DeliveryState::kPending) return make_pending(command.key);
+  finish(it->second, command.state, command.at);
 }
 
 void Ledger::apply(const ReplayEvent& command, const AnyAnswer&) {
   const auto seq = event(command.id);
   if (!seq) return fail_("an unknown event was replayed");
-  for (const EndpointSeq endpoint : command.endpoints) {
-    if (const auto row = row_of_({*seq, endpoint})) adopt(*row);
-  }
+  for (const EndpointSeq endpoint : command.endpoints) make_pending({*seq, endpoint});
 }
 
 void Ledger::apply(const Prune& command, const AnyAnswer&) {

@@ -46,14 +46,17 @@ class Ledger {
     std::optional<std::string> sequence_key;
     std::optional<EventId> event;  // absent: the event is not there
   };
+  struct FanOutEntry {
+    EndpointSeq after = 0, last = 0;
+    bool operator==(const FanOutEntry&) const = default;
+  };
   struct Tables {
     std::vector<DeliveryRow> deliveries;
-    std::set<EventSeq> fan_outs;
+    std::map<EventSeq, FanOutEntry> fan_outs;
     Endpoints endpoints;
   };
-  using RowOf = std::function<std::optional<DeliveryRow>(DeliveryKey)>;
   using Fail = std::function<void(const std::string&)>;
-  Ledger(RowOf row_of, Fail fail) : row_of_(std::move(row_of)), fail_(std::move(fail)) {}
+  explicit Ledger(Fail fail) : fail_(std::move(fail)) {}
 
   void committed(const Commit& commit, const Batch& batch, const Applied& applied);
   void uncertain(const Batch& batch);
@@ -102,6 +105,7 @@ class Ledger {
   void endpoint_changed(const EndpointPtr& answer);
   void remember(const EndpointChanged& fact);
   void finish(DeliveryEntry& entry, DeliveryState state, Time at);
+  void make_pending(DeliveryKey key);
   void adopt(const DeliveryRow& row);
   bool is_uncertain(const DeliveryRow& row) const;
   void check_row(const DeliveryRow& row);
@@ -111,15 +115,11 @@ class Ledger {
     if (!holds) fail_(what);
   }
 
-  const RowOf row_of_;
   const Fail fail_;
   std::map<Place, DeliveryEntry> deliveries_;
   std::map<EventId, EventSeq> ids_;  // of all events that were ever accepted
   std::map<EventSeq, Event> events_;
   std::map<EndpointSeq, EndpointEntry> endpoints_;
-  struct FanOutEntry {
-    EndpointSeq after = 0, last = 0;
-  };
   std::map<EventSeq, FanOutEntry> fan_outs_;
   Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // what a Prune may have deleted
   std::array<std::int64_t, 4> counts_{};                             // how many came to each state
@@ -132,7 +132,7 @@ class Ledger {
 
   // Of batches of which nobody knows whether they were committed.
   struct Uncertain {
-    std::set<EventId> events;
+    std::map<EventId, std::shared_ptr<const Event>> events;
     std::set<DeliveryKey> deliveries;
     std::set<EndpointId> endpoints;
     bool any = false;

@@ -16,13 +16,13 @@ void Ledger::uncertain(const Batch& batch) {
   uncertain_.any = true;
   for (const Command* command : batch.commands) {
     if (const auto* accept = std::get_if<AcceptEvents>(command)) {
-      for (const NewEvent& event : accept->events) uncertain_.events.insert(event.event->id);
+      for (const NewEvent& event : accept->events) uncertain_.events.emplace(event.event->id, event.event);
     } else if (const auto* announce = std::get_if<AnnounceEvent>(command)) {
-      uncertain_.events.insert(announce->event->event->id);
+      uncertain_.events.emplace(announce->event->event->id, announce->event->event);
     } else if (const auto* expand = std::get_if<ExpandEvent>(command)) {
-      uncertain_.events.insert(expand->event->id);
+      uncertain_.events.emplace(expand->event->id, expand->event);
     } else if (const auto* replay = std::get_if<ReplayEvent>(command)) {
-      uncertain_.events.insert(replay->id);
+      uncertain_.events.emplace(replay->id, nullptr);
     } else if (const auto* outcome = std::get_if<RecordOutcome>(command)) {
       uncertain_.deliveries.insert(outcome->key);
     } else if (const auto* change = std::get_if<ChangeDelivery>(command)) {
@@ -73,6 +73,24 @@ void Ledger::opened(const Endpoints& endpoints) {
   }
 }
 
+void Ledger::adopt(const DeliveryRow& row) {
+  const auto known = row.event ? uncertain_.events.find(*row.event) : uncertain_.events.end();
+  if (known != uncertain_.events.end() && known->second) {
+    ids_.emplace(*row.event, row.key.event);
+    Event& event = events_.try_emplace(row.key.event, *known->second).first->second;
+    event.seq = row.key.event;
+  }
+  DeliveryEntry& entry = deliveries_[place_of(row.key)];
+  if (row.state != DeliveryState::kPending) {
+    if (entry.state != row.state) finish(entry, row.state, entry.finished_at);
+    return;
+  }
+  entry.state = row.state;
+  entry.since = commit_;
+  entry.sequence_key = row.sequence_key;
+  if (const Event* event = event_of(row.key.event)) entry.deliver_at = event->deliver_at;
+}
+
 bool Ledger::is_uncertain(const DeliveryRow& row) const {
   return uncertain_.deliveries.contains(row.key) || (row.event && uncertain_.events.contains(*row.event));
 }
@@ -81,7 +99,6 @@ void Ledger::check_row(const DeliveryRow& row) {
   require(row.event.has_value(), "a delivery without its event: " + text(row.key));
   const auto it = deliveries_.find(place_of(row.key));
   if (is_uncertain(row)) {
-    if (row.event) ids_.emplace(*row.event, row.key.event);
     return adopt(row);
   }
   if (it == deliveries_.end()) return fail_("a delivery that nobody made: " + text(row.key));
@@ -119,14 +136,8 @@ void Ledger::compare(const Tables& tables) {
     require(may_be_gone(key, d.second), "a delivery is lost: " + text(key));
     return true;
   });
-  std::set<EventSeq> expected;
-  for (const auto& [seq, fan_out] : fan_outs_) expected.insert(seq);
-  require(expected == tables.fan_outs || uncertain_.any, "a fan-out is lost, or one is there that has ended");
-  if (expected != tables.fan_outs) {
-    std::map<EventSeq, FanOutEntry> adopted;
-    for (const EventSeq seq : tables.fan_outs) adopted[seq] = fan_outs_[seq];
-    fan_outs_.swap(adopted);
-  }
+  require(fan_outs_ == tables.fan_outs || uncertain_.any, "a fan-out is not as it was committed");
+  fan_outs_ = tables.fan_outs;
   compare_endpoints(tables.endpoints);
   uncertain_ = {};
 }

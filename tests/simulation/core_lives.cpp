@@ -20,10 +20,10 @@ CoreDaemon* CoreWorld::any_daemon() {
 
 void CoreWorld::start_daemon(int number) {
   try {
-    daemons_.at(static_cast<std::size_t>(number)) =
-        std::make_unique<CoreDaemon>(CoreDaemon::World{clock_, random_, store_, network_, attempts_, fail(),
-                                                       strict_policy_, store_.commits()},
-                                     number);
+    daemons_.at(static_cast<std::size_t>(number)) = std::make_unique<CoreDaemon>(
+        CoreDaemon::World{clock_, random_, store_, network_, attempts_, fail(),
+                          [this](const std::string& what) { note(what); }, strict_policy_, store_.commits()},
+        number);
   } catch (const StoreError&) {  // the disk fails while it starts
     store_.leave(number);
     machine_failed_ = true;
@@ -34,6 +34,7 @@ void CoreWorld::kill(int number) {
   const auto i = static_cast<std::size_t>(number);
   if (!daemons_.at(i)) return;
   ++report_.kills;
+  note(std::to_string(number) + " is killed");
   daemons_.at(i).reset();
   requests_.at(i) = 0;
   start_at_.at(i) = now() + some(300);
@@ -103,10 +104,10 @@ void CoreWorld::move_partitions() {
   if (from == nullptr || store_.is_moving(from->number()) || store_.is_fenced(from->number())) return;
   const int to = 1 - from->number();
   const PartitionSet some_of_them = store_.owned_by(from->number()) & PartitionSet(random_());
-  if (some_of_them.none() || daemon(to) == nullptr || daemon(to)->is_stopping()) return;
+  if (some_of_them.none() || daemon(to) == nullptr || daemon(to)->is_stopping() || store_.is_fenced(to))
+    return;
   ++report_.moves;
-  store_.promise(some_of_them, to);
-  from->lose(some_of_them, chance(0.5));
+  store_.promise(some_of_them, from->number(), to, chance(0.5));
 }
 
 // The other one takes this one for dead. It is not, and finds out when it commits.
@@ -116,6 +117,7 @@ void CoreWorld::take_over() {
   const int to = 1 - from->number();
   if (daemon(to) == nullptr || daemon(to)->is_stopping() || store_.is_fenced(to)) return;
   ++report_.takeovers;
+  note(std::to_string(from->number()) + " is fenced");
   store_.fence(from->number());
   store_.take(store_.owned_by(from->number()), to);
 }

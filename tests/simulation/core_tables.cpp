@@ -91,10 +91,9 @@ bool CoreTables::insert(const std::vector<OutboxInsert>& rows) {
   return good;
 }
 
-void CoreTables::read_rows(const char* sql, const std::function<void(sqlite3_stmt*)>& bind,
-                           const OnRow& on_row) {
+void CoreTables::read_rows(const char* sql, const OnRow& on_row) {
   const Undisturbed calm(disk_);
-  if (!run(sql, bind, on_row))
+  if (!run(sql, {}, on_row))
     throw std::runtime_error(std::string("a check could not read: ") +
                              (db_ != nullptr ? sqlite3_errmsg(db_) : "no connection"));
 }
@@ -104,31 +103,19 @@ Ledger::Tables CoreTables::read(Store& store) {
   read_rows(
       "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = "
       "d.event",
-      {}, [&](sqlite3_stmt* row) { tables.deliveries.push_back(delivery_row(row)); });
-  read_rows("SELECT event FROM fan_out", {},
-            [&](sqlite3_stmt* row) { tables.fan_outs.insert(sqlite3_column_int64(row, 0)); });
+      [&](sqlite3_stmt* row) { tables.deliveries.push_back(delivery_row(row)); });
+  read_rows("SELECT event, after, last FROM fan_out", [&](sqlite3_stmt* row) {
+    tables.fan_outs[sqlite3_column_int64(row, 0)] = {sqlite3_column_int64(row, 1),
+                                                     sqlite3_column_int64(row, 2)};
+  });
   const Undisturbed calm(disk_);
   tables.endpoints = store.new_reader()->all_endpoints();
   return tables;
 }
 
-std::optional<Ledger::DeliveryRow> CoreTables::row(DeliveryKey key) {
-  std::optional<Ledger::DeliveryRow> found;
-  read_rows(
-      "SELECT d.event, d.endpoint, d.state, d.order_key, e.id FROM delivery d LEFT JOIN event e ON e.seq = "
-      "d.event "
-      "WHERE d.event = ? AND d.endpoint = ?",
-      [&](sqlite3_stmt* statement) {
-        sqlite3_bind_int64(statement, 1, key.event);
-        sqlite3_bind_int64(statement, 2, key.endpoint);
-      },
-      [&](sqlite3_stmt* row) { found = delivery_row(row); });
-  return found;
-}
-
 std::int64_t CoreTables::number(const char* sql) {
   std::int64_t found = 0;
-  read_rows(sql, {}, [&](sqlite3_stmt* row) { found = sqlite3_column_int64(row, 0); });
+  read_rows(sql, [&](sqlite3_stmt* row) { found = sqlite3_column_int64(row, 0); });
   return found;
 }
 

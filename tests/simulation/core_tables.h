@@ -31,7 +31,6 @@ class CoreTables {
 
   // Of these none meets a fault.
   Ledger::Tables read(Store& store);
-  std::optional<Ledger::DeliveryRow> row(DeliveryKey key);
   std::int64_t number(const char* sql);
   void check(Store& store, const Ledger::Fail& fail);  // the rules that hold after every commit
 
@@ -39,7 +38,7 @@ class CoreTables {
   using OnRow = std::function<void(sqlite3_stmt*)>;
   bool open();
   bool run(const char* sql, const std::function<void(sqlite3_stmt*)>& bind, const OnRow& on_row);
-  void read_rows(const char* sql, const std::function<void(sqlite3_stmt*)>& bind, const OnRow& on_row);
+  void read_rows(const char* sql, const OnRow& on_row);
 
   const MemoryDisk& disk_;
   const std::string path_, vfs_;

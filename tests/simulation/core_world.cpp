@@ -1,8 +1,10 @@
 #include "simulation/core_world.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <sstream>
 
+#include "simulation/core_trace.h"
 #include "simulation/core_world_state.h"
 
 namespace outboxd::simulation {
@@ -62,8 +64,8 @@ CoreWorld::CoreWorld(std::uint64_t seed)
       disk_("core", seed, clock_),
       tables_(disk_, kPath, "core"),
       store_(options_of(clock_), *this, random_),
-      ledger_([this](DeliveryKey key) { return tables_.row(key); }, fail()),
-      attempts_(ledger_, store_, clock_, fail()),
+      ledger_(fail()),
+      attempts_(ledger_, store_, clock_, fail(), [this](const std::string& what) { note(what); }),
       network_(clock_, random_),
       ids_(clock_, [this] { return random_(); }) {
   members_ = 1 + static_cast<int>(seed % 2);
@@ -81,9 +83,22 @@ CoreWorld::~CoreWorld() {
 
 void CoreWorld::committed(int number, std::int64_t commit, const Batch& batch, const Applied& applied) {
   ++report_.commits;
+  if (traced_) {
+    for (std::size_t n = 0; n < batch.commands.size(); ++n) {
+      note(std::to_string(number) + " commit " + std::to_string(commit) + (batch.repeat ? " again: " : ": ") +
+           describe(*batch.commands[n], applied.answers.at(n)));
+    }
+    note(std::to_string(number) + " facts: " + describe(applied.facts));
+  }
   ledger_.committed({commit, number}, batch, applied);
   attempts_.committed(number, batch, applied);
   daemon(number)->committed(commit, applied);
+}
+
+void CoreWorld::note(const std::string& what) const {
+  if (!traced_) return;
+  std::fprintf(stderr, "%lld %lld %s\n", static_cast<long long>(report_.steps),
+               static_cast<long long>(now().time_since_epoch() / 1ms), what.c_str());
 }
 
 // ---- steps

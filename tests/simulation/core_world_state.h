@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <random>
@@ -36,6 +37,8 @@ class CoreWorld final : private SharedStore::Watch {
     return all.at(static_cast<std::size_t>(pick(static_cast<int>(all.size()))));
   }
   MonotonicTime now() const { return clock_.monotonic(); }
+  // With OUTBOXD_LOG what happens is told on stderr.
+  void note(const std::string& what) const;
   Ledger::Fail fail() {
     return [this](const std::string& what) { violation(what); };
   }
@@ -86,8 +89,10 @@ class CoreWorld final : private SharedStore::Watch {
   void uncertain(const Batch& batch) override { ledger_.uncertain(batch); }
   void violation(const std::string& what) override {
     if (violation_.empty()) violation_ = what;
+    note("violation: " + what);
   }
 
+  const bool traced_ = std::getenv("OUTBOXD_LOG") != nullptr;
   std::mt19937_64 random_;
   ManualClock clock_;
   MemoryDisk disk_;

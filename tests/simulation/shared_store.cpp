@@ -151,10 +151,11 @@ bool SharedStore::is_moving(int daemon) const {
   return false;
 }
 
-void SharedStore::promise(const PartitionSet& partitions, int to) {
+void SharedStore::promise(const PartitionSet& partitions, int from, int to, bool abort) {
   for (std::size_t p = 0; p < owner_.size(); ++p) {
     if (partitions.test(p)) promised_[p] = to;
   }
+  hint(from, {commits_, {PartitionsLost{partitions, abort}}});
 }
 
 void SharedStore::take(const PartitionSet& partitions, int to) {

@@ -62,8 +62,8 @@ class SharedStore {
   PartitionSet owned_by(int daemon) const;
   bool is_moving(int daemon) const;  // it was told to give something up, and has not yet
 
-  // Politely: from now on promised, and the new owner's when the old one releases them. The old one must be told.
-  void promise(const PartitionSet& partitions, int to);
+  // Politely: from now on promised, and the new owner's when the old one, who is told, releases them.
+  void promise(const PartitionSet& partitions, int from, int to, bool abort);
   // Rudely, or of a daemon that is down: at once.
   void take(const PartitionSet& partitions, int to);
   void fence(int daemon) { fenced_.at(index(daemon)) = true; }
