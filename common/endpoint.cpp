@@ -71,7 +71,8 @@ std::optional<RateLimit> parse_rate_limit(std::string_view text) {
   return RateLimit{static_cast<int>(*count), unit->per};
 }
 
-std::optional<std::string> sequence_key_of(Ordering ordering, const std::optional<std::string>& ordering_key) {
+std::optional<std::string> sequence_key_of(Ordering ordering,
+                                           const std::optional<std::string>& ordering_key) {
   switch (ordering) {
     case Ordering::kNone:
       break;

@@ -93,7 +93,7 @@ bool same_receiver(const Endpoint& a, const Endpoint& b);
 
 using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads, never changed: replaced
 
-// What this endpoint has an event delivered in order by: deliveries of one endpoint with the same order key
+// What this endpoint has an event delivered in order by: deliveries of one endpoint with the same sequence key
 // go one at a time, in the order accepted. Absent: in no order. ("" is the one key of Ordering::kEndpoint; no
 // event has it.)
 std::optional<std::string> sequence_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);

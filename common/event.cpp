@@ -33,13 +33,6 @@ Pattern split(std::string_view pattern) {
   return {pattern.substr(0, at), pattern.substr(at)};
 }
 
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_alphanumeric(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-}
-
 // Hop-by-hop (RFC 9110 section 7.6.1 and its predecessors), framing, and what outboxd sets itself.
 constexpr std::array<std::string_view, 16> kReservedNames = {
     "accept-encoding", "connection", "content-encoding", "content-length",    "content-type",

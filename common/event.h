@@ -45,7 +45,7 @@ struct Event {
   std::optional<Time> expires_at;  // dead with reason `expired` from then on
   // What is known of these bytes, and not stored: that the payload was found to be JSON where content_type says so; that
   // they are not what was accepted (event_checksum.h), so that nothing of them is sent.
-  bool judged = false;
+  bool json_checked = false;
   bool damaged = false;
 };
 

@@ -16,7 +16,7 @@ constexpr int kEventBits = 42;
 constexpr std::uint64_t kCounterMax = 0xFFF;            // rand_a: 12 bits
 constexpr std::uint64_t kCounterSeedMask = 0x7FF;       // leaves the upper half of the counter to count in
 constexpr std::uint64_t kRandBMask = (1ull << 62) - 1;  // rand_b: 62 bits
-constexpr Millis kLongestBackStep = std::chrono::seconds(10);
+constexpr Millis kMaxBackStep = std::chrono::seconds(10);
 
 // Random bytes by the page: asking OpenSSL once for each id would cost a lock and most of a microsecond. A
 // page for each thread needs no lock; nothing here is secret once it is in an id.
@@ -97,7 +97,7 @@ Uuid UuidGenerator::next() {
   std::int64_t ms = 0;
   {
     const std::lock_guard lock(mutex_);
-    const bool stepped_far_back = last_ms_ - now > kLongestBackStep.count();
+    const bool stepped_far_back = last_ms_ - now > kMaxBackStep.count();
     if (now > last_ms_ || stepped_far_back) {
       last_ms_ = now;
       counter_ = static_cast<std::uint32_t>(random_bits_() & kCounterSeedMask);

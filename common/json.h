@@ -1,5 +1,6 @@
 // The wire encoding of the domain types, shared by the API and the CLI. Writing cannot fail; reading refuses
-// with the JSON Pointer of each bad field. Names and forms are those of CONTRACT.md, section 1.
+// with the JSON Pointer of each bad field. Names and forms are those of
+// daemon/api/openapi.json.
 #pragma once
 
 #include <span>

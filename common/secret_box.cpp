@@ -25,20 +25,13 @@ std::string id_of(std::string_view key) {
   return "k" + hex_encode(sha256("outboxd secret key id" + std::string(key)).substr(0, kIdBytes));
 }
 
-std::string_view trimmed(std::string_view line) {
-  line = line.substr(0, line.find('#'));
-  const auto first = line.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
-}
-
 }  // namespace
 
 Result<SecretBox> SecretBox::parse(std::string_view file, const std::string& path) {
   SecretBox box;
   for (std::size_t number = 1; !file.empty(); ++number) {
     const auto end = std::min(file.find('\n'), file.size());
-    const std::string_view line = trimmed(file.substr(0, end));
+    const std::string_view line = trim(file.substr(0, std::min(end, file.find('#'))));
     file.remove_prefix(std::min(end + 1, file.size()));
     if (line.empty()) continue;
     const auto refused = [&](const char* why) {

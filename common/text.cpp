@@ -29,6 +29,12 @@ constexpr std::array<std::uint8_t, 256> kBase64Values = []() {
   return values;
 }();
 
+constexpr std::array<bool, 256> kInToken = []() {
+  std::array<bool, 256> table{};
+  for (const char c : kTokenChars) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
@@ -144,6 +150,20 @@ std::string ascii_lower(std::string_view text) {
 bool ascii_iequals(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trim(std::string_view text, std::string_view blanks) {
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+bool is_token_char(char c) {
+  return kInToken[static_cast<unsigned char>(c)];
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 std::size_t utf8_sequence_length(std::string_view text) {

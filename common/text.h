@@ -28,6 +28,16 @@ bool constant_time_equal(std::string_view a, std::string_view b);
 std::string ascii_lower(std::string_view text);
 bool ascii_iequals(std::string_view a, std::string_view b);
 
+// Without the blanks at both ends. HTTP's own rules know spaces and tabs only (RFC 9110 section 5.6.3).
+inline constexpr std::string_view kHttpBlanks = " \t";
+std::string_view trim(std::string_view text, std::string_view blanks = " \t\r\n");
+
+// RFC 9110 section 5.6.2: what methods and the names of headers are made of.
+inline constexpr std::string_view kTokenChars =
+    "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+bool is_token_char(char c);
+bool is_token(std::string_view text);  // of one character or more
+
 // The length of the well-formed UTF-8 sequence that `text` begins with (Unicode table 3-7: no overlong forms,
 // no surrogates, nothing over U+10FFFF), or 0 if it begins with none.
 std::size_t utf8_sequence_length(std::string_view text);

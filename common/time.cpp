@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 constexpr Time kFirst = Time(Millis(0));  // 1970-01-01T00:00:00.000Z
 constexpr Time kLast = Time(std::chrono::sys_days(std::chrono::year(9999) / 12 / 31) + days(1)) - Millis(1);
-constexpr Millis kLongestDuration = days(3650);
+constexpr Millis kMaxDuration = days(3650);
 
 void append_padded(std::string& out, int value, int width) {
   std::array<char, 4> digits{};
@@ -164,7 +164,7 @@ std::optional<Millis> parse_duration(std::string_view text) {
     std::int64_t value = 0;
     for (std::size_t i = 0; i < width; ++i) {
       value = value * 10 + (text[i] - '0');
-      if (value > kLongestDuration.count()) return std::nullopt;
+      if (value > kMaxDuration.count()) return std::nullopt;
     }
     text.remove_prefix(width);
     const std::string_view name = text.substr(0, std::min(text.find_first_of("0123456789"), text.size()));
@@ -173,10 +173,10 @@ std::optional<Millis> parse_duration(std::string_view text) {
         std::find_if(kUnits.begin() + next_unit, kUnits.end(), [&](const Unit& u) { return u.name == name; });
     if (width == 0 || unit == kUnits.end()) return std::nullopt;
     next_unit = static_cast<std::size_t>(unit - kUnits.begin()) + 1;
-    if (value > kLongestDuration.count() / unit->millis) return std::nullopt;
+    if (value > kMaxDuration.count() / unit->millis) return std::nullopt;
     total += Millis(value * unit->millis);
   }
-  if (total > kLongestDuration) return std::nullopt;
+  if (total > kMaxDuration) return std::nullopt;
   return total;
 }
 

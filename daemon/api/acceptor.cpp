@@ -34,7 +34,7 @@ void Acceptor::accept_from(const Listener& listener) {
   for (int i = 0; i < kAcceptBurst; ++i) {
     const int fd = accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      on_accepted_(fd, listener);
+      on_connection_(fd, listener);
     } else if (errno == EAGAIN) {
       return;
     } else if (errno != ECONNABORTED && errno != EINTR) {

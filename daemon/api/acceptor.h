@@ -15,10 +15,10 @@ namespace outboxd::api {
 class Acceptor {
  public:
   // Takes the accepted socket, which is non-blocking.
-  using OnAccepted = std::function<void(int fd, const Listener& listener)>;
+  using OnConnection = std::function<void(int fd, const Listener& listener)>;
 
-  Acceptor(EventLoop& loop, std::vector<Listener> listeners, OnAccepted on_accepted)
-      : loop_(loop), listeners_(std::move(listeners)), on_accepted_(std::move(on_accepted)) {}
+  Acceptor(EventLoop& loop, std::vector<Listener> listeners, OnConnection on_connection)
+      : loop_(loop), listeners_(std::move(listeners)), on_connection_(std::move(on_connection)) {}
   ~Acceptor() { close(); }
   Acceptor(const Acceptor&) = delete;
 
@@ -31,7 +31,7 @@ class Acceptor {
 
   EventLoop& loop_;
   std::vector<Listener> listeners_;
-  const OnAccepted on_accepted_;
+  const OnConnection on_connection_;
   bool paused_ = false;
   MonotonicTime pause_logged_{};
   EventLoop::TimerId resume_timer_{};

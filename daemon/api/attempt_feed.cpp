@@ -26,14 +26,14 @@ void AttemptFeed::hear(const OutcomeRecorded& fact) {
                                                                         .reason = fact.now.reason,
                                                                         .due_at = fact.now.due_at,
                                                                         .recorded_at = fact.at});
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   recorded_.push_back(std::move(shared));
   ++last_;
   if (recorded_.size() > kept_) recorded_.pop_front();
 }
 
 AttemptFeed::Page AttemptFeed::after(std::uint64_t after, const Filter& filter, std::size_t limit) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Page page;
   page.last = std::min(after, last_);
   if (page.last + 1 < first()) {
@@ -50,7 +50,7 @@ AttemptFeed::Page AttemptFeed::after(std::uint64_t after, const Filter& filter, 
 }
 
 AttemptFeed::Page AttemptFeed::latest(const Filter& filter, std::size_t limit) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Page page;
   page.last = last_;
   std::size_t examined = 0;

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/attempt.h"
 #include "common/delivery.h"
+#include "common/mutex.h"
 #include "store/facts.h"
 
 namespace outboxd::api {
@@ -56,12 +56,14 @@ class AttemptFeed {
 
  private:
   static bool matches(const RecordedAttempt& recorded, const Filter& filter);
-  std::uint64_t first() const { return last_ - recorded_.size() + 1; }  // number of the oldest one kept
+  std::uint64_t first() const OUTBOXD_REQUIRES(mutex_) {
+    return last_ - recorded_.size() + 1;
+  }  // number of the oldest one kept
 
   const std::size_t kept_;
-  mutable std::mutex mutex_;
-  std::deque<std::shared_ptr<const RecordedAttempt>> recorded_;
-  std::uint64_t last_ = 0;  // number of the newest one
+  mutable Mutex mutex_;
+  std::deque<std::shared_ptr<const RecordedAttempt>> recorded_ OUTBOXD_GUARDED_BY(mutex_);
+  std::uint64_t last_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // number of the newest one
 };
 
 }  // namespace outboxd::api

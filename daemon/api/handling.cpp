@@ -19,16 +19,11 @@ constexpr std::size_t kMaxReportedErrors = 20;
 constexpr std::size_t kMaxJsonBody =
     256u << 10;  // what an operator sends is small; parsed it takes twenty times its size
 
-std::string_view trim(std::string_view text) {
-  const auto start = text.find_first_not_of(" \t");
-  if (start == std::string_view::npos) return {};
-  return text.substr(start, text.find_last_not_of(" \t") - start + 1);
-}
-
 bool is_utf8_charset(std::string_view parameter) {
   const auto equals = parameter.find('=');
-  if (!ascii_iequals(trim(parameter.substr(0, equals)), "charset")) return true;
-  std::string_view value = equals == std::string_view::npos ? "" : trim(parameter.substr(equals + 1));
+  if (!ascii_iequals(trim(parameter.substr(0, equals), kHttpBlanks), "charset")) return true;
+  std::string_view value =
+      equals == std::string_view::npos ? "" : trim(parameter.substr(equals + 1), kHttpBlanks);
   if (value.size() >= 2 && value.starts_with('"') && value.ends_with('"'))
     value = value.substr(1, value.size() - 2);
   return ascii_iequals(value, "utf-8") || ascii_iequals(value, "us-ascii");
@@ -145,7 +140,7 @@ Result<std::string> media_type(const Request& request) {
   std::string_view rest = *header;
   const auto next = [&rest] {
     const auto end = std::min(rest.find(';'), rest.size());
-    const auto part = trim(rest.substr(0, end));
+    const auto part = trim(rest.substr(0, end), kHttpBlanks);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     return part;
   };

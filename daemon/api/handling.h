@@ -16,8 +16,8 @@
 
 namespace outboxd::api {
 
-// Does a piece of a request's work. Of what it throws StoreBusy becomes 503, StoreFull 507, and all else is logged and
-// becomes 500: for a request that goes on on another thread.
+// Does a piece of a request's work. Of what it throws a store that is busy becomes 503, one that is full 507, and all else is
+// logged and becomes 500: for a request that goes on on another thread.
 void guarded(const ExchangePtr& exchange, const std::function<void()>& work);
 
 // Handlers from functions that answer at once, and from functions that answer later. Query parameters other

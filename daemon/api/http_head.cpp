@@ -22,8 +22,8 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
   for (unsigned c = 0x20; c < 256; ++c) table[c] |= c != 0x7F ? kValue : 0;
   for (unsigned c = 0x21; c < 0x7F; ++c) table[c] |= c != '#' ? kQuery : 0;
   table['\t'] |= kValue;
-  add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", kToken | kPath | kAuthority);
-  add("!#$%&'*+-.^_`|~", kToken);     // RFC 9110, 5.6.2
+  add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", kPath | kAuthority);
+  add(kTokenChars, kToken);
   add("-._~!$&'()*+,;=:@/%", kPath);  // RFC 3986, 3.3, and the percent sign, which is looked at on its own
   add("-._~:[]", kAuthority);         // a host and a port; no user information (RFC 9110, 4.2.4), no escapes
   return table;
@@ -33,12 +33,6 @@ constexpr auto kCharClasses = make_char_classes();
 bool all_in(std::string_view text, CharClass wanted) {
   return std::ranges::all_of(
       text, [wanted](char c) { return kCharClasses[static_cast<unsigned char>(c)] & wanted; });
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 // An escaped CR, LF or NUL in a value becomes a real one in parsers that decode values (cpp-httplib does).
@@ -143,7 +137,7 @@ struct Framing {
 void read_connection(std::string_view value, Framing& framing) {
   while (true) {
     const auto comma = value.find(',');
-    const auto option = trim(value.substr(0, comma));
+    const auto option = trim(value.substr(0, comma), kHttpBlanks);
     framing.close |= ascii_iequals(option, "close");
     framing.keep_alive |= ascii_iequals(option, "keep-alive");
     if (comma == std::string_view::npos) return;
@@ -254,7 +248,7 @@ tl::expected<FieldLine, HttpRefusal> parse_field_line(std::string_view line) {
     return refuse(400, "A header line must not begin with a space (folding).");
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return refuse(400, "A header line has no colon.");
-  const FieldLine field{line.substr(0, colon), trim(line.substr(colon + 1))};
+  const FieldLine field{line.substr(0, colon), trim(line.substr(colon + 1), kHttpBlanks)};
   if (field.name.empty() || !all_in(field.name, kToken)) {
     return refuse(400, "A header's name must be a token, with no space before the colon.");
   }

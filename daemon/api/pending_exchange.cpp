@@ -7,7 +7,7 @@
 namespace outboxd::api {
 
 void FinishedQueue::push(Finished finished) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (loop_ == nullptr) return;
   finished_.push_back(std::move(finished));
   if (finished_.size() == 1) loop_->post([self = shared_from_this()] { self->notify(); });
@@ -18,7 +18,7 @@ void FinishedQueue::notify() {
 }
 
 void FinishedQueue::resume(std::shared_ptr<PendingExchange> exchange) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (loop_ == nullptr) return;
   loop_->post([self = shared_from_this(), exchange = std::move(exchange)] {
     if (self->on_resume_) self->on_resume_(exchange);
@@ -26,12 +26,12 @@ void FinishedQueue::resume(std::shared_ptr<PendingExchange> exchange) {
 }
 
 std::vector<Finished> FinishedQueue::take() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::exchange(finished_, {});
 }
 
 void FinishedQueue::detach() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   loop_ = nullptr;
   on_finished_ = nullptr;
   on_resume_ = nullptr;

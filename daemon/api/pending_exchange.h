@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "api/exchange.h"
 #include "api/peers.h"
 #include "api/request_reader.h"
+#include "common/mutex.h"
 #include "runtime/event_loop.h"
 
 namespace outboxd::api {
@@ -55,9 +55,9 @@ class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  private:
   void notify();
 
-  std::mutex mutex_;
-  EventLoop* loop_;  // null once detached
-  std::vector<Finished> finished_;
+  Mutex mutex_;
+  EventLoop* loop_ OUTBOXD_GUARDED_BY(mutex_);  // null once detached
+  std::vector<Finished> finished_ OUTBOXD_GUARDED_BY(mutex_);
   EventLoop::Task on_finished_;  // of the loop's thread, like the next one
   Resume on_resume_;
 };

@@ -4,7 +4,7 @@ namespace outboxd::api {
 
 ReaderPool::Lease ReaderPool::lend() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!idle_.empty()) {
       auto reader = std::move(idle_.back());
       idle_.pop_back();
@@ -15,7 +15,7 @@ ReaderPool::Lease ReaderPool::lend() {
 }
 
 void ReaderPool::take_back(std::unique_ptr<StoreReader> reader) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   idle_.push_back(std::move(reader));
 }
 

@@ -4,9 +4,9 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "common/mutex.h"
 #include "store/store.h"
 
 namespace outboxd::api {
@@ -36,8 +36,8 @@ class ReaderPool {
   void take_back(std::unique_ptr<StoreReader> reader);
 
   Make make_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<StoreReader>> idle_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<std::unique_ptr<StoreReader>> idle_ OUTBOXD_GUARDED_BY(mutex_);
 };
 
 }  // namespace outboxd::api

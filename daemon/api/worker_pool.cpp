@@ -8,7 +8,7 @@ namespace outboxd::api {
 
 WorkerPool::~WorkerPool() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
@@ -30,7 +30,7 @@ void WorkerPool::resume(const Item& item) {
 bool WorkerPool::put(const Item& item, std::size_t max_queue) {
   bool wake = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (queue_.size() >= max_queue) return false;
     queue_.push_back(item);
     wake = sleeping_ > 0;  // a busy worker comes back by itself: no system call then
@@ -40,11 +40,11 @@ bool WorkerPool::put(const Item& item, std::size_t max_queue) {
 }
 
 void WorkerPool::run() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
     if (queue_.empty() && !stopping_) {
       ++sleeping_;
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      while (queue_.empty() && !stopping_) wake_.wait(mutex_);
       --sleeping_;
     }
     if (stopping_) return;

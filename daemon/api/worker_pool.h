@@ -2,15 +2,14 @@
 // waits (for a commit) is answered later, and its worker is free meanwhile.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "api/pending_exchange.h"
+#include "common/mutex.h"
 
 namespace outboxd::api {
 
@@ -34,11 +33,11 @@ class WorkerPool {
 
   const std::size_t max_queue_;
   const Work work_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Item> queue_;
-  int sleeping_ = 0;
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<Item> queue_ OUTBOXD_GUARDED_BY(mutex_);
+  int sleeping_ OUTBOXD_GUARDED_BY(mutex_) = 0;
+  bool stopping_ OUTBOXD_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
 

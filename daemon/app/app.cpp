@@ -17,7 +17,6 @@
 #include "app/options.h"
 #include "app/process.h"
 #include "common/secret_file.h"
-#include "outbound/name_servers.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
 #include "store/sqlite/secret_encryption.h"
@@ -27,7 +26,7 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusPatience{250};  // for the delivery loops' part of a status
+constexpr Millis kStatusTimeout{250};  // for the delivery loops' part of a status
 constexpr Millis kStuck =
     std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
@@ -107,24 +106,6 @@ class App {
   std::atomic<bool> watching_{true};  // for the changes of others
 };
 
-GroupCommit::Options with_metrics(GroupCommit::Options options, telemetry::Metrics& metrics) {
-  options.on_commit = [&metrics](std::size_t commands, std::chrono::nanoseconds duration) {
-    metrics.db_transaction("commit", duration, commands);
-  };
-  return options;
-}
-
-std::unique_ptr<Store> open_store(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
-                                  telemetry::Metrics& metrics) {
-  SqliteOptions options;
-  options.path = config.store.path();
-  options.ballast_bytes = config.retention.ballast;
-  options.checkpoints = config.store.checkpoint == "auto";
-  options.secrets = std::move(secrets);
-  options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
-  return open_sqlite_store(options);
-}
-
 std::string path_if_there(const std::string& file) {
   std::error_code error;
   return std::filesystem::exists(file, error) ? std::filesystem::absolute(file, error).string() : "";
@@ -137,9 +118,8 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       config_file_(path_if_there(sources.file)),
       free_disk_(config.retention.free_disk),
       secret_box_(secret_box(config)),
-      store_(open_store(config, secret_box_, metrics_)),
-      commits_(store_->writer(), store_->ownership().token, clock_,
-               with_metrics(commit_options(config), metrics_),
+      store_(open_sqlite_store(sqlite_options(config, secret_box_, metrics_))),
+      commits_(store_->writer(), store_->ownership().token, clock_, commit_options(config, metrics_),
                [](const std::string& what) { fail_stop(what); }),
       delivery_(
           {.store = *store_,
@@ -214,23 +194,11 @@ void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::Secr
 
 // Any thread: of the configuration only what no reload changes.
 api::DaemonSetup App::setup() const {
-  const auto& listen = config_.listen;
-  api::DaemonSetup setup{.pid = getpid(),
-                         .config_file = config_file_,
-                         .database = config_.store.path(),
-                         .free_disk = free_disk_,
-                         .open_files = open_files_.limit,
-                         .open_files_wanted = open_files_.wanted,
-                         .tcp = listen.tcp,
-                         .asks_for_tokens = !listen.tokens_file.empty(),
-                         .private_files = {},
-                         .name_servers = name_servers_in_use(config_.delivery.dns_servers)};
-  const auto add_file = [&setup](const char* key, const std::string& name) {
-    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
-  };
-  add_file("listen.tokens_file", listen.tokens_file);
-  add_file("listen.tls_key", listen.tls_key);
-  add_file("store.secrets_key_file", config_.store.secrets_key_file);
+  api::DaemonSetup setup = daemon_setup(config_);
+  setup.config_file = config_file_;
+  setup.free_disk = free_disk_;
+  setup.open_files = open_files_.limit;
+  setup.open_files_wanted = open_files_.wanted;
   return setup;
 }
 
@@ -250,7 +218,7 @@ void App::ask_loops(std::function<void(LoopStatus)> done) {
   delivery_.ask_status(
       [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
-      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusPatience, [once] { once(nullptr); }); });
+      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
 }
 
 api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
@@ -259,22 +227,8 @@ api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
 }
 
 telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
-  telemetry::Snapshot snapshot;
   const auto reader = readers_.lend();
-  const StoreStatus store = reader->status();
-  snapshot.pending = store.pending;
-  snapshot.delivered = store.delivered;
-  snapshot.dead = store.dead;
-  snapshot.discarded = store.discarded;
-  snapshot.database_bytes = store.database_bytes;
-  snapshot.store_figures = store.figures;
-  if (loops) snapshot.in_flight = loops->in_flight;
-  DueAges ages = read_due_ages(*reader, directory_);
-  for (const auto& endpoint : directory_.all()) {
-    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
-                                  std::chrono::duration<double>(ages[endpoint->seq]).count()});
-  }
-  return snapshot;
+  return snapshot_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader);
 }
 
 // Anew on each reload: the machine's addresses change too.
@@ -291,6 +245,8 @@ void App::start() {
   delivery_.start();
   background_thread_ = start_thread("background", [this] { background_loop_.run(); });
   retention_.set(retention_periods(config_));
+  // What the store has to say of the time before: that the clock jumped, and retention must not believe it.
+  facts_.route(store_->wait_for_changes(Millis(0)));
   facts_.route({PartitionsOwned{store_->ownership().partitions}});
   changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
   http_server_.start();
@@ -332,7 +288,7 @@ void App::stop() {
   delivery_.stop(config_.delivery.stop_timeout);
   server_done.get_future().wait();
   commits_.drain();
-  delivery_.end_threads();  // what is judged or tested there for a caller is none of theirs any more
+  delivery_.end_threads();  // what is checked or tested there for a caller is none of theirs any more
   api_loop_.stop();
   api_thread_.join();
   log::info("stopped");

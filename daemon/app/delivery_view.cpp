@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kEndpointsAtOnce = 250;  // in one read: a millisecond or two
 constexpr std::size_t kWorstEndpoints = 10;
-constexpr int kMostCounted = 1000;  // of the backlog of one of them
+constexpr int kMaxCounted = 1000;  // of the backlog of one of them
 // Below this a due delivery is on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
 
@@ -68,10 +68,30 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
   std::partial_sort(all.begin(), end, all.end(),
                     [](const auto& a, const auto& b) { return is_worse(a.second, b.second); });
   for (auto& [seq, lane] : std::span(all.begin(), end)) {
-    lane.backlog = reader.backlog(seq, kMostCounted);
+    lane.backlog = reader.backlog(seq, kMaxCounted);
     view.worst_endpoints.push_back(std::move(lane));
   }
   return view;
+}
+
+telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
+                                const EndpointDirectory& directory, StoreReader& reader) {
+  telemetry::Snapshot snapshot;
+  const StoreStatus store = reader.status();
+  snapshot.pending = store.pending;
+  snapshot.delivered = store.delivered;
+  snapshot.dead = store.dead;
+  snapshot.discarded = store.discarded;
+  snapshot.database_bytes = store.database_bytes;
+  snapshot.store_figures = store.figures;
+  if (loops) snapshot.in_flight = loops->in_flight;
+  for (const auto& endpoint : directory.all()) {
+    const auto age = ages.find(endpoint->seq);
+    const Millis due = age == ages.end() ? Millis(0) : age->second;
+    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
+                                  std::chrono::duration<double>(due).count()});
+  }
+  return snapshot;
 }
 
 }  // namespace outboxd

@@ -21,4 +21,8 @@ DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory);
 api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
                             const EndpointDirectory& directory, StoreReader& reader);
 
+// The gauges of /metrics, `loops` as above.
+telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
+                                const EndpointDirectory& directory, StoreReader& reader);
+
 }  // namespace outboxd

@@ -26,7 +26,7 @@ bool FactRouter::hear(const PartitionsOwned& fact) {
 
 bool FactRouter::hear(const PartitionsLost& fact) {
   to_.delivery.disown(fact.partitions, fact.abort,
-                      [this, partitions = fact.partitions] { store_.release(partitions); });
+                      [this](const PartitionSet& disowned) { store_.release(disowned); });
   if (fact.partitions.test(kHousekeepingPartition)) {
     to_.fan_out.stop();
     to_.outbox.stop();

@@ -28,13 +28,13 @@ T or_throw(Result<T> result, const std::string& what = "") {
   return std::move(*result);
 }
 
-api::Listener adopted_listener(const AdoptedSocket& socket) {
+api::Listener inherited_listener(const InheritedSocket& socket) {
   switch (socket.use) {
-    case AdoptedSocket::Use::kIngest:
+    case InheritedSocket::Use::kIngest:
       return {socket.fd, api::Scope::kIngest, true, "ingest socket (systemd)"};
-    case AdoptedSocket::Use::kAdmin:
+    case InheritedSocket::Use::kAdmin:
       return {socket.fd, api::Scope::kAdmin, true, "admin socket (systemd)"};
-    case AdoptedSocket::Use::kTcp:
+    case InheritedSocket::Use::kTcp:
       break;
   }
   return {socket.fd, api::Scope::kNone, false, "TCP socket (systemd)"};
@@ -146,28 +146,28 @@ std::shared_ptr<const api::Authenticator> TokensFile::unreadable(const std::stri
 std::vector<api::Listener> open_listeners(const config::Config& config) {
   const auto& listen = config.listen;
   std::vector<api::Listener> listeners;
-  const auto adopted = or_throw(adopt_sockets());
-  const auto is_adopted = [&](AdoptedSocket::Use use) {
-    return std::ranges::any_of(adopted, [use](const AdoptedSocket& socket) { return socket.use == use; });
+  const auto inherited = or_throw(inherited_sockets());
+  const auto is_inherited = [&](InheritedSocket::Use use) {
+    return std::ranges::any_of(inherited, [use](const InheritedSocket& socket) { return socket.use == use; });
   };
-  for (const AdoptedSocket& socket : adopted) {
+  for (const InheritedSocket& socket : inherited) {
     // The configuration cannot see this address; without tokens whoever reaches it may send events.
-    if (socket.use == AdoptedSocket::Use::kTcp && !socket.loopback && listen.tokens_file.empty()) {
+    if (socket.use == InheritedSocket::Use::kTcp && !socket.loopback && listen.tokens_file.empty()) {
       throw std::runtime_error(
           "the TCP socket of systemd is not on loopback: set [listen] tokens_file, or ListenStream= to "
           "127.0.0.1:8877");
     }
-    listeners.push_back(adopted_listener(socket));
+    listeners.push_back(inherited_listener(socket));
   }
-  if (!listen.ingest_socket.empty() && !is_adopted(AdoptedSocket::Use::kIngest)) {
+  if (!listen.ingest_socket.empty() && !is_inherited(InheritedSocket::Use::kIngest)) {
     listeners.push_back(or_throw(
         api::listen_unix(listen.ingest_socket, kSocketMode, listen.ingest_group, api::Scope::kIngest)));
   }
-  if (!listen.admin_socket.empty() && !is_adopted(AdoptedSocket::Use::kAdmin)) {
+  if (!listen.admin_socket.empty() && !is_inherited(InheritedSocket::Use::kAdmin)) {
     listeners.push_back(
         or_throw(api::listen_unix(listen.admin_socket, kSocketMode, listen.admin_group, api::Scope::kAdmin)));
   }
-  if (!listen.tcp.empty() && !is_adopted(AdoptedSocket::Use::kTcp)) {
+  if (!listen.tcp.empty() && !is_inherited(InheritedSocket::Use::kTcp)) {
     listeners.push_back(or_throw(api::listen_tcp(listen.tcp, api::Scope::kNone)));
   }
   if (const auto tls = tls_server(config)) {

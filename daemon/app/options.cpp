@@ -1,11 +1,14 @@
 #include "app/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 #include <stdexcept>
 #include <thread>
 
 #include "common/secret_file.h"
+#include "outbound/name_servers.h"
 #include "runtime/secret_file_reader.h"
 #include "telemetry/log.h"
 #include "version.h"
@@ -38,7 +41,7 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 // Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. And the connections beyond
 // limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
 constexpr std::int64_t kOwnDescriptors = 208;
-constexpr std::int64_t kFewestDescriptors = 32;
+constexpr std::int64_t kMinDescriptors = 32;
 // Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
 constexpr std::int64_t kOfAttempt = 3;
 constexpr std::int64_t kInManyPools =
@@ -96,9 +99,23 @@ Ingest::Options ingest_options(const config::Config& config) {
   return options;
 }
 
-GroupCommit::Options commit_options(const config::Config& config) {
+GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics) {
   GroupCommit::Options options;
   options.queue = static_cast<std::size_t>(config.limits.queue);
+  options.on_commit = [&metrics](std::size_t commands, std::chrono::nanoseconds duration) {
+    metrics.db_transaction("commit", duration, commands);
+  };
+  return options;
+}
+
+SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                             telemetry::Metrics& metrics) {
+  SqliteOptions options;
+  options.path = config.store.path();
+  options.ballast_bytes = config.retention.ballast;
+  options.checkpoints = config.store.checkpoint == "auto";
+  options.secrets = std::move(secrets);
+  options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
   return options;
 }
 
@@ -108,9 +125,9 @@ std::int64_t descriptors_wanted(const config::Config& config) {
 
 void fit_to_descriptors(config::Config& config, std::int64_t limit) {
   const std::int64_t left = limit - kOwnDescriptors;
-  if (left < kFewestDescriptors) {
+  if (left < kMinDescriptors) {
     throw std::runtime_error("a limit of " + std::to_string(limit) + " open files is too low: at least " +
-                             std::to_string(kOwnDescriptors + kFewestDescriptors) +
+                             std::to_string(kOwnDescriptors + kMinDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
   if (descriptors_wanted(config) <= limit) return;
@@ -128,6 +145,23 @@ RetentionPeriods retention_periods(const config::Config& config) {
   return {.delivered = config.retention.delivered,
           .dead = config.retention.dead,
           .at_least = config.limits.idempotency_window};
+}
+
+api::DaemonSetup daemon_setup(const config::Config& config) {
+  api::DaemonSetup setup{.pid = getpid(),
+                         .config_file = {},
+                         .database = config.store.path(),
+                         .tcp = config.listen.tcp,
+                         .asks_for_tokens = !config.listen.tokens_file.empty(),
+                         .private_files = {},
+                         .name_servers = name_servers_in_use(config.delivery.dns_servers)};
+  const auto add_file = [&setup](const char* key, const std::string& name) {
+    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
+  };
+  add_file("listen.tokens_file", config.listen.tokens_file);
+  add_file("listen.tls_key", config.listen.tls_key);
+  add_file("store.secrets_key_file", config.store.secrets_key_file);
+  return setup;
 }
 
 std::shared_ptr<const SecretBox> secret_box(const config::Config& config) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "api/context.h"
 #include "api/http_server.h"
 #include "common/secret_box.h"
 #include "config/config.h"
@@ -12,6 +13,8 @@
 #include "maintenance/retention.h"
 #include "outbound/address_policy.h"
 #include "store/group_commit.h"
+#include "store/sqlite/sqlite_store.h"
+#include "telemetry/metrics.h"
 
 namespace outboxd {
 
@@ -19,7 +22,10 @@ api::HttpServer::Options http_server_options(const config::Config& config);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
-GroupCommit::Options commit_options(const config::Config& config);
+// These count in `metrics`, which outlives what they are given to.
+GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics);
+SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                             telemetry::Metrics& metrics);
 // How many files may be open at a time with this configuration.
 std::int64_t descriptors_wanted(const config::Config& config);
 // Lowers what needs file descriptors to what a process with so many can have. Throws std::runtime_error when that is
@@ -31,5 +37,8 @@ std::shared_ptr<const AddressPolicy> address_policy(const config::Config& config
                                                     std::vector<AddressPolicy::OwnListener> own_listeners);
 // Null without [store] secrets_key_file. Throws std::runtime_error for a file that cannot be read or holds no keys.
 std::shared_ptr<const SecretBox> secret_box(const config::Config& config);
+
+// What GET /v1/setup shows of the configuration.
+api::DaemonSetup daemon_setup(const config::Config& config);
 
 }  // namespace outboxd

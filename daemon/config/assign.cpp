@@ -7,6 +7,7 @@
 
 #include "common/endpoint.h"
 #include "common/secret_file.h"
+#include "common/text.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -169,12 +170,6 @@ struct Assigner {
   }
 };
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
 std::unique_ptr<toml::node> scalar(std::string_view text, bool may_be_number) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -207,10 +202,10 @@ std::unique_ptr<toml::node> node_from_text(Kind kind, std::string_view text) {
       return scalar(text, false);
   }
   auto list = std::make_unique<toml::array>();
-  if (trimmed(text).empty()) return list;
+  if (trim(text, " ").empty()) return list;
   for (std::size_t start = 0; start <= text.size();) {
     const auto comma = std::min(text.find(',', start), text.size());
-    const auto element = scalar(trimmed(text.substr(start, comma - start)), kind == Kind::kPorts);
+    const auto element = scalar(trim(text.substr(start, comma - start), " "), kind == Kind::kPorts);
     element->visit([&](const auto& node) {
       if constexpr (toml::is_value<decltype(node)>) list->push_back(node.get());
     });

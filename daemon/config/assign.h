@@ -1,5 +1,5 @@
 // From a TOML value, or text of an environment variable or flag, to a field of Config: types, bounds and
-// forms of keys.h. For load.cpp.
+// forms of keys.h. For config.cpp.
 #pragma once
 
 #include <functional>

@@ -11,6 +11,7 @@
 
 #include <tl/expected.hpp>
 
+#include "common/retry_schedule.h"
 #include "common/time.h"
 #include "telemetry/log.h"
 
@@ -40,16 +41,7 @@ struct Config {
   struct Delivery {
     Millis timeout{20'000};
     Millis connect_timeout{5'000};
-    std::vector<Millis> retry_schedule = {Millis(0),
-                                          std::chrono::seconds(5),
-                                          std::chrono::minutes(5),
-                                          std::chrono::minutes(30),
-                                          std::chrono::hours(2),
-                                          std::chrono::hours(5),
-                                          std::chrono::hours(10),
-                                          std::chrono::hours(14),
-                                          std::chrono::hours(20),
-                                          std::chrono::hours(24)};
+    std::vector<Millis> retry_schedule = default_retry_schedule();
     std::int64_t max_in_flight = 4096;
     std::int64_t max_in_flight_per_endpoint = 32;
     std::int64_t threads = 1;

@@ -146,10 +146,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-constexpr std::size_t kLongestWord = 64;  // beyond it nothing is similar, and the distance costs too much
+constexpr std::size_t kMaxWord = 64;  // beyond it nothing is similar, and the distance costs too much
 
 bool similar(std::string_view wrong, std::string_view right) {
-  if (wrong.size() > kLongestWord) return false;
+  if (wrong.size() > kMaxWord) return false;
   return edit_distance(wrong, right) <= std::max<std::size_t>(1, (right.size() + 1) / 3);
 }
 

@@ -1,5 +1,5 @@
 // The HTTP API as commands see it: paths in, JSON out. Everything but a 2xx is thrown as a Failure with the
-// exit status of CONTRACT.md section 4 and the daemon's own explanation; no answer at all is exit status 5.
+// exit status of failure.h and the daemon's own explanation; no answer at all is exit status 5.
 // Used by one thread.
 #pragma once
 

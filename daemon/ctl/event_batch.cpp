@@ -58,7 +58,7 @@ BatchChunk BatchReader::next() {
     if (line.size() > kMaxBatchLineBytes) {
       throw Failure(kExitUsage, "--batch: line " + std::to_string(line_number_) + " is too long");
     }
-    if (trimmed(line).empty()) continue;
+    if (trim(line).empty()) continue;
     if (!chunk.lines.empty() && chunk.body.size() + line.size() >= kMaxBatchBytes) {
       held_ = std::move(line);
       break;

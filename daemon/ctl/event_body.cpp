@@ -15,7 +15,7 @@ std::string event_body(const EventFields& fields) {
   if (!wants_json) {
     body.add("payload_base64", base64_encode(fields.data));
   } else if (is_json(fields.data)) {
-    body.add_raw("payload", trimmed(fields.data));
+    body.add_raw("payload", trim(fields.data));
   } else {
     throw Failure(
         kExitUsage,

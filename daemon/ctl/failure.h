@@ -7,7 +7,7 @@
 
 namespace outboxd::ctl {
 
-// CONTRACT.md section 4.
+// What scripts that call outboxctl rely on (docs/operations.md).
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // or only partly done
 inline constexpr int kExitUsage = 2;

@@ -37,15 +37,8 @@ std::string read_file(const std::string& path, std::size_t max_bytes, std::strin
   return text;
 }
 
-std::string trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kSpace) - begin + 1));
-}
-
 std::string read_secret(const std::string& path, std::string_view option, bool public_key_too) {
-  std::string secret = trimmed(read_file(path, kMaxSecretBytes, option));
+  std::string secret(trim(read_file(path, kMaxSecretBytes, option)));
   if (public_key_too && secret.starts_with("whpk_")) return secret;
   if (const auto key = SigningKey::parse(secret); !key)
     throw Failure(kExitUsage, std::string(option) + ": " + key.error().detail);

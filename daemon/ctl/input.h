@@ -11,7 +11,6 @@ inline constexpr std::size_t kMaxInputBytes = 16u << 20;  // the daemon's defaul
 
 // "-" is stdin.
 std::string read_file(const std::string& path, std::size_t max_bytes, std::string_view option);
-std::string trimmed(std::string_view text);  // without white space at its ends
 // A secret from a file, checked; never quoted in a message.
 std::string read_secret(const std::string& path, std::string_view option, bool public_key_too = false);
 

@@ -1,6 +1,6 @@
 // outboxctl: the operator's and the producer's command line, a client of the HTTP API. Only `db` and `doctor` touch the
-// database file, for they must work without a daemon, and only through DatabaseTools. CONTRACT.md section 4
-// fixes its commands, formats and exit statuses.
+// database file, for they must work without a daemon, and only through DatabaseTools. Scripts rely on its commands,
+// formats and exit statuses (docs/operations.md).
 #pragma once
 
 #include "ctl/database_tools.h"

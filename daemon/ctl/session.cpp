@@ -28,7 +28,7 @@ std::optional<std::string> environment(const char* name) {
 }
 
 std::string read_token(const std::string& path) {
-  std::string token = trimmed(read_file(path, kMaxTokenBytes, "--token-file"));
+  std::string token(trim(read_file(path, kMaxTokenBytes, "--token-file")));
   const bool printable =
       std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (token.empty() || !printable)

@@ -1,4 +1,4 @@
-// `status` and `db info`: what GET /v1/status tells, judged and laid out. Pure.
+// `status` and `db info`: what GET /v1/status tells, checked and laid out. Pure.
 #pragma once
 
 #include "ctl/output.h"

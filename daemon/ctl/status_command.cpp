@@ -35,7 +35,7 @@ struct Options {
   bool exit_code = false;
 };
 
-int judge(Session& session, const Json& status, bool exit_code) {
+int report_health(Session& session, const Json& status, bool exit_code) {
   const auto why = exit_code ? why_unhealthy(status) : std::nullopt;
   if (why) session.note(*why);
   return why ? kExitFailed : kExitOk;
@@ -58,7 +58,7 @@ int run_status(Session& session, const Options& options) {
     }
     session.print(text);
     if (!options.watch || wait_for_interrupt(kWatchInterval))
-      return judge(session, status, options.exit_code);
+      return report_health(session, status, options.exit_code);
   }
 }
 

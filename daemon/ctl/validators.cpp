@@ -116,14 +116,14 @@ CLI::Validator has_length(std::size_t min, std::size_t max) {
 
 HeaderField split_header(const std::string& text) {
   const std::size_t colon = text.find(':');
-  return {text.substr(0, colon), trimmed(std::string_view(text).substr(colon + 1))};
+  return {text.substr(0, colon), std::string(trim(std::string_view(text).substr(colon + 1)))};
 }
 
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> items;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
-    items.push_back(trimmed(std::string_view(text).substr(begin, end - begin)));
+    items.emplace_back(trim(std::string_view(text).substr(begin, end - begin)));
     begin = end + 1;
   }
   return items;

@@ -105,7 +105,7 @@ void DeliveryEngine::own(const PartitionSet& partitions) {
   });
 }
 
-void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, std::function<void()> done) {
+void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, Disowned done) {
   executor_.post([this, partitions, abort, done = std::move(done)] {
     owned_ &= ~partitions;
     std::vector<EndpointSeq> theirs;
@@ -297,7 +297,7 @@ void DeliveryEngine::finish_what_is_over() {
     if (!scheduler_.is_rid_of(leaving.partitions)) {
       leaving_.push_back(std::move(leaving));
     } else if (leaving.done) {
-      leaving.done();
+      leaving.done(leaving.partitions);
     }
   }
 }

@@ -59,7 +59,7 @@ class DeliveryEngine final : public DeliverySide {
   // Any thread.
   void hear(Facts facts) override;
   void own(const PartitionSet& partitions) override;
-  void disown(const PartitionSet& partitions, bool abort, std::function<void()> done) override;
+  void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
   // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is stored.
   // `done` runs on the executor.
@@ -111,7 +111,7 @@ class DeliveryEngine final : public DeliverySide {
   MonotonicTime timer_for_{};
   struct Leaving {
     PartitionSet partitions;
-    std::function<void()> done;
+    Disowned done;
   };
   std::vector<Leaving> leaving_;
   std::function<void()> stopped_;  // not null: stopping

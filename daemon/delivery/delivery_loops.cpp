@@ -80,9 +80,14 @@ void DeliveryLoops::own(const PartitionSet& partitions) {
   for (auto& loop : loops_) loop->engine().own(partitions);
 }
 
-void DeliveryLoops::disown(const PartitionSet& partitions, bool abort, std::function<void()> done) {
-  const auto one_done = after(loops_.size(), std::move(done));
-  for (auto& loop : loops_) loop->engine().disown(partitions, abort, one_done);
+// A partition that is owned again is so in every loop: what the last one says holds for all.
+void DeliveryLoops::disown(const PartitionSet& partitions, bool abort, Disowned done) {
+  const auto left = std::make_shared<std::atomic<std::size_t>>(loops_.size());
+  for (auto& loop : loops_) {
+    loop->engine().disown(partitions, abort, [left, done](const PartitionSet& disowned) {
+      if (--*left == 0 && done) done(disowned);
+    });
+  }
 }
 
 void DeliveryLoops::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {

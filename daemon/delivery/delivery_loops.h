@@ -23,7 +23,7 @@ class DeliveryLoops final : public DeliverySide {
   // Any thread; see DeliveryEngine.
   void hear(Facts facts) override;
   void own(const PartitionSet& partitions) override;
-  void disown(const PartitionSet& partitions, bool abort, std::function<void()> done) override;
+  void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(const std::shared_ptr<const AddressPolicy>& policy);
   void send_test(const EndpointPtr& endpoint, std::shared_ptr<const Event> event,
                  std::function<void(Attempt)> done) {

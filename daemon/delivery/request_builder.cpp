@@ -14,11 +14,11 @@ void add_text(std::string& json, std::string_view name, std::string_view value) 
 }
 
 // The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive here too.
-// What nobody has judged is judged now: a row of an earlier version may say JSON of bytes that are none, and what is spliced
+// What nobody has checked is checked now: a row of an earlier version may say JSON of bytes that are none, and what is spliced
 // must never bring members of its own.
 void add_payload(std::string& json, const Event& event, std::string_view name) {
   json.append("\"").append(name);
-  if (is_json_type(event.content_type) && (event.judged || is_json(event.payload))) {
+  if (is_json_type(event.content_type) && (event.json_checked || is_json(event.payload))) {
     json.append("\":").append(event.payload);
   } else {
     json.append("_base64\":\"").append(base64_encode(event.payload)).append("\"");

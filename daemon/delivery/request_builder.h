@@ -1,4 +1,4 @@
-// From a delivery to the HTTP request that carries it: CONTRACT.md, section 3, and Standard Webhooks. Pure,
+// From a delivery to the HTTP request that carries it, as Standard Webhooks asks. Pure,
 // and the only place that builds a request: attempts and tests alike.
 #pragma once
 

@@ -36,11 +36,6 @@ std::optional<Time> parse_http_date(std::string_view value) {
 
 }  // namespace
 
-std::vector<Millis> default_retry_schedule() {
-  return {seconds(0), seconds(5), minutes(5), minutes(30), hours(2),
-          hours(5),   hours(10),  hours(14),  hours(20),   hours(24)};
-}
-
 std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
     // So many digits that they do not fit are simply long.

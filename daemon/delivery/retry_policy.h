@@ -27,9 +27,6 @@
 
 namespace outboxd {
 
-// The waits before the 1st, 2nd … attempt; its length is the number of attempts. CONTRACT.md, section 3.
-std::vector<Millis> default_retry_schedule();
-
 inline constexpr Millis kMaxRetryAfter = std::chrono::hours(24);
 
 struct AttemptFacts {

@@ -253,7 +253,7 @@ void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   lane->fetch.reset();
 }
 
-// What is under way is left to its outcome: it may be a success yet, and a failure is judged with its expiry.
+// What is under way is left to its outcome: it may be a success yet, and a failure is checked with its expiry.
 void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
   search_.reading = false;
   const bool more = static_cast<int>(found.size()) >= options_.max_expired;

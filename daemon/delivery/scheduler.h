@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/retry_schedule.h"
 #include "delivery/lane.h"
 #include "delivery/moment.h"
 #include "delivery/ready_queue.h"

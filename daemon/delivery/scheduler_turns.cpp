@@ -7,7 +7,7 @@ namespace outboxd {
 namespace {
 
 constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
-constexpr int kSmallestWindow = 4;
+constexpr int kMinWindow = 4;
 constexpr Millis kMaxIdleInMemory{500};
 
 // The part of `all` that those of a service_class and below it may use together.
@@ -20,10 +20,10 @@ T share_of(T all, ServiceClass service_class) {
 }  // namespace
 
 int Scheduler::window_of(const Lane& lane) const {
-  if (lane.rate) return std::min(options_.window, std::max(kSmallestWindow, 2 * lane.rate->burst()));
+  if (lane.rate) return std::min(options_.window, std::max(kMinWindow, 2 * lane.rate->burst()));
   if (lane.service_class == ServiceClass::kPrompt) return options_.window;
   const int limit = lane.health.is_open() ? 1 : lane.health.limit(max_in_flight_of(lane));
-  return std::min(options_.window, std::max(kSmallestWindow, 2 * limit));
+  return std::min(options_.window, std::max(kMinWindow, 2 * limit));
 }
 
 bool Scheduler::may_send(const Lane& lane, Moment now) const {

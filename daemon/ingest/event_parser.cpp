@@ -45,7 +45,7 @@ class EventReader {
       if (const auto value = scanner.value()) take_member(*name, *value);
     }
     if (!scanner.fault()) check_together();
-    draft_.event.judged = true;
+    draft_.event.json_checked = true;
     return std::move(draft_);
   }
 

@@ -28,7 +28,7 @@ enum class EventBody {
 };  // application/json: an object or an array; application/x-ndjson: one object a line
 
 // `now` is when the request came: expires_at must lie after it, and deliver_at at most kMaxEventDelay. Absent for a row
-// of the SQL outbox, which was judged so when it was inserted.
+// of the SQL outbox, which was checked so when it was inserted.
 //
 // The payload's bytes are those of the JSON value in the body, found by position, never re-encoded. An object
 // with the same member twice is refused, for the two readings would differ. `header_key` is the

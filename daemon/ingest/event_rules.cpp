@@ -8,14 +8,6 @@
 namespace outboxd {
 namespace {
 
-bool is_alnum(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_token_char(char c) {
-  return is_alnum(c) || (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-}
-
 // Takes the longest token from the front of `text`; empty when there is none.
 std::string_view take_token(std::string_view& text) {
   const auto length =

@@ -114,8 +114,8 @@ bool Ingest::is_wanted(std::string_view ops_type) const {
 
 void Ingest::announce(EventDraft draft) {
   if (!is_wanted(draft.event.type)) return;
-  draft.event.judged = is_json(draft.event.payload);
-  if (!draft.event.judged)
+  draft.event.json_checked = is_json(draft.event.payload);
+  if (!draft.event.json_checked)
     return log::error("an operational event is no JSON and was lost", {{"type", draft.event.type}});
   std::size_t room = options_.deliveries_at_once;
   DirectoryVersion matched = kNewest;

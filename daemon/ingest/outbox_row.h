@@ -1,4 +1,4 @@
-// Judging a row of the SQL outbox: by the very parser that judges POST /v1/events, so that both kinds of
+// Checking a row of the SQL outbox: by the very parser that checks POST /v1/events, so that both kinds of
 // producer are held to the same rules. Pure.
 #pragma once
 

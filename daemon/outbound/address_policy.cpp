@@ -69,7 +69,7 @@ constexpr Special kSpecial[] = {
 };
 
 // IPv6 forms that carry an IPv4 address, and the byte where it begins. What they lead to is that address, so
-// it is judged too, also when the operator has allowed the form itself.
+// it is checked too, also when the operator has allowed the form itself.
 struct Carrier {
   std::string_view network;
   std::size_t offset;
@@ -237,7 +237,7 @@ struct AddressPolicy::Settings {
     std::string text = std::string(name) + " = [";
     const char* separator = "";
     const auto add = [&](const std::string& entry) { text += std::exchange(separator, ", ") + entry; };
-    if (present.size() > kMostListed) {
+    if (present.size() > kMaxListed) {
       add("...");
     } else {
       for (const auto& entry : present) add(entry);
@@ -252,7 +252,7 @@ struct AddressPolicy::Settings {
   }
 
  private:
-  static constexpr std::size_t kMostListed = 16;
+  static constexpr std::size_t kMaxListed = 16;
 };
 
 AddressPolicy::AddressPolicy(Options options) : options_(std::move(options)) {

@@ -19,7 +19,7 @@
 
 namespace outboxd {
 
-// An IPv4 address is kept as IPv4; the IPv6 forms that contain one are judged by both.
+// An IPv4 address is kept as IPv4; the IPv6 forms that contain one are checked by both.
 struct IpAddress {
   bool v6 = false;
   std::array<std::uint8_t, 16> bytes{};  // the first 4 for IPv4
@@ -74,7 +74,7 @@ class AddressPolicy {
   };
   explicit AddressPolicy(Options options);
 
-  // What can be judged from the URL alone: scheme, port, a literal address, names that never leave (localhost
+  // What can be checked from the URL alone: scheme, port, a literal address, names that never leave (localhost
   // and its like).
   std::optional<Denial> why_denied(const EndpointUrl& url) const;
   // One address that `host` resolved to, or that a socket is about to be used with.

@@ -71,7 +71,7 @@ CurlLoop::~CurlLoop() {
   if (armed_) loop_.cancel(*armed_);
 }
 
-void CurlLoop::adopt(CURL* easy) {
+void CurlLoop::configure(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_SHARE, sessions_);

@@ -26,13 +26,13 @@ class CurlLoop {  // every call on the loop's thread, and none from inside a lib
 
   // `on_done` gets each transfer that ended by itself, removed already. It may call anything here.
   CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_done);
-  ~CurlLoop();  // after all transfers were removed, and the easy handles that it adopted are gone
+  ~CurlLoop();  // after all transfers were removed, and the easy handles that it configured are gone
   CurlLoop(const CurlLoop&) = delete;
 
   // An easy handle that runs here must close its sockets through this, open them by open_socket(), and say
   // which ones carry a connection that is complete (TLS included). libcurl 7.88 closes those that do not by
   // itself, without a word.
-  void adopt(CURL* easy);
+  void configure(CURL* easy);
   curl_socket_t open_socket(const curl_sockaddr& address);
   void connected(const std::vector<curl_socket_t>& opened, const Ends& ends);
 

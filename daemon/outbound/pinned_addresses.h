@@ -1,5 +1,5 @@
 // What libcurl's own cache of addresses holds. It resolves nothing here: it is given the addresses that we
-// found and judged, once for each name, and again when they change or grow old. Pure bookkeeping.
+// found and checked, once for each name, and again when they change or grow old. Pure bookkeeping.
 #pragma once
 
 #include <cstdint>

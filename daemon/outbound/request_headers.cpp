@@ -1,7 +1,6 @@
 #include "outbound/request_headers.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/event.h"
 #include "common/text.h"
@@ -13,20 +12,6 @@ namespace {
 constexpr std::string_view kFramingHeaders[] = {"connection",        "content-length",   "expect", "host",
                                                 "keep-alive",        "proxy-connection", "te",     "trailer",
                                                 "transfer-encoding", "upgrade"};
-
-constexpr auto kTokenBytes = [] {
-  std::array<bool, 256> table{};
-  for (const char c :
-       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}();
-
-bool is_token(std::string_view name) {
-  return !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return kTokenBytes[c]; });
-}
 
 bool is_field_value(std::string_view value) {
   return std::none_of(value.begin(), value.end(),

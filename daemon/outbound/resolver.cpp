@@ -87,7 +87,7 @@ class Resolver::Channel {
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = ARES_AI_NOSORT;  // sorting would connect to addresses that nobody has judged yet
+    hints.ai_flags = ARES_AI_NOSORT;  // sorting would connect to addresses that nobody has checked yet
     ++owed;
     ares_getaddrinfo(channel_.get(), name.c_str(), nullptr, &hints, on_answer,
                      new Ask{resolver, *this, name});
@@ -267,7 +267,7 @@ void Resolver::start_one(const std::string& zone_name) {
     channel().ask(*this, std::string(query.name));  // may answer at once, and the query and its zone are gone
     return;
   }
-  forget_idle_zone(zone_name);
+  erase_idle_zone(zone_name);
 }
 
 Resolver::Channel& Resolver::channel() {
@@ -302,11 +302,11 @@ void Resolver::leave_zone(const Query& query, bool dead) {
   if (query.of_suspect) --suspects_under_way_;
   zone.suspect = dead;
   if (!zone.waiting.empty()) enter_rotation(query.zone, zone);
-  forget_idle_zone(query.zone);
+  erase_idle_zone(query.zone);
   if (!rotation_.empty() || !suspects_.empty()) schedule_start();
 }
 
-void Resolver::forget_idle_zone(const std::string& zone_name) {
+void Resolver::erase_idle_zone(const std::string& zone_name) {
   const auto it = zones_.find(zone_name);
   if (it == zones_.end()) return;
   const Zone& zone = it->second;

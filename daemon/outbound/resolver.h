@@ -1,5 +1,5 @@
 // Names to addresses: c-ares on the event loop, so that a dead DNS zone costs its own requests time and
-// nobody else's. For HttpSender alone; judges nothing (that is the address policy's) and never connects to
+// nobody else's. For HttpSender alone; checks nothing (that is the address policy's) and never connects to
 // what it found.
 #pragma once
 
@@ -74,7 +74,7 @@ class Resolver {  // every call on the loop's thread
   void start_one(const std::string& zone_name);
   void enter_rotation(const std::string& zone_name, Zone& zone);
   void leave_zone(const Query& query, bool dead);
-  void forget_idle_zone(const std::string& zone_name);
+  void erase_idle_zone(const std::string& zone_name);
   void remember(const std::string& name, const std::vector<IpAddress>& addresses, Millis ttl);
   void schedule_start();
   Channel& channel();

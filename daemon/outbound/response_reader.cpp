@@ -7,13 +7,6 @@ namespace {
 
 constexpr std::size_t kMaxRetryAfterLength = 64;  // an HTTP date has 29
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
-
 // "HTTP/1.1 204 No Content" -> 204
 int status_in(std::string_view line) {
   const std::size_t space = line.find(' ');
@@ -39,7 +32,7 @@ bool ResponseReader::on_header_line(std::string_view line) {
   if (head_bytes_ > kMaxResponseHeadBytes) return refuse("the response's headers exceed 64 KiB");
   if (head_complete_) return true;  // a trailer
   if (expects_status_) return on_status_line(line);
-  if (trimmed(line).empty()) {
+  if (trim(line).empty()) {
     head_complete_ = status_ >= 200;
     expects_status_ = !head_complete_;
     return !ambiguous_;
@@ -58,8 +51,8 @@ bool ResponseReader::on_status_line(std::string_view line) {
 bool ResponseReader::on_field(std::string_view line) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return true;  // a folded line, or noise
-  const std::string_view name = trimmed(line.substr(0, colon));
-  const std::string_view value = trimmed(line.substr(colon + 1));
+  const std::string_view name = trim(line.substr(0, colon));
+  const std::string_view value = trim(line.substr(colon + 1));
   if (ascii_iequals(name, "retry-after") && !retry_after_ && value.size() <= kMaxRetryAfterLength)
     retry_after_ = value;
   if (ascii_iequals(name, "content-length")) {

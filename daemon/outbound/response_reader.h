@@ -27,7 +27,7 @@ class ResponseReader {
   bool on_body(std::string_view bytes);
 
   // The blank line after a final status was seen: from here on the status counts, whatever becomes of the
-  // body (CONTRACT.md, section 3). libcurl itself reports a head that was cut off as a success.
+  // body. libcurl itself reports a head that was cut off as a success.
   bool head_complete() const { return head_complete_; }
   bool anything_came() const { return head_bytes_ > 0; }
   int status() const { return status_; }

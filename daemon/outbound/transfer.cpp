@@ -75,7 +75,7 @@ Transfer& Transfer::of(CURL* easy) {
 // engine, no HSTS, no alt-svc, no Accept-Encoding.
 void Transfer::set_fixed_options() {
   CURL* const e = easy();
-  sender_.connections.adopt(e);
+  sender_.connections.configure(e);
   set(e, CURLOPT_PRIVATE, this);
   set(e, CURLOPT_ERRORBUFFER, detail_.data());
   set(e, CURLOPT_NOSIGNAL, 1L);

@@ -11,7 +11,7 @@
 namespace outboxd {
 namespace {
 
-constexpr auto kLongestWait =
+constexpr auto kMaxWait =
     std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
 
 constexpr int kTimersARound = 16;
@@ -85,7 +85,7 @@ void EventLoop::cancel(TimerId id) {
 void EventLoop::post(Task task) {
   bool wake = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     wake = posted_.empty();
     posted_.push_back(std::move(task));
   }
@@ -103,7 +103,7 @@ Millis EventLoop::since_progress() const {
 }
 
 int EventLoop::wait_timeout() const {
-  auto wait = std::chrono::ceil<Millis>(kLongestWait);
+  auto wait = std::chrono::ceil<Millis>(kMaxWait);
   if (!timers_.empty()) {
     const auto until =
         std::chrono::ceil<Millis>(timers_.begin()->first.first - std::chrono::steady_clock::now());
@@ -144,7 +144,7 @@ void EventLoop::run_timers() {
 void EventLoop::run_posted() {
   std::vector<Task> tasks;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (auto& task : tasks) task();

@@ -10,15 +10,15 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include "common/executor.h"
+#include "common/mutex.h"
 
 namespace outboxd {
 
-class EventLoop final : public Executor {
+class EventLoop : public Executor {
  public:
   using FdHandler = std::function<void(std::uint32_t epoll_events)>;
 
@@ -65,8 +65,8 @@ class EventLoop final : public Executor {
   MonotonicTime now_;
   std::atomic<std::int64_t> last_round_ms_;
   std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
-  std::vector<Task> posted_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<Task> posted_ OUTBOXD_GUARDED_BY(mutex_);
 };
 
 }  // namespace outboxd

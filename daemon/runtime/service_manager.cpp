@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 namespace outboxd {
 namespace {
@@ -40,10 +41,10 @@ void notify(const std::string& state) {
   close(fd);
 }
 
-std::optional<AdoptedSocket::Use> use_of(std::string_view name) {
-  if (name == "ingest") return AdoptedSocket::Use::kIngest;
-  if (name == "admin") return AdoptedSocket::Use::kAdmin;
-  if (name == "tcp") return AdoptedSocket::Use::kTcp;
+std::optional<InheritedSocket::Use> use_of(std::string_view name) {
+  if (name == "ingest") return InheritedSocket::Use::kIngest;
+  if (name == "admin") return InheritedSocket::Use::kAdmin;
+  if (name == "tcp") return InheritedSocket::Use::kTcp;
   return std::nullopt;
 }
 
@@ -54,7 +55,7 @@ std::string why_refused(int fd, std::string_view name) {
     return "it is not a listening stream socket; use ListenStream= and Accept=no in the socket unit";
   }
   const bool is_unix = sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) > 0;
-  if (is_unix == (*use == AdoptedSocket::Use::kTcp)) {
+  if (is_unix == (*use == InheritedSocket::Use::kTcp)) {
     return is_unix ? "a Unix socket cannot be named tcp; name it ingest or admin"
                    : "it is not a Unix socket, and callers of ingest and admin are trusted by file mode; "
                      "name it tcp";
@@ -108,17 +109,7 @@ void ServiceManager::watchdog() const {
   notify("WATCHDOG=1");
 }
 
-void ServiceManager::extend_start(Millis by) const {
-  notify("EXTEND_TIMEOUT_USEC=" + std::to_string(std::chrono::microseconds(by).count()));
-}
-
-std::optional<Millis> ServiceManager::watchdog_interval() const {
-  std::uint64_t usec = 0;
-  if (sd_watchdog_enabled(0, &usec) <= 0) return std::nullopt;
-  return std::chrono::floor<Millis>(std::chrono::microseconds(usec));
-}
-
-Result<std::vector<AdoptedSocket>> adopt_sockets() {
+Result<std::vector<InheritedSocket>> inherited_sockets() {
   char** raw_names = nullptr;
   const int n = sd_listen_fds_with_names(1, &raw_names);
   const std::unique_ptr<char*, FreeNames> names(raw_names);
@@ -127,7 +118,7 @@ Result<std::vector<AdoptedSocket>> adopt_sockets() {
         ProblemCode::kMalformed,
         "the sockets of the service manager cannot be taken over (LISTEN_FDS): error " + std::to_string(-n));
   }
-  std::vector<AdoptedSocket> sockets;
+  std::vector<InheritedSocket> sockets;
   for (int i = 0; i < n; ++i) {
     const int fd = SD_LISTEN_FDS_START + i;
     const std::string name = names.get()[i];

@@ -2,13 +2,11 @@
 // handed over. Without a service manager every call does nothing. Only app uses it.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/problem.h"
-#include "common/time.h"
 
 namespace outboxd {
 
@@ -20,16 +18,10 @@ class ServiceManager {
   void stopping(std::string_view status) const;
   void status(std::string_view status) const;
   void watchdog() const;  // "still making progress"; the caller decides whether that is true
-  // More time to start, beyond TimeoutStartSec: for long migrations.
-  void extend_start(Millis by) const;
-
-  // How often watchdog() has to be called at least (WATCHDOG_USEC): the caller aims at half of it. nullopt:
-  // never.
-  std::optional<Millis> watchdog_interval() const;
 };
 
 // A listening socket from a socket unit. The receiver closes it.
-struct AdoptedSocket {
+struct InheritedSocket {
   enum class Use { kIngest, kAdmin, kTcp };
   Use use;
   int fd;
@@ -40,6 +32,6 @@ struct AdoptedSocket {
 // is not a listening stream socket, and for an ingest or admin socket that is not a Unix one: callers on
 // those are trusted by file mode alone. Call it once, before threads start; the descriptors are non-blocking
 // and not inherited.
-Result<std::vector<AdoptedSocket>> adopt_sockets();
+Result<std::vector<InheritedSocket>> inherited_sockets();
 
 }  // namespace outboxd

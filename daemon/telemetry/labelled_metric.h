@@ -7,13 +7,14 @@
 
 #include <functional>
 #include <initializer_list>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "common/mutex.h"
 
 namespace outboxd::telemetry {
 
@@ -34,18 +35,18 @@ class LabelledMetric {
   // As many values as there are names. Not for a family whose series are removed: the series must outlive what is done
   // with it. Thread safe.
   Metric& with(std::initializer_list<std::string_view> values) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return find(values);
   }
   // Counts one more. Thread safe, like the next one.
   void increment(std::initializer_list<std::string_view> values) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     find(values).Increment();
   }
   // Ends all series whose first value is this one.
   void remove(std::string_view first) {
     const std::string start = std::string(first) + kSeparator;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::erase_if(series_, [&](const auto& series) {
       if (!series.first.starts_with(start)) return false;
       family_.Remove(series.second);
@@ -56,7 +57,7 @@ class LabelledMetric {
  private:
   static constexpr char kSeparator = '\x1f';
 
-  Metric& find(std::initializer_list<std::string_view> values) {
+  Metric& find(std::initializer_list<std::string_view> values) OUTBOXD_REQUIRES(mutex_) {
     thread_local std::string key;
     key.clear();
     for (const auto value : values) key.append(value).push_back(kSeparator);
@@ -75,8 +76,9 @@ class LabelledMetric {
   prometheus::Family<Metric>& family_;
   const std::vector<std::string> names_;
   const std::tuple<Args...> args_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Metric*, TransparentHash, std::equal_to<>> series_;  // guarded by mutex_
+  Mutex mutex_;
+  std::unordered_map<std::string, Metric*, TransparentHash, std::equal_to<>> series_
+      OUTBOXD_GUARDED_BY(mutex_);
 };
 
 }  // namespace outboxd::telemetry

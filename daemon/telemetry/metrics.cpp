@@ -9,12 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <mutex>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "common/mutex.h"
 #include "telemetry/labelled_metric.h"
 #include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
@@ -48,20 +48,20 @@ const Buckets kBatchSizes = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048};
 class EndpointLabels {
  public:
   std::string of(std::string_view endpoint) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto it = seen_.find(endpoint); it != seen_.end()) return *it;
     if (seen_.size() >= kMaxEndpointLabels) return std::string(kOther);
     return *seen_.emplace(endpoint).first;
   }
   void remove(std::string_view endpoint) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto it = seen_.find(endpoint); it != seen_.end()) seen_.erase(it);
   }
   // Those that are missing here and were missing the last time: an endpoint that was made a moment ago may be missing once.
   std::vector<std::string> missing_twice(const std::vector<Snapshot::EndpointGauge>& all) {
     Set there;
     for (const auto& one : all) there.insert(one.endpoint);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::vector<std::string> twice;
     Set missing;
     for (const auto& label : seen_) {
@@ -75,8 +75,9 @@ class EndpointLabels {
 
  private:
   using Set = std::unordered_set<std::string, TransparentHash, std::equal_to<>>;
-  std::mutex mutex_;
-  Set seen_, missing_;  // guarded by mutex_
+  Mutex mutex_;
+  Set seen_ OUTBOXD_GUARDED_BY(mutex_);
+  Set missing_ OUTBOXD_GUARDED_BY(mutex_);
 };
 
 MetricFamily gauge_family(std::string name, std::string help) {

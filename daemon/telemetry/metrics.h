@@ -1,4 +1,4 @@
-// The metrics of CONTRACT.md, section 6, on prometheus-cpp's registry (in Debian, maintained, MIT: chosen
+// The metrics that /metrics shows, on prometheus-cpp's registry (in Debian, maintained, MIT: chosen
 // over a registry of our own because histograms and the text format are not what outboxd exists for). Thread
 // safe. Hot paths keep references to their counters; label lookups take a lock.
 #pragma once

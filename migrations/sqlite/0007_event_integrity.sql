@@ -11,7 +11,7 @@ UPDATE counter SET last_unchecked = event_seq;
 -- Other Kinds Of Table Schema Changes"). RESET has SQLite read the schema anew within this transaction, so that a text which
 -- it cannot read undoes it, and the temporary table fails unless every text was changed.
 --
--- `event` gets its checksum (daemon/common/event_checksum.h). `delivery` admits `damaged`. json_valid() goes, because SQLite
+-- `event` gets its checksum (common/event_checksum.h). `delivery` admits `damaged`. json_valid() goes, because SQLite
 -- 3.40 opens no database with it for those who set PRAGMA trusted_schema=OFF. The constraints of `outbox` go: the trigger
 -- below says the same, and more.
 PRAGMA writable_schema=ON;

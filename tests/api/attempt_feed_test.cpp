@@ -4,22 +4,24 @@
 
 #include <thread>
 
+#include "support/outcomes.h"
+
 using namespace outboxd;
 using namespace outboxd::api;
+using namespace outboxd::test;
 
 namespace {
 
 const EndpointId kShop = EndpointId::parse("ep_019ab0f40c2b7a3c8d4e5f60718293a5").value();
 const EndpointId kOther = EndpointId::parse("ep_019ab0f40c2b7a3c8d4e5f60718293a6").value();
 
-RecordedAttempt attempt(int number, Outcome outcome = Outcome::kSuccess, const EndpointId& endpoint = kShop) {
-  RecordedAttempt recorded;
-  recorded.endpoint = endpoint;
-  recorded.attempt.number = number;
-  recorded.attempt.outcome = outcome;
-  recorded.attempt.response_body = "kept on disk";
-  recorded.attempt.response_headers = {{"x", "y"}};
-  return recorded;
+OutcomeRecorded outcome(int number, Outcome outcome = Outcome::kSuccess, const EndpointId& endpoint = kShop) {
+  Attempt attempt;
+  attempt.number = number;
+  attempt.outcome = outcome;
+  attempt.response_body = "kept on disk";
+  attempt.response_headers = {{"x", "y"}};
+  return outcome_recorded(endpoint, std::move(attempt));
 }
 
 std::vector<int> numbers(const AttemptFeed::Page& page) {
@@ -32,7 +34,7 @@ std::vector<int> numbers(const AttemptFeed::Page& page) {
 
 TEST_CASE("who follows the feed sees each attempt once, in order") {
   AttemptFeed feed;
-  for (int i = 1; i <= 5; ++i) feed.add(attempt(i));
+  for (int i = 1; i <= 5; ++i) feed.hear(outcome(i));
   const auto first = feed.after(0, {}, 3);
   CHECK(numbers(first) == std::vector{1, 2, 3});
   const auto second = feed.after(first.last, {}, 3);
@@ -41,14 +43,14 @@ TEST_CASE("who follows the feed sees each attempt once, in order") {
   const auto nothing = feed.after(second.last, {}, 3);
   CHECK(nothing.rows.empty());
   CHECK(nothing.last == second.last);
-  feed.add(attempt(6));
+  feed.hear(outcome(6));
   CHECK(numbers(feed.after(nothing.last, {}, 3)) == std::vector{6});
 }
 
 TEST_CASE("the latest attempts come first to a newcomer, who then goes on from there") {
   AttemptFeed feed;
   CHECK(feed.latest({}, 2).rows.empty());
-  for (int i = 1; i <= 5; ++i) feed.add(attempt(i, i == 2 ? Outcome::kTimeout : Outcome::kSuccess));
+  for (int i = 1; i <= 5; ++i) feed.hear(outcome(i, i == 2 ? Outcome::kTimeout : Outcome::kSuccess));
   CHECK(numbers(feed.latest({}, 2)) == std::vector{4, 5});
   const auto failed = feed.latest({.endpoint = {}, .failed = true}, 2);
   CHECK(numbers(failed) == std::vector{2});
@@ -57,7 +59,7 @@ TEST_CASE("the latest attempts come first to a newcomer, who then goes on from t
 
 TEST_CASE("a reader that comes too late is told how many it missed, and the memory is bounded") {
   AttemptFeed feed(3);
-  for (int i = 1; i <= 10; ++i) feed.add(attempt(i));
+  for (int i = 1; i <= 10; ++i) feed.hear(outcome(i));
   const auto late = feed.after(2, {}, 10);
   CHECK(late.dropped == 5);
   CHECK(numbers(late) == std::vector{8, 9, 10});
@@ -68,9 +70,9 @@ TEST_CASE("a reader that comes too late is told how many it missed, and the memo
 
 TEST_CASE("filters leave out others and lose no place") {
   AttemptFeed feed;
-  feed.add(attempt(1));
-  feed.add(attempt(2, Outcome::kHttp5xx));
-  feed.add(attempt(3, Outcome::kTimeout, kOther));
+  feed.hear(outcome(1));
+  feed.hear(outcome(2, Outcome::kHttp5xx));
+  feed.hear(outcome(3, Outcome::kTimeout, kOther));
   CHECK(numbers(feed.after(0, {.endpoint = kShop, .failed = false}, 10)) == std::vector{1, 2});
   CHECK(numbers(feed.after(0, {.endpoint = {}, .failed = true}, 10)) == std::vector{2, 3});
   const auto none = feed.after(0, {.endpoint = kOther, .failed = true}, 1);
@@ -80,8 +82,8 @@ TEST_CASE("filters leave out others and lose no place") {
 
 TEST_CASE("one read looks at a bounded number, and the next one goes on behind them") {
   AttemptFeed feed;
-  for (std::size_t i = 0; i < AttemptFeed::kMaxExamined; ++i) feed.add(attempt(1));
-  feed.add(attempt(2, Outcome::kTimeout));
+  for (std::size_t i = 0; i < AttemptFeed::kMaxExamined; ++i) feed.hear(outcome(1));
+  feed.hear(outcome(2, Outcome::kTimeout));
   const AttemptFeed::Filter failed{.endpoint = {}, .failed = true};
   const auto first = feed.after(0, failed, 10);
   CHECK(first.rows.empty());
@@ -91,7 +93,7 @@ TEST_CASE("one read looks at a bounded number, and the next one goes on behind t
 
 TEST_CASE("what came back is not held in memory") {
   AttemptFeed feed;
-  feed.add(attempt(1));
+  feed.hear(outcome(1));
   const auto page = feed.latest({}, 1);
   CHECK(page.rows[0]->attempt.response_body.empty());
   CHECK(page.rows[0]->attempt.response_headers.empty());
@@ -101,7 +103,7 @@ TEST_CASE("nothing is missed or seen twice while attempts come in") {
   constexpr int kAttempts = 20'000;
   AttemptFeed feed(kAttempts);
   std::thread writer([&feed] {
-    for (int i = 1; i <= kAttempts; ++i) feed.add(attempt(i));
+    for (int i = 1; i <= kAttempts; ++i) feed.hear(outcome(i));
   });
   std::uint64_t from = 0;
   int expected = 1, wrong = 0;
@@ -112,4 +114,15 @@ TEST_CASE("nothing is missed or seen twice while attempts come in") {
   }
   writer.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("of an outcome without an attempt, and of another daemon's, nothing is kept") {
+  AttemptFeed feed;
+  OutcomeRecorded expired = outcome(1);
+  expired.attempt = nullptr;
+  feed.hear(expired);
+  OutcomeRecorded hint = outcome(1);
+  hint.subject = nullptr;
+  feed.hear(hint);
+  CHECK(feed.latest({}, 10).rows.empty());
 }

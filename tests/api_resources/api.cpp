@@ -1,46 +1,19 @@
 #include "api_resources/api.h"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
-#include <future>
+#include <algorithm>
 
+#include "api/query_string.h"
 #include "store/sqlite/sqlite_store.h"
-#include "support/fake_exchange.h"
 
 namespace outboxd::test {
 namespace {
 
-std::vector<std::string> split(const std::string& text, char at) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == at) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
-// The path's parameters if this route takes it.
-std::optional<std::vector<std::string>> match(const std::string& pattern, const std::string& path) {
-  const auto want = split(pattern, '/'), have = split(path, '/');
-  if (want.size() != have.size()) return std::nullopt;
-  std::vector<std::string> parameters;
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    if (want[i].starts_with('{')) {
-      parameters.push_back(have[i]);
-    } else if (want[i] != have[i]) {
-      return std::nullopt;
-    }
-  }
-  return parameters;
-}
-
-std::unique_ptr<Store> open_store(const std::filesystem::path& folder) {
+std::unique_ptr<Store> open_store(const TemporaryFolder& folder, const Clock& clock) {
   SqliteOptions options;
-  options.path = (folder / "outbox.db").string();
+  options.path = folder / "outbox.db";
+  options.clock = &clock;
   return open_sqlite_store(options);
 }
 
@@ -52,17 +25,6 @@ Attempt answered(const EndpointPtr&) {
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "outboxd-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder like " + name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 std::string Sent::header(const std::string& name) const {
   for (const auto& h : headers) {
@@ -84,14 +46,24 @@ std::string Sent::problem() const {
 }
 
 Api::Api()
-    : store(open_store(folder.path())),
-      commits(store->writer(), {}, [](const std::string& what) { FAIL(what); }),
-      fan_out(*store, commits, directory, {},
-              [this](std::vector<DueDelivery> deliveries) { take(std::move(deliveries)); }),
-      ingest(commits, directory, fan_out, clock, ids, metrics, {},
-             [this](std::vector<DueDelivery> deliveries) { take(std::move(deliveries)); }),
+    : store(open_store(folder, clock)),
+      commits(store->writer(), store->ownership().token, clock, {},
+              [](const std::string& what) { FAIL(what); }),
+      ingest(commits, directory, clock, ids, metrics, {}),
       readers([this] { return store->new_reader(); }),
-      context{ingest, directory, commits, clock, ids, metrics, readers, attempts} {
+      context{ingest, directory, commits, clock, ids, metrics, readers, attempts},
+      routes(api::all_routes(context)),
+      router(routes) {
+  fill_context();
+  commits.tell([this](Facts committed) {
+    for (Fact& fact : committed) {
+      if (const auto* changed = std::get_if<EndpointChanged>(&fact)) directory.hear(*changed);
+      facts.push_back(std::move(fact));
+    }
+  });
+}
+
+void Api::fill_context() {
   context.store_url = "sqlite:///somewhere/outbox.db";
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
@@ -114,44 +86,36 @@ Api::Api()
                             .name_servers = {"127.0.0.53:53"}};
   };
   context.why_not_ready = [] { return std::nullopt; };
-  context.judge = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Judged& done) {
+  context.preflight = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Preflighted& done) {
     const bool denied = url.host == "127.0.0.1";
     done(denied ? Outcome::kBlocked : Outcome::kSuccess, denied ? std::string(kUrlNotAllowed) : "",
          denied ? "loopback; set [policy] allow_networks" : "");
   };
-  context.wake = [this](EndpointSeq endpoint, Time due) {
-    const std::lock_guard lock(mutex);
-    woken.emplace_back(endpoint, due);
-  };
-  context.forget = [this](DeliveryKey key) {
-    const std::lock_guard lock(mutex);
-    forgotten.push_back(key);
-  };
-  context.send_test = [this](EndpointPtr endpoint, Event event, std::function<void(Attempt)> done) {
-    const std::lock_guard lock(mutex);
+  context.send_test = [this](EndpointPtr endpoint, Event event, const std::function<void(Attempt)>& done) {
     done(answered(endpoint));
     tests_sent.emplace_back(std::move(endpoint), std::move(event));
   };
-  routes = api::all_routes(context);
-  commits.start();
-  fan_out.start();
 }
 
-Api::~Api() {
-  fan_out.stop();
-  commits.drain();
-}
-
-void Api::take(std::vector<DueDelivery> deliveries) {
-  const std::lock_guard lock(mutex);
-  for (auto& d : deliveries) fresh.push_back(std::move(d));
+void Api::run() {
+  while (commits.step()) {
+  }
 }
 
 Sent Api::call(const std::string& method, const std::string& target, const std::string& body,
                Headers headers) {
+  return answer(*begin(method, target, body, std::move(headers)));
+}
+
+std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::string& target,
+                                         const std::string& body, Headers headers) {
+  const std::string path = target.substr(0, target.find('?'));
+  auto found = router.find(method, path);
+  if (!found) throw std::runtime_error("no route takes " + method + ' ' + path);
   api::Request request;
   request.method = method;
-  request.path = target.substr(0, target.find('?'));
+  request.path = path;
+  request.path_parameters = std::move(found->path_parameters);
   request.body = body;
   request.peer = "unix:uid=0,pid=1";
   request.scope = scope;
@@ -160,24 +124,25 @@ Sent Api::call(const std::string& method, const std::string& target, const std::
     headers.push_back({"Content-Type", "application/json"});
   }
   request.headers = std::move(headers);
-  if (target.find('?') != std::string::npos) {
-    for (const auto& parameter : split(target.substr(target.find('?') + 1), '&')) {
-      const auto equals = parameter.find('=');
-      request.query.emplace(parameter.substr(0, equals),
-                            equals == std::string::npos ? "" : parameter.substr(equals + 1));
-    }
-  }
-  for (const auto& route : routes) {
-    const auto parameters = match(route.path, request.path);
-    if (route.method != method || !parameters) continue;
-    request.path_parameters = *parameters;
-    const auto exchange = std::make_shared<FakeExchange>(std::move(request));
-    route.handler(exchange);
-    const api::Answer answer = exchange->wait();
-    return {answer.status, answer.body, Json::parse(answer.body, nullptr, false), answer.headers,
-            answer.content_type};
-  }
-  throw std::runtime_error("no route takes " + method + ' ' + request.path);
+  const auto query = api::parse_query(target.substr(std::min(path.size() + 1, target.size())));
+  if (!query) throw std::runtime_error("the server refuses the query of " + target);
+  request.query = *query;
+  auto exchange = std::make_shared<FakeExchange>(std::move(request));
+  found->route->handler(exchange);
+  return exchange;
+}
+
+Sent Api::answer(FakeExchange& exchange) {
+  run();
+  const api::Answer answer = exchange.wait();
+  return {answer.status, answer.body, Json::parse(answer.body, nullptr, false), answer.headers,
+          answer.content_type};
+}
+
+std::vector<DeliveryKey> Api::withdrawn() const {
+  std::vector<DeliveryKey> keys;
+  for (const auto& fact : told<DeliveryWithdrawn>()) keys.push_back(fact.key);
+  return keys;
 }
 
 std::string Api::add_endpoint(const std::string& members) {
@@ -202,14 +167,20 @@ std::string Api::only_delivery(const std::string& event) {
 void Api::record(const std::string& delivery, DeliveryState state, std::optional<Attempt> attempt) {
   RecordOutcome outcome;
   outcome.key = delivery_key(DeliveryId::parse(delivery).value());
-  outcome.attempt = std::move(attempt);
+  if (state == DeliveryState::kDelivered && !attempt) {
+    attempt = answered({});
+    attempt->id = AttemptId{ids.next()};
+    attempt->number = 1;
+  }
+  if (attempt) outcome.attempt = std::make_shared<const Attempt>(std::move(*attempt));
   outcome.state = state;
   if (state == DeliveryState::kDead) outcome.reason = DeadReason::kExhausted;
-  outcome.due_at = outcome.at = clock.wall();
-  const auto done =
-      std::make_shared<std::promise<bool>>();  // shared: it may be waited for before set_value() returns
-  commits.submit(std::move(outcome), [done](Write& write) { done->set_value(!write.refused); });
-  REQUIRE(done->get_future().get());
+  outcome.at = clock.wall();
+  commit(std::move(outcome));
+}
+
+void Api::require_committed(bool done) {
+  REQUIRE(done);
 }
 
 }  // namespace outboxd::test

@@ -1,41 +1,22 @@
-// The API's handlers over a real SQLite store in a folder of its own; the delivery loop is a set of notes on
-// what it was told.
+// The API's handlers over a real SQLite store in a folder of its own, on one thread. The delivery side is a list of the
+// facts that it would hear.
 #pragma once
 
-#include <atomic>
-#include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "api/context.h"
+#include "api/router.h"
 #include "api/routes.h"
 #include "common/json.h"
 #include "store/store.h"
+#include "support/fake_exchange.h"
+#include "support/temporary_folder.h"
 
 namespace outboxd::test {
-
-class SettableClock final : public Clock {
- public:
-  Time wall() const override { return Time(Millis(wall_.load())); }
-  MonotonicTime monotonic() const override { return std::chrono::steady_clock::now(); }
-  void advance(Millis by) { wall_ += by.count(); }
-
- private:
-  std::atomic<std::int64_t> wall_{1'790'000'000'000};
-};
-
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Sent {
   int status = 0;
@@ -51,13 +32,16 @@ struct Sent {
 
 struct Api {
   Api();
-  ~Api();
 
   using Headers = std::vector<HeaderField>;
-  // Calls the handler of the route that takes this. `target` may have a query, without percent-encoding. A
-  // body is sent as application/json unless the headers say otherwise.
+  // Calls the handler of the route that takes this, and commits until it has answered. A body is sent as
+  // application/json unless the headers say otherwise.
   Sent call(const std::string& method, const std::string& target, const std::string& body = "",
             Headers headers = {});
+  // The same in two steps, for requests that are under way together. All are answered by the first answer().
+  std::shared_ptr<FakeExchange> begin(const std::string& method, const std::string& target,
+                                      const std::string& body = "", Headers headers = {});
+  Sent answer(FakeExchange& exchange);
   // These fail the test unless they succeed.
   std::string add_endpoint(const std::string& members = "");  // beside its url; the id
   std::string add_event(
@@ -65,30 +49,49 @@ struct Api {
   std::string only_delivery(const std::string& event);  // the id
   void record(const std::string& delivery, DeliveryState state,
               std::optional<Attempt> attempt = std::nullopt);
+  template <class C>
+  void commit(C command) {
+    bool done = false;
+    commits.submit(std::move(command), [&done](const C&, const Result<typename C::Answer>& answer) {
+      done = answer.has_value();
+    });
+    run();
+    require_committed(done);
+  }
 
-  void take(std::vector<DueDelivery> deliveries);  // as the delivery loop would
+  // The facts of one kind, in order.
+  template <class F>
+  std::vector<F> told() const {
+    std::vector<F> all;
+    for (const Fact& fact : facts) {
+      if (const auto* one = std::get_if<F>(&fact)) all.push_back(*one);
+    }
+    return all;
+  }
+  std::vector<DeliveryKey> withdrawn() const;
 
   TemporaryFolder folder;
-  SettableClock clock;
+  ManualClock clock{from_unix_millis(1'790'000'000'000)};
   UuidGenerator ids{clock};
   telemetry::Metrics metrics;
   std::unique_ptr<Store> store;
   GroupCommit commits;
-  EndpointDirectory directory{commits};
-  FanOut fan_out;
+  EndpointDirectory directory;
   Ingest ingest;
   api::ReaderPool readers;
   api::AttemptFeed attempts;
   api::Context context;
-  std::vector<api::Route> routes;
+  const std::vector<api::Route> routes;
+  const api::Router router;
 
   api::Scope scope = api::Scope::kAdmin;  // of those who call
-
-  std::mutex mutex;
-  std::vector<std::pair<EndpointSeq, Time>> woken;  // guarded by mutex, like all below
-  std::vector<DeliveryKey> forgotten;
-  std::vector<DueDelivery> fresh;
+  Facts facts;                            // of every commit
   std::vector<std::pair<EndpointPtr, Event>> tests_sent;
+
+ private:
+  void fill_context();
+  void run();
+  static void require_committed(bool done);
 };
 
 }  // namespace outboxd::test

@@ -1,25 +1,24 @@
 #include <doctest/doctest.h>
 
 #include "api_resources/api.h"
+#include "support/outcomes.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
 
 namespace {
 
-api::RecordedAttempt failed_attempt(const EndpointId& endpoint, int number, Time at) {
-  api::RecordedAttempt recorded;
-  recorded.endpoint = endpoint;
-  recorded.type = "order.paid";
-  recorded.attempt.number = number;
-  recorded.attempt.started_at = at;
-  recorded.attempt.timings.total = Millis(30);
-  recorded.attempt.outcome = Outcome::kHttp5xx;
-  recorded.attempt.status = 503;
-  recorded.attempt.error = "HTTP 503";
-  recorded.due_at = at + Millis(5000);
-  recorded.recorded_at = at + Millis(31);
-  return recorded;
+OutcomeRecorded failed_attempt(const EndpointId& endpoint, int number, Time at) {
+  Attempt attempt;
+  attempt.number = number;
+  attempt.started_at = at;
+  attempt.timings.total = Millis(30);
+  attempt.outcome = Outcome::kHttp5xx;
+  attempt.status = 503;
+  attempt.error = "HTTP 503";
+  return outcome_recorded(endpoint, std::move(attempt),
+                          {.state = DeliveryState::kPending, .reason = {}, .due_at = at + Millis(5000)},
+                          at + Millis(31));
 }
 
 }  // namespace
@@ -28,7 +27,7 @@ TEST_CASE("attempts are followed from a cursor, with their own times, and nothin
   Api api;
   const EndpointId shop{api.ids.next()}, other{api.ids.next()};
   const Time now = api.clock.wall();
-  for (int i = 1; i <= 3; ++i) api.attempts.add(failed_attempt(i == 2 ? other : shop, i, now));
+  for (int i = 1; i <= 3; ++i) api.attempts.hear(failed_attempt(i == 2 ? other : shop, i, now));
   const auto start = api.call("GET", "/v1/attempts?limit=1");
   REQUIRE(start.json["data"].size() == 1);
   const Json& row = start.json["data"][0];
@@ -45,14 +44,14 @@ TEST_CASE("attempts are followed from a cursor, with their own times, and nothin
   const std::string from = start.json["next_cursor"];
   CHECK(api.call("GET", "/v1/attempts?cursor=" + from).json ==
         Json{{"data", Json::array()}, {"next_cursor", from}, {"dropped", 0}});
-  for (int i = 4; i <= 6; ++i) api.attempts.add(failed_attempt(i == 5 ? other : shop, i, now));
+  for (int i = 4; i <= 6; ++i) api.attempts.hear(failed_attempt(i == 5 ? other : shop, i, now));
   const auto more =
       api.call("GET", "/v1/attempts?endpoint=" + other.to_string() + "&failed=true&cursor=" + from);
   REQUIRE(more.json["data"].size() == 1);
   CHECK(more.json["data"][0]["number"] == 5);
 
   for (std::size_t i = 0; i < api::AttemptFeed::kDefaultKept; ++i)
-    api.attempts.add(failed_attempt(shop, 7, now));
+    api.attempts.hear(failed_attempt(shop, 7, now));
   CHECK(api.call("GET", "/v1/attempts?cursor=" + from).json["dropped"] == 3);
 }
 
@@ -60,7 +59,7 @@ TEST_CASE("a cursor of the daemon's earlier life says that what was missed is no
   Api api;
   const std::string from = api.call("GET", "/v1/attempts").json["next_cursor"];
   api.context.started_at += Millis(1);
-  api.attempts.add(failed_attempt(EndpointId{api.ids.next()}, 1, api.clock.wall()));
+  api.attempts.hear(failed_attempt(EndpointId{api.ids.next()}, 1, api.clock.wall()));
   const auto answer = api.call("GET", "/v1/attempts?cursor=" + from);
   CHECK(answer.json["dropped"].is_null());
   CHECK(answer.json["data"].size() == 1);

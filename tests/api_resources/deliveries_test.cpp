@@ -84,10 +84,10 @@ TEST_CASE("filters that cannot be read are refused together") {
       api.call("GET", "/v1/deliveries?state=lost&endpoint=evt_1&event=x&error=bad&since=x&until=y&limit=-1");
   CHECK(bad.status == 422);
   CHECK(bad.pointers() == Pointers{"state", "endpoint", "event", "error", "since", "until", "limit"});
-  CHECK(api.call("GET", "/v1/deliveries?cursor=%%%").status == 422);
+  CHECK(api.call("GET", "/v1/deliveries?cursor=%25%25%25").status == 422);
 }
 
-TEST_CASE("a dead delivery is retried: pending again, due now, and its endpoint is woken") {
+TEST_CASE("a dead delivery is retried: pending again, due now, and the delivery side is told") {
   Api api;
   const auto endpoint = api.add_endpoint();
   const auto id = api.only_delivery(api.add_event());
@@ -99,21 +99,23 @@ TEST_CASE("a dead delivery is retried: pending again, due now, and its endpoint 
   CHECK(retried.json["state"] == "pending");
   CHECK(retried.json["attempts"] == 0);
   CHECK(retried.json["due_at"] == format_time(api.clock.wall()));
-  REQUIRE(api.woken.size() == 1);
-  CHECK(api.directory.find(api.woken[0].first)->id.to_string() == endpoint);
+  const auto due = api.told<DueOnDisk>();
+  REQUIRE(due.size() == 1);
+  CHECK(api.directory.find(due[0].endpoint)->id.to_string() == endpoint);
+  CHECK(due[0].due_in == Millis(0));
+  CHECK(due[0].by_operator);
   CHECK(api.call("GET", path(id)).json["state"] == "pending");
 }
 
-TEST_CASE("a pending delivery is discarded, and the delivery loop is told to forget it") {
+TEST_CASE("a pending delivery is discarded, and the delivery side is told not to send it") {
   Api api;
   api.add_endpoint();
   const auto id = api.only_delivery(api.add_event());
   const auto discarded = api.call("POST", path(id, "/discard"));
   CHECK(discarded.status == 200);
   CHECK(discarded.json["state"] == "discarded");
-  REQUIRE(api.forgotten.size() == 1);
-  CHECK(api.forgotten[0] == delivery_key(DeliveryId::parse(id).value()));
-  CHECK(api.woken.empty());
+  CHECK(api.withdrawn() == std::vector{delivery_key(DeliveryId::parse(id).value())});
+  CHECK(api.told<DueOnDisk>().empty());
 }
 
 TEST_CASE("moves that make no sense are conflicts, and change nothing") {
@@ -127,7 +129,8 @@ TEST_CASE("moves that make no sense are conflicts, and change nothing") {
   CHECK(api.call("DELETE", "/v1/endpoints/" + endpoint).status == 204);
   CHECK(api.call("POST", path(id, "/retry")).status == 409);
   CHECK(api.call("GET", path(id)).json["state"] == "delivered");
-  CHECK(api.woken.empty());
+  CHECK(api.told<DueOnDisk>().empty());
+  CHECK(api.withdrawn().empty());
 }
 
 TEST_CASE("ids that name no delivery are not found, also one with the right key and another time") {
@@ -150,24 +153,27 @@ TEST_CASE("a discarded head lets the next one in order go, due when it was") {
   api.add_endpoint(R"(,"ordering":"key")");
   const auto first = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
   api.clock.advance(Millis(1000));
-  api.add_event(R"(,"ordering_key":"k")");
+  const auto second = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
   const Time due = api.clock.wall();
   api.clock.advance(Millis(1000));
   CHECK(api.call("POST", path(first, "/discard")).status == 200);
-  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(first).value())});
-  REQUIRE(api.woken.size() == 1);
-  CHECK(api.woken[0] == std::pair<EndpointSeq, Time>(1, due));
+  CHECK(api.withdrawn() == std::vector{delivery_key(DeliveryId::parse(first).value())});
+  REQUIRE(api.told<DueOnDisk>().size() == 1);
+  CHECK(api.told<DueOnDisk>()[0].due_in <= Millis(0));
+  CHECK(api.call("GET", path(second)).json["due_at"] == format_time(due));
 }
 
-TEST_CASE("a retry that goes before a later head has the delivery loop forget that one, then look") {
+TEST_CASE("a retry that goes before a later head has the delivery side drop that one, then look") {
   Api api;
   api.add_endpoint(R"(,"ordering":"key")");
   const auto first = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
   const auto second = api.only_delivery(api.add_event(R"(,"ordering_key":"k")"));
   api.record(first, DeliveryState::kDead);
+  api.facts.clear();
   CHECK(api.call("POST", path(first, "/retry")).status == 200);
-  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(second).value())});
-  REQUIRE(api.woken.size() == 1);
+  CHECK(api.withdrawn() == std::vector{delivery_key(DeliveryId::parse(second).value())});
+  REQUIRE(api.facts.size() == 2);
+  CHECK(std::holds_alternative<DueOnDisk>(api.facts[1]));
   CHECK(api.call("GET", path(second)).json["state"] == "pending");
   CHECK(api.call("GET", "/v1/deliveries?state=pending&endpoint=" +
                             api.call("GET", path(second)).json["endpoint"].get<std::string>())

@@ -15,9 +15,10 @@ TEST_CASE("an event is answered with 202 after its commit, and its delivery is h
   CHECK(made.json["created_at"] == format_time(api.clock.wall()));
   CHECK(made.json["deliveries"] == 1);
   CHECK(made.json["duplicate"] == false);
-  REQUIRE(api.fresh.size() == 1);
-  CHECK(api.fresh[0].event->payload == R"({"n":1.10})");
-  CHECK(api.fresh[0].event->id.to_string() == made.json["id"]);
+  const auto ready = api.told<DeliveryReady>();
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].delivery.event->payload == R"({"n":1.10})");
+  CHECK(ready[0].delivery.event->id.to_string() == made.json["id"]);
 }
 
 TEST_CASE("a batch is answered with a list in its order, as an array or as lines") {
@@ -181,7 +182,7 @@ TEST_CASE("ids that name no event are not found, whatever their form") {
   }
 }
 
-TEST_CASE("a replay reaches all endpoints that match now, or the one named, and wakes them") {
+TEST_CASE("a replay reaches all endpoints that match now, or the one named, and the delivery side is told") {
   Api api;
   const auto id = api.add_event();
   const auto first = api.add_endpoint();
@@ -191,10 +192,11 @@ TEST_CASE("a replay reaches all endpoints that match now, or the one named, and 
   CHECK(all.json["deliveries"] == 1);
   const auto named = api.call("POST", "/v1/events/" + id + "/replay", R"({"endpoint":")" + second + "\"}");
   CHECK(named.json["deliveries"] == 1);
-  REQUIRE(api.woken.size() == 2);
-  CHECK(api.directory.find(api.woken[0].first)->id.to_string() == first);
-  CHECK(api.directory.find(api.woken[1].first)->id.to_string() == second);
-  CHECK(api.woken[0].second == api.clock.wall());
+  const auto due = api.told<DueOnDisk>();
+  REQUIRE(due.size() == 2);
+  CHECK(api.directory.find(due[0].endpoint)->id.to_string() == first);
+  CHECK(api.directory.find(due[1].endpoint)->id.to_string() == second);
+  CHECK(due[0].due_in == Millis(0));
   CHECK(api.call("GET", "/v1/deliveries?event=" + id).json["data"].size() == 2);
 }
 
@@ -213,7 +215,7 @@ TEST_CASE("a replay is refused to another tenant's endpoint and for a bad body")
   CHECK(replay(R"({"endpoint":"a","endpoint":"b"})").status == 400);
   CHECK(api.call("POST", "/v1/events/" + id + "/replay", "{}", {{"Content-Type", "text/plain"}}).status ==
         415);
-  CHECK(api.woken.empty());
+  CHECK(api.told<DueOnDisk>().empty());
 }
 
 TEST_CASE("an event of outboxd's own tenant cannot be given") {
@@ -227,12 +229,12 @@ TEST_CASE("an event of outboxd's own tenant cannot be given") {
   CHECK(api.call("GET", "/v1/events").json["data"].empty());
 }
 
-TEST_CASE("a replay has the delivery loop forget the later heads that wait behind it now") {
+TEST_CASE("a replay has the delivery side drop the later heads that wait behind it now") {
   Api api;
   api.add_endpoint(R"(,"ordering":"endpoint")");
   const auto first = api.add_event(), second = api.add_event();
   api.record(api.only_delivery(first), DeliveryState::kDelivered);
   CHECK(api.call("POST", "/v1/events/" + first + "/replay").status == 202);
-  CHECK(api.forgotten == std::vector{delivery_key(DeliveryId::parse(api.only_delivery(second)).value())});
-  CHECK(api.woken.size() == 1);
+  CHECK(api.withdrawn() == std::vector{delivery_key(DeliveryId::parse(api.only_delivery(second)).value())});
+  CHECK(api.told<DueOnDisk>().size() == 1);
 }

@@ -5,6 +5,7 @@
 
 #include "api_resources/api.h"
 #include "common/text.h"
+#include "support/outcomes.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
@@ -129,7 +130,7 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   check("Delivery", delivery);
   check("DeliveryWithAttempts", api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>()).json);
   check("Setup", api.call("GET", "/v1/setup").json);
-  api.attempts.add({});
+  api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);
   check("RecordedAttempt", api.call("GET", "/v1/attempts").json["data"][0]);
   check("Status", api.call("GET", "/v1/status").json);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "api_resources/api.h"
-#include "support/fake_exchange.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
@@ -110,10 +109,15 @@ TEST_CASE("what the store throws becomes a problem that says nothing of its insi
     api.context.why_not_ready = std::move(broken);
     return api.call("GET", "/readyz");
   };
-  CHECK(answer_to([]() -> std::optional<std::string> { throw StoreBusy("locked by pid 7"); }).status == 503);
-  CHECK(answer_to([]() -> std::optional<std::string> { throw StoreFull("disk"); }).status == 507);
-  const auto broken =
-      answer_to([]() -> std::optional<std::string> { throw StoreFailure("disk I/O error in /secret/path"); });
+  CHECK(answer_to([]() -> std::optional<std::string> {
+          throw StoreError(StoreError::Kind::kBusy, "locked by pid 7");
+        }).status == 503);
+  CHECK(answer_to([]() -> std::optional<std::string> {
+          throw StoreError(StoreError::Kind::kFull, "disk");
+        }).status == 507);
+  const auto broken = answer_to([]() -> std::optional<std::string> {
+    throw StoreError(StoreError::Kind::kFailed, "disk I/O error in /secret/path");
+  });
   CHECK(broken.status == 500);
   CHECK(broken.body.find("secret") == std::string::npos);
 }
@@ -139,7 +143,7 @@ TEST_CASE("a host that cannot be reached is told with its reason, and without en
   Api api;
   CHECK(api.call("GET", "/v1/setup").json["hosts"] == Json::array());
   api.add_endpoint();
-  api.context.judge = [](const EndpointUrl&, const EndpointTls&, const api::Context::Judged& done) {
+  api.context.preflight = [](const EndpointUrl&, const EndpointTls&, const api::Context::Preflighted& done) {
     done(Outcome::kDns, "could not resolve host: no such name", "");
   };
   const Json host = api.call("GET", "/v1/setup").json["hosts"][0];

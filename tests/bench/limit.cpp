@@ -107,7 +107,7 @@ class Sending {
     outcome.key = {event.seq, target_.endpoint->seq};
     outcome.state = DeliveryState::kDelivered;
     outcome.at = clock_.wall();
-    Attempt& attempt = outcome.attempt.emplace();
+    Attempt attempt;
     attempt.id = AttemptId{ids_.next()};
     attempt.number = 1;
     attempt.started_at = started_at;
@@ -118,6 +118,7 @@ class Sending {
     attempt.request_line = "POST " + target_.url.text;
     attempt.response_headers = std::move(result.response_headers);
     attempt.response_body = std::move(result.response_body);
+    outcome.attempt = std::make_shared<const Attempt>(std::move(attempt));
     {
       const std::lock_guard lock(mutex_);
       outcomes_.push_back(std::move(outcome));
@@ -157,9 +158,9 @@ class Writing {
     const auto cpu_before = cpu_of_this_thread();
     const std::int64_t start = now_ns();
     while (recorded_ < load_.events) {
-      std::vector<Write> batch = accept_some(endpoint->seq);
+      std::vector<Command> batch = accept_some(endpoint->seq);
       for (auto& outcome : sending.take(batch.empty())) {
-        batch.push_back({std::move(outcome), {}});
+        batch.emplace_back(std::move(outcome));
         ++recorded_;
       }
       apply(batch);
@@ -181,14 +182,12 @@ class Writing {
     endpoint.url = load_.url;
     endpoint.created_at = endpoint.updated_at = clock_.wall();
     endpoint.secrets.push_back({load_.secret, endpoint.created_at, {}});
-    std::vector<Write> batch;
-    batch.push_back({CreateEndpoint{std::move(endpoint)}, {}});
-    apply(batch);
-    return std::make_shared<const Endpoint>(std::get<CreateEndpoint>(batch[0].command).endpoint);
+    const Applied made = apply({CreateEndpoint{std::make_shared<const Endpoint>(std::move(endpoint))}});
+    return std::get<EndpointPtr>(*made.answers[0]);
   }
 
-  std::vector<Write> accept_some(EndpointSeq endpoint) {
-    std::vector<Write> batch;
+  std::vector<Command> accept_some(EndpointSeq endpoint) {
+    std::vector<Command> batch;
     for (int i = 0; i < load_.requests_per_commit; ++i) {
       const std::int64_t left = std::min(load_.events - accepted_, recorded_ + kMaxUnfinished - accepted_);
       if (left < std::min<std::int64_t>(load_.events_per_request, load_.events - accepted_) || left <= 0)
@@ -196,7 +195,7 @@ class Writing {
       AcceptEvents request{.events = {}, .idempotency_window = std::chrono::hours(24)};
       for (int n = 0; n < load_.events_per_request && accepted_ < load_.events; ++n)
         request.events.push_back(new_event(endpoint));
-      batch.push_back({std::move(request), {}});
+      batch.emplace_back(std::move(request));
     }
     return batch;
   }
@@ -210,26 +209,26 @@ class Writing {
     made.event->payload = payload_of({0, accepted_++, now_ns()});
     made.event->created_at = now;
     made.endpoints.emplace_back().endpoint = endpoint;
-    made.endpoints.back().due_at = now;
     made.deliveries = 1;
     return made;
   }
 
-  void apply(std::vector<Write>& batch) {
-    std::vector<Write*> writes;
-    writes.reserve(batch.size());
-    for (Write& write : batch) writes.push_back(&write);
-    store_->writer().apply(writes);
-    for (const Write& write : batch) {
-      if (write.refused) throw std::runtime_error("limit: the store refused: " + write.refused->detail);
+  Applied apply(const std::vector<Command>& commands) {
+    std::vector<const Command*> batch;
+    batch.reserve(commands.size());
+    for (const Command& command : commands) batch.push_back(&command);
+    Applied applied = store_->writer().apply({batch, store_->ownership().token});
+    for (const auto& answer : applied.answers) {
+      if (!answer) throw std::runtime_error("limit: the store refused: " + answer.error().detail);
     }
-    store_->writer().tidy();
+    store_->writer().maintain();
+    return applied;
   }
 
-  static std::vector<std::shared_ptr<const Event>> accepted_in(const std::vector<Write>& batch) {
+  static std::vector<std::shared_ptr<const Event>> accepted_in(const std::vector<Command>& batch) {
     std::vector<std::shared_ptr<const Event>> events;
-    for (const Write& write : batch) {
-      const auto* const accepted = std::get_if<AcceptEvents>(&write.command);
+    for (const Command& command : batch) {
+      const auto* const accepted = std::get_if<AcceptEvents>(&command);
       if (accepted == nullptr) continue;
       for (const NewEvent& made : accepted->events) events.push_back(made.event);
     }

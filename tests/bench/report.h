@@ -12,7 +12,7 @@ namespace outboxd::bench {
 
 using Json = nlohmann::ordered_json;
 
-// A number that DESIGN.md names, and what was measured instead. Missing one is no failure: the machine decides too.
+// A number that outboxd is built to reach, and what was measured instead. Missing one is no failure: the machine decides too.
 struct Goal {
   std::string what;
   double measured = 0;

@@ -1,4 +1,4 @@
-// The scenarios; DESIGN.md ("Numbers to design for") says what each is to show. They run one after the other, each
+// The scenarios; daemon/docs/performance.md says what each shows. They run one after the other, each
 // on databases of its own, and throw std::runtime_error when they cannot be carried out.
 #pragma once
 

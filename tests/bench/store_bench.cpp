@@ -18,12 +18,21 @@ double cpu_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
-void apply(StoreWriter& writer, std::vector<Write>& writes) {
-  std::vector<Write*> batch;
-  batch.reserve(writes.size());
-  for (auto& write : writes) batch.push_back(&write);
-  writer.apply(batch);
-  writer.tidy();
+void apply(Store& store, const std::vector<Command>& commands) {
+  apply_all(store, commands);
+  store.writer().maintain();
+}
+
+AcceptEvents accept_for(EndpointSeq endpoint) {
+  return accepting({new_event({endpoint})});
+}
+
+RecordOutcome answered_ok(DeliveryKey key) {
+  RecordOutcome outcome = delivered(key, 1);
+  Attempt attempt = *outcome.attempt;
+  attempt.response_headers = {{"content-type", "text/plain"}, {"content-length", "2"}};
+  attempt.response_body = "ok";
+  return with_attempt(std::move(outcome), std::move(attempt));
 }
 
 struct Timer {
@@ -47,34 +56,25 @@ int main(int argc, char** argv) {
   SqliteOptions options;
   options.path = argv[1];
   const auto store = open_sqlite_store(options);
-  StoreWriter& writer = store->writer();
   std::vector<EndpointSeq> endpoints;
-  for (int i = 0; i < 100; ++i) {
-    std::vector<Write> create;
-    create.push_back({CreateEndpoint{new_endpoint()}, {}});
-    apply(writer, create);
-    endpoints.push_back(std::get<CreateEndpoint>(create[0].command).endpoint.seq);
-  }
+  for (int i = 0; i < 100; ++i)
+    endpoints.push_back(test::apply(*store, CreateEndpoint{shared(new_endpoint())}).value()->seq);
   const Timer whole;
   double outcome_us = 0;
   for (int done = 0; done < events; done += batch) {
-    std::vector<Write> writes;
-    writes.reserve(static_cast<std::size_t>(batch));
-    for (int i = 0; i < batch; ++i) {
-      writes.push_back(
-          {AcceptEvents{{new_event({endpoints[static_cast<std::size_t>(i) % endpoints.size()]})}, kDay}, {}});
-    }
-    apply(writer, writes);
-    std::vector<Write> outcomes;
-    for (auto& write : writes) {
-      const NewEvent& event = std::get<AcceptEvents>(write.command).events[0];
-      RecordOutcome outcome = delivered({event.event->seq, event.endpoints[0].endpoint}, 1);
-      outcome.attempt->response_headers = {{"content-type", "text/plain"}, {"content-length", "2"}};
-      outcome.attempt->response_body = "ok";
-      outcomes.push_back({std::move(outcome), {}});
+    std::vector<Command> accepts;
+    accepts.reserve(static_cast<std::size_t>(batch));
+    for (int i = 0; i < batch; ++i)
+      accepts.emplace_back(accept_for(endpoints[static_cast<std::size_t>(i) % endpoints.size()]));
+    apply(*store, accepts);
+    std::vector<Command> outcomes;
+    outcomes.reserve(static_cast<std::size_t>(batch));
+    for (const Command& command : accepts) {
+      const NewEvent& event = std::get<AcceptEvents>(command).events[0];
+      outcomes.emplace_back(answered_ok({event.event->seq, event.endpoints[0].endpoint}));
     }
     const auto begin = std::chrono::steady_clock::now();
-    apply(writer, outcomes);
+    apply(*store, outcomes);
     outcome_us += std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
   }
   whole.report("accept, deliver, record", events);
@@ -85,14 +85,14 @@ int main(int argc, char** argv) {
 
   const auto reader = store->new_reader();
   for (int i = 0; i < 20000; i += batch) {
-    std::vector<Write> writes;
-    writes.reserve(static_cast<std::size_t>(batch));
-    for (int n = 0; n < batch; ++n) writes.push_back({AcceptEvents{{new_event({endpoints[0]})}, kDay}, {}});
-    apply(writer, writes);
+    std::vector<Command> accepts;
+    accepts.reserve(static_cast<std::size_t>(batch));
+    for (int n = 0; n < batch; ++n) accepts.emplace_back(accept_for(endpoints[0]));
+    apply(*store, accepts);
   }
   const Timer reading;
   std::size_t rows = 0;
-  for (int i = 0; i < 100; ++i) rows += reader->due(endpoints[0], kNow, 200, 8u << 20).deliveries.size();
+  for (int i = 0; i < 100; ++i) rows += reader->due(endpoints[0], 200, 8u << 20).deliveries.size();
   reading.report("due(), 200 rows a call", static_cast<int>(rows));
   return 0;
 }

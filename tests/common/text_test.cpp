@@ -128,3 +128,19 @@ TEST_CASE("parse_int takes a whole decimal number and nothing more") {
     CHECK_FALSE(parse_int(text));
   }
 }
+
+TEST_CASE("trim takes the blanks from both ends, and only those") {
+  CHECK(trim(" \t\r\n a b \n") == "a b");
+  CHECK(trim(" \t a\r", kHttpBlanks) == "a\r");
+  CHECK(trim(" \t ").empty());
+  CHECK(trim("").empty());
+}
+
+TEST_CASE("a token is made of RFC 9110's characters and no other") {
+  CHECK(is_token("X-a.1!#$%&'*+^_`|~"));
+  CHECK_FALSE(is_token(""));
+  int counted = 0;
+  for (int c = 0; c < 256; ++c) counted += is_token_char(static_cast<char>(c));
+  CHECK(counted == 77);
+  for (const char c : std::string_view("\0 \t\"(),/:;<=>?@[\\]{}\x7f\xe9", 22)) CHECK_FALSE(is_token_char(c));
+}

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "common/retry_schedule.h"
+
 using namespace outboxd;
 using namespace std::chrono_literals;
 

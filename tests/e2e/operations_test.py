@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -95,7 +96,8 @@ class Operations(EndToEndTest):
         lock = self.locked(daemon)
         before = self.metric(daemon, 'outbox_db_errors_total{op="commit"}')
         may_answer.set()
-        wait_until(lambda: "dead letter" in daemon.log(), "the answer is there")
+        answered = re.compile(r'^outbox_attempts_total\{.*outcome="http_4xx".*\} 1$', re.MULTILINE)
+        wait_until(lambda: answered.search(daemon.get("/metrics").body.decode()), "the answer is there")
         # What may be refused is, after a while: the event came later than the 410.
         self.assertEqual(503, daemon.post("/v1/events", '{"type": "a", "payload": 1}').status)
         self.assertGreater(self.metric(daemon, 'outbox_db_errors_total{op="commit"}'), before)

@@ -30,7 +30,7 @@ using namespace outboxd::faults;
 
 namespace {
 
-constexpr std::size_t kMostReported = 5;
+constexpr std::size_t kMaxReported = 5;
 
 struct Options {
   std::int64_t states = 10000;
@@ -108,15 +108,13 @@ class Checker {
       }
       throw std::runtime_error("holds what was never committed, or a step by halves");
     }
-    Write write{AcceptEvents{{test::new_event({1})}, test::kDay}, {}};
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    if (write.refused) throw std::runtime_error("takes no new event: " + write.refused->detail);
+    const auto accepted = test::apply(*store, test::accepting({test::new_event({1})}));
+    if (!accepted) throw std::runtime_error("takes no new event: " + accepted.error().detail);
   }
 
   void bad(std::int64_t& count, const std::string& what) {
     ++count;
-    if (++reported_ <= kMostReported) std::fprintf(stderr, "%s\n", what.c_str());
+    if (++reported_ <= kMaxReported) std::fprintf(stderr, "%s\n", what.c_str());
   }
 
   test::TemporaryFolder folder_;

@@ -54,11 +54,9 @@ Workload::Workload(std::string path, std::uint64_t seed) : clock_(test::kNow), r
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     Endpoint endpoint = test::new_endpoint();
     endpoint.id = EndpointId{next_uuid()};
-    Write write{CreateEndpoint{endpoint}, {}};
-    Write* batch[] = {&write};
-    store_->writer().apply(batch);
-    endpoints_.push_back(std::get<CreateEndpoint>(write.command).endpoint);
+    test::apply(*store_, CreateEndpoint{test::shared(std::move(endpoint))}).value();
   }
+  endpoints_ = reader_->all_endpoints();
   note_content();
   store_->writer().finish();  // closed and whole: what a recording starts from
   reader_.reset();
@@ -78,6 +76,7 @@ void Workload::restart(bool clean_stop) {
   store_.reset();
   store_ = open_sqlite_store(options_);
   reader_ = store_->new_reader();
+  endpoints_ = reader_->all_endpoints();
 }
 
 void Workload::step() {
@@ -100,17 +99,11 @@ void Workload::step() {
   }
 }
 
-void Workload::apply(std::vector<Command> commands) {
-  std::vector<Write> writes;
-  writes.reserve(commands.size());
-  for (auto& command : commands) writes.push_back({std::move(command), {}});
-  std::vector<Write*> batch;
-  batch.reserve(writes.size());
-  for (auto& write : writes) batch.push_back(&write);
+void Workload::apply(const std::vector<Command>& commands) {
   try {
-    store_->writer().apply(batch);
+    test::apply_all(*store_, commands);
     mark_step(++steps_);
-    store_->writer().tidy();
+    store_->writer().maintain();
   } catch (const std::exception&) {
     store_failed_ = true;
     throw;
@@ -135,12 +128,12 @@ NewEvent Workload::new_event() {
   event.event->payload = filler(below(8) == 0 ? 5000 + below(20000) : 50 + below(600), uuids_);
   const bool ordered = below(3) == 0;
   if (ordered) event.event->ordering_key = "key-" + std::to_string(below(5));
-  const auto first = below(endpoints_.size());
-  for (std::size_t i = 0, n = 1 + below(endpoints_.size()); i < n; ++i) {
-    const auto& endpoint = endpoints_[(first + i) % endpoints_.size()];
-    event.endpoints.push_back({.endpoint = endpoint.seq,
-                               .due_at = clock_.wall(),
-                               .ordering = ordered ? Ordering::kKey : Ordering::kNone});
+  const auto& all = endpoints_.endpoints;
+  const auto first = below(all.size());
+  for (std::size_t i = 0, n = 1 + below(all.size()); i < n; ++i) {
+    const auto& endpoint = all[(first + i) % all.size()];
+    event.endpoints.push_back(
+        {.endpoint = endpoint.seq, .ordering = ordered ? Ordering::kKey : Ordering::kNone});
   }
   if (below(4) == 0)
     event = test::with_key(std::move(event), "idempotency-" + std::to_string(below(50)), 'c');
@@ -148,34 +141,40 @@ NewEvent Workload::new_event() {
   return event;
 }
 
+AcceptEvents Workload::accepting() const {
+  AcceptEvents accept = test::accepting({});
+  accept.matched = endpoints_.version;
+  return accept;
+}
+
 void Workload::accept() {
   std::vector<Command> commands;
   for (std::uint64_t i = 0, n = 1 + below(4); i < n; ++i) {
-    AcceptEvents accept{{}, test::kDay};
+    AcceptEvents accept = accepting();
     for (std::uint64_t j = 0, m = 1 + below(5); j < m; ++j) accept.events.push_back(new_event());
     commands.emplace_back(std::move(accept));
   }
-  apply(std::move(commands));
+  apply(commands);
 }
 
 void Workload::record_outcomes() {
   std::vector<Command> commands;
   const EndpointSeq endpoint = some_endpoint();
-  for (const auto& due :
-       reader_->due(endpoint, clock_.wall(), static_cast<int>(1 + below(12)), 1 << 20).deliveries) {
+  for (const auto& due : reader_->due(endpoint, static_cast<int>(1 + below(12)), 1 << 20).deliveries) {
     const int number = due.attempts_ever + 1;
     const auto luck = below(10);
     RecordOutcome outcome = luck < 6   ? test::delivered(due.key, number)
-                            : luck < 9 ? test::failed(due.key, number, clock_.wall() + Millis(below(20'000)))
+                            : luck < 9 ? test::failed(due.key, number, Millis(below(20'000)))
                                        : test::died(due.key, number);
-    outcome.at = outcome.attempt->started_at = clock_.wall();
-    outcome.attempt->id = AttemptId{next_uuid()};
-    outcome.attempt->response_body = filler(below(1500), uuids_);
-    commands.emplace_back(std::move(outcome));
+    Attempt attempt = *outcome.attempt;
+    outcome.at = attempt.started_at = clock_.wall();
+    attempt.id = AttemptId{next_uuid()};
+    attempt.response_body = filler(below(1500), uuids_);
+    commands.emplace_back(test::with_attempt(std::move(outcome), std::move(attempt)));
   }
-  if (below(4) == 0) commands.emplace_back(SetFailingSince{endpoint, clock_.wall()});
+  if (below(4) == 0) commands.emplace_back(test::failing_since(endpoint, clock_.wall()));
   if (commands.empty()) return accept();
-  apply(std::move(commands));
+  apply(commands);
 }
 
 void Workload::insert_as_producer() {
@@ -189,7 +188,7 @@ void Workload::insert_as_producer() {
 }
 
 void Workload::take_in_outbox() {
-  AcceptEvents accept{{}, test::kDay};
+  AcceptEvents accept = accepting();
   for (const auto& row : reader_->outbox(10, 1 << 20)) {
     NewEvent event = new_event();
     event.event->payload = row.payload;
@@ -209,7 +208,7 @@ void Workload::operate() {
   if (const auto row = reader_->event(event, false); row && row->event.seq > 0)
     commands.emplace_back(
         ChangeDelivery{{row->event.seq, some_endpoint()}, DeliveryState::kDiscarded, clock_.wall()});
-  apply(std::move(commands));
+  apply(commands);
 }
 
 void Workload::change_endpoints() {
@@ -217,10 +216,10 @@ void Workload::change_endpoints() {
   Endpoint endpoint = test::new_endpoint();
   endpoint.id = EndpointId{next_uuid()};
   endpoint.created_at = endpoint.updated_at = clock_.wall();
-  commands.emplace_back(CreateEndpoint{endpoint});
-  commands.emplace_back(RemoveEndpoint{endpoints_.front().id, clock_.wall()});
+  commands.emplace_back(CreateEndpoint{test::shared(std::move(endpoint))});
+  commands.emplace_back(RemoveEndpoint{endpoints_.endpoints.front().id, clock_.wall()});
   commands.emplace_back(DiscardRemoved{.limit = 20, .at = clock_.wall()});
-  apply(std::move(commands));
+  apply(commands);
   endpoints_ = reader_->all_endpoints();
 }
 
@@ -230,7 +229,7 @@ void Workload::prune() {
 }
 
 EndpointSeq Workload::some_endpoint() {
-  return endpoints_[below(endpoints_.size())].seq;
+  return endpoints_.endpoints[below(endpoints_.endpoints.size())].seq;
 }
 
 // Ids that a second run gives again.

@@ -39,7 +39,7 @@ class Workload {
   std::int64_t steps() const { return steps_; }
 
  private:
-  void apply(std::vector<Command> commands);
+  void apply(const std::vector<Command>& commands);
   void accept();
   void take_in_outbox();
   void record_outcomes();
@@ -49,6 +49,7 @@ class Workload {
   void insert_as_producer();
 
   NewEvent new_event();
+  AcceptEvents accepting() const;
   EndpointSeq some_endpoint();
   std::uint64_t below(std::uint64_t n) { return random_() % n; }
   Uuid next_uuid();
@@ -59,7 +60,7 @@ class Workload {
   std::uint64_t uuids_ = 0;
   std::unique_ptr<Store> store_;
   std::unique_ptr<StoreReader> reader_;
-  std::vector<Endpoint> endpoints_;
+  Endpoints endpoints_;
   std::vector<EventId> events_;
   std::vector<std::string> contents_;
   std::int64_t steps_ = 0;

@@ -15,33 +15,30 @@ constexpr int kLimit = 3;
 class Subject {
  public:
   Subject() : store_(open_sqlite_store({.path = folder_ / "outbox.db"})) {
-    for (int i = 0; i < 5; ++i) endpoints_.push_back(apply(CreateEndpoint{test::new_endpoint()}).endpoint);
+    for (int i = 0; i < 5; ++i)
+      endpoints_.push_back(apply(CreateEndpoint{test::shared(test::new_endpoint())}));
     for (int i = 0; i < 8; ++i) {
-      AcceptEvents accept;
-      accept.events.push_back(test::keyed(test::new_event({1, 2}), "key"));
-      accept.events.push_back(test::new_event({3, 4}));
-      const auto accepted = apply(accept);
-      if (i % 2 == 0) apply(test::died({accepted.events[1].event->seq, 3}, 1));
+      const NewEvent dying = test::new_event({3, 4});
+      apply(test::accepting({test::keyed(test::new_event({1, 2}), "key"), dying}));
+      if (i % 2 == 0) apply(test::died({dying.event->seq, 3}, 1));
     }
     reader_ = store_->new_reader();
   }
 
   StoreReader& reader() { return *reader_; }
-  const EndpointId& endpoint(std::size_t i) { return endpoints_.at(i).id; }
+  const EndpointId& endpoint(std::size_t i) { return endpoints_.at(i)->id; }
 
  private:
   template <class C>
-  C apply(C command) {
-    Write write{std::move(command), {}};
-    std::array<Write*, 1> batch{&write};
-    store_->writer().apply(batch);
-    HOLDS(!write.refused);
-    return std::get<C>(write.command);
+  typename C::Answer apply(C command) {
+    const auto done = test::apply(*store_, std::move(command));
+    HOLDS(done.has_value());
+    return *done;
   }
 
   test::TemporaryFolder folder_;
   std::unique_ptr<Store> store_;
-  std::vector<Endpoint> endpoints_;
+  std::vector<EndpointPtr> endpoints_;
   std::unique_ptr<StoreReader> reader_;
 };
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/retry_schedule.h"
 #include "common/text.h"
 #include "delivery/retry_policy.h"
 #include "fuzz/target.h"
@@ -77,13 +78,13 @@ FUZZ_TARGET(input) {
 
   if (const auto& asked = reader.retry_after()) {
     const auto pause = parse_retry_after(*asked, kNow);
-    HOLDS(!pause || (*pause >= Millis(0) && *pause <= kLongestRetryAfter));
+    HOLDS(!pause || (*pause >= Millis(0) && *pause <= kMaxRetryAfter));
   }
   AttemptFacts facts;
   facts.outcome = Outcome::kHttp5xx;
   facts.status = reader.status();
   facts.retry_after = reader.retry_after();
-  const auto verdict = judge(facts, default_retry_schedule(), kNow, 1.0);
+  const auto verdict = evaluate_attempt(facts, default_retry_schedule(), kNow, 1.0);
   if (verdict.state == DeliveryState::kPending)
-    HOLDS(verdict.due_at >= kNow && verdict.due_at <= kNow + kLongestRetryAfter + std::chrono::hours(48));
+    HOLDS(verdict.due_in >= Millis(0) && verdict.due_in <= kMaxRetryAfter + std::chrono::hours(48));
 }

@@ -78,7 +78,7 @@ class IngestRig {
     CHECK(done);
   }
   void produce(const std::string& sql,
-               bool judged = true) const {  // false: as a row was before it was judged at once
+               bool json_checked = true) const {  // false: as a row was before it was judged at once
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open((folder_ / "outbox.db").c_str(), &db) == SQLITE_OK);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, judged ? 1 : 0, nullptr);

@@ -2,101 +2,111 @@
 
 #include <doctest/doctest.h>
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 
-#include "store/fake_writer.h"
-#include "support/store_values.h"
+#include "support/manual_executor.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
-using namespace std::chrono_literals;
 
 namespace {
 
-struct Rig {
-  FakeWriter writer;
-  ManualClock clock{kNow};
-  GroupCommit commits{writer, {}, [](const std::string& what) { FAIL(what); }};
-  struct Task {
-    Millis wait;
-    std::function<void()> run;
-  };
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<Task> tasks;  // guarded by mutex
-  int discarded = 0;       // guarded by mutex: steps
-  RemovedEndpoints removed{commits, clock, [this](Millis wait, std::function<void()> run) {
-                             const std::lock_guard lock(mutex);
-                             tasks.push_back({wait, std::move(run)});
-                             changed.notify_all();
-                           }};
-
-  // How each step ends: refused, or with more or nothing left.
+// A store in which each step of discarding ends as the test says.
+class ScriptedWriter final : public StoreWriter {
+ public:
   enum Step { kRefused, kMore, kLast };
   std::deque<Step> steps;
-  Rig() {
-    writer.on_apply = [this](std::span<Write*> batch) {
-      const std::lock_guard lock(mutex);
-      for (Write* write : batch) {
-        REQUIRE_FALSE(steps.empty());
-        const Step step = steps.front();
-        steps.pop_front();
-        if (step == kRefused) write->refused = Problem{ProblemCode::kUnavailable, "locked"};
-        std::get<DiscardRemoved>(write->command).more = step == kMore;
-        discarded += step != kRefused;
-        changed.notify_all();
-      }
-    };
-    commits.start();
+  int discarded = 0;  // steps
+
+  Applied apply(const Batch& batch) override {
+    Applied applied;
+    for (const Command* command : batch.commands) {
+      REQUIRE(std::holds_alternative<DiscardRemoved>(*command));
+      REQUIRE_FALSE(steps.empty());
+      const Step step = steps.front();
+      steps.pop_front();
+      discarded += step != kRefused;
+      applied.answers.push_back(
+          step == kRefused ? Result<AnyAnswer>(tl::unexpected(Problem{ProblemCode::kUnavailable, "locked"}))
+                           : Result<AnyAnswer>(Discarded{.deliveries = 1, .more = step == kMore}));
+    }
+    return applied;
   }
-  ~Rig() { commits.drain(); }
-  Task next() {
-    std::unique_lock lock(mutex);
-    REQUIRE(changed.wait_for(lock, 30s, [this] { return !tasks.empty(); }));
-    Task task = std::move(tasks.front());
-    tasks.pop_front();
-    return task;
+  void maintain() override {}
+};
+
+struct Rig {
+  using Step = ScriptedWriter::Step;
+  ScriptedWriter writer;
+  ManualClock clock{from_unix_millis(1'785'000'000'000)};
+  GroupCommit commits{writer, {}, clock, {}, [](const std::string& what) { FAIL(what); }};
+  ManualExecutor executor{clock};
+  RemovedEndpoints removed{commits, clock, executor};
+
+  void run() {
+    while (commits.step() || executor.step()) {
+    }
   }
-  void await_discarded(int count) {
-    std::unique_lock lock(mutex);
-    CHECK(changed.wait_for(lock, 30s, [&] { return discarded == count; }));
+  // Nothing is tried before that time has passed, and the next step is when it has.
+  bool tries_after(Millis wait) {
+    const auto left = writer.steps.size();
+    clock.advance(wait - Millis(1));
+    run();
+    const bool early = writer.steps.size() != left;
+    clock.advance(Millis(1));
+    run();
+    return !early && writer.steps.size() < left;
   }
 };
 
 }  // namespace
 
+TEST_CASE_FIXTURE(Rig, "a removed endpoint is swept, and a changed one is not") {
+  writer.steps = {Step::kMore, Step::kLast};
+  removed.hear(EndpointChanged{.endpoint = 1, .now = std::make_shared<const Endpoint>()});
+  run();
+  CHECK(writer.discarded == 0);
+  removed.hear(EndpointChanged{.endpoint = 1, .now = nullptr});
+  run();
+  CHECK(writer.discarded == 2);
+}
+
 TEST_CASE_FIXTURE(Rig, "discarding goes on after any number of refusals, until nothing is left") {
-  steps = {kMore, kRefused, kRefused, kMore, kRefused, kLast};
+  writer.steps = {Step::kMore, Step::kRefused, Step::kRefused, Step::kMore, Step::kRefused, Step::kLast};
   removed.sweep();
-  auto task = next();
-  CHECK(task.wait == RemovedEndpoints::kFirstWait);
-  task.run();
-  task = next();
-  CHECK(task.wait == 2 * RemovedEndpoints::kFirstWait);
-  task.run();
-  task = next();
-  CHECK(task.wait == RemovedEndpoints::kFirstWait);  // it had gone on in between
-  task.run();
-  await_discarded(3);
+  run();
+  CHECK(tries_after(RemovedEndpoints::kFirstWait));
+  CHECK(tries_after(2 * RemovedEndpoints::kFirstWait));
+  CHECK(tries_after(RemovedEndpoints::kFirstWait));  // it had gone on in between
+  CHECK(writer.discarded == 3);
 }
 
 TEST_CASE_FIXTURE(
     Rig,
     "it waits longer after each refusal, up to a bound, and a removal meanwhile starts no second sweep") {
-  for (int i = 0; i < 12; ++i) steps.push_back(kRefused);
-  steps.push_back(kLast);
+  writer.steps.assign(12, Step::kRefused);
+  writer.steps.push_back(Step::kLast);
   removed.sweep();
-  Millis last{};
-  for (int i = 0; i < 12; ++i) {
-    const auto task = next();
-    last = task.wait;
+  run();
+  Millis wait = RemovedEndpoints::kFirstWait;
+  while (!writer.steps.empty()) {
+    const auto left = writer.steps.size();
     removed.sweep();
-    task.run();
+    CHECK(tries_after(wait));
+    CHECK(writer.steps.size() == left - 1);
+    wait = std::min(2 * wait, RemovedEndpoints::kMaxWait);
   }
-  CHECK(last == RemovedEndpoints::kLongestWait);
-  await_discarded(1);
-  const std::lock_guard lock(mutex);
-  CHECK(tasks.empty());
+  CHECK(writer.discarded == 1);
+  CHECK(wait == RemovedEndpoints::kMaxWait);
+  CHECK_FALSE(executor.step());
+  clock.advance(RemovedEndpoints::kMaxWait);
+  CHECK_FALSE(executor.step());
+}
+
+TEST_CASE_FIXTURE(Rig, "what is removed while the last step is committed is swept too") {
+  writer.steps = {Step::kLast, Step::kLast};
+  removed.sweep();
+  removed.sweep();
+  run();
+  CHECK(writer.discarded == 2);
 }

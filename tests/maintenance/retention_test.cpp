@@ -3,12 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include <condition_variable>
-#include <deque>
-#include <future>
-#include <mutex>
+#include <optional>
 
 #include "store/sqlite/sqlite_store.h"
+#include "support/manual_executor.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"
 
@@ -23,26 +21,12 @@ struct Rig {
   ManualClock clock{kNow};
   telemetry::Metrics metrics;
   std::unique_ptr<Store> store = open();
-  GroupCommit commits{store->writer(), {}, [](const std::string& what) { FAIL(what); }};
+  GroupCommit commits{
+      store->writer(), store->ownership().token, clock, {}, [](const std::string& what) { FAIL(what); }};
+  ManualExecutor executor{clock};
+  Retention retention{commits, clock, metrics, executor};
 
-  struct Task {
-    Millis wait;
-    std::function<void()> run;
-  };
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<Task> tasks;  // guarded by mutex
-  Retention retention{commits, clock, metrics, [this](Millis wait, std::function<void()> run) {
-                        const std::lock_guard lock(mutex);
-                        tasks.push_back({wait, std::move(run)});
-                        changed.notify_all();
-                      }};
-
-  Rig() {
-    commits.start();
-    retention.set({.delivered = 24h, .dead = 48h, .at_least = 1h});
-  }
-  ~Rig() { commits.drain(); }
+  Rig() { retention.set({.delivered = 24h, .dead = 48h, .at_least = 1h}); }
   std::unique_ptr<Store> open() {
     SqliteOptions options;
     options.path = folder / "outbox.db";
@@ -50,20 +34,30 @@ struct Rig {
     return open_sqlite_store(options);
   }
 
-  // What retention wants to be run next, when the step before is done.
-  Task next() {
-    std::unique_lock lock(mutex);
-    REQUIRE(changed.wait_for(lock, 20s, [this] { return !tasks.empty(); }));
-    Task task = std::move(tasks.front());
-    tasks.pop_front();
-    return task;
+  // Does what is to be done now. How long retention waits then, if it does.
+  std::optional<Millis> next_wait() {
+    while (commits.step() || executor.step()) {
+    }
+    return executor.next_wait();
   }
-  void accept(int count, std::vector<EndpointSeq> endpoints) {
+  // The same when what it waits for has come, and then `late`.
+  std::optional<Millis> go_on(Millis late = 0ms) {
+    const auto wait = next_wait();
+    REQUIRE(wait);
+    clock.advance(*wait + late);
+    return next_wait();
+  }
+  void accept(int count, const std::vector<EndpointSeq>& endpoints) {
+    if (!endpoints.empty()) {
+      commits.submit(CreateEndpoint{std::make_shared<const Endpoint>(new_endpoint())},
+                     [](const CreateEndpoint&, const Result<EndpointPtr>& made) { CHECK(made); });
+      commits.step();
+    }
     AcceptEvents accept;
     for (int i = 0; i < count; ++i) accept.events.push_back(new_event(endpoints));
-    std::promise<void> done;
-    commits.submit(std::move(accept), [&](Write&) { done.set_value(); });
-    done.get_future().get();
+    commits.submit(std::move(accept),
+                   [](const AcceptEvents&, const Result<Accepted>& accepted) { CHECK(accepted); });
+    commits.step();
   }
   std::int64_t events() { return store->new_reader()->status().events; }
 };
@@ -75,17 +69,12 @@ TEST_CASE_FIXTURE(Rig,
   accept(600, {});
   clock.advance(25h);
   retention.start();
-  auto task = next();
-  CHECK(task.wait == Retention::kPause);
-  int steps = 0;
-  do {
-    clock.advance(1min);
-    task.run();
-    task = next();
-    ++steps;
-  } while (task.wait == Retention::kPause);
+  CHECK(next_wait() == Retention::kPause);
+  int steps = 1;
+  auto wait = go_on();
+  for (; wait == Retention::kPause; wait = go_on(1min)) ++steps;
   CHECK(steps == 3);
-  CHECK(task.wait == Retention::kInterval);
+  CHECK(wait == Retention::kInterval);
   CHECK(events() == 0);
 }
 
@@ -93,12 +82,8 @@ TEST_CASE_FIXTURE(Rig, "a round that only looked comes again after twenty times 
   accept(600, {1});  // pending: looked at, and kept
   clock.advance(25h);
   retention.start();
-  next().run();
-  auto task = next();
-  REQUIRE(task.wait == 2 * Retention::kPause);
-  clock.advance(1min);
-  task.run();
-  CHECK(next().wait == 20min);
+  REQUIRE(go_on() == 2 * Retention::kPause);
+  CHECK(go_on(1min - 2 * Retention::kPause) == 20min);
   CHECK(events() == 600);
 }
 
@@ -107,14 +92,8 @@ TEST_CASE_FIXTURE(Rig,
   accept(7 * 512, {1});
   clock.advance(25h);
   retention.start();
-  next().run();
   std::vector<Millis> waits;
-  auto task = next();
-  while (task.wait < Retention::kInterval) {
-    waits.push_back(task.wait);
-    task.run();
-    task = next();
-  }
+  for (auto wait = go_on(); wait && *wait < Retention::kInterval; wait = go_on()) waits.push_back(*wait);
   CHECK(waits == std::vector<Millis>{20ms, 40ms, 80ms, 160ms, 160ms, 160ms, 160ms});
 }
 
@@ -122,42 +101,59 @@ TEST_CASE_FIXTURE(Rig, "a round that looked for long and deleted nothing comes a
   accept(600, {1});
   clock.advance(25h);
   retention.start();
-  next().run();
-  auto task = next();
-  clock.advance(10min);
-  task.run();
-  CHECK(next().wait == Retention::kLongestInterval);
+  go_on();
+  CHECK(go_on(10min) == Retention::kMaxInterval);
 }
 
 TEST_CASE_FIXTURE(Rig, "after the clock jumped forward nothing is deleted for an hour") {
   accept(10, {});
   clock.step_wall(24h * 400);
-  retention.hold();
+  retention.hear(DueTimesMoved{.by_far = true});
   retention.start();
-  next().run();
-  auto task = next();
-  CHECK(task.wait == Retention::kInterval);
+  CHECK(go_on() == Retention::kInterval);
   CHECK(events() == 10);
-  clock.advance(1h);
-  task.run();
-  CHECK(next().wait == Retention::kInterval);
+  CHECK(go_on(1h) == Retention::kInterval);
+  CHECK(events() == 0);
+}
+
+TEST_CASE_FIXTURE(Rig, "a small step of the clock holds up nothing") {
+  accept(10, {});
+  clock.step_wall(25h);
+  retention.hear(DueTimesMoved{});
+  retention.start();
+  go_on();
   CHECK(events() == 0);
 }
 
 TEST_CASE_FIXTURE(Rig, "what is wanted kept for less than an idempotency key lives is kept that long") {
   accept(10, {});
   clock.advance(30min);
-  std::promise<Pruned> done;
+  std::optional<Result<Pruned>> done;
   retention.step({.delivered = 0s, .dead = 0s, .at_least = 1h}, {},
-                 [&](const Prune& prune, const std::optional<Problem>&) { done.set_value(prune.pruned); });
-  CHECK(done.get_future().get().events == 0);
+                 [&](Result<Pruned> pruned) { done = std::move(pruned); });
+  next_wait();
+  REQUIRE(done);
+  CHECK(done->value().events == 0);
 }
 
-TEST_CASE_FIXTURE(Rig, "once stopped it asks for nothing more") {
+TEST_CASE_FIXTURE(Rig, "once stopped it asks for nothing more, until it is started again") {
+  accept(10, {});
+  clock.advance(25h);
   retention.start();
-  auto task = next();
+  next_wait();
   retention.stop();
-  task.run();
-  const std::lock_guard lock(mutex);
-  CHECK(tasks.empty());
+  CHECK_FALSE(go_on());
+  CHECK(events() == 10);
+  retention.start();
+  CHECK(go_on() == Retention::kInterval);
+  CHECK(events() == 0);
+}
+
+TEST_CASE_FIXTURE(Rig, "started twice, it goes its round once") {
+  accept(600, {});
+  clock.advance(25h);
+  retention.start();
+  retention.start();
+  go_on();
+  CHECK(events() == 600 - Retention::kRows);
 }

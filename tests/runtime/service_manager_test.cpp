@@ -17,7 +17,6 @@
 #include <vector>
 
 using namespace outboxd;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -93,7 +92,7 @@ bool in_activated_child(const std::vector<int>& fds, const std::string& names,
 
 std::function<bool()> refused_with(const std::string& reason) {
   return [reason] {
-    const auto sockets = adopt_sockets();
+    const auto sockets = inherited_sockets();
     return !sockets && sockets.error().detail.find(reason) != std::string::npos;
   };
 }
@@ -109,8 +108,6 @@ TEST_CASE("the states reach the service manager") {
   CHECK(socket.receive() == "STATUS=1 pending");
   manager.watchdog();
   CHECK(socket.receive() == "WATCHDOG=1");
-  manager.extend_start(1500ms);
-  CHECK(socket.receive() == "EXTEND_TIMEOUT_USEC=1500000");
   manager.reloading();
   CHECK(socket.receive().starts_with("RELOADING=1\nMONOTONIC_USEC="));
   manager.stopping("waiting for 3 attempts");
@@ -125,24 +122,12 @@ TEST_CASE("a status with line ends stays one assignment") {
 
 TEST_CASE("without a service manager nothing happens") {
   unsetenv("NOTIFY_SOCKET");
-  unsetenv("WATCHDOG_USEC");
   const ServiceManager manager;
   manager.ready("x");
   manager.watchdog();
-  CHECK_FALSE(manager.watchdog_interval());
-  const auto sockets = adopt_sockets();
+  const auto sockets = inherited_sockets();
   REQUIRE(sockets);
   CHECK(sockets->empty());
-}
-
-TEST_CASE("the watchdog's interval is the unit's, and only for this process") {
-  setenv("WATCHDOG_USEC", "30000000", 1);
-  setenv("WATCHDOG_PID", std::to_string(getpid()).c_str(), 1);
-  CHECK(ServiceManager().watchdog_interval() == 30s);
-  setenv("WATCHDOG_PID", "1", 1);
-  CHECK_FALSE(ServiceManager().watchdog_interval());
-  unsetenv("WATCHDOG_PID");
-  unsetenv("WATCHDOG_USEC");
 }
 
 TEST_CASE("sockets of socket units are adopted by name, also two of one name") {
@@ -150,8 +135,8 @@ TEST_CASE("sockets of socket units are adopted by name, also two of one name") {
       in_activated_child({listening_socket(AF_UNIX), listening_socket(AF_UNIX), listening_socket(AF_INET),
                           listening_socket(AF_INET)},
                          "ingest:admin:tcp:tcp", [] {
-                           using Use = AdoptedSocket::Use;
-                           const auto sockets = adopt_sockets();
+                           using Use = InheritedSocket::Use;
+                           const auto sockets = inherited_sockets();
                            if (!sockets || sockets->size() != 4) return false;
                            const std::array<Use, 4> uses = {Use::kIngest, Use::kAdmin, Use::kTcp, Use::kTcp};
                            for (int i = 0; i < 4; ++i) {
@@ -176,7 +161,7 @@ TEST_CASE("sockets that would be served with the wrong rights are refused") {
 
 TEST_CASE("a TCP socket that other machines can reach is told apart") {
   CHECK(in_activated_child({listening_socket(AF_INET, SOCK_STREAM, INADDR_ANY)}, "tcp", [] {
-    const auto sockets = adopt_sockets();
+    const auto sockets = inherited_sockets();
     return sockets && sockets->size() == 1 && !sockets->front().loopback;
   }));
 }

@@ -9,7 +9,7 @@ function(mutant name file original replacement)
   target_compile_options(mutant_${name} PRIVATE -w)  # a fault may leave a variable unused
   target_include_directories(mutant_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   add_test(NAME "simulation: catches a scheduler that ${ARGN}" COMMAND mutant_${name} --seconds 60 --expect-violation)
-  set_tests_properties("simulation: catches a scheduler that ${ARGN}" PROPERTIES TIMEOUT 120)
+  set_tests_properties("simulation: catches a scheduler that ${ARGN}" PROPERTIES TIMEOUT 120 LABELS mutants)
 endfunction()
 
 mutant(leaks_slots scheduler.cpp "  --sending_;" "" "forgets to free a slot")

@@ -25,21 +25,18 @@ struct Served {
   Served() {
     options.path = folder / "outbox.db";
     store = open_sqlite_store(options);
-    Write create{CreateEndpoint{new_endpoint()}, {}};
-    apply(create);
-    endpoint = std::get<CreateEndpoint>(create.command).endpoint.seq;
+    endpoint = (*apply(CreateEndpoint{shared(new_endpoint())}))->seq;
   }
-  void apply(Write& write) {
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    store->writer().tidy();
+  template <class C>
+  Done<C> apply(C command) {
+    auto done = test::apply(*store, std::move(command));
+    store->writer().maintain();
+    return done;
   }
   void accept_some(int count) {
-    AcceptEvents accept{{}, kDay};
-    for (int i = 0; i < count; ++i) accept.events.push_back(new_event({endpoint}));
-    Write write{std::move(accept), {}};
-    apply(write);
-    REQUIRE_FALSE(write.refused);
+    std::vector<NewEvent> events;
+    for (int i = 0; i < count; ++i) events.push_back(new_event({endpoint}));
+    REQUIRE(apply(accepting(std::move(events))));
   }
   std::uintmax_t wal_bytes() { return std::filesystem::file_size(options.path + "-wal"); }
 };
@@ -60,7 +57,7 @@ TEST_CASE_FIXTURE(Served, "the write-ahead log stays bounded while our own reade
   for (int i = 0; i < 2; ++i) {
     readers.emplace_back([&] {
       const auto reader = store->new_reader();
-      while (!stop) reader->due(endpoint, kNow, 200, 1 << 20);
+      while (!stop) reader->due(endpoint, 200, 1 << 20);
     });
   }
   for (int i = 0; i < 400; ++i) accept_some(20);
@@ -91,12 +88,11 @@ TEST_CASE_FIXTURE(
   store = open_sqlite_store(options);
   sqlite::Database producer(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
   producer.execute("BEGIN IMMEDIATE");
-  Write write{AcceptEvents{{new_event({endpoint})}, kDay}, {}};
-  Write* batch[] = {&write};
-  CHECK_THROWS_AS(store->writer().apply(batch), StoreBusy);
-  store->writer().tidy();
+  const AcceptEvents accept = accepting({new_event({endpoint})});
+  CHECK(kind_thrown_by([&] { apply(accept); }) == StoreError::Kind::kBusy);
+  store->writer().maintain();
   producer.execute("ROLLBACK");
-  apply(write);
+  apply(accept);
   CHECK(store->new_reader()->status().pending == 1);
 }
 
@@ -114,24 +110,21 @@ TEST_CASE_FIXTURE(Served,
     });
   }
   const auto reader = store->new_reader();
-  int adopted = 0;
-  while (adopted < 600) {
-    AcceptEvents accept{{}, kDay};
+  std::size_t ingested = 0;
+  while (ingested < 600) {
+    AcceptEvents accept = accepting({});
     for (const auto& row : reader->outbox(50, 1 << 20)) {
       accept.events.push_back(new_event({endpoint}));
       accept.events.back().outbox_row = row.row;
     }
     if (accept.events.empty()) {
-      store->wait_for_foreign_commit(Millis(50));
+      store->wait_for_changes(Millis(50));
       continue;
     }
-    adopted += static_cast<int>(accept.events.size());
-    Write write{std::move(accept), {}};
-    try {
-      apply(write);
-    } catch (const StoreBusy&) {
-      adopted -= static_cast<int>(std::get<AcceptEvents>(write.command).events.size());
-    }
+    const std::size_t count = accept.events.size();
+    const auto kind = kind_thrown_by([&] { apply(std::move(accept)); });
+    REQUIRE((!kind || kind == StoreError::Kind::kBusy));
+    if (!kind) ingested += count;
   }
   for (auto& producer : producers) producer.join();
   CHECK(produced == 600);

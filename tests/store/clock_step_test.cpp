@@ -19,10 +19,8 @@ struct Stepped {
 
   Stepped() {
     open();
-    Write create{CreateEndpoint{new_endpoint()}, {}};
-    Write accept{AcceptEvents{{new_event({1})}, kDay}, {}};
-    apply(create);
-    apply(accept);
+    apply(CreateEndpoint{shared(new_endpoint())});
+    apply(accepting({new_event({1})}));
     key = {1, 1};
     fail(10s);
   }
@@ -33,19 +31,20 @@ struct Stepped {
     options.clock = &clock;
     store = open_sqlite_store(options);
   }
-  void apply(Write& write) {
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    REQUIRE_FALSE(write.refused);
+  template <class C>
+  void apply(C command) {
+    REQUIRE(test::apply(*store, std::move(command)));
   }
+  // What is told of the clock since it was asked last.
+  std::vector<DueTimesMoved> moves() { return only<DueTimesMoved>(store->wait_for_changes(Millis(0))); }
   // An attempt failed now, the next is due after `wait`.
   void fail(Millis wait) {
-    RecordOutcome outcome = failed(key, 1, clock.wall() + wait);
+    RecordOutcome outcome = failed(key, 1, wait);
     outcome.at = clock.wall();
-    Write write{outcome, {}};
-    apply(write);
+    apply(outcome);
   }
-  bool is_due() { return !store->new_reader()->due(1, clock.wall(), 10, 1000).deliveries.empty(); }
+  DueWindow window() { return store->new_reader()->due(1, 10, 1000); }
+  bool is_due() { return !window().deliveries.empty(); }
   Time shown() { return store->new_reader()->delivery(key)->delivery.due_at; }
 };
 
@@ -63,12 +62,12 @@ TEST_CASE_FIXTURE(Stepped, "a clock set back makes nothing wait longer, while ru
   }
   CHECK_FALSE(is_due());
   CHECK(shown() == kNow - step + 10s);
-  CHECK(store->new_reader()->due(1, clock.wall(), 10, 1000).next_due == kNow - step + 10s);
+  CHECK(window().next_due_in == 10s);
   clock.advance(9'999ms);
   CHECK_FALSE(is_due());
   clock.advance(1ms);
   CHECK(is_due());
-  CHECK(store->clock_steps().set_back == step);
+  CHECK(moves().empty());
 
   fail(20s);  // decided after the step
   clock.advance(19'999ms);
@@ -78,26 +77,58 @@ TEST_CASE_FIXTURE(Stepped, "a clock set back makes nothing wait longer, while ru
 }
 
 TEST_CASE_FIXTURE(Stepped, "what was decided before the clock was set back is due when it would have been") {
-  RecordOutcome outcome = failed(key, 2, clock.wall() + 30s);
+  RecordOutcome outcome = failed(key, 2, 30s);
   outcome.at = clock.wall();
   clock.step_wall(-1h);
-  Write write{outcome, {}};
-  apply(write);
+  apply(outcome);
   CHECK_FALSE(is_due());
   clock.advance(31s);
   CHECK(is_due());
 }
 
 TEST_CASE_FIXTURE(Stepped, "a clock set forward makes due what falls into the skipped time, and no more") {
+  CHECK(moves().empty());
   clock.step_wall(9s);
   CHECK_FALSE(is_due());
+  CHECK(window().next_due_in == 1s);
+  REQUIRE(moves().size() == 1);
   clock.step_wall(24h * 400);
   CHECK(is_due());
-  CHECK(store->clock_steps().jumps == 1);
+  const auto far = moves();
+  REQUIRE(far.size() == 1);
+  CHECK(far[0].by_far);
+  CHECK(moves().empty());
   fail(10s);
   CHECK_FALSE(is_due());
   clock.step_wall(-24h * 400);
   CHECK_FALSE(is_due());
   clock.advance(10s);
   CHECK(is_due());
+}
+
+TEST_CASE_FIXTURE(Stepped, "a clock that is far ahead at the start is told of as one that was set wrongly") {
+  store.reset();
+  clock.step_wall(24h * 400);
+  open();
+  const auto far = moves();
+  REQUIRE(far.size() == 1);
+  CHECK(far[0].by_far);
+}
+
+TEST_CASE_FIXTURE(Stepped, "a wait that is told with a fact is from then on, whatever the clock did before") {
+  clock.step_wall(-1h);
+  NewEvent later = new_event({1});
+  later.event->created_at = clock.wall();
+  later.endpoints[0].due_in = 10s;
+  clock.advance(4s);
+  const auto ready = only<DeliveryReady>(test::apply(*store, accepting({later})).facts);
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].delivery.due_in == 6s);
+  RecordOutcome outcome = failed(ready[0].delivery.key, 1, 20s);
+  outcome.at = clock.wall();
+  clock.advance(5s);
+  const auto recorded = only<OutcomeRecorded>(test::apply(*store, outcome).facts);
+  REQUIRE(recorded.size() == 1);
+  CHECK(recorded[0].due_in == 15s);
+  CHECK(recorded[0].now.due_at == clock.wall() + 15s);
 }

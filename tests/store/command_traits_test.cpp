@@ -9,6 +9,10 @@ using namespace outboxd::test;
 
 namespace {
 
+struct Task final : StoreTask {
+  std::int64_t rows() const override { return 7; }
+};
+
 CommandTraits of(const Command& command) {
   return traits_of(command);
 }
@@ -16,18 +20,19 @@ CommandTraits of(const Command& command) {
 }  // namespace
 
 TEST_CASE("what only the daemon's memory knows is kept; what somebody can repeat may be refused") {
-  AnnounceEvent announce{new_event()};
+  const AnnounceEvent announce = announcing(new_event());
   for (const Command& kept : std::vector<Command>{delivered({1, 1}, 1), SetFailingSince{}, DisableEndpoint{},
                                                   ExpandEvent{}, announce})
     CHECK_FALSE(of(kept).refusable);
-  for (const Command& other : std::vector<Command>{
-           AcceptEvents{}, RejectOutboxRow{}, CreateEndpoint{}, UpdateEndpoint{}, EncryptSecrets{},
-           SetEndpointState{}, RemoveEndpoint{}, DiscardRemoved{}, ChangeDelivery{}, ReplayEvent{}, Prune{}})
+  for (const Command& other :
+       std::vector<Command>{AcceptEvents{}, RejectOutboxRow{}, CreateEndpoint{}, UpdateEndpoint{},
+                            RunStoreTask{std::make_shared<Task>()}, SetEndpointState{}, RemoveEndpoint{},
+                            DiscardRemoved{}, ChangeDelivery{}, ReplayEvent{}, Prune{}})
     CHECK(of(other).refusable);
 }
 
 TEST_CASE("new work is growth, and what was promised already is none") {
-  AnnounceEvent announce{new_event()};
+  const AnnounceEvent announce = announcing(new_event());
   for (const Command& grows : std::vector<Command>{AcceptEvents{}, announce, CreateEndpoint{}, ReplayEvent{}})
     CHECK(of(grows).grows);
   for (const Command& other : std::vector<Command>{delivered({1, 1}, 1), ExpandEvent{}, DisableEndpoint{},
@@ -37,18 +42,20 @@ TEST_CASE("new work is growth, and what was promised already is none") {
 
 TEST_CASE("a command counts its payloads and its rows, and at least one row") {
   NewEvent wide = new_event({1, 2, 3});
-  const CommandTraits accept = of(AcceptEvents{{wide, new_event()}, kDay});
+  const CommandTraits accept = of(accepting({wide, new_event()}));
   CHECK(accept.rows == 4);
   CHECK(accept.bytes == 2 * wide.event->payload.size());
-  CHECK(of(AnnounceEvent{wide}).rows == 3);
-  CHECK(of(AnnounceEvent{wide}).bytes == wide.event->payload.size());
+  CHECK(of(announcing(wide)).rows == 3);
+  CHECK(of(announcing(wide)).bytes == wide.event->payload.size());
   CHECK(of(ExpandEvent{.event = {}, .endpoints = wide.endpoints, .more_after = {}}).rows == 3);
   CHECK(of(ExpandEvent{}).rows == 1);
   CHECK(of(ReplayEvent{{}, {1, 2}, kNow}).rows == 2);
   CHECK(of(DiscardRemoved{.limit = 40}).rows == 40);
   CHECK(of(Prune{.limit = 256}).rows == 256);
-  RecordOutcome outcome = delivered({1, 1}, 1);
-  outcome.attempt->response_body = "four";
+  CHECK(of(RunStoreTask{std::make_shared<Task>()}).rows == 7);
+  Attempt attempt = new_attempt(1, Outcome::kSuccess);
+  attempt.response_body = "four";
+  const RecordOutcome outcome = with_attempt(delivered({1, 1}, 1), attempt);
   CHECK(of(outcome).bytes == 4);
   CHECK(of(outcome).rows == 1);
 }

@@ -23,21 +23,23 @@ namespace {
   const auto store = open_sqlite_store(options);
   ManualClock clock(kNow + Millis(getpid()));
   UuidGenerator generator(clock);
-  GroupCommit commits(store->writer(), {}, [](const std::string&) { _exit(3); });
+  GroupCommit commits(store->writer(), store->ownership().token, clock, {},
+                      [](const std::string&) { _exit(3); });
   commits.start();
-  const auto endpoints = store->new_reader()->all_endpoints();
-  const EndpointSeq endpoint = endpoints.front().seq;
+  const EndpointSeq endpoint = store->new_reader()->all_endpoints().endpoints.front().seq;
   while (true) {
     NewEvent event = new_event({endpoint});
     event.event->id = EventId{generator.next()};
-    AcceptEvents accept{{event}, kDay};
-    commits.submit(std::move(accept), [out, event, endpoint, &commits](Write& write) {
-      if (write.refused) return;
-      const auto& bytes = event.event->id.uuid.bytes;
-      if (::write(out, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) _exit(4);
-      if (event.event->seq % 2 == 0)
-        commits.submit(delivered({event.event->seq, endpoint}, 1), [](Write&) {});
-    });
+    commits.submit(accepting({event}),
+                   [out, event, endpoint, &commits](AcceptEvents&, const Result<Accepted>& accepted) {
+                     if (!accepted) return;
+                     const auto& bytes = event.event->id.uuid.bytes;
+                     if (::write(out, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+                       _exit(4);
+                     if (event.event->seq % 2 == 0)
+                       commits.submit(delivered({event.event->seq, endpoint}, 1),
+                                      [](RecordOutcome&, const Result<Recorded>&) {});
+                   });
     while (commits.queued() > 200) usleep(100);
   }
 }
@@ -74,9 +76,7 @@ TEST_CASE("no acknowledged event is lost by kill -9, and the counts agree with t
   options.path = folder / "outbox.db";
   {
     const auto store = open_sqlite_store(options);
-    Write create{CreateEndpoint{new_endpoint()}, {}};
-    Write* batch[] = {&create};
-    store->writer().apply(batch);
+    REQUIRE(apply(*store, CreateEndpoint{shared(new_endpoint())}));
   }
   std::vector<Uuid> all;
   for (int round = 1; round <= 5; ++round) {

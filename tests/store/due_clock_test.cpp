@@ -8,7 +8,8 @@ using namespace std::chrono_literals;
 namespace {
 
 Time due_time(DueClock& due, const Clock& clock) {
-  return clock.wall() + due.ahead();
+  CHECK(due.now() == clock.wall() + due.ahead());
+  return due.now();
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ TEST_CASE("due time goes on where it was when the clock is set back") {
   clock.step_wall(-1h);
   clock.advance(5s);
   CHECK(due_time(due, clock) == start + 20s);
-  CHECK(due.jumps() == 0);
+  CHECK(due.take_step() == DueClock::Step::kNone);
 }
 
 TEST_CASE("a step forward is not undone, and one back to the truth afterwards is") {
@@ -34,7 +35,8 @@ TEST_CASE("a step forward is not undone, and one back to the truth afterwards is
   const Time start = due_time(due, clock);
   clock.step_wall(24h * 400);
   CHECK(due_time(due, clock) == start + 24h * 400);
-  CHECK(due.jumps() == 1);
+  CHECK(due.take_step() == DueClock::Step::kFarForward);
+  CHECK(due.take_step() == DueClock::Step::kNone);
   clock.step_wall(-24h * 400);
   CHECK(due_time(due, clock) == start + 24h * 400);
 }
@@ -46,7 +48,21 @@ TEST_CASE("drift is followed and not taken for a step") {
     clock.advance(1s);
     clock.step_wall(-DueClock::kStep);
     CHECK(due.ahead() == 0ms);
+    clock.step_wall(DueClock::kStep);
+    CHECK(due.take_step() == DueClock::Step::kNone);
   }
+}
+
+TEST_CASE("a step forward is told once, and the longest of several") {
+  ManualClock clock;
+  DueClock due(clock, {});
+  clock.step_wall(DueClock::kStep + 1ms);
+  CHECK(due.take_step() == DueClock::Step::kForward);
+  clock.step_wall(DueClock::kJump + 1ms);
+  due.ahead();
+  clock.step_wall(1s);
+  CHECK(due.take_step() == DueClock::Step::kFarForward);
+  CHECK(due.take_step() == DueClock::Step::kNone);
 }
 
 TEST_CASE("a clock that was set back between two runs is noticed by the time of the last commit") {
@@ -60,16 +76,16 @@ TEST_CASE("a clock that was set back between two runs is noticed by the time of 
     clock.step_wall(-2h);
     DueClock after(clock, stored);
     CHECK(due_time(after, clock) == stored.last);
-    CHECK(after.jumps() == 0);
+    CHECK(after.take_step() == DueClock::Step::kNone);
   }
   SUBCASE("not set back") {
     DueClock after(clock, stored);
     CHECK(due_time(after, clock) == stored.last + 10s);
-    CHECK(after.jumps() == 0);
+    CHECK(after.take_step() == DueClock::Step::kNone);
   }
   SUBCASE("far ahead") {
     clock.step_wall(24h * 400);
     DueClock after(clock, stored);
-    CHECK(after.jumps() == 1);
+    CHECK(after.take_step() == DueClock::Step::kFarForward);
   }
 }

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "store/sqlite/database.h"
+#include "store/sqlite/secret_encryption.h"
 #include "store/sqlite/sqlite_store.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"
@@ -34,27 +35,22 @@ struct Disk {
     return *store;
   }
   template <class C>
-  Write apply(C command) {
-    Write write{std::move(command), std::nullopt};
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    return write;
+  Done<C> apply(C command) {
+    return test::apply(*store, std::move(command));
   }
   Endpoint add() {
     Endpoint e = new_endpoint();
     e.secrets = {{kSecret, kNow, std::nullopt}, {"whsec_old", kNow - kDay, kNow + kDay}};
-    return std::get<CreateEndpoint>(apply(CreateEndpoint{e}).command).endpoint;
+    return **apply(CreateEndpoint{shared(e)});
   }
   SecretKeys keys() { return store->new_reader()->secret_keys(); }
   std::int64_t encrypt_all() {
     std::int64_t changed = 0;
-    EncryptSecrets step;
-    step.limit = 2;
-    for (std::optional<EndpointSeq> after = 0; after; after = step.next) {
-      step.after = *after;
-      step.next.reset();
-      step = std::get<EncryptSecrets>(apply(step).command);
-      changed += step.changed;
+    for (std::optional<EndpointSeq> after = 0; after;) {
+      const auto step = std::make_shared<EncryptSecrets>(*after, 2);
+      REQUIRE(apply(RunStoreTask{step}));
+      changed += step->changed;
+      after = step->next;
     }
     return changed;
   }
@@ -79,16 +75,16 @@ TEST_CASE_FIXTURE(Disk, "with a key no secret is in the file, and all come back 
   CHECK(keys() == SecretKeys{{box(kOne)->key_id(), 2}});
   CHECK_FALSE(holds(kSecret));
   CHECK(open(box(kOne)).new_reader()->endpoint(made.id)->secrets == made.secrets);
-  CHECK(open(box(kTwo + "\n" + kOne)).new_reader()->all_endpoints().at(0).secrets == made.secrets);
+  CHECK(open(box(kTwo + "\n" + kOne)).new_reader()->all_endpoints().endpoints.at(0).secrets == made.secrets);
 }
 
 TEST_CASE_FIXTURE(Disk, "without a key they are stored in plain, and said to be") {
   open(nullptr);
   add();
   CHECK(keys() == SecretKeys{{"", 2}});
-  const Write refused = apply(EncryptSecrets{});
-  REQUIRE(refused.refused);
-  CHECK(refused.refused->code == ProblemCode::kConflict);
+  const auto refused = apply(RunStoreTask{std::make_shared<EncryptSecrets>()});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ProblemCode::kConflict);
   CHECK(holds(kSecret));
 }
 
@@ -120,8 +116,8 @@ TEST_CASE_FIXTURE(Disk,
     try {
       open(secrets).new_reader()->all_endpoints();
       FAIL("it was read");
-    } catch (const StoreFailure& failure) {
-      CHECK(failure.exit_status == kExitStoreKey);
+    } catch (const StoreError& failure) {
+      CHECK(failure.kind == StoreError::Kind::kMissingKey);
       const std::string text = failure.what();
       CHECK(text.find(box(kOne)->key_id()) != std::string::npos);
       CHECK(text.find("secrets_key_file") != std::string::npos);
@@ -138,8 +134,18 @@ TEST_CASE_FIXTURE(Disk, "secrets that were moved to another endpoint's row, or c
   try {
     open(box(kOne)).new_reader()->all_endpoints();
     FAIL("it was read");
-  } catch (const StoreFailure& failure) {
-    CHECK(failure.exit_status == kExitStoreCorrupt);
+  } catch (const StoreError& failure) {
+    CHECK(failure.kind == StoreError::Kind::kCorrupt);
     CHECK(std::string(failure.what()).find("does not decrypt") != std::string::npos);
   }
+}
+
+TEST_CASE_FIXTURE(Disk, "a task of another store's making is refused") {
+  struct Foreign final : StoreTask {
+    std::int64_t rows() const override { return 1; }
+  };
+  open(box(kOne));
+  const auto refused = apply(RunStoreTask{std::make_shared<Foreign>()});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ProblemCode::kConflict);
 }

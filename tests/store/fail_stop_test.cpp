@@ -48,15 +48,16 @@ bool exited_with(const Ended& ended, int code) {
 }  // namespace
 
 TEST_CASE("a failure of the store on any thread is a fail stop, with a sentence") {
-  const Ended ended = process_with_a_thread_that_runs([] { throw StoreFailure("disk I/O error"); });
-  CHECK(exited_with(ended, kExitStoreFailure));
+  const Ended ended =
+      process_with_a_thread_that_runs([] { throw StoreError(StoreError::Kind::kFailed, "disk I/O error"); });
+  CHECK(exited_with(ended, kFailStopStatus));
   CHECK(ended.said.find("the store failed") != std::string::npos);
   CHECK(ended.said.find("disk I/O error") != std::string::npos);
 }
 
 TEST_CASE("any other failure of a thread ends the process too, and names the thread") {
   const Ended ended = process_with_a_thread_that_runs([] { throw std::runtime_error("no memory"); });
-  CHECK(exited_with(ended, kExitStoreFailure));
+  CHECK(exited_with(ended, kFailStopStatus));
   CHECK(ended.said.find("tested: no memory") != std::string::npos);
 }
 

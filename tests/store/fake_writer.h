@@ -1,11 +1,11 @@
 // A StoreWriter that a test directs: it can be held at the door, and told to fail.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <variant>
 #include <vector>
 
+#include "common/mutex.h"
 #include "store/store.h"
 
 namespace outboxd::test {
@@ -13,49 +13,57 @@ namespace outboxd::test {
 class FakeWriter final : public StoreWriter {
  public:
   // Called in apply() with the lock held; may throw what a store throws.
-  std::function<void(std::span<Write*>)> on_apply;
+  std::function<void(const Batch&)> on_apply;
+  // Facts of each commit.
+  std::function<Facts(const Batch&)> facts;
 
-  void apply(std::span<Write*> batch) override {
-    std::unique_lock lock(mutex_);
+  Applied apply(const Batch& batch) override {
+    const MutexLock lock(mutex_);
     entered_ = true;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
+    while (!open_) changed_.wait(mutex_);
     entered_ = false;
     ++calls_;
     if (on_apply) on_apply(batch);
-    sizes_.push_back(batch.size());
+    sizes_.push_back(batch.commands.size());
+    Applied applied;
+    for (const Command* command : batch.commands)
+      applied.answers.push_back(
+          std::visit([]<class C>(const C&) -> AnyAnswer { return typename C::Answer{}; }, *command));
+    if (facts) applied.facts = facts(batch);
+    return applied;
   }
-  void tidy() override {}
+  void maintain() override {}
 
   void shut() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     open_ = false;
   }
   void open() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     open_ = true;
     changed_.notify_all();
   }
   void await_entered() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return entered_; });
+    const MutexLock lock(mutex_);
+    while (!entered_) changed_.wait(mutex_);
   }
   std::vector<std::size_t> committed_sizes() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return sizes_;
   }
   int calls() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return calls_;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = true;
-  bool entered_ = false;
-  int calls_ = 0;
-  std::vector<std::size_t> sizes_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool open_ OUTBOXD_GUARDED_BY(mutex_) = true;
+  bool entered_ OUTBOXD_GUARDED_BY(mutex_) = false;
+  int calls_ OUTBOXD_GUARDED_BY(mutex_) = 0;
+  std::vector<std::size_t> sizes_ OUTBOXD_GUARDED_BY(mutex_);
 };
 
 }  // namespace outboxd::test

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <future>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "store/group_commit.h"
 #include "store/sqlite/sqlite_store.h"
@@ -58,83 +60,76 @@ struct FullDisk {
     return open_sqlite_store(options);
   }
   static Endpoint create(Store& store) {
-    Write write{CreateEndpoint{new_endpoint()}, std::nullopt};
-    Write* batch[] = {&write};
-    store.writer().apply(batch);
-    REQUIRE_FALSE(write.refused);
-    return std::get<CreateEndpoint>(write.command).endpoint;
+    const auto made = apply(store, CreateEndpoint{shared(new_endpoint())});
+    REQUIRE(made);
+    return **made;
   }
 };
 
 AcceptEvents illegal() {
   NewEvent event = new_event();
   event.event->type = "";
-  return {{event}, kDay};
+  return accepting({event});
 }
 
 }  // namespace
 
 TEST_CASE_FIXTURE(FullDisk,
-                  "a removal that finds the disk full takes no delivery away from what is committed later") {
+                  "a removal that finds the disk full makes nothing stale that is committed later") {
   const auto store = open();
   const Endpoint first = create(*store), second = create(*store);
   NewEvent event = new_event();
   event.more_after = 0;
   event.deliveries = 2;
-  Write accept{AcceptEvents{{event}, kDay}, std::nullopt};
-  Write* one[] = {&accept};
-  store->writer().apply(one);
+  REQUIRE(apply(*store, accepting({event})));
 
-  GroupCommit commits(store->writer(), {}, [](const std::string& what) { FAIL(what); });
-  std::promise<std::optional<Problem>> removed, expanded;
-  std::size_t made = 0;
-  commits.submit(RemoveEndpoint{first.id, kNow}, [&](Write& write) {
+  const SystemClock clock;
+  GroupCommit commits(store->writer(), store->ownership().token, clock, {},
+                      [](const std::string& what) { FAIL(what); });
+  std::promise<Result<EndpointPtr>> removed;
+  std::promise<Result<Expanded>> expanded;
+  commits.submit(RemoveEndpoint{first.id, kNow}, [&](RemoveEndpoint&, Result<EndpointPtr> answer) {
     disk_is_full = false;  // told of it, somebody makes room
-    removed.set_value(write.refused);
+    removed.set_value(std::move(answer));
   });
-  commits.submit(
-      ExpandEvent{
-          .event = event.event, .endpoints = {{first.seq, kNow}, {second.seq, kNow}}, .more_after = {}},
-      [&](Write& write) {
-        made = std::get<ExpandEvent>(write.command).made.size();
-        expanded.set_value(write.refused);
-      });
+  commits.submit(ExpandEvent{.event = event.event,
+                             .endpoints = {{.endpoint = first.seq}, {.endpoint = second.seq}},
+                             .more_after = {}},
+                 [&](ExpandEvent&, Result<Expanded> answer) { expanded.set_value(std::move(answer)); });
   disk_is_full = true;
   commits.start();
   const auto refused = removed.get_future().get();
-  REQUIRE(refused);
-  CHECK(refused->code == ProblemCode::kInsufficientStorage);
-  CHECK_FALSE(expanded.get_future().get());
-  CHECK(made == 2);
-  CHECK(store->new_reader()->due(first.seq, kNow, 10, 1000).deliveries.size() == 1);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ProblemCode::kInsufficientStorage);
+  const auto made = expanded.get_future().get();
+  REQUIRE(made);
+  CHECK_FALSE(made->stale);
+  CHECK(store->new_reader()->due(first.seq, 10, 1000).deliveries.size() == 1);
   CHECK(commit_errors > 0);
   commits.drain();
 }
 
-TEST_CASE_FIXTURE(FullDisk,
-                  "a command that fails on a full disk is given back as it was, whatever its kind") {
+TEST_CASE_FIXTURE(FullDisk, "a batch that fails on a full disk leaves no trace, whatever is in it") {
   const auto store = open();
   const Endpoint endpoint = create(*store);
-  Write accept{AcceptEvents{{new_event({endpoint.seq})}, kDay}, std::nullopt};
-  Write remove{RemoveEndpoint{endpoint.id, kNow}, std::nullopt};
-  Write late{AcceptEvents{{new_event({endpoint.seq})}, kDay}, std::nullopt};
-  Write bad{illegal(), std::nullopt};
-  Write* batch[] = {&accept, &remove, &late, &bad};
+  const DirectoryVersion version = store->new_reader()->all_endpoints().version;
+  AcceptEvents accept = accepting({new_event({endpoint.seq})});
+  accept.matched = version;
+  AcceptEvents late = accepting({new_event({endpoint.seq})});
+  late.matched = version;
+  const std::vector<Command> batch{accept, RemoveEndpoint{endpoint.id, kNow}, late, illegal()};
   disk_is_full = true;
-  CHECK_THROWS_AS(store->writer().apply(batch), StoreFull);
-  for (const Write* write : batch) CHECK_FALSE(write->refused);
-  for (const Write* write : {&accept, &late}) {
-    const auto& command = std::get<AcceptEvents>(write->command);
-    CHECK(command.accepted.empty());
-    CHECK(command.events[0].endpoints.size() == 1);
-    CHECK(command.events[0].event->seq == 0);
-  }
-  CHECK(std::get<RemoveEndpoint>(remove.command).seq == 0);
+  CHECK(kind_thrown_by([&] { apply_all(*store, batch); }) == StoreError::Kind::kFull);
+  CHECK(accept.events[0].event->seq == 0);
   disk_is_full = false;
-  store->writer().apply(batch);
-  CHECK(std::get<AcceptEvents>(accept.command).accepted.at(0).deliveries == 1);
-  CHECK(std::get<AcceptEvents>(late.command).accepted.at(0).deliveries == 0);
-  CHECK(bad.refused);
+  CHECK(store->new_reader()->all_endpoints().version == version);
+  const Applied applied = apply_all(*store, batch);
+  CHECK(answer_to<AcceptEvents>(applied, 0)->events.at(0).deliveries == 1);
+  CHECK(accept.events[0].event->seq == 1);
+  CHECK(answer_to<AcceptEvents>(applied, 2)->stale);
+  CHECK(late.events[0].event->seq == 0);
+  CHECK_FALSE(applied.answers[3]);
+  CHECK(only<DeliveryReady>(applied.facts).size() == 1);
 }
 
 TEST_CASE_FIXTURE(FullDisk,
@@ -143,19 +138,30 @@ TEST_CASE_FIXTURE(FullDisk,
   const Endpoint endpoint = create(*store);
   store.reset();
   store = open(std::int64_t{1} << 50);  // there is no room for it: it counts as given up
-  Write grows{AcceptEvents{{new_event({endpoint.seq})}, kDay}, std::nullopt};
-  Write disable{DisableEndpoint{endpoint.id, "gone", Time{}}, std::nullopt};
   Endpoint broken = endpoint;
   broken.timeout = Millis(0);
-  Write illegal_update{UpdateEndpoint{broken, endpoint.updated_at}, std::nullopt};
-  Write announce{AnnounceEvent{new_event({endpoint.seq})}, std::nullopt};
-  Write* batch[] = {&illegal_update, &grows, &disable, &announce};
-  store->writer().apply(batch);
-  REQUIRE(illegal_update.refused);
-  CHECK(illegal_update.refused->code == ProblemCode::kInternal);
-  REQUIRE(grows.refused);
-  CHECK(grows.refused->code == ProblemCode::kInsufficientStorage);
-  REQUIRE(announce.refused);
-  CHECK_FALSE(disable.refused);
+  const std::vector<Command> batch{
+      UpdateEndpoint{shared(broken), endpoint.updated_at}, accepting({new_event({endpoint.seq})}),
+      DisableEndpoint{endpoint.id, kNow, endpoint.updated_at, "gone"}, announcing(new_event({endpoint.seq}))};
+  const Applied applied = apply_all(*store, batch);
+  REQUIRE_FALSE(applied.answers[0]);
+  CHECK(applied.answers[0].error().code == ProblemCode::kInternal);
+  REQUIRE_FALSE(applied.answers[1]);
+  CHECK(applied.answers[1].error().code == ProblemCode::kInsufficientStorage);
+  CHECK(applied.answers[2]);
+  CHECK_FALSE(applied.answers[3]);
   CHECK(store->new_reader()->status().events == 0);
+}
+
+TEST_CASE_FIXTURE(FullDisk, "what may be committed already is not refused for growth") {
+  auto store = open();
+  const Endpoint endpoint = create(*store);
+  const NewEvent event = new_event({endpoint.seq});
+  REQUIRE(apply(*store, accepting({event})));
+  store.reset();
+  store = open(std::int64_t{1} << 50);
+  const auto again = apply(*store, accepting({event}), true);
+  REQUIRE(again);
+  CHECK(again->events.at(0).id == event.event->id);
+  CHECK(store->new_reader()->status().events == 1);
 }

@@ -19,15 +19,19 @@ constexpr auto kPatience = std::chrono::seconds(30);
 
 struct Rig {
   FakeWriter writer;
+  SystemClock clock;
   std::promise<std::string> fatal;
-  GroupCommit::Options options;
   std::unique_ptr<GroupCommit> commits;
 
-  GroupCommit& start(GroupCommit::Options given = {}) {
-    options = std::move(given);
-    commits = std::make_unique<GroupCommit>(writer, options,
+  // Without a thread: for step().
+  GroupCommit& make(GroupCommit::Options options = {}, const Clock* other_clock = nullptr) {
+    commits = std::make_unique<GroupCommit>(writer, OwnerToken{"mine"}, other_clock ? *other_clock : clock,
+                                            std::move(options),
                                             [this](const std::string& what) { fatal.set_value(what); });
-    commits->start();
+    return *commits;
+  }
+  GroupCommit& start(GroupCommit::Options options = {}) {
+    make(std::move(options)).start();
     return *commits;
   }
 };
@@ -35,14 +39,17 @@ struct Rig {
 AcceptEvents accept_bytes(std::size_t bytes) {
   NewEvent event = new_event();
   event.event->payload.assign(bytes, 'x');
-  return {{event}, kDay};
+  return accepting({event});
 }
 
 // The answer to one command: nullopt when it was committed.
 using Answer = std::future<std::optional<Problem>>;
-Answer submit(GroupCommit& commits, Command command) {
+template <class C>
+Answer submit(GroupCommit& commits, C command) {
   auto promise = std::make_shared<std::promise<std::optional<Problem>>>();
-  commits.submit(std::move(command), [promise](Write& write) { promise->set_value(write.refused); });
+  commits.submit(std::move(command), [promise](C&, Result<typename C::Answer> answer) {
+    promise->set_value(answer ? std::nullopt : std::optional(answer.error()));
+  });
   return promise->get_future();
 }
 std::optional<Problem> wait(Answer& answer) {
@@ -66,10 +73,10 @@ TEST_CASE("commands that arrive while a commit is under way share the next one, 
   for (int i = 0; i < 10; ++i) {
     auto promise = std::make_shared<std::promise<std::optional<Problem>>>();
     answers.push_back(promise->get_future());
-    commits.submit(RejectOutboxRow{}, [&, i, promise](Write& write) {
+    commits.submit(RejectOutboxRow{}, [&, i, promise](RejectOutboxRow&, const Result<Nothing>& answer) {
       const std::lock_guard lock(mutex);
       order.push_back(i);
-      promise->set_value(write.refused);
+      promise->set_value(answer ? std::nullopt : std::optional(answer.error()));
     });
   }
   rig.writer.open();
@@ -80,20 +87,20 @@ TEST_CASE("commands that arrive while a commit is under way share the next one, 
 
 TEST_CASE("an outcome that nobody waits for shares the commit of the next command, or has its own in time") {
   Rig rig;
-  auto& commits = rig.start({.outcome_patience = Millis(20'000)});
+  auto& commits = rig.start({.linger = Millis(20'000)});
   auto outcome = submit(commits, kOutcome);
   auto accepted = submit(commits, accept_bytes(1));
   CHECK_FALSE(wait(outcome));
   CHECK_FALSE(wait(accepted));
   CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{2});
   Rig alone;
-  auto kept = submit(alone.start({.outcome_patience = Millis(1)}), kOutcome);
+  auto kept = submit(alone.start({.linger = Millis(1)}), kOutcome);
   CHECK_FALSE(wait(kept));
 }
 
 TEST_CASE("an outcome that something waits for, and many together, do not wait for a command") {
   Rig rig;
-  auto& commits = rig.start({.outcome_patience = Millis(3'600'000)});
+  auto& commits = rig.start({.linger = Millis(3'600'000)});
   RecordOutcome urgent = kOutcome;
   urgent.urgent = true;
   auto first = submit(commits, urgent);
@@ -126,7 +133,7 @@ TEST_CASE(
   const auto accept = [&](std::size_t count) {
     NewEvent event = new_event();
     event.endpoints = endpoints(count);
-    return AcceptEvents{{event, new_event()}, kDay};  // one more, for the event without an endpoint
+    return accepting({event, new_event()});  // one more, for the event without an endpoint
   };
   Rig rig;
   auto& commits = rig.start({.max_batch_rows = 100});
@@ -168,8 +175,8 @@ TEST_CASE("a full queue refuses what can be refused and takes outcomes") {
 TEST_CASE("a busy store is tried again until it is free") {
   Rig rig;
   std::atomic<int> left = 3;
-  rig.writer.on_apply = [&](auto) {
-    if (left-- > 0) throw StoreBusy("locked");
+  rig.writer.on_apply = [&](const Batch&) {
+    if (left-- > 0) throw StoreError(StoreError::Kind::kBusy, "locked");
   };
   auto& commits = rig.start();
   auto accept = submit(commits, AcceptEvents{});
@@ -180,8 +187,8 @@ TEST_CASE("a busy store is tried again until it is free") {
 TEST_CASE("a store that stays busy refuses what waits too long and keeps outcomes until they are committed") {
   Rig rig;
   std::atomic<bool> busy = true;
-  rig.writer.on_apply = [&](auto) {
-    if (busy) throw StoreBusy("locked");
+  rig.writer.on_apply = [&](const Batch&) {
+    if (busy) throw StoreError(StoreError::Kind::kBusy, "locked");
   };
   auto& commits = rig.start({.busy_limit = Millis(20)});
   auto outcome = submit(commits, kOutcome);
@@ -195,8 +202,8 @@ TEST_CASE("a store that stays busy refuses what waits too long and keeps outcome
 TEST_CASE("a full disk refuses at once what can be refused, and outcomes are tried again") {
   Rig rig;
   std::atomic<bool> full = true;
-  rig.writer.on_apply = [&](auto) {
-    if (full) throw StoreFull("no space");
+  rig.writer.on_apply = [&](const Batch&) {
+    if (full) throw StoreError(StoreError::Kind::kFull, "no space");
   };
   auto& commits = rig.start();
   auto outcome = submit(commits, kOutcome);
@@ -209,13 +216,13 @@ TEST_CASE("a full disk refuses at once what can be refused, and outcomes are tri
 TEST_CASE("what the daemon gives itself is kept while the store is busy, all of it") {
   Rig rig;
   std::atomic<bool> busy = true;
-  rig.writer.on_apply = [&](auto) {
-    if (busy) throw StoreBusy("locked");
+  rig.writer.on_apply = [&](const Batch&) {
+    if (busy) throw StoreError(StoreError::Kind::kBusy, "locked");
   };
   auto& commits = rig.start({.queue = 0, .busy_limit = Millis(20)});
   std::vector<Answer> kept;
   kept.push_back(submit(commits, DisableEndpoint{}));
-  kept.push_back(submit(commits, AnnounceEvent{new_event()}));
+  kept.push_back(submit(commits, announcing(new_event())));
   kept.push_back(submit(commits, SetFailingSince{}));
   auto refused = submit(commits, SetEndpointState{});  // an operator's
   CHECK(wait(refused)->code == ProblemCode::kTooManyRequests);
@@ -228,12 +235,12 @@ TEST_CASE(
     "what is kept and makes the database grow is refused while the disk is full, and the rest is kept") {
   Rig rig;
   std::atomic<bool> full = true;
-  rig.writer.on_apply = [&](auto) {
-    if (full) throw StoreFull("no space");
+  rig.writer.on_apply = [&](const Batch&) {
+    if (full) throw StoreError(StoreError::Kind::kFull, "no space");
   };
   auto& commits = rig.start();
   auto disable = submit(commits, DisableEndpoint{});
-  auto announce = submit(commits, AnnounceEvent{new_event()});
+  auto announce = submit(commits, announcing(new_event()));
   CHECK(wait(announce)->code == ProblemCode::kInsufficientStorage);
   full = false;
   CHECK_FALSE(wait(disable));
@@ -241,7 +248,7 @@ TEST_CASE(
 
 TEST_CASE("after a failure of the store the handler runs once and nothing is completed any more") {
   Rig rig;
-  rig.writer.on_apply = [](auto) { throw StoreFailure("I/O error"); };
+  rig.writer.on_apply = [](const Batch&) { throw StoreError(StoreError::Kind::kFailed, "I/O error"); };
   auto& commits = rig.start();
   auto accept = submit(commits, AcceptEvents{});
   auto fatal = rig.fatal.get_future();
@@ -270,7 +277,7 @@ TEST_CASE("draining commits what was submitted; afterwards submitting is refused
 
 TEST_CASE("a store that stays busy does not hold up draining for ever") {
   Rig rig;
-  rig.writer.on_apply = [](auto) { throw StoreBusy("locked"); };
+  rig.writer.on_apply = [](const Batch&) { throw StoreError(StoreError::Kind::kBusy, "locked"); };
   auto& commits = rig.start({.busy_limit = Millis(20)});
   auto outcome = submit(commits, kOutcome);
   commits.drain();
@@ -281,8 +288,9 @@ TEST_CASE("a completion may submit") {
   Rig rig;
   auto& commits = rig.start();
   std::promise<void> done;
-  commits.submit(RejectOutboxRow{},
-                 [&](Write&) { commits.submit(RejectOutboxRow{}, [&](Write&) { done.set_value(); }); });
+  commits.submit(RejectOutboxRow{}, [&](RejectOutboxRow&, const Result<Nothing>&) {
+    commits.submit(RejectOutboxRow{}, [&](RejectOutboxRow&, const Result<Nothing>&) { done.set_value(); });
+  });
   CHECK(done.get_future().wait_for(kPatience) == std::future_status::ready);
 }
 
@@ -295,7 +303,8 @@ TEST_CASE("many threads submit: each command is completed exactly once") {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < 2000; ++i) commits.submit(kOutcome, [&](Write&) { ++completed; });
+      for (int i = 0; i < 2000; ++i)
+        commits.submit(kOutcome, [&](RecordOutcome&, const Result<Recorded>&) { ++completed; });
     });
   }
   for (auto& thread : threads) thread.join();
@@ -317,4 +326,96 @@ TEST_CASE("the writer's progress stands still while it hangs") {
   CHECK(commits.since_progress() > before);
   rig.writer.open();
   CHECK_FALSE(wait(answer));
+}
+
+TEST_CASE("facts are told before the completions of their commit, which find their command again") {
+  Rig rig;
+  std::vector<std::string> order;
+  rig.writer.facts = [](const Batch&) { return Facts{OutboxRowsWait{}, DueOnDisk{.endpoint = 7}}; };
+  auto& commits = rig.make();
+  commits.tell([&](const Facts& facts) { order.push_back(std::to_string(facts.size()) + " facts"); });
+  commits.submit(accept_bytes(3), [&](AcceptEvents& command, const Result<Accepted>& accepted) {
+    CHECK(accepted);
+    CHECK(command.events.at(0).event->payload == "xxx");
+    order.emplace_back("answer");
+  });
+  CHECK(commits.step());
+  CHECK(order == std::vector<std::string>{"2 facts", "answer"});
+  CHECK_FALSE(commits.step());
+}
+
+TEST_CASE("without a thread each step commits one batch, with the owner's token") {
+  Rig rig;
+  rig.writer.on_apply = [](const Batch& batch) {
+    CHECK(batch.owner == OwnerToken{"mine"});
+    CHECK_FALSE(batch.repeat);
+  };
+  auto& commits = rig.make({.max_batch = 2});
+  std::vector<Answer> answers;
+  for (int i = 0; i < 3; ++i) answers.push_back(submit(commits, RejectOutboxRow{}));
+  CHECK(commits.queued() == 3);
+  CHECK(commits.step());
+  CHECK(answers[1].wait_for(Millis(0)) == std::future_status::ready);
+  CHECK(answers[2].wait_for(Millis(0)) == std::future_status::timeout);
+  CHECK(commits.step());
+  CHECK_FALSE(commits.step());
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{2, 1});
+}
+
+TEST_CASE("what may be committed already is applied again as it was, alone, and nobody of it is refused") {
+  Rig rig;
+  ManualClock clock;
+  int unknown = 0;
+  std::vector<std::size_t> repeated;
+  rig.writer.on_apply = [&](const Batch& batch) {
+    if (batch.repeat) repeated.push_back(batch.commands.size());
+    if (unknown-- > 0) throw StoreError(StoreError::Kind::kUnknown, "the connection was lost");
+  };
+  auto& commits = rig.make({.busy_limit = Millis(20)}, &clock);
+  std::vector<Answer> answers;
+  answers.push_back(submit(commits, accept_bytes(1)));
+  answers.push_back(submit(commits, kOutcome));
+  unknown = 2;
+  CHECK(commits.step());
+  // Meanwhile more comes, and it is long past the time after which an event is refused.
+  answers.push_back(submit(commits, accept_bytes(1)));
+  clock.advance(Millis(1000));
+  CHECK(commits.step());
+  CHECK(commits.step());
+  CHECK(repeated == std::vector<std::size_t>{2, 2});
+  CHECK_FALSE(wait(answers[0]));
+  CHECK_FALSE(wait(answers[1]));
+  CHECK(wait(answers[2])->code == ProblemCode::kUnavailable);
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{2});
+}
+
+TEST_CASE("a repeat that finds the store busy or full is still a repeat") {
+  Rig rig;
+  std::vector<StoreError::Kind> failures{StoreError::Kind::kUnknown, StoreError::Kind::kBusy,
+                                         StoreError::Kind::kFull};
+  std::vector<bool> repeats;
+  rig.writer.on_apply = [&](const Batch& batch) {
+    repeats.push_back(batch.repeat);
+    if (repeats.size() <= failures.size()) throw StoreError(failures[repeats.size() - 1], "later");
+  };
+  auto& commits = rig.make();
+  auto accepted = submit(commits, accept_bytes(1));
+  while (commits.step()) {
+  }
+  CHECK_FALSE(wait(accepted));
+  auto next = submit(commits, accept_bytes(1));
+  CHECK(commits.step());
+  CHECK(repeats == std::vector<bool>{false, true, true, true, false});
+}
+
+TEST_CASE("a daemon that owns nothing any more fails as a whole") {
+  Rig rig;
+  rig.writer.on_apply = [](const Batch&) { throw StoreError(StoreError::Kind::kFenced, "taken over"); };
+  auto& commits = rig.start();
+  auto accept = submit(commits, AcceptEvents{});
+  auto fatal = rig.fatal.get_future();
+  REQUIRE(fatal.wait_for(kPatience) == std::future_status::ready);
+  CHECK(fatal.get() == "taken over");
+  rig.commits.reset();
+  CHECK_THROWS_AS(accept.get(), std::future_error);
 }

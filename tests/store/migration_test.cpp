@@ -47,10 +47,12 @@ constexpr const char* kSchema4 = R"(
 )";
 
 struct Schema1 {
+  ManualClock clock{kNow};
   TemporaryFolder folder;
   SqliteOptions options;
   Schema1() {
     options.path = folder / "outbox.db";
+    options.clock = &clock;
     sqlite::create_file(options.path, embedded::sqlite_migrations().first(1));
     sqlite::Database(options.path, sqlite::Mode::kWriter, Millis(1000), 1000).execute(kSchema1);
   }
@@ -72,14 +74,15 @@ TEST_CASE_FIXTURE(Schema1,
   const auto store = open_sqlite_store(options);
   CHECK(sqlite_schema(options).current == sqlite_schema(options).known);
   const auto reader = store->new_reader();
-  auto window = reader->due(1, kNow, 10, 1000);
+  auto window = reader->due(1, 10, 1000);
   REQUIRE(window.deliveries.size() == 1);
   CHECK(window.deliveries[0].key == DeliveryKey{1, 1});
   CHECK(window.deliveries[0].attempts == 2);
-  CHECK_FALSE(window.deliveries[0].order_key);
+  CHECK_FALSE(window.deliveries[0].sequence_key);
   CHECK(window.deliveries[0].event->ordering_key == "k");
-  CHECK(window.next_due == kNow + Millis(1000));
-  CHECK(reader->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
+  CHECK(window.next_due_in == Millis(1000));
+  clock.advance(Millis(1000));
+  CHECK(reader->due(1, 10, 1000).deliveries.size() == 2);
   CHECK(reader->delivery({3, 1})->delivery.reason == DeadReason::kGone);
   const auto attempts = reader->attempts({3, 1});
   REQUIRE(attempts.size() == 1);
@@ -93,7 +96,7 @@ TEST_CASE_FIXTURE(Schema1,
 
 TEST_CASE_FIXTURE(Schema1,
                   "endpoints of schema 1 keep what they had; what is new is as if it had not been given") {
-  const auto endpoints = open_sqlite_store(options)->new_reader()->all_endpoints();
+  const auto endpoints = open_sqlite_store(options)->new_reader()->all_endpoints().endpoints;
   REQUIRE(endpoints.size() == 1);
   const Endpoint& e = endpoints[0];
   CHECK(e.url == "https://example.com/hook");
@@ -110,13 +113,12 @@ TEST_CASE_FIXTURE(Schema1,
 
 TEST_CASE_FIXTURE(Schema1, "a database of schema 1 goes on where it was") {
   const auto store = open_sqlite_store(options);
-  Write outcome{delivered({1, 1}, 3), {}};
-  Write event{AcceptEvents{{new_event({1})}, kDay}, {}};
-  Write* batch[] = {&outcome, &event};
-  store->writer().apply(batch);
-  CHECK_FALSE(std::get<RecordOutcome>(outcome.command).next_in_order);
-  CHECK(std::get<AcceptEvents>(event.command).events[0].event->seq == 4);
-  CHECK(store->new_reader()->due(1, kNow + Millis(1000), 10, 1000).deliveries.size() == 2);
+  const NewEvent event = new_event({1});
+  const Applied applied = apply_all(*store, {delivered({1, 1}, 3), accepting({event})});
+  CHECK_FALSE(only<OutcomeRecorded>(applied.facts).at(0).promoted);
+  CHECK(event.event->seq == 4);
+  clock.advance(Millis(1000));
+  CHECK(store->new_reader()->due(1, 10, 1000).deliveries.size() == 2);
   sqlite::Database db(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
   CHECK(db.query_text("PRAGMA integrity_check") == "ok");
 }
@@ -130,7 +132,7 @@ TEST_CASE_FIXTURE(Schema4,
   REQUIRE(expired.size() == 2);
   CHECK(expired[0].key == DeliveryKey{5, 1});
   CHECK(expired[1].key == DeliveryKey{4, 1});
-  CHECK(reader->oldest_due(0, 10).at(0).due_at == kNow);
+  CHECK(reader->oldest_due(0, 10).at(0).age == Millis(0));
   CHECK(reader->backlog(1, 10) == 4);
   CHECK(reader->status().pending == 4);
   CHECK(reader->status().delivered == 1);
@@ -139,15 +141,14 @@ TEST_CASE_FIXTURE(Schema4,
 TEST_CASE_FIXTURE(Schema1,
                   "events of before have no checksum and are sent all the same; those since then have one") {
   const auto store = open_sqlite_store(options);
-  Write event{AcceptEvents{{new_event({1})}, kDay}, {}};
-  Write* batch[] = {&event};
-  store->writer().apply(batch);
+  REQUIRE(apply(*store, accepting({new_event({1})})));
+  clock.advance(Millis(1000));
   bool has_checksum = true;
   const auto damaged = [&] {
     std::vector<EventSeq> found;
-    for (const auto& due : store->new_reader()->due(1, kNow + Millis(1000), 10, 1000).deliveries) {
+    for (const auto& due : store->new_reader()->due(1, 10, 1000).deliveries) {
       if (due.event->damaged) found.push_back(due.key.event);
-      CHECK(due.event->judged == (due.key.event == 4 && has_checksum));
+      CHECK(due.event->json_checked == (due.key.event == 4 && has_checksum));
     }
     return found;
   };

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/foreign_commits.h"
-#include "store/sqlite/ownership.h"
 #include "store/sqlite/reader.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/writer.h"
@@ -57,12 +57,11 @@ struct ConnectionsOpened {
 // Everything that the daemon keeps prepared, asked of SQLite itself: no list could forget one.
 std::set<std::string> prepared_by_the_daemon(const std::string& path) {
   const SystemClock clock;
-  const Ownership ownership(path);
-  auto gate = std::make_shared<ReadGate>();
-  auto due_clock = std::make_shared<DueClock>(clock, DueClock::State{});
+  const FileLock lock(path);
+  const auto shared = std::make_shared<Shared>(clock, DueClock::State{});
   const ConnectionsOpened connections;
-  const Writer writer({.path = path, .secrets = {}}, *gate, *due_clock);
-  const Reader reader(path, Millis(1000), 1000, gate, due_clock, {}, {});
+  const Writer writer({.location = path, .owner = {}, .secrets = {}}, *shared);
+  const Reader reader(path, Millis(1000), 1000, shared, {}, {});
   const ForeignCommits foreign_commits(path, Millis(1000));
   std::set<std::string> statements;
   for (sqlite3* db : opened) {
@@ -111,7 +110,8 @@ TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is
             "INDEX delivery_pending (endpoint=? AND priority=? AND due_at>?)"));
   CHECK(first_step(sql::kMovePending) == "SEARCH delivery USING PRIMARY KEY (event=? AND endpoint=?)");
   CHECK(has(of(sql::kCountDue).at(1), "INDEX delivery_pending (endpoint=? AND priority=? AND due_at<?)"));
-  CHECK(has(first_step(sql::kFirstInOrder), "INDEX delivery_in_order (endpoint=? AND order_key=?)"));
+  CHECK(has(first_step(sql::kFirstInOrder),
+            "INDEX delivery_in_order (endpoint=? AND order_key=? AND event>?)"));
   CHECK(has(first_step(sql::kInOrderOfEndpointFrom),
             "INDEX delivery_in_order (endpoint=? AND (order_key,event)>(?,?))"));
   CHECK(has(first_step(sql::kExpiredAfter),

@@ -16,30 +16,28 @@ TEST_CASE(
   options.path = folder / "outbox.db";
   auto store = open_sqlite_store(options);
   const auto apply = [&](auto command) {
-    using C = decltype(command);
-    Write write{std::move(command), std::nullopt};
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    REQUIRE_FALSE(write.refused);
-    return std::get<C>(std::move(write.command));
+    const auto done = test::apply(*store, std::move(command));
+    REQUIRE(done);
+    return *done;
   };
-  const Endpoint endpoint = apply(CreateEndpoint{new_endpoint()}).endpoint;
+  const EndpointPtr endpoint = apply(CreateEndpoint{shared(new_endpoint())});
   std::vector<DeliveryKey> keys;
   for (int i = 0; i < 5; ++i) {
-    const auto accepted = apply(AcceptEvents{{keyed(new_event({endpoint.seq}), "one key")}, kDay});
-    keys.push_back({accepted.events[0].event->seq, endpoint.seq});
+    const NewEvent event = keyed(new_event({endpoint->seq}), "one key");
+    apply(accepting({event}));
+    keys.push_back({event.event->seq, endpoint->seq});
   }
-  apply(RemoveEndpoint{endpoint.id, kNow});
+  apply(RemoveEndpoint{endpoint->id, kNow});
   store.reset();
   CHECK(check_sqlite(options, true).empty());
   store = open_sqlite_store(options);
-  CHECK(apply(DiscardRemoved{.limit = 2, .at = kNow}).discarded == 2);
+  CHECK(apply(DiscardRemoved{.limit = 2, .at = kNow}).deliveries == 2);
   store.reset();
   CHECK(check_sqlite(options, true).empty());
   store = open_sqlite_store(options);
   apply(delivered(keys[0], 1));  // it was under way
   CHECK(store->new_reader()->attempts(keys[0]).size() == 1);
-  CHECK(apply(DiscardRemoved{.at = kNow}).discarded == 3);
+  CHECK(apply(DiscardRemoved{.at = kNow}).deliveries == 3);
   store.reset();
   CHECK(check_sqlite(options, true).empty());
 }

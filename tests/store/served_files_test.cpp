@@ -22,7 +22,7 @@ namespace {
 std::string failure_of(const std::function<void()>& act) {
   try {
     act();
-  } catch (const StoreFailure& failure) {
+  } catch (const StoreError& failure) {
     return failure.what();
   }
   return "";
@@ -52,10 +52,8 @@ struct Served {
     accept();
   }
   void accept() {
-    Write write{AcceptEvents{{new_event()}, kDay}, {}};
-    Write* batch[] = {&write};
-    store->writer().apply(batch);
-    REQUIRE_FALSE(write.refused);
+    const auto done = apply(*store, accepting({new_event()}));  // may throw
+    REQUIRE(done);
     ++accepted;
   }
   // What the store says when it is asked to commit another event; "" if it takes it.
@@ -96,7 +94,7 @@ TEST_CASE_FIXTURE(Served, "a database that was moved away is noticed before the 
 
 TEST_CASE_FIXTURE(Served, "what was taken away is noticed without a commit too") {
   fs::rename(path(), away());
-  CHECK(eventually([this] { store->writer().tidy(); }) != "");
+  CHECK(eventually([this] { store->writer().maintain(); }) != "");
 }
 
 TEST_CASE_FIXTURE(Served, "a database in whose place another was put keeps what is its own") {
@@ -126,8 +124,8 @@ TEST_CASE_FIXTURE(Served,
   try {
     open_sqlite_store(options);
     FAIL("a new database was made");
-  } catch (const StoreUnusable& unusable) {
-    CHECK(unusable.exit_status == kExitStoreCorrupt);
+  } catch (const StoreError& unusable) {
+    CHECK(unusable.kind == StoreError::Kind::kCorrupt);
     CHECK(says(unusable.what(), sqlite::rescued_path(path())));
   }
   fs::rename(sqlite::rescued_path(path()), path());
@@ -192,13 +190,9 @@ TEST_CASE("a symbolic link is followed, and noticed when it leads elsewhere") {
   open_sqlite_store(real).reset();
   fs::create_symlink(real.path, linked.path);
   const auto store = open_sqlite_store(linked);
-  Write write{AcceptEvents{{new_event()}, kDay}, {}};
-  Write* batch[] = {&write};
-  store->writer().apply(batch);
+  REQUIRE(apply(*store, accepting({new_event()})));
   fs::copy_file(real.path, folder / "other.db");
   fs::remove(linked.path);
   fs::create_symlink(folder / "other.db", linked.path);
-  Write second{AcceptEvents{{new_event()}, kDay}, {}};
-  batch[0] = &second;
-  CHECK_THROWS_AS(store->writer().apply(batch), StoreFailure);
+  CHECK_THROWS_AS(apply(*store, accepting({new_event()})), StoreError);
 }

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "store/sqlite/ownership.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite_store.h"
 #include "support/store_values.h"
@@ -23,14 +23,14 @@ struct Folder {
   SqliteOptions options;
   Folder() { options.path = folder / "outbox.db"; }
 
-  // The exit status that opening ends with, 0 when it works.
-  int open_status(std::string* message = nullptr) {
+  // Why it cannot be opened; absent when it can.
+  std::optional<StoreError::Kind> why_not(std::string* message = nullptr) {
     try {
       open_sqlite_store(options);
-      return 0;
-    } catch (const StoreUnusable& unusable) {
+      return std::nullopt;
+    } catch (const StoreError& unusable) {
       if (message) *message = unusable.what();
-      return unusable.exit_status;
+      return unusable.kind;
     }
   }
   void write(const std::string& name, const std::string& bytes) {
@@ -70,15 +70,15 @@ TEST_CASE_FIXTURE(Folder, "a new database can be written by its group, whatever 
 TEST_CASE_FIXTURE(Folder, "a second store on the same file is refused and names the first one's pid") {
   const auto store = open_sqlite_store(options);
   std::string message;
-  CHECK(open_status(&message) == kExitStoreLocked);
+  CHECK(why_not(&message) == StoreError::Kind::kLocked);
   CHECK(message.find("already served by pid " + std::to_string(getpid())) != std::string::npos);
-  CHECK_THROWS_AS(migrate_sqlite(options), StoreUnusable);
+  CHECK_THROWS_AS(migrate_sqlite(options), StoreError);
   CHECK(sqlite_schema(options).current == sqlite_schema(options).known);  // looking is allowed
 }
 
 TEST_CASE_FIXTURE(Folder, "the file can be opened again when the first store is gone") {
-  CHECK(open_status() == 0);
-  CHECK(open_status() == 0);
+  CHECK_FALSE(why_not());
+  CHECK_FALSE(why_not());
 }
 
 TEST_CASE_FIXTURE(Folder, "files that are no database of ours are refused and left as they are") {
@@ -95,13 +95,13 @@ TEST_CASE_FIXTURE(Folder, "files that are no database of ours are refused and le
     sql("CREATE TABLE t(x); INSERT INTO t VALUES (1)");
   }
   const std::string before = read("outbox.db");
-  CHECK(open_status() == kExitStoreCorrupt);
+  CHECK(why_not() == StoreError::Kind::kCorrupt);
   CHECK(read("outbox.db") == before);
   CHECK_FALSE(std::filesystem::exists(options.path + "-wal"));
 }
 
 TEST_CASE_FIXTURE(Folder, "a damaged database of ours is refused and left as it is") {
-  REQUIRE(open_status() == 0);
+  REQUIRE_FALSE(why_not());
   std::string bytes = read("outbox.db");
   SUBCASE("its end is lost") {
     bytes.resize(bytes.size() - 4096);
@@ -113,29 +113,29 @@ TEST_CASE_FIXTURE(Folder, "a damaged database of ours is refused and left as it 
     bytes.replace(100, bytes.size() - 100, std::string(bytes.size() - 100, '\x5a'));
   }
   write("outbox.db", bytes);
-  CHECK(open_status() == kExitStoreCorrupt);
+  CHECK(why_not() == StoreError::Kind::kCorrupt);
   CHECK(read("outbox.db") == bytes);
 }
 
 TEST_CASE_FIXTURE(Folder, "a database that is gone while its write-ahead log is there is not made anew") {
   write("outbox.db-wal", "accepted events");
-  CHECK(open_status() == kExitStoreCorrupt);
+  CHECK(why_not() == StoreError::Kind::kCorrupt);
   CHECK_FALSE(std::filesystem::exists(options.path));
   CHECK(read("outbox.db-wal") == "accepted events");
 }
 
 TEST_CASE_FIXTURE(Folder, "a newer schema is refused") {
-  REQUIRE(open_status() == 0);
+  REQUIRE_FALSE(why_not());
   sql("PRAGMA user_version=99");
   std::string message;
-  CHECK(open_status(&message) == kExitStoreSchema);
+  CHECK(why_not(&message) == StoreError::Kind::kNewerSchema);
   CHECK(message.find("99") != std::string::npos);
   CHECK(sqlite_schema(options).current == 99);
 }
 
 TEST_CASE_FIXTURE(Folder, "a folder that is missing is an error of its own") {
   options.path = folder / "nowhere/outbox.db";
-  CHECK(open_status() == kExitStoreCannotOpen);
+  CHECK(why_not() == StoreError::Kind::kCannotOpen);
 }
 
 TEST_CASE_FIXTURE(Folder, "migrating makes the database, and says what it was") {
@@ -148,18 +148,18 @@ TEST_CASE_FIXTURE(Folder, "migrating makes the database, and says what it was") 
 
 TEST_CASE_FIXTURE(Folder, "a creation that was cut short is begun anew") {
   write("outbox.db.new", "half");
-  CHECK(open_status() == 0);
+  CHECK_FALSE(why_not());
   CHECK_FALSE(std::filesystem::exists(folder / "outbox.db.new"));
 }
 
 TEST_CASE_FIXTURE(Folder, "a migration that fails in its middle leaves nothing of itself") {
-  REQUIRE(open_status() == 0);
+  REQUIRE_FALSE(why_not());
   const embedded::File files[] = {
       {"0001_outbox.sql", ""},
       {"0901_good.sql", "CREATE TABLE good (x INTEGER) STRICT;"},
       {"0902_bad.sql", "CREATE TABLE bad (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"}};
   sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
-  CHECK_THROWS_AS(sqlite::migrate(db, files), StoreFailure);
+  CHECK_THROWS_AS(sqlite::migrate(db, files), StoreError);
   CHECK(sqlite::schema_version(db) == 901);
   CHECK(db.query_int("SELECT count(*) FROM sqlite_schema WHERE name = 'good'") == 1);
   CHECK(db.query_int("SELECT count(*) FROM sqlite_schema WHERE name = 'bad'") == 0);
@@ -174,7 +174,7 @@ TEST_CASE("network file systems are known") {
 }
 
 TEST_CASE_FIXTURE(Folder, "every connection is set up for durability") {
-  REQUIRE(open_status() == 0);
+  REQUIRE_FALSE(why_not());
   sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
   CHECK(db.query_text("PRAGMA journal_mode") == "wal");
   CHECK(db.query_int("PRAGMA synchronous") == 2);
@@ -183,5 +183,5 @@ TEST_CASE_FIXTURE(Folder, "every connection is set up for durability") {
   CHECK(db.query_int("PRAGMA secure_delete") == 0);
   CHECK(db.query_int("PRAGMA mmap_size") == 0);
   sqlite::Database reader(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
-  CHECK_THROWS_AS(reader.execute("DELETE FROM event"), StoreFailure);
+  CHECK_THROWS_AS(reader.execute("DELETE FROM event"), StoreError);
 }

@@ -16,11 +16,11 @@ TEST_CASE_FIXTURE(Fixture, "an event comes back as it was given, after a restart
   e.deliver_at = kNow + Millis(5000);
   e.expires_at = kNow + kDay;
   const auto answer = accept({given});
-  REQUIRE(answer.command.accepted.size() == 1);
-  CHECK(answer.command.accepted[0].id == e.id);
-  CHECK(answer.command.accepted[0].created_at == e.created_at);
-  CHECK(answer.command.accepted[0].deliveries == 1);
-  CHECK_FALSE(answer.command.accepted[0].duplicate);
+  REQUIRE(answer->events.size() == 1);
+  CHECK(answer->events[0].id == e.id);
+  CHECK(answer->events[0].created_at == e.created_at);
+  CHECK(answer->events[0].deliveries == 1);
+  CHECK_FALSE(answer->events[0].duplicate);
   CHECK(e.seq == 1);
 
   reopen();
@@ -45,7 +45,7 @@ TEST_CASE_FIXTURE(Fixture, "an event comes back as it was given, after a restart
 
 TEST_CASE_FIXTURE(Fixture, "an event that matches no endpoint is kept") {
   const NewEvent given = new_event();
-  CHECK(accept({given}).command.accepted[0].deliveries == 0);
+  CHECK(accept({given})->events[0].deliveries == 0);
   CHECK(reader->event(given.event->id, false)->deliveries == 0);
   CHECK(reader->status().events == 1);
   CHECK(reader->status().pending == 0);
@@ -62,10 +62,10 @@ TEST_CASE_FIXTURE(
   accept({first});
   reopen();
   const auto answer = accept({with_key(new_event({endpoint}), "k", 'a')});
-  REQUIRE_FALSE(answer.refused);
-  CHECK(answer.command.accepted[0].duplicate);
-  CHECK(answer.command.accepted[0].id == first.event->id);
-  CHECK(answer.command.accepted[0].deliveries == 1);
+  REQUIRE(answer);
+  CHECK(answer->events[0].duplicate);
+  CHECK(answer->events[0].id == first.event->id);
+  CHECK(answer->events[0].deliveries == 1);
   CHECK(reader->status().events == 1);
   CHECK(reader->status().pending == 1);
 }
@@ -76,71 +76,67 @@ TEST_CASE_FIXTURE(Fixture,
   accept({first});
   const auto answer =
       accept({new_event(), with_key(new_event(), "new", 'b'), with_key(new_event(), "k", 'c')});
-  REQUIRE(answer.refused);
-  CHECK(answer.refused->code == ProblemCode::kIdempotencyConflict);
-  REQUIRE(answer.refused->errors.size() == 1);
-  CHECK(answer.refused->errors[0].pointer == "/2");
-  CHECK(answer.refused->detail.find("\"k\"") != std::string::npos);
-  CHECK(answer.refused->detail.find(first.event->id.to_string()) != std::string::npos);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == ProblemCode::kIdempotencyConflict);
+  REQUIRE(answer.error().errors.size() == 1);
+  CHECK(answer.error().errors[0].pointer == "/2");
+  CHECK(answer.error().detail.find("\"k\"") != std::string::npos);
+  CHECK(answer.error().detail.find(first.event->id.to_string()) != std::string::npos);
   CHECK(reader->status().events == 1);
   // Its other key was not taken.
-  CHECK_FALSE(accept({with_key(new_event(), "new", 'd')}).command.accepted[0].duplicate);
+  CHECK_FALSE(accept({with_key(new_event(), "new", 'd')})->events[0].duplicate);
 }
 
 TEST_CASE_FIXTURE(Fixture, "one command may hold a key twice if the content is the same") {
   const NewEvent first = with_key(new_event(), "k", 'a');
   const auto answer = accept({first, new_event(), with_key(new_event(), "k", 'a')});
-  REQUIRE_FALSE(answer.refused);
-  CHECK_FALSE(answer.command.accepted[0].duplicate);
-  CHECK(answer.command.accepted[2].duplicate);
-  CHECK(answer.command.accepted[2].id == first.event->id);
+  REQUIRE(answer);
+  CHECK_FALSE(answer->events[0].duplicate);
+  CHECK(answer->events[2].duplicate);
+  CHECK(answer->events[2].id == first.event->id);
   CHECK(reader->status().events == 2);
-  CHECK(accept({with_key(new_event(), "m", 'a'), with_key(new_event(), "m", 'b')}).refused);
+  CHECK_FALSE(accept({with_key(new_event(), "m", 'a'), with_key(new_event(), "m", 'b')}));
 }
 
 TEST_CASE_FIXTURE(Fixture, "tenants have idempotency keys of their own") {
   accept({with_key(new_event(), "k", 'a')});
   NewEvent other = with_key(new_event(), "k", 'b');
   other.event->tenant = "acme";
-  CHECK_FALSE(accept({other}).command.accepted[0].duplicate);
+  CHECK_FALSE(accept({other})->events[0].duplicate);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a key can be used anew when its window is over") {
   accept({with_key(new_event(), "k", 'a')});
   NewEvent later = with_key(new_event(), "k", 'b');
   later.event->created_at = kNow + kDay - Millis(1);
-  CHECK(accept({later}).refused);
+  CHECK_FALSE(accept({later}));
   later.event->created_at = kNow + kDay;
   const auto answer = accept({later});
-  REQUIRE_FALSE(answer.refused);
-  CHECK_FALSE(answer.command.accepted[0].duplicate);
+  REQUIRE(answer);
+  CHECK_FALSE(answer->events[0].duplicate);
   CHECK(reader->status().events == 2);
 }
 
 TEST_CASE_FIXTURE(Fixture,
                   "commands of one batch see each other, and a refused one does not undo the others") {
-  Write first{AcceptEvents{{with_key(new_event(), "k", 'a')}, kDay}, {}};
-  Write second{AcceptEvents{{with_key(new_event(), "k", 'b')}, kDay}, {}};
-  Write third{AcceptEvents{{with_key(new_event(), "k", 'a')}, kDay}, {}};
-  Write* batch[] = {&first, &second, &third};
-  store().writer().apply(batch);
-  CHECK_FALSE(first.refused);
-  CHECK(second.refused);
-  CHECK(std::get<AcceptEvents>(third.command).accepted[0].duplicate);
+  const Applied applied =
+      apply_all({accepting({with_key(new_event(), "k", 'a')}), accepting({with_key(new_event(), "k", 'b')}),
+                 accepting({with_key(new_event(), "k", 'a')})});
+  CHECK(applied.answers[0]);
+  CHECK_FALSE(applied.answers[1]);
+  CHECK(answer_to<AcceptEvents>(applied, 2)->events[0].duplicate);
   CHECK(reader->status().events == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a command that breaks a rule of the store is refused alone") {
   const auto endpoint = create().seq;
-  Write good{AcceptEvents{{new_event({endpoint})}, kDay}, {}};
-  Write bad{AcceptEvents{{new_event({endpoint, endpoint})}, kDay}, {}};  // an endpoint twice
-  Write also_good{AcceptEvents{{new_event({endpoint})}, kDay}, {}};
-  Write* batch[] = {&good, &bad, &also_good};
-  store().writer().apply(batch);
-  CHECK_FALSE(good.refused);
-  REQUIRE(bad.refused);
-  CHECK(bad.refused->code == ProblemCode::kInternal);
-  CHECK_FALSE(also_good.refused);
+  const Applied applied = apply_all({accepting({new_event({endpoint})}),
+                                     accepting({new_event({endpoint, endpoint})}),  // an endpoint twice
+                                     accepting({new_event({endpoint})})});
+  CHECK(applied.answers[0]);
+  REQUIRE_FALSE(applied.answers[1]);
+  CHECK(applied.answers[1].error().code == ProblemCode::kInternal);
+  CHECK(applied.answers[2]);
   CHECK(reader->status().events == 2);
   CHECK(reader->status().pending == 2);
 }

@@ -34,13 +34,13 @@ TEST_CASE_FIXTURE(Fixture, "an event that changes in the store is damaged, whate
     REQUIRE(subject->produce("UPDATE event SET " + std::string(change) +
                              " WHERE seq = " + std::to_string(damaged)));
     events += 2;
-    const auto window = reader->due(e.seq, kNow, 1000, 1 << 20);
+    const auto window = reader->due(e.seq, 1000, 1 << 20);
     REQUIRE(window.deliveries.size() == static_cast<std::size_t>(events));
     CHECK(window.deliveries[events - 2].key.event == damaged);
     CHECK(window.deliveries[events - 2].event->damaged);
     CHECK(window.deliveries[events - 1].key.event == whole);
     CHECK_FALSE(window.deliveries[events - 1].event->damaged);
-    CHECK(window.deliveries[events - 1].event->judged);
+    CHECK(window.deliveries[events - 1].event->json_checked);
     CHECK(reader->events({}, {1000, ""})->rows.size() == static_cast<std::size_t>(events));
   }
 }
@@ -52,7 +52,7 @@ TEST_CASE_FIXTURE(Fixture, "an event that took another's place is damaged") {
   REQUIRE(subject->produce("DELETE FROM event WHERE seq = " + std::to_string(first) +
                            "; UPDATE event SET seq = " + std::to_string(first) +
                            " WHERE seq = " + std::to_string(second)));
-  const auto window = reader->due(e.seq, kNow, 10, 1 << 20);
+  const auto window = reader->due(e.seq, 10, 1 << 20);
   REQUIRE(window.deliveries.size() == 1);
   CHECK(window.deliveries[0].event->damaged);
 }
@@ -69,8 +69,6 @@ TEST_CASE_FIXTURE(Fixture, "an event that is fanned out is looked at as well") {
 TEST_CASE_FIXTURE(Fixture, "a delivery is dead because its event is damaged, and comes back as that") {
   const Endpoint e = create();
   const EventSeq seq = accept_one(new_event({e.seq}));
-  RecordOutcome outcome = died({seq, e.seq}, 1, DeadReason::kDamaged);
-  outcome.attempt.reset();
-  CHECK_FALSE(apply(outcome).refused);
+  CHECK(apply(without_attempt(died({seq, e.seq}, 1, DeadReason::kDamaged))));
   CHECK(delivery({seq, e.seq}).reason == DeadReason::kDamaged);
 }

@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(Lists, "deliveries are found by state, endpoint, event, type, 
   apply(died({4, a.seq}, 1, DeadReason::kGone));
   apply(died({4, b.seq}, 1));
   apply(delivered({1, a.seq}, 1));
-  apply(failed({6, b.seq}, 1, kNow));
+  apply(failed({6, b.seq}, 1));
 
   DeliveryFilter f;
   CHECK(find(f).size() == 12);
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(
   for (int i = 0; i < 9; ++i) {
     NewEvent e = new_event({a.seq});
     e.event->priority = i % 3;
-    if (i > 4) e.endpoints[0].due_at = kNow + Millis(100 * i);
+    if (i > 4) e.endpoints[0].due_in = Millis(100 * i);
     all.push_back(accept_one(std::move(e)));
   }
   accept_one(new_event({b.seq}));

@@ -27,10 +27,29 @@ struct InOrder : Fixture {
   void set_ordering(Ordering ordering) {
     Endpoint changed = *reader->endpoint(made.id);
     changed.ordering = ordering;
-    REQUIRE_FALSE(apply(UpdateEndpoint{changed, changed.updated_at}).refused);
+    REQUIRE(update(changed, changed.updated_at));
   }
-  std::optional<NewHead> next_after(const RecordOutcome& outcome) {
-    return apply(outcome).command.next_in_order;
+  bool promotes(const RecordOutcome& outcome) {
+    const auto recorded = only<OutcomeRecorded>(apply(outcome).facts);
+    REQUIRE(recorded.size() == 1);
+    return recorded[0].promoted;
+  }
+  // Is this one the head after that?
+  bool promotes(const RecordOutcome& outcome, DeliveryKey next) {
+    const bool promoted = promotes(outcome);
+    const Events heads = due_now();
+    return promoted && std::find(heads.begin(), heads.end(), next.event) != heads.end();
+  }
+  static std::vector<DeliveryKey> withdrawn(const Facts& facts) {
+    std::vector<DeliveryKey> keys;
+    for (const auto& fact : only<DeliveryWithdrawn>(facts)) keys.push_back(fact.key);
+    return keys;
+  }
+  Facts retry(EventSeq event) {
+    return apply(ChangeDelivery{at(event), DeliveryState::kPending, kNow}).facts;
+  }
+  Facts discard(EventSeq event) {
+    return apply(ChangeDelivery{at(event), DeliveryState::kDiscarded, kNow}).facts;
   }
 };
 
@@ -40,26 +59,30 @@ TEST_CASE_FIXTURE(InOrder, "of the deliveries with one order key only the first 
   const auto a1 = add("a"), a2 = add("a"), b1 = add("b"), a3 = add("a");
   const auto free = accept_one(new_event({endpoint}));
   CHECK(due_now() == Events{a1, b1, free});
-  CHECK(reader->due(endpoint, kNow, 10, 1000).deliveries[0].order_key == "a");
-  CHECK_FALSE(reader->due(endpoint, kNow, 10, 1000).deliveries[2].order_key);
+  CHECK(reader->due(endpoint, 10, 1000).deliveries[0].sequence_key == "a");
+  CHECK_FALSE(reader->due(endpoint, 10, 1000).deliveries[2].sequence_key);
   CHECK(reader->status().pending == 5);
   CHECK(delivery(at(a2)).state == DeliveryState::kPending);
   reopen();
   CHECK(due_now() == Events{a1, b1, free});
-  CHECK_FALSE(reader->due(endpoint, kNow, 10, 1000).next_due);
-  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
-  CHECK(next_after(delivered(at(a2), 1))->key == at(a3));
+  CHECK_FALSE(reader->due(endpoint, 10, 1000).next_due_in);
+  CHECK(promotes(delivered(at(a1), 1), at(a2)));
+  CHECK(promotes(delivered(at(a2), 1), at(a3)));
 }
 
-TEST_CASE_FIXTURE(InOrder, "acceptance says which of its deliveries are behind, also within one command") {
+TEST_CASE_FIXTURE(
+    InOrder,
+    "of what is accepted only that which nothing blocks is told to be ready, also within one command") {
   const auto other = create(by(Ordering::kKey)).seq;
   NewEvent first = keyed(new_event({endpoint}), "a"), second = keyed(new_event({endpoint, other}), "a");
   NewEvent third = new_event({endpoint});
-  const auto accepted = accept({first, second, third}).command.events;
-  CHECK_FALSE(accepted[0].endpoints[0].behind);
-  CHECK(accepted[1].endpoints[0].behind);
-  CHECK_FALSE(accepted[1].endpoints[1].behind);
-  CHECK_FALSE(accepted[2].endpoints[0].behind);
+  const auto ready = only<DeliveryReady>(accept({first, second, third}).facts);
+  REQUIRE(ready.size() == 3);
+  CHECK(ready[0].delivery.event == first.event);
+  CHECK(ready[0].delivery.sequence_key == "a");
+  CHECK(ready[1].delivery.key == DeliveryKey{second.event->seq, other});
+  CHECK(ready[2].delivery.event == third.event);
+  CHECK_FALSE(ready[2].delivery.sequence_key);
 }
 
 TEST_CASE_FIXTURE(InOrder, "ordered by endpoint, everything goes one at a time, whatever its ordering key") {
@@ -90,7 +113,7 @@ TEST_CASE_FIXTURE(InOrder, "without an ordering key an event is in no order") {
 TEST_CASE_FIXTURE(InOrder, "a head that leaves pending makes the next one the head, due when it was") {
   const auto first = add("a");
   NewEvent later = keyed(new_event({endpoint}), "a");
-  later.endpoints[0].due_at = kNow + Millis(500);
+  later.endpoints[0].due_in = Millis(500);
   const auto second = accept_one(std::move(later));
   const auto other = add("b");
   RecordOutcome outcome = delivered(at(first), 1);
@@ -99,15 +122,11 @@ TEST_CASE_FIXTURE(InOrder, "a head that leaves pending makes the next one the he
     outcome = died(at(first), 1);
   }
   SUBCASE("dead, without an attempt") {
-    outcome = died(at(first), 1, DeadReason::kTooLarge);
-    outcome.attempt.reset();
+    outcome = without_attempt(died(at(first), 1, DeadReason::kTooLarge));
   }
-  const auto next = next_after(outcome);
-  REQUIRE(next);
-  CHECK(next->key == at(second));
-  CHECK(next->due_at == kNow + Millis(500));
+  CHECK(promotes(outcome));
   CHECK(due_now() == Events{other});
-  CHECK(reader->due(endpoint, kNow, 10, 1000).next_due == kNow + Millis(500));
+  CHECK(reader->due(endpoint, 10, 1000).next_due_in == Millis(500));
   CHECK(due(endpoint, kNow + Millis(500)) == Events{other, second});
   reopen();
   CHECK(due(endpoint, kNow + Millis(500)) == Events{other, second});
@@ -115,45 +134,48 @@ TEST_CASE_FIXTURE(InOrder, "a head that leaves pending makes the next one the he
 
 TEST_CASE_FIXTURE(InOrder, "a head that is to be tried again stays the head") {
   const auto first = add("a"), second = add("a");
-  CHECK_FALSE(next_after(failed(at(first), 1, kNow + Millis(100))));
+  CHECK_FALSE(promotes(failed(at(first), 1, Millis(100))));
   CHECK(due_now().empty());
   CHECK(due(endpoint, kNow + Millis(100)) == Events{first});
   CHECK(reader->attempts(at(first)).size() == 1);
-  CHECK(next_after(delivered(at(first), 2))->key == at(second));
+  CHECK(promotes(delivered(at(first), 2), at(second)));
 }
 
 TEST_CASE_FIXTURE(InOrder, "the last one of a key has none after it, and keys do not move each other") {
   const auto a = add("a"), b = add("b"), b2 = add("b");
-  CHECK_FALSE(next_after(delivered(at(a), 1)));
+  CHECK_FALSE(promotes(delivered(at(a), 1)));
   CHECK(due_now() == Events{b});
-  CHECK(next_after(delivered(at(b), 1))->key == at(b2));
+  CHECK(promotes(delivered(at(b), 1), at(b2)));
 }
 
 TEST_CASE_FIXTURE(InOrder,
                   "an outcome that comes twice, or for what an operator took away, moves nothing up") {
   const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
-  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
-  CHECK_FALSE(next_after(delivered(at(a1), 1)));
+  CHECK(promotes(delivered(at(a1), 1), at(a2)));
+  CHECK_FALSE(promotes(delivered(at(a1), 1)));
   CHECK(due_now() == Events{a2});
   apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
-  CHECK_FALSE(next_after(delivered(at(a2), 1)));
+  CHECK_FALSE(promotes(delivered(at(a2), 1)));
   CHECK(due_now() == Events{a3});
 }
 
 TEST_CASE_FIXTURE(InOrder,
                   "discarding the head moves the next one up; discarding one behind closes the gap") {
   const auto a1 = add("a"), a2 = add("a"), a3 = add("a"), a4 = add("a");
-  auto answer = apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
-  CHECK_FALSE(answer.command.next_in_order);
+  Facts facts = discard(a2);
+  CHECK(withdrawn(facts) == std::vector{at(a2)});
+  CHECK(only<DueOnDisk>(facts).empty());
   CHECK(due_now() == Events{a1});
-  answer = apply(ChangeDelivery{at(a1), DeliveryState::kDiscarded, kNow});
-  REQUIRE(answer.command.next_in_order);
-  CHECK(answer.command.next_in_order->key == at(a3));
-  CHECK(answer.command.next_in_order->due_at == kNow);
+  facts = discard(a1);
+  CHECK(withdrawn(facts) == std::vector{at(a1)});
+  REQUIRE(only<DueOnDisk>(facts).size() == 1);
+  CHECK(only<DueOnDisk>(facts)[0].endpoint == endpoint);
+  CHECK(only<DueOnDisk>(facts)[0].by_operator);
+  CHECK(due_now() == Events{a3});
   apply(died(at(a3), 1));
   CHECK(due_now() == Events{a4});
   // A dead one is not in the way of anybody.
-  CHECK_FALSE(apply(ChangeDelivery{at(a3), DeliveryState::kDiscarded, kNow}).command.next_in_order);
+  CHECK(only<DueOnDisk>(discard(a3)).empty());
   CHECK(due_now() == Events{a4});
 }
 
@@ -161,33 +183,31 @@ TEST_CASE_FIXTURE(InOrder, "a retried delivery goes before what was accepted lat
   const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
   apply(died(at(a1), 1));
   CHECK(due_now() == Events{a2});
-  const auto answer = apply(ChangeDelivery{at(a1), DeliveryState::kPending, kNow});
-  CHECK(answer.command.set_back == at(a2));
+  CHECK(withdrawn(retry(a1)) == std::vector{at(a2)});
   CHECK(due_now() == Events{a1});
   reopen();
   CHECK(due_now() == Events{a1});
   // The one that was set back may have been on its way: its outcome counts, and moves nobody up.
-  CHECK_FALSE(next_after(delivered(at(a2), 1)));
+  CHECK_FALSE(promotes(delivered(at(a2), 1)));
   CHECK(due_now() == Events{a1});
-  CHECK(next_after(delivered(at(a1), 2))->key == at(a3));
+  CHECK(promotes(delivered(at(a1), 2), at(a3)));
 }
 
 TEST_CASE_FIXTURE(InOrder, "a retried delivery waits behind what was accepted earlier") {
   const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
   apply(ChangeDelivery{at(a2), DeliveryState::kDiscarded, kNow});
-  const auto answer = apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow});
-  CHECK_FALSE(answer.command.set_back);
+  CHECK(withdrawn(retry(a2)).empty());
   CHECK(due_now() == Events{a1});
-  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
-  CHECK(next_after(delivered(at(a2), 1))->key == at(a3));
+  CHECK(promotes(delivered(at(a1), 1), at(a2)));
+  CHECK(promotes(delivered(at(a2), 1), at(a3)));
 }
 
 TEST_CASE_FIXTURE(InOrder, "a retry alone with its key is the head, and sets nobody back twice") {
   const auto a1 = add("a"), a2 = add("a"), a3 = add("a");
   for (const EventSeq event : {a1, a2, a3}) apply(died(at(event), 1));
-  CHECK_FALSE(apply(ChangeDelivery{at(a3), DeliveryState::kPending, kNow}).command.set_back);
-  CHECK(apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow}).command.set_back == at(a3));
-  CHECK(apply(ChangeDelivery{at(a1), DeliveryState::kPending, kNow}).command.set_back == at(a2));
+  CHECK(withdrawn(retry(a3)).empty());
+  CHECK(withdrawn(retry(a2)) == std::vector{at(a3)});
+  CHECK(withdrawn(retry(a1)) == std::vector{at(a2)});
   for (const EventSeq event : {a1, a2, a3}) {
     CHECK(due_now() == Events{event});
     apply(delivered(at(event), 2));
@@ -201,18 +221,18 @@ TEST_CASE_FIXTURE(InOrder, "a replay takes its places in the order of each endpo
   const EventId first = id_of(a1);
   apply(delivered({a1, endpoint}, 1));
   const auto answer = apply(ReplayEvent{first, {endpoint, other}, kNow});
-  REQUIRE_FALSE(answer.refused);
-  CHECK(answer.command.set_back == std::vector<DeliveryKey>{{a2, endpoint}});
+  REQUIRE(answer);
+  CHECK(withdrawn(answer.facts) == std::vector<DeliveryKey>{{a2, endpoint}});
   CHECK(due_now() == Events{a1});
   CHECK(due(other) == Events{a1});
-  CHECK(next_after(delivered({a1, endpoint}, 2))->key == DeliveryKey{a2, endpoint});
+  CHECK(promotes(delivered({a1, endpoint}, 2), {a2, endpoint}));
 }
 
 TEST_CASE_FIXTURE(InOrder, "a replay to an endpoint that did not have the event finds its place there too") {
   const auto missed = accept_one(keyed(new_event(), "a")), a2 = add("a");
   const EventId id = reader->events({}, {10, ""})->rows[1].event.id;
   const auto answer = apply(ReplayEvent{id, {endpoint}, kNow});
-  CHECK(answer.command.set_back == std::vector<DeliveryKey>{at(a2)});
+  CHECK(withdrawn(answer.facts) == std::vector{at(a2)});
   CHECK(due_now() == Events{missed});
   CHECK(reader->status().pending == 2);
 }
@@ -220,11 +240,12 @@ TEST_CASE_FIXTURE(InOrder, "a replay to an endpoint that did not have the event 
 TEST_CASE_FIXTURE(InOrder, "replaying what is pending leaves it in its place") {
   const auto a1 = add("a"), a2 = add("a");
   for (const EventSeq event : {a1, a2}) {
-    CHECK(apply(ReplayEvent{id_of(event), {endpoint}, kNow}).command.set_back.empty());
+    const auto told = withdrawn(apply(ReplayEvent{id_of(event), {endpoint}, kNow}).facts);
+    CHECK(told == (event == a1 ? std::vector<DeliveryKey>{} : std::vector{at(a2)}));  // it is blocked
     CHECK(due_now() == Events{a1});
   }
   CHECK(reader->status().pending == 2);
-  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  CHECK(promotes(delivered(at(a1), 1), at(a2)));
 }
 
 TEST_CASE_FIXTURE(InOrder, "a new ordering holds for what is accepted or replayed from then on") {
@@ -232,16 +253,16 @@ TEST_CASE_FIXTURE(InOrder, "a new ordering holds for what is accepted or replaye
   set_ordering(Ordering::kNone);
   reopen();
   CHECK(due_now() == Events{a1});
-  CHECK(next_after(delivered(at(a1), 1))->key == at(a2));
+  CHECK(promotes(delivered(at(a1), 1), at(a2)));
   // Replayed now, it leaves the order, and who waited behind it moves up.
-  CHECK(apply(ReplayEvent{id_of(a2), {endpoint}, kNow}).command.set_back.empty());
+  CHECK(withdrawn(apply(ReplayEvent{id_of(a2), {endpoint}, kNow}).facts).empty());
   CHECK(due_now() == Events{a2, a3});
-  CHECK_FALSE(reader->due(endpoint, kNow, 1, 1000).deliveries[0].order_key);
+  CHECK_FALSE(reader->due(endpoint, 1, 1000).deliveries[0].sequence_key);
   set_ordering(Ordering::kEndpoint);
   apply(died(at(a2), 1));
-  CHECK_FALSE(apply(ChangeDelivery{at(a2), DeliveryState::kPending, kNow}).command.set_back);
+  CHECK(withdrawn(retry(a2)).empty());
   CHECK(due_now() == Events{a2, a3});
-  CHECK(reader->due(endpoint, kNow, 1, 1000).deliveries[0].order_key == "");
+  CHECK(reader->due(endpoint, 1, 1000).deliveries[0].sequence_key == "");
 }
 
 TEST_CASE_FIXTURE(InOrder, "what waits behind others goes too when its endpoint is removed, in steps") {
@@ -249,10 +270,10 @@ TEST_CASE_FIXTURE(InOrder, "what waits behind others goes too when its endpoint 
   for (int i = 0; i < 6; ++i) events.push_back(add(i % 2 == 0 ? "a" : "b"));
   events.push_back(accept_one(new_event({endpoint})));
   apply(RemoveEndpoint{made.id, kNow});
-  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 4);
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow})->deliveries == 4);
   reopen();
-  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 3);
-  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow}).command.discarded == 0);
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow})->deliveries == 3);
+  CHECK(apply(DiscardRemoved{.limit = 4, .at = kNow})->deliveries == 0);
   for (const EventSeq event : events) CHECK(delivery(at(event)).state == DeliveryState::kDiscarded);
   CHECK(reader->status().pending == 0);
   CHECK(reader->status().discarded == 7);
@@ -272,8 +293,8 @@ TEST_CASE_FIXTURE(InOrder,
       seen.push_back(head[0]);
       const bool dies = may_die && head[0] % 3 == 0;
       if (dies) dead.push_back(head[0]);
-      const auto next = next_after(dies ? died(at(head[0]), 1) : delivered(at(head[0]), 1));
-      CHECK(due_now() == (next ? Events{next->key.event} : Events{}));
+      const bool promoted = promotes(dies ? died(at(head[0]), 1) : delivered(at(head[0]), 1));
+      CHECK(due_now().size() == (promoted ? 1 : 0));
       reopen();
     }
   };

@@ -38,7 +38,7 @@ TEST_CASE_FIXTURE(Fixture, "a producer's row is read with its bytes, and gone on
   CHECK_FALSE(rows[0].content_type);
   CHECK_FALSE(rows[0].rejected);
   const auto answer = accept({from_row(rows[0].row)});
-  CHECK_FALSE(answer.command.accepted[0].withdrawn);
+  CHECK_FALSE(answer->events[0].row_deleted);
   CHECK(reader->outbox(10, 1000).empty());
   CHECK(reader->status().events == 1);
 }
@@ -47,20 +47,20 @@ TEST_CASE_FIXTURE(Fixture, "a row that is gone is withdrawn: no event, and no ke
   REQUIRE(subject->produce(kInsert));
   const auto row = reader->outbox(1, 1000)[0].row;
   accept({from_row(row)});
-  CHECK(accept({from_row(row)}).command.accepted[0].withdrawn);
+  CHECK(accept({from_row(row)})->events[0].row_deleted);
   const auto keyed = accept({with_key(from_row(row), "k", 'a')});
-  CHECK(keyed.command.accepted[0].withdrawn);
+  CHECK(keyed->events[0].row_deleted);
   CHECK(reader->status().events == 1);
-  CHECK_FALSE(accept({with_key(new_event(), "k", 'b')}).refused);
+  CHECK(accept({with_key(new_event(), "k", 'b')}));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a duplicate from the outbox takes its row away too; a refused one leaves it") {
   accept({with_key(new_event(), "k", 'a')});
   REQUIRE(subject->produce(kInsert));
   const auto row = reader->outbox(1, 1000)[0].row;
-  CHECK(accept({with_key(from_row(row), "k", 'b')}).refused);
+  CHECK_FALSE(accept({with_key(from_row(row), "k", 'b')}));
   CHECK(reader->outbox(1, 1000).size() == 1);
-  CHECK(accept({with_key(from_row(row), "k", 'a')}).command.accepted[0].duplicate);
+  CHECK(accept({with_key(from_row(row), "k", 'a')})->events[0].duplicate);
   CHECK(reader->outbox(1, 1000).empty());
 }
 
@@ -83,8 +83,8 @@ TEST_CASE_FIXTURE(Fixture, "rows are read in order, bounded in number and bytes"
 TEST_CASE_FIXTURE(Fixture, "a rejected row is kept with its reason, counted, listed, and waits no more") {
   for (int i = 0; i < 3; ++i) REQUIRE(subject->produce(kInsert));
   const auto rows = reader->outbox(10, 1000);
-  apply(RejectOutboxRow{rows[0].row, "headers: refused", kNow});
-  apply(RejectOutboxRow{rows[2].row, "type: unknown"});
+  apply(RejectOutboxRow{rows[0].row, kNow, "headers: refused"});
+  apply(RejectOutboxRow{rows[2].row, kNow, "type: unknown"});
   CHECK(reader->outbox(10, 1000).size() == 1);
   CHECK(reader->status().outbox_rejected == 2);
   const auto rejected = reader->rejected_outbox({1, ""});
@@ -95,7 +95,7 @@ TEST_CASE_FIXTURE(Fixture, "a rejected row is kept with its reason, counted, lis
   CHECK(second->rows[0].rejected == "headers: refused");
   CHECK(second->rows[0].rejected_at == kNow);
   CHECK_FALSE(second->next);
-  CHECK(accept({from_row(rows[0].row)}).command.accepted[0].withdrawn);
+  CHECK(accept({from_row(rows[0].row)})->events[0].row_deleted);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a blob is kept byte for byte") {
@@ -138,7 +138,7 @@ TEST_CASE_FIXTURE(Fixture, "the wait ends soon after another process committed a
   const auto begin = std::chrono::steady_clock::now();
   while (reader->outbox(1, 1000).empty() &&
          std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
-    store().wait_for_foreign_commit(std::chrono::seconds(20));
+    store().wait_for_changes(std::chrono::seconds(20));
   }
   producer.join();
   CHECK(reader->outbox(1, 1000).size() == 1);
@@ -148,9 +148,9 @@ TEST_CASE_FIXTURE(Fixture, "the wait ends soon after another process committed a
 TEST_CASE_FIXTURE(Fixture,
                   "the wait ends at its timeout, and at once when interrupted, even before it began") {
   const auto begin = std::chrono::steady_clock::now();
-  store().wait_for_foreign_commit(Millis(20));
+  store().wait_for_changes(Millis(20));
   CHECK(std::chrono::steady_clock::now() - begin >= Millis(20));
   store().interrupt();
-  store().wait_for_foreign_commit(std::chrono::seconds(60));
+  store().wait_for_changes(std::chrono::seconds(60));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(30));
 }

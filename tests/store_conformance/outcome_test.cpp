@@ -13,14 +13,13 @@ struct OneDelivery : Fixture {
 }  // namespace
 
 TEST_CASE_FIXTURE(OneDelivery, "a success delivers and keeps the attempt with everything it knows") {
-  RecordOutcome outcome = delivered(key, 1);
-  Attempt& a = *outcome.attempt;
+  Attempt a = new_attempt(1, Outcome::kSuccess);
   a.timings = {Millis(0), Millis(3), std::nullopt, Millis(9), Millis(12)};
   a.response_headers = {{"content-type", "text/plain"}, {"x-bytes", "caf\xc3\xa9"}};
   a.response_body = std::string("o\0k", 3);
   a.remote_address = "[2001:db8::1]:443";
   a.resent = true;
-  apply(outcome);
+  apply(with_attempt(delivered(key, 1), a));
   const Delivery d = delivery(key);
   CHECK(d.state == DeliveryState::kDelivered);
   CHECK(d.attempts == 1);
@@ -43,7 +42,7 @@ TEST_CASE_FIXTURE(OneDelivery, "a success delivers and keeps the attempt with ev
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "a failure postpones; the last one makes it dead with its reason") {
-  apply(failed(key, 1, kNow + Millis(5000)));
+  apply(failed(key, 1, Millis(5000)));
   Delivery d = delivery(key);
   CHECK(d.state == DeliveryState::kPending);
   CHECK(d.due_at == kNow + Millis(5000));
@@ -62,12 +61,7 @@ TEST_CASE_FIXTURE(OneDelivery, "a failure postpones; the last one makes it dead 
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "a delivery can die without an attempt") {
-  apply(RecordOutcome{.key = key,
-                      .attempt = {},
-                      .state = DeliveryState::kDead,
-                      .reason = DeadReason::kTooLarge,
-                      .due_at = {},
-                      .at = kNow});
+  apply(without_attempt(died(key, 1, DeadReason::kTooLarge)));
   CHECK(delivery(key).reason == DeadReason::kTooLarge);
   CHECK(delivery(key).attempts == 0);
   CHECK(reader->attempts(key).empty());
@@ -84,12 +78,12 @@ TEST_CASE_FIXTURE(OneDelivery,
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "an attempt whose number is taken gets the next free one") {
-  apply(failed(key, 1, kNow));
-  apply(failed(key, 1, kNow));
+  apply(failed(key, 1));
+  apply(failed(key, 1));
   const auto attempts = reader->attempts(key);
   REQUIRE(attempts.size() == 2);
   CHECK(attempts[1].number == 2);
-  CHECK(reader->due(endpoint, kNow, 10, 1000).deliveries[0].attempts_ever == 2);
+  CHECK(reader->due(endpoint, 10, 1000).deliveries[0].attempts_ever == 2);
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "an outcome for a delivery that does not exist leaves nothing") {
@@ -101,9 +95,9 @@ TEST_CASE_FIXTURE(OneDelivery, "an outcome for a delivery that does not exist le
 }
 
 TEST_CASE_FIXTURE(OneDelivery, "bytes that are no UTF-8 in an answer do not stop the record") {
-  RecordOutcome outcome = delivered(key, 1);
-  outcome.attempt->response_headers = {{"x", "\xff\xfe"}};
-  outcome.attempt->error = "\xff";
-  apply(outcome);
+  Attempt attempt = new_attempt(1, Outcome::kSuccess);
+  attempt.response_headers = {{"x", "\xff\xfe"}};
+  attempt.error = "\xff";
+  apply(with_attempt(delivered(key, 1), attempt));
   CHECK(reader->attempts(key).size() == 1);
 }

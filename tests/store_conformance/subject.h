@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "common/clock.h"
 #include "store/store.h"
 
 namespace outboxd::test {
@@ -13,6 +14,8 @@ class Subject {
  public:
   virtual ~Subject() = default;
   virtual Store& store() = 0;
+  // The one that the store tells due times by. It is kNow at first.
+  virtual ManualClock& clock() = 0;
   // Closes the store and opens it again, as a restart of the daemon does.
   virtual void reopen() = 0;
   // Runs SQL as a producer would, on a connection of its own. False: the database refused it.

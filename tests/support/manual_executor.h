@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "common/clock.h"
 #include "common/executor.h"
@@ -21,6 +22,12 @@ class ManualExecutor final : public Executor {
   }
   void cancel(TimerId id) override { timers_.erase(id); }
   MonotonicTime now() const override { return clock_.monotonic(); }
+
+  // Until the next timer is due; absent: there is none.
+  std::optional<Millis> next_wait() const {
+    if (timers_.empty()) return std::nullopt;
+    return std::chrono::ceil<Millis>(timers_.begin()->first.first - now());
+  }
 
   // One task, or one timer that is due. False: there was none.
   bool step() {

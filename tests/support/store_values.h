@@ -1,8 +1,13 @@
-// Domain values for tests of stores: everything has a default, and a test says only what it is about.
+// Domain values for tests of stores: everything has a default, and a test says only what it is about. And commands in
+// transactions.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "common/clock.h"
 #include "store/store.h"
@@ -26,6 +31,9 @@ inline Endpoint new_endpoint(const std::string& tenant = "") {
   e.created_at = e.updated_at = kNow;
   return e;
 }
+inline EndpointPtr shared(Endpoint endpoint) {
+  return std::make_shared<const Endpoint>(std::move(endpoint));
+}
 
 inline NewEvent new_event(const std::vector<EndpointSeq>& endpoints = {},
                           const std::string& type = "order.paid") {
@@ -35,7 +43,7 @@ inline NewEvent new_event(const std::vector<EndpointSeq>& endpoints = {},
   n.event->type = type;
   n.event->payload = R"({"id":42})";
   n.event->created_at = kNow;
-  for (const EndpointSeq endpoint : endpoints) n.endpoints.push_back({endpoint, kNow});
+  for (const EndpointSeq endpoint : endpoints) n.endpoints.push_back({.endpoint = endpoint});
   return n;
 }
 
@@ -52,6 +60,16 @@ inline NewEvent keyed(NewEvent event, const std::string& ordering_key) {
   return event;
 }
 
+inline AcceptEvents accepting(std::vector<NewEvent> events) {
+  return {.events = std::move(events), .idempotency_window = kDay};
+}
+inline AnnounceEvent announcing(NewEvent event) {
+  return {.event = std::make_shared<const NewEvent>(std::move(event))};
+}
+inline SetFailingSince failing_since(EndpointSeq endpoint, std::optional<Time> since) {
+  return {.endpoint = endpoint, .since = since, .recovered_from = {}};
+}
+
 inline Attempt new_attempt(int number, Outcome outcome = Outcome::kHttp5xx) {
   Attempt a;
   a.id = AttemptId{ids().next()};
@@ -65,29 +83,75 @@ inline Attempt new_attempt(int number, Outcome outcome = Outcome::kHttp5xx) {
   return a;
 }
 
-inline RecordOutcome failed(DeliveryKey key, int number, Time due_at) {
-  return {.key = key,
-          .attempt = new_attempt(number),
-          .state = DeliveryState::kPending,
-          .reason = {},
-          .due_at = due_at,
-          .at = kNow};
+inline RecordOutcome with_attempt(RecordOutcome outcome, Attempt attempt) {
+  outcome.attempt = std::make_shared<const Attempt>(std::move(attempt));
+  return outcome;
+}
+inline RecordOutcome without_attempt(RecordOutcome outcome) {
+  outcome.attempt = nullptr;
+  return outcome;
+}
+inline RecordOutcome failed(DeliveryKey key, int number, Millis due_in = Millis(0)) {
+  RecordOutcome outcome;
+  outcome.key = key;
+  outcome.due_in = due_in;
+  outcome.at = kNow;
+  return with_attempt(std::move(outcome), new_attempt(number));
 }
 inline RecordOutcome died(DeliveryKey key, int number, DeadReason reason = DeadReason::kExhausted) {
-  return {.key = key,
-          .attempt = new_attempt(number),
-          .state = DeliveryState::kDead,
-          .reason = reason,
-          .due_at = {},
-          .at = kNow};
+  RecordOutcome outcome = failed(key, number);
+  outcome.state = DeliveryState::kDead;
+  outcome.reason = reason;
+  return outcome;
 }
 inline RecordOutcome delivered(DeliveryKey key, int number) {
-  return {.key = key,
-          .attempt = new_attempt(number, Outcome::kSuccess),
-          .state = DeliveryState::kDelivered,
-          .reason = {},
-          .due_at = {},
-          .at = kNow};
+  RecordOutcome outcome = with_attempt(failed(key, number), new_attempt(number, Outcome::kSuccess));
+  outcome.state = DeliveryState::kDelivered;
+  return outcome;
+}
+
+// Commands in one transaction.
+inline Applied apply_all(Store& store, const std::vector<Command>& commands, bool repeat = false) {
+  std::vector<const Command*> batch;
+  batch.reserve(commands.size());
+  for (const Command& command : commands) batch.push_back(&command);
+  return store.writer().apply({batch, store.ownership().token, repeat});
+}
+template <class C>
+Result<typename C::Answer> answer_to(const Applied& applied, std::size_t index) {
+  const Result<AnyAnswer>& answer = applied.answers.at(index);
+  if (!answer) return tl::unexpected(answer.error());
+  return std::get<typename C::Answer>(*answer);
+}
+template <class F>
+std::vector<F> only(const Facts& facts) {
+  std::vector<F> some;
+  for (const Fact& fact : facts) {
+    if (const auto* one = std::get_if<F>(&fact)) some.push_back(*one);
+  }
+  return some;
+}
+
+// One command in a transaction of its own: its answer, and what it made true.
+template <class C>
+struct Done : Result<typename C::Answer> {
+  Facts facts;
+};
+template <class C>
+Done<C> apply(Store& store, C command, bool repeat = false) {
+  Applied applied = apply_all(store, {Command(std::move(command))}, repeat);
+  return {answer_to<C>(applied, 0), std::move(applied.facts)};
+}
+
+// Absent: it threw nothing.
+template <class Act>
+std::optional<StoreError::Kind> kind_thrown_by(Act act) {
+  try {
+    act();
+  } catch (const StoreError& error) {
+    return error.kind;
+  }
+  return std::nullopt;
 }
 
 }  // namespace outboxd::test

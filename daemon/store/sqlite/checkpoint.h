@@ -12,15 +12,14 @@
 // wal_autocheckpoint=0 (docs/operations.md).
 #pragma once
 
-#include <shared_mutex>
-
+#include "common/mutex.h"
 #include "store/sqlite/database.h"
 
 namespace outboxd::sqlite {
 
 // Held shared by each read of this process and exclusively by nobody but the Checkpoint: it keeps our own
 // reads out for a moment when they overlap so much that the WAL never gets to start again from its beginning.
-using ReadGate = std::shared_mutex;
+using ReadGate = SharedMutex;
 
 class Checkpoint {
  public:

@@ -99,10 +99,10 @@ int int_between(const Cursor& row, int column, int least, int most, std::string_
 }
 
 // Not so long that sums of them and times overflow.
-constexpr Millis kLongestDuration = std::chrono::hours(24 * 366 * 10);
+constexpr Millis kMaxDuration = std::chrono::hours(24 * 366 * 10);
 
 Millis bounded(Millis d, std::string_view column) {
-  if (d < Millis(0) || d > kLongestDuration) corrupt(column);
+  if (d < Millis(0) || d > kMaxDuration) corrupt(column);
   return d;
 }
 
@@ -252,7 +252,7 @@ std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int f
   const bool whole =
       row.is_null(checksum) ? seq <= last_unchecked : row.integer(checksum) == event_checksum(*event);
   event->damaged = event->damaged || !whole;
-  event->judged = !row.is_null(checksum);  // whatever has a checksum was judged before it got one
+  event->json_checked = !row.is_null(checksum);  // whatever has a checksum was checked before it got one
   return event;
 }
 

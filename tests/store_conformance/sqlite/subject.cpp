@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "store/sqlite/sqlite_store.h"
+#include "support/store_values.h"
 #include "support/temporary_folder.h"
 
 namespace outboxd::test {
@@ -12,10 +13,12 @@ class SqliteSubject final : public Subject {
  public:
   SqliteSubject() { reopen(); }
   Store& store() override { return *store_; }
+  ManualClock& clock() override { return clock_; }
   void reopen() override {
     store_.reset();
     SqliteOptions options;
     options.path = folder_ / "outbox.db";
+    options.clock = &clock_;
     store_ = open_sqlite_store(options);
   }
   bool produce(const std::string& sql) override {
@@ -28,6 +31,7 @@ class SqliteSubject final : public Subject {
 
  private:
   TemporaryFolder folder_;
+  ManualClock clock_{kNow};
   std::unique_ptr<Store> store_;
 };
 

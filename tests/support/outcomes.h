@@ -1,0 +1,23 @@
+// Facts of outcomes, as a commit would tell of them.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "store/facts.h"
+
+namespace outboxd::test {
+
+inline OutcomeRecorded outcome_recorded(const EndpointId& endpoint, Attempt attempt, Recorded now = {},
+                                        Time at = {}) {
+  auto receiver = std::make_shared<Endpoint>();
+  receiver->id = endpoint;
+  return {.key = {},
+          .now = std::move(now),
+          .at = at,
+          .attempt = std::make_shared<const Attempt>(std::move(attempt)),
+          .subject = std::make_shared<const OutcomeSubject>(OutcomeSubject{
+              .delivery = {}, .event = {}, .endpoint = std::move(receiver), .type = "order.paid"})};
+}
+
+}  // namespace outboxd::test
