@@ -16,8 +16,8 @@ bool FactRouter::hear(const PartitionsOwned& fact) {
   to_.delivery.own(fact.partitions);
   if (fact.partitions.test(kHousekeepingPartition)) {
     // What the owner before did not finish is in the store.
-    to_.fan_out.hear(FanOutWaits{});
-    to_.outbox.hear(OutboxRowsWait{});
+    to_.fan_out.start();
+    to_.outbox.start();
     to_.removed_endpoints.sweep();
     to_.retention.start();
   }

@@ -43,7 +43,7 @@ class EndpointDirectory {
   std::unordered_map<EndpointSeq, EndpointPtr> by_seq_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<EndpointId, EndpointSeq> by_id_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<EndpointSeq>, std::less<>> by_tenant_
-      OUTBOXD_GUARDED_BY(mutex_);  // each in order
+      OUTBOXD_GUARDED_BY(mutex_);                            // each in order
   DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // everything up to it was heard
   // And what was heard that is newer: version and endpoint. Empty but for daemons that share a store.
   std::map<DirectoryVersion, EndpointSeq> ahead_ OUTBOXD_GUARDED_BY(mutex_);

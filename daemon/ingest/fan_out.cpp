@@ -18,6 +18,7 @@ FanOut::FanOut(Executor& executor, Store& store, GroupCommit& commits, const End
 
 void FanOut::hear(const FanOutWaits& fact) {
   executor_.post([this, waits = fact.fan_out] {
+    if (stopped_) return;
     // Behind what waits in the store nothing can be remembered: the oldest goes first.
     if (!waits || left_in_store_ || queue_.size() >= options_.remembered) {
       left_in_store_ = true;
@@ -28,8 +29,17 @@ void FanOut::hear(const FanOutWaits& fact) {
   });
 }
 
+void FanOut::start() {
+  executor_.post([this] {
+    stopped_ = false;
+    left_in_store_ = true;
+    go_on();
+  });
+}
+
 void FanOut::stop() {
   executor_.post([this] {
+    stopped_ = true;
     queue_.clear();
     left_in_store_ = false;
     newest_ = 0;
@@ -124,7 +134,7 @@ void FanOut::submit(ExpandEvent command, Job job) {
       again = true;
     }
     executor_.post([this, again, job = std::move(job)]() mutable {
-      if (again) put_back(std::move(job));
+      if (again && !stopped_) put_back(std::move(job));
       if (--under_way_ == 0) go_on();
     });
   });

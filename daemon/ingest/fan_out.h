@@ -27,10 +27,11 @@ class FanOut {
          Options options);
   FanOut(const FanOut&) = delete;
 
-  // Any thread; facts in the order of their commits. The store may hold what an earlier run left unfinished: a hint,
-  // as any without an event, says to look there.
+  // Any thread. Facts come in the order of their commits; one without an event says to look into the store.
   void hear(const FanOutWaits& fact);
-  void stop();  // any thread: another daemon does it from now on. A step under way ends with the commits
+  // This daemon does it from now on, beginning with what is in the store.
+  void start();
+  void stop();  // another daemon does it from now on. A step under way ends with the commits, and is the last
 
  private:
   using Job = UnfinishedFanOut;
@@ -56,6 +57,7 @@ class FanOut {
   bool left_in_store_ = false;  // events newer than that may be unfinished, which the store alone remembers
   std::size_t under_way_ = 0;   // commands
   bool waits_ = false;          // for a store that was busy
+  bool stopped_ = true;
 };
 
 }  // namespace outboxd

@@ -15,8 +15,14 @@ constexpr Millis kPause{250};  // until a row is tried again that could not be c
 
 void OutboxReader::hear(const OutboxRowsWait&) {
   executor_.post([this] {
-    stopped_ = false;
     if (!busy_) read();  // else it follows anyway
+  });
+}
+
+void OutboxReader::start() {
+  executor_.post([this] {
+    stopped_ = false;
+    if (!busy_) read();
   });
 }
 

@@ -18,8 +18,10 @@ class OutboxReader {
       : executor_(executor), store_(store), ingest_(ingest) {}
   OutboxReader(const OutboxReader&) = delete;
 
-  void hear(const OutboxRowsWait& fact);  // any thread
-  void stop();                            // any thread: reads no more until it hears of rows again
+  // Any thread.
+  void hear(const OutboxRowsWait& fact);
+  void start();  // this daemon does it from now on
+  void stop();   // another one does
 
  private:
   void read();
@@ -31,7 +33,7 @@ class OutboxReader {
   // Of the executor's thread.
   std::unique_ptr<StoreReader> reader_;  // null: not opened yet
   bool busy_ = false;                    // rows are being ingested, or a pause is under way
-  bool stopped_ = false;
+  bool stopped_ = true;
   std::int64_t previous_ = 0;  // the first row of the read before
 };
 

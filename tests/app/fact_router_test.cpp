@@ -18,7 +18,7 @@ using Names = std::vector<std::string>;
 // A store whose reads are all refused for now, and counted: who wants to read again will.
 class BusyReader final : public StoreReader {
  public:
-  explicit BusyReader(Names& reads) : reads_(reads) {}
+  BusyReader(Names& reads, const bool& is_empty) : reads_(reads), is_empty_(is_empty) {}
   DueWindow due(EndpointSeq, int, std::size_t) override { refuse("due"); }
   std::vector<DueDelivery> expired(Time, const ExpiryPlace&, int) override { refuse("expired"); }
   std::vector<OldestDue> oldest_due(EndpointSeq, int) override { refuse("oldest_due"); }
@@ -34,8 +34,14 @@ class BusyReader final : public StoreReader {
   std::optional<DeliveryRow> delivery(DeliveryKey) override { refuse("delivery"); }
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter&, const Page&) override { refuse("deliveries"); }
   std::vector<Attempt> attempts(DeliveryKey) override { refuse("attempts"); }
-  std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq, int) override { refuse("fan-outs"); }
-  std::vector<OutboxRow> outbox(int, std::size_t) override { refuse("outbox"); }
+  std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq, int) override {
+    if (is_empty_) return {};
+    refuse("fan-outs");
+  }
+  std::vector<OutboxRow> outbox(int, std::size_t) override {
+    if (is_empty_) return {};
+    refuse("outbox");
+  }
   Result<Rows<OutboxRow>> rejected_outbox(const Page&) override { refuse("rejected_outbox"); }
   StoreStatus status() override { refuse("status"); }
 
@@ -45,15 +51,17 @@ class BusyReader final : public StoreReader {
     throw StoreError(StoreError::Kind::kBusy, "busy");
   }
   Names& reads_;
+  const bool& is_empty_;
 };
 
 class FakeStore final : public Store, public StoreWriter {
  public:
   Names done;  // reads, and commands that were committed
   std::vector<PartitionSet> released;
+  bool is_empty = false;  // then nothing that waits there is found, and no such read is counted
 
   StoreWriter& writer() override { return *this; }
-  std::unique_ptr<StoreReader> new_reader() override { return std::make_unique<BusyReader>(done); }
+  std::unique_ptr<StoreReader> new_reader() override { return std::make_unique<BusyReader>(done, is_empty); }
   Ownership ownership() const override { return {}; }
   Facts wait_for_changes(Millis) override { return {}; }
   void interrupt() override {}
@@ -148,6 +156,13 @@ struct Rig {
   Rig() {
     directory.load({.endpoints = {*endpoint(kShop), *endpoint(kOps, std::string(kOpsTenant))}, .version = 1});
   }
+  void keep_house() {
+    store.is_empty = true;
+    fan_out.start();
+    outbox.start();
+    run();
+    store.is_empty = false;
+  }
   void run() {
     while (commits.step() || executor.step()) {
     }
@@ -161,9 +176,10 @@ struct Rig {
   }
 };
 
-// Who heard of it.
+// Who heard of it, of a daemon that keeps house.
 Names told(Fact fact) {
   Rig rig;
+  rig.keep_house();
   const std::size_t kind = fact.index();
   const EndpointPtr before = rig.directory.find(kShop);
   rig.router.route({std::move(fact)});
@@ -194,10 +210,12 @@ TEST_CASE("each fact reaches those whom the table names, and nobody else") {
   CHECK(told(DeliveryWithdrawn{}) == Names{"delivery"});
   CHECK(told(outcome(DeliveryState::kDelivered)) == Names{"attempts", "delivery"});
   CHECK(told(outcome(DeliveryState::kDead)) == Names{"attempts", "announce", "delivery"});
-  CHECK(told(EndpointChanged{.endpoint = kShop, .now = endpoint(kShop)}) == Names{"directory", "delivery"});
-  CHECK(told(EndpointChanged{.endpoint = kShop, .now = endpoint(kShop), .disabled = true}) ==
+  CHECK(told(EndpointChanged{.endpoint = kShop, .now = endpoint(kShop), .version = 2}) ==
+        Names{"directory", "delivery"});
+  CHECK(told(EndpointChanged{.endpoint = kShop, .now = endpoint(kShop), .version = 2, .disabled = true}) ==
         Names{"directory", "announce", "delivery"});
-  CHECK(told(EndpointChanged{.endpoint = kShop, .now = nullptr}) == Names{"directory", "sweep", "delivery"});
+  CHECK(told(EndpointChanged{.endpoint = kShop, .now = nullptr, .version = 2}) ==
+        Names{"directory", "sweep", "delivery"});
   CHECK(told(EndpointRecovered{.endpoint = kShop}) == Names{"announce"});
   CHECK(told(FanOutWaits{}) == Names{"fan-outs"});
   CHECK(told(OutboxRowsWait{}) == Names{"outbox"});
@@ -205,8 +223,9 @@ TEST_CASE("each fact reaches those whom the table names, and nobody else") {
 }
 
 TEST_CASE_FIXTURE(Rig, "delivery hears of a batch in order and at once, when the directory knows all of it") {
-  router.route({DeliveryWithdrawn{}, EndpointChanged{.endpoint = 21, .now = endpoint(21)}, FanOutWaits{},
-                DueOnDisk{.endpoint = 21}, EndpointChanged{.endpoint = 22, .now = endpoint(22)}});
+  router.route({DeliveryWithdrawn{}, EndpointChanged{.endpoint = 21, .now = endpoint(21), .version = 2},
+                FanOutWaits{}, DueOnDisk{.endpoint = 21},
+                EndpointChanged{.endpoint = 22, .now = endpoint(22), .version = 3}});
   REQUIRE(delivery.heard.size() == 1);
   const Facts& heard = delivery.heard[0];
   REQUIRE(heard.size() == 4);
@@ -246,6 +265,19 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   done = done_in(Millis(0));
   std::ranges::sort(done);
   CHECK(done == Names{"fan-outs", "outbox", "sweep"});
+}
+
+TEST_CASE_FIXTURE(Rig, "who does not own the first partition leaves fan-outs and outbox alone") {
+  router.route({FanOutWaits{}, OutboxRowsWait{}});
+  run();
+  CHECK(store.done.empty());
+}
+
+TEST_CASE_FIXTURE(Rig, "nobody hears of a change of an endpoint that a later one has overtaken") {
+  router.route({EndpointChanged{.endpoint = kShop, .now = nullptr, .version = 3}});
+  router.route({EndpointChanged{.endpoint = kShop, .now = endpoint(kShop), .version = 2}});
+  CHECK(directory.find(kShop) == nullptr);
+  CHECK(delivery.heard.size() == 1);
 }
 
 TEST_CASE_FIXTURE(Rig, "other partitions are the delivery side's alone") {

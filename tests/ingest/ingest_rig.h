@@ -41,7 +41,7 @@ class IngestRig {
   }
   void start_fan_out() {
     running_->fans_out = true;
-    fan_out().hear(FanOutWaits{});
+    fan_out().start();
   }
   // Commits, one batch after another, until nothing waits; and what follows of it.
   void run() {

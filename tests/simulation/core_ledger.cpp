@@ -161,13 +161,14 @@ void Ledger::apply(const AnnounceEvent& command, const AnyAnswer& answer) {
 void Ledger::apply(const ExpandEvent& command, const AnyAnswer& answer) {
   if (std::get<Expanded>(answer).stale) return;
   const auto fan_out = fan_outs_.find(command.event->seq);
-  if (fan_out == fan_outs_.end()) return;  // another daemon, or the same command, has finished it
+  if (fan_out == fan_outs_.end()) return;  // another daemon, or the same command, has finished it: no effect
+  if (command.more_after && *command.more_after <= fan_out->second.after) return;  // or has made this step
   const EndpointSeq up_to = command.more_after.value_or(fan_out->second.last);
   if (!command.endpoints.empty() && command.endpoints.front().endpoint > fan_out->second.after)
     check_matches(*command.event, command.endpoints, fan_out->second.after, up_to, command.matched);
   add(*command.event, command.endpoints);
   if (command.more_after) {
-    fan_out->second.after = std::max(fan_out->second.after, *command.more_after);
+    fan_out->second.after = *command.more_after;
   } else {
     fan_outs_.erase(fan_out);
   }

@@ -30,17 +30,17 @@ core_mutant(deaf_to_withdrawn app/fact_router.h "hear(const DeliveryWithdrawn&) 
 core_mutant(deaf_to_outcomes app/fact_router.h "tell(fact, to_.attempts, to_.operational_events), kDeliveryToo"
             "tell(fact, to_.attempts, to_.operational_events), kOthersOnly" "does not tell delivery of recorded outcomes")
 core_mutant(deaf_to_changes app/fact_router.h
-            "tell(fact, to_.directory, to_.operational_events, to_.removed_endpoints), kDeliveryToo"
-            "tell(fact, to_.directory, to_.operational_events, to_.removed_endpoints), kOthersOnly"
+            "tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo"
+            "tell(fact, to_.operational_events, to_.removed_endpoints), kOthersOnly"
             "does not tell delivery of changed endpoints")
-core_mutant(directory_not_told app/fact_router.h "tell(fact, to_.directory, to_.operational_events" "tell(fact, to_.operational_events"
+core_mutant(directory_not_told app/fact_router.h "    if (!to_.directory.hear(fact)) return kOthersOnly;" ""
             "does not tell the directory of changed endpoints")
 core_mutant(sweeper_not_told app/fact_router.h "to_.operational_events, to_.removed_endpoints)" "to_.operational_events)"
             "does not tell the sweeper of removed endpoints")
 core_mutant(fan_out_not_told app/fact_router.h "tell(fact, to_.fan_out), kOthersOnly" "kOthersOnly" "does not tell the fan-out of events")
 core_mutant(outbox_not_told app/fact_router.h "tell(fact, to_.outbox), kOthersOnly" "kOthersOnly" "does not tell the outbox of rows")
 core_mutant(no_sweep_at_start app/fact_router.cpp "    to_.removed_endpoints.sweep();" "" "does not sweep when it starts")
-core_mutant(no_fan_out_at_start app/fact_router.cpp "    to_.fan_out.hear(FanOutWaits{});" "" "does not go on with fan-outs when it starts")
+core_mutant(no_fan_out_at_start app/fact_router.cpp "    to_.fan_out.start();" "" "does not go on with fan-outs when it starts")
 
 # Partitions.
 core_mutant(never_leaves delivery/delivery_engine.cpp "      drop_endpoint(seq, false);" "" "goes on sending for partitions that it has lost")
@@ -68,7 +68,7 @@ core_mutant(never_stale store/sqlite/directory_changes.cpp "    if (is_named(rem
 
 # Ingest and fan-out.
 core_mutant(matches_once ingest/fan_out.cpp "bool again = answer && answer->stale;" "bool again = false;" "drops a fan-out whose matches are stale")
-core_mutant(remembers_matches ingest/endpoint_directory.cpp "it->second.version == version_" "true" "believes what matched before an endpoint changed")
+core_mutant(remembers_matches ingest/endpoint_directory.cpp "it->second.changes == changes_" "true" "believes what matched before an endpoint changed")
 core_mutant(sweeps_once maintenance/removed_endpoints.cpp "if (!discarded) return try_later(discarded.error());"
             "if (!discarded) { sweeping_ = false; return; }" "gives up a sweep that was refused")
 
