@@ -88,9 +88,11 @@ DeliveryKey delivery_key(const DeliveryId& id) {
           static_cast<EndpointSeq>(rand_b & 0xFFFFFFFF)};
 }
 
+UuidGenerator::UuidGenerator(const Clock& clock) : UuidGenerator(clock, random_bits) {}
+
 Uuid UuidGenerator::next() {
   const std::int64_t now = std::max<std::int64_t>(unix_millis(clock_.wall()), 0);
-  const std::uint64_t rand_b = random_bits();
+  const std::uint64_t rand_b = random_bits_();
   std::uint64_t rand_a = 0;
   std::int64_t ms = 0;
   {
@@ -98,10 +100,10 @@ Uuid UuidGenerator::next() {
     const bool stepped_far_back = last_ms_ - now > kMaxBackStep.count();
     if (now > last_ms_ || stepped_far_back) {
       last_ms_ = now;
-      counter_ = static_cast<std::uint32_t>(random_bits() & kCounterSeedMask);
+      counter_ = static_cast<std::uint32_t>(random_bits_() & kCounterSeedMask);
     } else if (++counter_ > kCounterMax) {
       ++last_ms_;
-      counter_ = static_cast<std::uint32_t>(random_bits() & kCounterSeedMask);
+      counter_ = static_cast<std::uint32_t>(random_bits_() & kCounterSeedMask);
     }
     ms = last_ms_;
     rand_a = counter_;

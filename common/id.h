@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/clock.h"
 
@@ -77,11 +78,16 @@ DeliveryKey delivery_key(const DeliveryId& id);  // the inverse; any well-formed
 // rand_a) and across small steps back of the clock. Safe to call from any thread.
 class UuidGenerator {
  public:
-  explicit UuidGenerator(const Clock& clock) : clock_(clock) {}
+  using RandomBits = std::function<std::uint64_t()>;
+  explicit UuidGenerator(const Clock& clock);
+  // A simulation brings a source of its own, so that a run can be repeated.
+  UuidGenerator(const Clock& clock, RandomBits random_bits)
+      : clock_(clock), random_bits_(std::move(random_bits)) {}
   Uuid next();
 
  private:
   const Clock& clock_;
+  const RandomBits random_bits_;
   std::mutex mutex_;
   std::int64_t last_ms_ = 0;
   std::uint32_t counter_ = 0;

@@ -44,7 +44,8 @@ class FactRouter {
     return tell(fact, to_.attempts, to_.operational_events), kDeliveryToo;
   }
   bool hear(const EndpointChanged& fact) {
-    return tell(fact, to_.directory, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
+    if (!to_.directory.hear(fact)) return kOthersOnly;  // a later one was heard before
+    return tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
   }
   bool hear(const EndpointRecovered& fact) { return tell(fact, to_.operational_events), kOthersOnly; }
   bool hear(const FanOutWaits& fact) { return tell(fact, to_.fan_out), kOthersOnly; }

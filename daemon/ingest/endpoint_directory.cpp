@@ -16,11 +16,23 @@ void EndpointDirectory::load(Endpoints endpoints) {
   version_ = endpoints.version;
 }
 
-void EndpointDirectory::hear(const EndpointChanged& fact) {
+bool EndpointDirectory::hear(const EndpointChanged& fact) {
   const MutexLock lock(mutex_);
+  if (fact.version <= version_) return false;
+  const auto is_newer = [&](const auto& heard) {
+    return heard.first >= fact.version && heard.second == fact.endpoint;
+  };
+  const bool is_news = std::ranges::none_of(ahead_, is_newer);
+  ahead_.emplace(fact.version, fact.endpoint);
+  while (!ahead_.empty() && ahead_.begin()->first == version_ + 1) {
+    ++version_;
+    ahead_.erase(ahead_.begin());
+  }
+  if (!is_news) return false;
+  ++changes_;
   erase(fact.endpoint);  // its tenant may have changed
   if (fact.now) put(fact.now);
-  version_ = std::max(version_, fact.version);
+  return true;
 }
 
 EndpointPtr EndpointDirectory::find(const EndpointId& id) const {
@@ -54,22 +66,23 @@ EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std
   key.reserve(tenant.size() + 1 + type.size());
   key.append(tenant).append(1, '\0').append(type);
   Matches found;
+  Remembered kept;
   {
     const SharedLock lock(mutex_);
     const auto it = memory_.find(key);
-    if (it != memory_.end() && it->second.version == version_) return it->second;
+    if (it != memory_.end() && it->second.changes == changes_) return it->second.matches;
     found = find_matches(tenant, type);
+    kept = {found, changes_};
   }
   Memory forgotten;  // and what is replaced: let go after the lock
-  Matches kept = found;
   const MutexLock lock(mutex_);
   if (memory_.size() >= kMaxRememberedMatches || remembered_ >= kMaxRememberedEndpoints) {
     forgotten.swap(memory_);
     remembered_ = 0;
   }
-  Matches& slot = memory_[std::move(key)];
-  if (slot.endpoints) remembered_ -= slot.endpoints->size();
-  remembered_ += kept.endpoints->size();
+  Remembered& slot = memory_[std::move(key)];
+  if (slot.matches.endpoints) remembered_ -= slot.matches.endpoints->size();
+  remembered_ += kept.matches.endpoints->size();
   std::swap(slot, kept);
   return found;
 }

@@ -17,7 +17,8 @@ namespace outboxd {
 class EndpointDirectory {
  public:
   void load(Endpoints endpoints);  // once, before anything else
-  void hear(const EndpointChanged& fact);
+  // False: it is no news. What another daemon changed may be heard of after later changes of our own.
+  bool hear(const EndpointChanged& fact);
 
   EndpointPtr find(const EndpointId& id) const;  // null: none
   EndpointPtr find(EndpointSeq seq) const;
@@ -42,12 +43,19 @@ class EndpointDirectory {
   std::unordered_map<EndpointSeq, EndpointPtr> by_seq_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<EndpointId, EndpointSeq> by_id_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<EndpointSeq>, std::less<>> by_tenant_
-      OUTBOXD_GUARDED_BY(mutex_);  // each in order
-  DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;
+      OUTBOXD_GUARDED_BY(mutex_);                            // each in order
+  DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // everything up to it was heard
+  // And what was heard that is newer: version and endpoint. Empty but for daemons that share a store.
+  std::map<DirectoryVersion, EndpointSeq> ahead_ OUTBOXD_GUARDED_BY(mutex_);
+  std::uint64_t changes_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // of what is here
   // What match() answered, valid while no endpoint has changed since: a producer sends few types many times. Old answers
   // are let go by who asks again, on its thread: there may be a million pointers in them, and facts are heard on the
   // writer thread. Key: tenant NUL type.
-  using Memory = std::unordered_map<std::string, Matches>;
+  struct Remembered {
+    Matches matches;
+    std::uint64_t changes = 0;
+  };
+  using Memory = std::unordered_map<std::string, Remembered>;
   mutable Memory memory_ OUTBOXD_GUARDED_BY(mutex_);
   mutable std::size_t remembered_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // endpoints in all of them
 };

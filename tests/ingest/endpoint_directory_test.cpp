@@ -81,3 +81,16 @@ TEST_CASE_FIXTURE(Rig, "the endpoints of a partition are those with its number")
   CHECK(directory.of(second)[0]->seq == 2);
   CHECK(directory.all().size() == 3);
 }
+
+TEST_CASE_FIXTURE(Rig, "a version is reached when every change up to it was heard, in whatever order") {
+  CHECK(directory.hear({.endpoint = 2, .now = nullptr, .version = 10}));
+  CHECK(directory.find(2) == nullptr);
+  CHECK(directory.match("", "a").version == 7);
+  const auto older = std::make_shared<const Endpoint>(numbered(2));
+  CHECK_FALSE(directory.hear({.endpoint = 2, .now = older, .version = 8}));  // it was removed since
+  CHECK(directory.find(2) == nullptr);
+  CHECK(directory.hear({.endpoint = 1, .now = nullptr, .version = 9}));
+  CHECK(directory.match("", "a").version == 10);
+  CHECK_FALSE(directory.hear({.endpoint = 2, .now = older, .version = 10}));
+  CHECK(directory.match("", "a").endpoints->empty());
+}

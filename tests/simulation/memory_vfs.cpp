@@ -43,6 +43,7 @@ struct MemoryDisk::Machine {
   std::map<std::string, std::shared_ptr<File>> files;  // by name, as programs see them
   faults::Disk disk{{}};                               // and as a power cut would leave them
   bool off = false;
+  bool suspended = false;
   std::int64_t boots = 0;
   Counters counters;
   std::array<Injection, kFaults> injections{};
@@ -50,6 +51,7 @@ struct MemoryDisk::Machine {
 };
 
 bool MemoryDisk::Machine::strikes(Fault fault) {
+  if (suspended) return false;
   const auto index = static_cast<std::size_t>(fault);
   Injection& injection = injections[index];
   bool now = false;
@@ -374,6 +376,10 @@ void MemoryDisk::inject(Fault fault, Injection injection) {
 
 void MemoryDisk::heal() {
   machine_->injections = {};
+}
+
+void MemoryDisk::suspend_faults(bool suspended) const {
+  machine_->suspended = suspended;
 }
 
 std::int64_t MemoryDisk::struck(Fault fault) const {

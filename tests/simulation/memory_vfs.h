@@ -43,6 +43,7 @@ class MemoryDisk {
 
   void inject(Fault fault, Injection injection);
   void heal();  // no fault strikes any more
+  void suspend_faults(bool suspended) const;  // while a test itself looks at the files
   std::int64_t struck(Fault fault) const;
 
   // The machine is off, and on again.

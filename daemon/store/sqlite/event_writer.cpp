@@ -213,6 +213,7 @@ bool EventWriter::has_delivery(DeliveryKey key) {
   return row.next();
 }
 
+// Twice by the same daemon when nobody knew of the first time, or by two when one has just taken over from the other.
 bool EventWriter::was_expanded(const ExpandEvent& command) {
   Cursor row(fan_out_of_, command.event->seq);
   if (!row.next()) return true;
@@ -221,7 +222,7 @@ bool EventWriter::was_expanded(const ExpandEvent& command) {
 
 Result<Expanded> EventWriter::execute(const ExpandEvent& command, Transaction& transaction) {
   const Event& e = *command.event;
-  if (transaction.repeats() && was_expanded(command)) {
+  if (was_expanded(command)) {
     tell_again(command.endpoints, transaction);
     return Expanded{};
   }

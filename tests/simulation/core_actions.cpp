@@ -1,0 +1,254 @@
+// Producers, operators and disturbances of a simulated world.
+#include <algorithm>
+
+#include "simulation/core_world_state.h"
+
+namespace outboxd::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMaxPending = 60;  // more than that nobody produces
+constexpr std::size_t kMaxEndpoints = 10;
+
+const std::vector<std::string> kTypes = {"order.paid", "order.sent", "ticket.made"};
+const std::vector<std::string> kPatterns = {"**", "order.*", "ticket.made", "**"};
+const std::vector<std::string> kTenants = {"", "", "", "acme", "_ops"};
+
+}  // namespace
+
+void CoreWorld::act() {
+  if (chance(0.03) && ledger_.pending() < kMaxPending) chance(0.3) ? produce_over_sql() : produce_over_http();
+  if (chance(0.008)) operate();
+  if (chance(0.005)) disturb();
+  if (members_ > 1 && chance(0.006)) chance(0.2) ? take_over() : move_partitions();
+}
+
+// ---- producers
+
+EventDraft CoreWorld::draft() {
+  EventDraft made;
+  made.event.type = one_of(kTypes);
+  made.event.tenant = chance(0.8) ? "" : "acme";
+  made.event.payload = "{\"n\":" + std::to_string(++payloads_) + "}";
+  made.event.judged = true;
+  made.event.priority = chance(0.6) ? kDefaultPriority : pick(10);
+  if (chance(0.5)) made.event.ordering_key = chance(0.5) ? "a" : "b";
+  if (chance(0.1)) made.delay = some(4000);
+  if (chance(0.1)) made.ttl = 500ms + some(10'000);
+  return made;
+}
+
+void CoreWorld::produce_over_http() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  std::vector<EventDraft> drafts;
+  for (int n = chance(0.8) ? 1 : 1 + pick(5); n > 0; --n) drafts.push_back(draft());
+  if (drafts.size() == 1 && chance(0.3)) {
+    EventDraft& one = drafts.front();
+    one.idempotency_key = "key" + std::to_string(pick(6));
+    const auto [known, is_new] = keyed_.emplace(*one.idempotency_key, one);
+    if (!is_new && chance(0.7))
+      one = known->second;  // else another content: a conflict, or the key is free again
+    if (!is_new) known->second = one;
+  }
+  ++requests_.at(static_cast<std::size_t>(at->number()));
+  at->ingest().accept(std::move(drafts),
+                      [this, number = at->number()](const Result<std::vector<AcceptedEvent>>& accepted) {
+                        answered(number, accepted);
+                      });
+}
+
+void CoreWorld::answered(int number, const Result<std::vector<AcceptedEvent>>& accepted) {
+  CoreDaemon* const at = daemon(number);
+  if (at == nullptr || at->has_failed()) return;  // nobody hears it any more
+  --requests_.at(static_cast<std::size_t>(number));
+  if (!at->everybody_knows()) violation("a producer is answered before the facts are told");
+  if (!accepted) return;
+  ++report_.accepted;
+  for (const AcceptedEvent& event : *accepted) {
+    if (!ledger_.event(event.id)) violation("an event is acknowledged that was not committed");
+  }
+}
+
+void CoreWorld::produce_over_sql() {
+  if (!store_.is_open()) return;
+  std::vector<CoreTables::OutboxInsert> rows;
+  for (int n = 1 + pick(4); n > 0; --n) {
+    CoreTables::OutboxInsert row;
+    row.type = one_of(kTypes);
+    row.payload = "{\"n\":" + std::to_string(++payloads_) + "}";
+    if (chance(0.5)) row.ordering_key = chance(0.5) ? "a" : "b";
+    if (chance(0.2)) row.idempotency_key = "key" + std::to_string(pick(6));
+    rows.push_back(std::move(row));
+  }
+  tables_.insert(rows);
+}
+
+// ---- operators
+
+template <class C>
+void CoreWorld::order(CoreDaemon& at, C command) {
+  at.commits().submit(std::move(command), [this, number = at.number()](const C&, const auto&) {
+    CoreDaemon* const its = daemon(number);
+    if (its != nullptr && !its->has_failed() && !its->everybody_knows())
+      violation("an operator is answered before the facts are told");
+  });
+}
+
+Endpoint CoreWorld::new_endpoint() {
+  Endpoint made;
+  made.id = EndpointId{ids_.next()};
+  made.url = network_.new_url(static_cast<Manner>(pick(kManners)), chance(0.15));
+  made.tenant = one_of(kTenants);
+  made.types = {one_of(kPatterns)};
+  if (chance(0.4)) made.ordering = chance(0.7) ? Ordering::kKey : Ordering::kEndpoint;
+  if (chance(0.3)) made.on_failure_in_order = OnFailureInOrder::kSkip;
+  if (chance(0.3)) made.max_in_flight = 1 + pick(3);
+  if (chance(0.2)) made.rate_limit = RateLimit{1 + pick(20), 1s};
+  if (chance(0.2)) made.retry_schedule = std::vector<Millis>{0ms, 100ms, 500ms};
+  made.created_at = made.updated_at = clock_.wall();
+  return made;
+}
+
+EndpointPtr CoreWorld::any_endpoint(CoreDaemon& at) {
+  const auto all = at.directory().all();
+  if (all.empty()) return nullptr;
+  return *std::ranges::min_element(all, {}, [this](const EndpointPtr&) { return random_(); });
+}
+
+void CoreWorld::create_endpoint(CoreDaemon& at) {
+  order(at, CreateEndpoint{std::make_shared<const Endpoint>(new_endpoint())});
+}
+
+// Its id is taken: refused, and nothing else in its batch is.
+void CoreWorld::create_again(CoreDaemon& at) {
+  const EndpointPtr known = any_endpoint(at);
+  if (!known) return;
+  Endpoint again = new_endpoint();
+  again.id = known->id;
+  order(at, CreateEndpoint{std::make_shared<const Endpoint>(std::move(again))});
+}
+
+void CoreWorld::update_endpoint(CoreDaemon& at, const EndpointPtr& endpoint) {
+  Endpoint changed = *endpoint;
+  const Endpoint other = new_endpoint();
+  switch (pick(5)) {
+    case 0:
+    case 1:
+      changed.url = other.url;
+      break;
+    case 2:
+      changed.types = other.types;
+      break;
+    case 3:
+      changed.ordering = other.ordering;
+      break;
+    default:
+      changed.max_in_flight = other.max_in_flight;
+      changed.rate_limit = other.rate_limit;
+  }
+  changed.updated_at = std::max(clock_.wall(), endpoint->updated_at + 1ms);
+  order(at, UpdateEndpoint{std::make_shared<const Endpoint>(std::move(changed)), endpoint->updated_at});
+}
+
+void CoreWorld::set_state(CoreDaemon& at, const EndpointPtr& endpoint, EndpointState state) {
+  order(at, SetEndpointState{endpoint->id, std::max(clock_.wall(), endpoint->updated_at + 1ms), state, ""});
+}
+
+void CoreWorld::change_delivery(CoreDaemon& at) {
+  const auto all = ledger_.all_deliveries();
+  if (all.empty()) return;
+  const DeliveryKey key = one_of(all);
+  const EndpointEntry* endpoint = ledger_.find_endpoint(key.endpoint);
+  if (endpoint == nullptr || !endpoint->now) return;
+  const auto state = chance(0.5) ? DeliveryState::kPending : DeliveryState::kDiscarded;
+  order(at, ChangeDelivery{key, state, clock_.wall()});
+}
+
+void CoreWorld::replay_event(CoreDaemon& at) {
+  const auto all = ledger_.all_deliveries();
+  if (all.empty()) return;
+  const EventSeq seq = one_of(all).event;
+  const Event* event = ledger_.event_of(seq);
+  if (event == nullptr) return;
+  ReplayEvent replay{.id = event->id, .endpoints = {}, .at = clock_.wall()};
+  for (const DeliveryKey key : ledger_.deliveries_of(seq)) {
+    if (at.directory().find(key.endpoint)) replay.endpoints.push_back(key.endpoint);
+  }
+  if (!replay.endpoints.empty()) order(at, std::move(replay));
+}
+
+void CoreWorld::operate() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  const EndpointPtr endpoint = any_endpoint(*at);
+  const int what = pick(20);
+  if (what < 5 || !endpoint) {
+    if (at->directory().all().size() < kMaxEndpoints) create_endpoint(*at);
+  } else if (what < 8) {
+    update_endpoint(*at, endpoint);
+  } else if (what < 11) {
+    const bool active = endpoint->state == EndpointState::kActive;
+    set_state(*at, endpoint, active ? EndpointState::kPaused : EndpointState::kActive);
+  } else if (what < 13) {
+    order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
+  } else if (what < 16) {
+    change_delivery(*at);
+  } else if (what < 17) {
+    replay_event(*at);
+  } else if (what < 18) {
+    create_again(*at);
+  } else if (what < 19) {
+    at->retention().step(at->retention().periods(), {}, [](const Result<Pruned>&) {});
+  } else {
+    strict_policy_ = !strict_policy_;
+    at->set_policy(strict_policy_);
+  }
+}
+
+// An operator who looks after what is held back.
+void CoreWorld::resume_everything() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  for (const EndpointPtr& endpoint : at->directory().all()) {
+    if (endpoint->state != EndpointState::kActive) set_state(*at, endpoint, EndpointState::kActive);
+  }
+}
+
+// ---- what goes wrong
+
+void CoreWorld::disturb() {
+  const auto for_a_while = [this] { disturbed_until_ = now() + 20ms + some(600); };
+  CoreDaemon* const at = any_daemon();
+  const int what = pick(17);
+  if (what < 4 && at != nullptr) {
+    at->stall(static_cast<CoreDaemon::Part>(pick(CoreDaemon::kParts)), some(1500));
+  } else if (what == 4) {
+    for_a_while();
+    disk_.inject(Fault::kFull, {.probability = 0.5});
+  } else if (what == 5) {
+    for_a_while();
+    disk_.inject(Fault::kBusy, {.probability = 0.3});
+  } else if (what < 8) {
+    for_a_while();
+    store_.faults().unknown = 0.3;
+  } else if (what < 10) {
+    for_a_while();
+    store_.faults().busy_read = 0.4;
+  } else if (what == 10) {
+    clock_.step_wall(chance(0.5) ? some(60'000) : -some(60'000));
+  } else if (what < 13) {
+    disk_.inject(Fault::kPowerCut, {.nth = 1 + pick(40)});
+  } else if (what == 13 && at != nullptr) {
+    members_ == 1 ? reopen_store(chance(0.5)) : kill(at->number());
+  } else if (what == 14) {
+    disk_.inject(chance(0.5) ? Fault::kWriteError : Fault::kSyncError, {.nth = 1 + pick(20)});
+  } else if (what == 15) {
+    disk_.inject(Fault::kReadError, {.nth = 1 + pick(20)});
+  } else if (what == 16) {
+    begin_stop();
+  }
+}
+
+}  // namespace outboxd::simulation

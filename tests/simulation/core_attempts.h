@@ -1,0 +1,77 @@
+// What leaves the daemons of a simulated world, and whether it may: held against what the store has committed
+// (core_ledger.h), and against what of it each daemon's delivery side has heard.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "simulation/core_ledger.h"
+#include "simulation/core_network.h"
+#include "simulation/shared_store.h"
+
+namespace outboxd::simulation {
+
+class CoreAttempts final : public SimulatedNetwork::Watch {
+ public:
+  CoreAttempts(const Ledger& ledger, const SharedStore& store, const Clock& clock, Ledger::Fail fail,
+               Ledger::Fail note)
+      : ledger_(ledger), store_(store), clock_(clock), fail_(std::move(fail)), note_(std::move(note)) {}
+
+  // The lives of the daemons. What the store has committed until it starts, a daemon finds there.
+  void started(int daemon, std::int64_t commits);
+  void ended(int daemon);
+  // Its delivery side has heard of what it committed itself, or of what others did, up to that commit.
+  void heard_own(int daemon, std::int64_t number) { life(daemon).own = number; }
+  void heard_hint(int daemon, std::int64_t number) { life(daemon).hints = number; }
+  void gave_up(int daemon, const PartitionSet& partitions) { life(daemon).given_up |= partitions; }
+  void owns(int daemon, const PartitionSet& partitions) { life(daemon).given_up &= ~partitions; }
+
+  void committed(int daemon, const Batch& batch, const Applied& applied);
+
+  void attempt_begins(int daemon, const SendRequest& request) override;
+  void attempt_ends(int daemon, const SendRequest& request, const SendResult& result) override;
+
+  // When nothing is under way any more: what was to follow and has not; empty: nothing.
+  std::string missing() const;
+  bool has_unrecorded(int daemon) const { return !life(daemon).succeeded.empty(); }
+  std::int64_t attempts() const { return attempts_; }
+  std::int64_t twice() const { return twice_; }  // sent while a former owner's request was under way
+
+ private:
+  struct Life {
+    std::int64_t own = 0, hints = 0;
+    PartitionSet given_up;
+    std::set<DeliveryKey> succeeded;  // and not recorded yet
+    // Endpoints that have answered 410, by the change of them that was the last one then.
+    std::map<EndpointSeq, std::int64_t> gone;
+  };
+  struct UnderWay {
+    int daemon;
+    DeliveryKey key;
+    std::optional<std::string> sequence_key;
+  };
+  Life& life(int daemon) { return lives_.at(static_cast<std::size_t>(daemon)); }
+  const Life& life(int daemon) const { return lives_.at(static_cast<std::size_t>(daemon)); }
+  bool has_heard(int daemon, const Commit& commit) const;
+  std::optional<DeliveryKey> key_of(const SendRequest& request) const;
+  void check_owner(int daemon, DeliveryKey key) const;
+  void check_endpoint(int daemon, const SendRequest& request, DeliveryKey key) const;
+  void check_order(int daemon, DeliveryKey key) const;
+  void check_under_way(int daemon, const UnderWay& mine);
+  void require(bool holds, const std::string& what, DeliveryKey key) const;
+
+  const Ledger& ledger_;
+  const SharedStore& store_;
+  const Clock& clock_;
+  const Ledger::Fail fail_, note_;
+  std::array<Life, kMaxDaemons> lives_;
+  std::vector<UnderWay> under_way_;
+  std::set<std::string> gone_urls_;  // that have answered 410
+  std::int64_t attempts_ = 0, twice_ = 0;
+};
+
+}  // namespace outboxd::simulation

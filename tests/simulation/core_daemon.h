@@ -1,0 +1,104 @@
+// One daemon of a simulated world: what app/app.cpp wires, without threads, sockets and the API. Each of its threads is a
+// part that the world lets take a step.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+
+#include "api/attempt_feed.h"
+#include "app/fact_router.h"
+#include "delivery/delivery_engine.h"
+#include "ingest/ingest.h"
+#include "simulation/core_attempts.h"
+#include "simulation/core_network.h"
+#include "simulation/shared_store.h"
+#include "simulation/step_executor.h"
+#include "telemetry/metrics.h"
+
+namespace outboxd::simulation {
+
+class CoreDaemon {
+ public:
+  struct World {
+    const Clock& clock;
+    std::mt19937_64& random;
+    SharedStore& store;
+    SimulatedNetwork& network;
+    CoreAttempts& attempts;
+    Ledger::Fail fail, note;
+    bool strict_policy;
+    std::int64_t commits;  // of the store until now
+  };
+  CoreDaemon(const World& world, int number);
+  ~CoreDaemon();  // kill -9
+  CoreDaemon(const CoreDaemon&) = delete;
+
+  // Its threads.
+  enum class Part { kCommits, kDelivery, kBacklog, kBackground, kMain, kChanges };
+  static constexpr int kParts = 6;
+  bool has_work(Part part) const;
+  void run(Part part);  // a store that fails makes it has_failed()
+  void stall(Part part, Millis time);
+  std::optional<MonotonicTime> next() const;  // when something is due that is not yet
+
+  bool has_failed() const { return failed_; }
+  void fail() { failed_ = true; }
+
+  // The graceful stop: it begins, and is over when the parts have done their steps; then end it by finish().
+  void stop();
+  bool is_stopping() const { return stopping_; }
+  bool has_stopped() const { return engine_stopped_ && commits_->queued() == 0; }
+  void finish();
+
+  // What the API calls.
+  Ingest& ingest() { return ingest_; }
+  GroupCommit& commits() { return *commits_; }
+  EndpointDirectory& directory() { return directory_; }
+  UuidGenerator& ids() { return ids_; }
+  Retention& retention() { return retention_; }
+  void set_policy(bool strict);
+
+  void committed(std::int64_t number, const Applied& applied);  // the facts that it must hear of next
+  // Whoever is answered finds that everybody knows.
+  bool everybody_knows() const { return unheard_ == 0; }
+  bool knows_everything() const { return everybody_knows() && !world_.store.has_hint(number_); }
+  int number() const { return number_; }
+
+ private:
+  void hear(Facts facts);
+  void route_hint();
+  void step_commits();
+  StepExecutor* executor_of(Part part);
+  const StepExecutor* executor_of(Part part) const {
+    return const_cast<CoreDaemon*>(this)->executor_of(part);
+  }
+
+  const World world_;
+  const int number_;
+  UuidGenerator ids_;
+  telemetry::Metrics metrics_;
+  api::AttemptFeed attempt_feed_;
+  StepExecutor delivery_loop_, backlog_loop_, background_loop_, main_loop_;
+  const std::unique_ptr<Store> store_;
+  std::unique_ptr<GroupCommit> commits_;  // ends first: what waits there may still be handed to the others
+  EndpointDirectory directory_;
+  RemovedEndpoints removed_;
+  Retention retention_;
+  const std::unique_ptr<Sender> sender_;
+  DeliveryEngine engine_;
+  FanOut fan_out_;
+  Ingest ingest_;
+  OutboxReader outbox_;
+  OperationalEvents operational_events_;
+  FactRouter router_;
+  std::array<MonotonicTime, kParts> stalled_until_{};
+  MonotonicTime next_look_{};  // for the changes of others
+  std::int64_t unheard_ = 0;   // the commit whose facts are on their way; 0: none
+  std::size_t facts_ = 0;      // how many
+  bool failed_ = false, stopping_ = false, engine_stopped_ = false;
+};
+
+}  // namespace outboxd::simulation

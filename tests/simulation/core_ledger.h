@@ -1,0 +1,143 @@
+// What stands in the store of a simulated world, by what it has committed: the deliveries, the endpoints, the fan-outs
+// that are not finished. Each commit is checked against what was committed before, and now and then all of it against
+// the tables.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/store.h"
+
+namespace outboxd::simulation {
+
+// The commit that made something what it is.
+struct Commit {
+  std::int64_t number = 0;
+  int daemon = 0;
+};
+
+struct DeliveryEntry {
+  DeliveryState state = DeliveryState::kPending;
+  Commit since;                             // pending, or not any more
+  std::optional<std::string> sequence_key;  // while pending
+  std::optional<Time> deliver_at;
+  Time finished_at{};
+};
+
+struct EndpointEntry {
+  EndpointPtr now;  // null: removed
+  Commit since;
+  // As it was at each version since the store was opened; null: removed.
+  std::vector<std::pair<DirectoryVersion, EndpointPtr>> versions;
+};
+
+class Ledger {
+ public:
+  // A row of table delivery, as it is read for a comparison.
+  struct DeliveryRow {
+    DeliveryKey key;
+    DeliveryState state = DeliveryState::kPending;
+    std::optional<std::string> sequence_key;
+    std::optional<EventId> event;  // absent: the event is not there
+  };
+  struct FanOutEntry {
+    EndpointSeq after = 0, last = 0;
+    bool operator==(const FanOutEntry&) const = default;
+  };
+  struct Tables {
+    std::vector<DeliveryRow> deliveries;
+    std::map<EventSeq, FanOutEntry> fan_outs;
+    Endpoints endpoints;
+  };
+  using Fail = std::function<void(const std::string&)>;
+  explicit Ledger(Fail fail) : fail_(std::move(fail)) {}
+
+  void committed(const Commit& commit, const Batch& batch, const Applied& applied);
+  void uncertain(const Batch& batch);
+  void opened(const Endpoints& endpoints);  // the store counts its versions anew
+  void compare(const Tables& tables);
+
+  const DeliveryEntry* find(DeliveryKey key) const;
+  const EndpointEntry* find_endpoint(EndpointSeq endpoint) const;
+  std::optional<EventSeq> event(const EventId& id) const;
+  const Event* event_of(EventSeq seq) const;
+  // A delivery that has to be made before this one, as far as `is_known` says of the commit that put it there.
+  std::optional<DeliveryKey> predecessor(DeliveryKey key,
+                                         const std::function<bool(const Commit&)>& is_known) const;
+  // What is not finished yet, in words; empty: all is.
+  std::string unfinished() const;
+  const std::map<EndpointSeq, EndpointEntry>& endpoints() const { return endpoints_; }
+  std::vector<DeliveryKey> deliveries_of(EventSeq event) const;
+  std::vector<DeliveryKey> all_deliveries() const;
+  std::size_t pending() const;
+  std::int64_t count(DeliveryState state) const { return counts_.at(static_cast<std::size_t>(state)); }
+
+ private:
+  using Place = std::pair<EndpointSeq, EventSeq>;
+  static Place place_of(DeliveryKey key) { return {key.endpoint, key.event}; }
+
+  // Each of a command that was not refused.
+  void apply(const AcceptEvents& command, const AnyAnswer& answer);
+  void apply(const AnnounceEvent& command, const AnyAnswer& answer);
+  void apply(const ExpandEvent& command, const AnyAnswer& answer);
+  void apply(const RecordOutcome& command, const AnyAnswer& answer);
+  void apply(const CreateEndpoint& command, const AnyAnswer& answer);
+  void apply(const UpdateEndpoint& command, const AnyAnswer& answer);
+  void apply(const SetEndpointState& command, const AnyAnswer& answer);
+  void apply(const DisableEndpoint& command, const AnyAnswer& answer);
+  void apply(const RemoveEndpoint& command, const AnyAnswer& answer);
+  void apply(const ChangeDelivery& command, const AnyAnswer& answer);
+  void apply(const ReplayEvent& command, const AnyAnswer& answer);
+  void apply(const Prune& command, const AnyAnswer& answer);
+  template <class Other>
+  void apply(const Other&, const AnyAnswer&) {}
+
+  void add(const NewEvent& event, const AcceptedEvent& accepted, DirectoryVersion matched);
+  void add(const Event& event, const std::vector<FirstAttempt>& endpoints);
+  void check_matches(const Event& event, const std::vector<FirstAttempt>& endpoints, EndpointSeq after,
+                     std::optional<EndpointSeq> up_to, DirectoryVersion matched) const;
+  void endpoint_changed(const EndpointPtr& answer);
+  void remember(const EndpointChanged& fact);
+  void finish(DeliveryEntry& entry, DeliveryState state, Time at);
+  void make_pending(DeliveryKey key);
+  void adopt(const DeliveryRow& row);
+  bool is_uncertain(const DeliveryRow& row) const;
+  void check_row(const DeliveryRow& row);
+  bool may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const;
+  void compare_endpoints(const Endpoints& endpoints) const;
+  void require(bool holds, const std::string& what) const {
+    if (!holds) fail_(what);
+  }
+
+  const Fail fail_;
+  std::map<Place, DeliveryEntry> deliveries_;
+  std::map<EventId, EventSeq> ids_;  // of all events that were ever accepted
+  std::map<EventSeq, Event> events_;
+  std::map<EndpointSeq, EndpointEntry> endpoints_;
+  std::map<EventSeq, FanOutEntry> fan_outs_;
+  Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // what a Prune may have deleted
+  std::array<std::int64_t, 4> counts_{};                             // how many came to each state
+
+  // Of the commit under way.
+  Commit commit_;
+  bool repeat_ = false;
+  std::vector<EndpointChanged> changes_;
+  std::map<EventSeq, EndpointSeq> last_of_;
+
+  // Of batches of which nobody knows whether they were committed.
+  struct Uncertain {
+    std::map<EventId, std::shared_ptr<const Event>> events;
+    std::set<DeliveryKey> deliveries;
+    std::set<EndpointId> endpoints;
+    bool any = false;
+  };
+  Uncertain uncertain_;
+};
+
+}  // namespace outboxd::simulation

@@ -1,0 +1,233 @@
+#include "simulation/shared_store.h"
+
+#include <utility>
+
+namespace outboxd::simulation {
+namespace {
+
+// What another daemon may know of a fact: nothing of what only the memory of this one has.
+Fact as_hint(const Fact& fact) {
+  if (const auto* ready = std::get_if<DeliveryReady>(&fact))
+    return DueOnDisk{ready->delivery.key.endpoint, ready->delivery.due_in};
+  if (std::holds_alternative<FanOutWaits>(fact)) return FanOutWaits{};
+  if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // who disabled it announces that
+    return EndpointChanged{changed->endpoint, changed->now, changed->version};
+  if (const auto* recorded = std::get_if<OutcomeRecorded>(&fact)) {
+    OutcomeRecorded hint = *recorded;
+    hint.attempt.reset();
+    hint.subject.reset();
+    return hint;
+  }
+  return fact;
+}
+
+}  // namespace
+
+// A reader that is refused now and then, as if others had the store.
+class SharedStore::MemberReader final : public StoreReader {
+ public:
+  explicit MemberReader(SharedStore& shared) : shared_(shared), real_(shared.real_->new_reader()) {}
+
+  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override {
+    return real().due(endpoint, limit, max_bytes);
+  }
+  std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override {
+    return real().expired(now, after, limit);
+  }
+  std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override {
+    return real().oldest_due(after, limit);
+  }
+  std::int64_t backlog(EndpointSeq endpoint, int limit) override { return real().backlog(endpoint, limit); }
+  Endpoints all_endpoints() override { return real_->all_endpoints(); }
+  std::optional<Endpoint> endpoint(const EndpointId& id) override { return real().endpoint(id); }
+  Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override {
+    return real().endpoints(tenant, page);
+  }
+  SecretKeys secret_keys() override { return real().secret_keys(); }
+  std::optional<EventRow> event(const EventId& id, bool with_payload) override {
+    return real().event(id, with_payload);
+  }
+  Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override {
+    return real().events(filter, page);
+  }
+  std::optional<DeliveryRow> delivery(DeliveryKey key) override { return real().delivery(key); }
+  Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override {
+    return real().deliveries(filter, page);
+  }
+  std::vector<Attempt> attempts(DeliveryKey key) override { return real().attempts(key); }
+  std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override {
+    return real().unfinished_fan_outs(after, limit);
+  }
+  std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override {
+    return real().outbox(limit, max_bytes);
+  }
+  Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override { return real().rejected_outbox(page); }
+  StoreStatus status() override { return real().status(); }
+
+ private:
+  StoreReader& real() {
+    if (shared_.chance(shared_.faults_.busy_read)) throw StoreError(StoreError::Kind::kBusy, "busy");
+    return *real_;
+  }
+
+  SharedStore& shared_;
+  const std::unique_ptr<StoreReader> real_;
+};
+
+class SharedStore::Member final : public Store, private StoreWriter {
+ public:
+  Member(SharedStore& shared, int daemon, OwnerToken token)
+      : shared_(shared), daemon_(daemon), token_(std::move(token)) {}
+
+  StoreWriter& writer() override { return *this; }
+  std::unique_ptr<StoreReader> new_reader() override { return std::make_unique<MemberReader>(shared_); }
+  Ownership ownership() const override { return {token_, shared_.owned_by(daemon_)}; }
+  Facts wait_for_changes(Millis timeout) override {
+    Facts facts = shared_.real_->wait_for_changes(timeout);
+    shared_.tell_others(daemon_, facts);
+    return facts;
+  }
+  void interrupt() override {}
+  void release(const PartitionSet& partitions) override { shared_.release(daemon_, partitions); }
+
+ private:
+  Applied apply(const Batch& batch) override {
+    if (batch.owner != token_) shared_.watch_.violation("a batch with the token of another");
+    try {
+      return shared_.apply(daemon_, batch);
+    } catch (const StoreError&) {
+      ++shared_.failed_commits_;
+      throw;
+    }
+  }
+  void maintain() override { shared_.real_->writer().maintain(); }
+  void finish() override { shared_.real_->writer().finish(); }
+
+  SharedStore& shared_;
+  const int daemon_;
+  const OwnerToken token_;
+};
+
+SharedStore::SharedStore(SqliteOptions options, Watch& watch, std::mt19937_64& random)
+    : options_(std::move(options)), watch_(watch), random_(random) {
+  promised_.fill(kNobody);
+}
+
+SharedStore::~SharedStore() = default;
+
+void SharedStore::open() {
+  real_ = open_sqlite_store(options_);
+}
+
+void SharedStore::close() {
+  real_.reset();
+}
+
+std::unique_ptr<Store> SharedStore::join(int daemon) {
+  up_.at(index(daemon)) = true;
+  fenced_.at(index(daemon)) = false;
+  hints_.at(index(daemon)).clear();
+  return std::make_unique<Member>(*this, daemon, OwnerToken{"daemon " + std::to_string(++joins_)});
+}
+
+void SharedStore::leave(int daemon) {
+  up_.at(index(daemon)) = false;
+  hints_.at(index(daemon)).clear();
+  for (std::size_t p = 0; p < owner_.size(); ++p) {
+    if (owner_[p] == daemon) promised_[p] = kNobody;
+  }
+}
+
+PartitionSet SharedStore::owned_by(int daemon) const {
+  PartitionSet owned;
+  for (std::size_t p = 0; p < owner_.size(); ++p) owned.set(p, owner_[p] == daemon);
+  return owned;
+}
+
+bool SharedStore::is_moving(int daemon) const {
+  for (std::size_t p = 0; p < owner_.size(); ++p) {
+    if (owner_[p] == daemon && promised_[p] != kNobody) return true;
+  }
+  return false;
+}
+
+void SharedStore::promise(const PartitionSet& partitions, int from, int to, bool abort) {
+  for (std::size_t p = 0; p < owner_.size(); ++p) {
+    if (partitions.test(p)) promised_[p] = to;
+  }
+  hint(from, {commits_, {PartitionsLost{partitions, abort}}});
+}
+
+void SharedStore::take(const PartitionSet& partitions, int to) {
+  for (std::size_t p = 0; p < owner_.size(); ++p) {
+    if (!partitions.test(p)) continue;
+    owner_[p] = to;
+    promised_[p] = kNobody;
+  }
+  if (is_up(to) && partitions.any()) hint(to, {commits_, {PartitionsOwned{partitions}}});
+}
+
+void SharedStore::release(int daemon, const PartitionSet& partitions) {
+  for (int to = 0; to < kMaxDaemons; ++to) {
+    PartitionSet theirs;
+    for (std::size_t p = 0; p < owner_.size(); ++p)
+      theirs.set(p, partitions.test(p) && owner_[p] == daemon && promised_[p] == to);
+    take(theirs, to);
+  }
+}
+
+SharedStore::Hint SharedStore::take_hint(int daemon) {
+  auto& hints = hints_.at(index(daemon));
+  Hint hint = std::move(hints.front());
+  hints.pop_front();
+  return hint;
+}
+
+void SharedStore::check_owner(int daemon, const Batch& batch) {
+  for (const Command* command : batch.commands) {
+    const auto* outcome = std::get_if<RecordOutcome>(command);
+    if (outcome != nullptr && owner_of(partition_of(outcome->key.endpoint)) != daemon)
+      watch_.violation("an outcome recorded by who does not own the partition");
+  }
+}
+
+void SharedStore::tell_others(int daemon, const Facts& facts) {
+  Facts hints;
+  for (const Fact& fact : facts) {
+    if (!std::holds_alternative<EndpointRecovered>(fact)) hints.push_back(as_hint(fact));
+  }
+  for (int other = 0; other < kMaxDaemons && !hints.empty(); ++other) {
+    if (is_up(other) && other != daemon) hint(other, {commits_, hints});
+  }
+}
+
+// It does not know that the commit was its own, and finds the changes of endpoints among those of others.
+void SharedStore::tell_itself(int daemon, const Facts& facts) {
+  Facts hints;
+  for (const Fact& fact : facts) {
+    if (std::holds_alternative<EndpointChanged>(fact)) hints.push_back(as_hint(fact));
+  }
+  if (!hints.empty()) hint(daemon, {commits_, std::move(hints)});
+}
+
+Applied SharedStore::apply(int daemon, const Batch& batch) {
+  if (is_fenced(daemon)) throw StoreError(StoreError::Kind::kFenced, "another daemon has taken over");
+  check_owner(daemon, batch);
+  const bool unknown = chance(faults_.unknown);
+  if (unknown && chance(0.5)) throw StoreError(StoreError::Kind::kUnknown, "the connection was lost");
+  const Batch mine{batch.commands, real_->ownership().token, batch.repeat};
+  Applied applied;
+  try {
+    applied = real_->writer().apply(mine);
+  } catch (const StoreError& error) {
+    if (!error.may_try_again()) watch_.uncertain(batch);
+    throw;
+  }
+  watch_.committed(daemon, ++commits_, batch, applied);
+  tell_others(daemon, applied.facts);
+  if (unknown) tell_itself(daemon, applied.facts);
+  if (unknown) throw StoreError(StoreError::Kind::kUnknown, "the connection was lost");
+  return applied;
+}
+
+}  // namespace outboxd::simulation
