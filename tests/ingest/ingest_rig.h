@@ -78,10 +78,10 @@ class IngestRig {
     CHECK(done);
   }
   void produce(const std::string& sql,
-               bool json_checked = true) const {  // false: as a row was before it was judged at once
+               bool checked = true) const {  // false: as a row was before it was checked at once
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open((folder_ / "outbox.db").c_str(), &db) == SQLITE_OK);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, judged ? 1 : 0, nullptr);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, checked ? 1 : 0, nullptr);
     CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
   }

@@ -247,7 +247,7 @@ TEST_CASE("a URL is judged like a request, and nothing is sent") {
   SenderRig rig(with(dns));
   const auto judged = [&rig](const std::string& url) {
     auto request = request_to(url);
-    request.judge_only = true;
+    request.preflight = true;
     return rig.send(std::move(request)).outcome;
   };
   CHECK(judged(receiver.url()) == Outcome::kSuccess);

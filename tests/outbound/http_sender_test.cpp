@@ -438,10 +438,10 @@ TEST_CASE("between requests the loop sleeps") {
   CHECK(rig.rounds_in(Millis(300)) < 30);
 }
 
-TEST_CASE("in many heaps requests to one URL share its connection, and policy holds in each") {
+TEST_CASE("in many pools requests to one URL share its connection, and policy holds in each") {
   RawReceiver receiver(behaviour::answer());
   HttpSender::Options options;
-  options.heaps = 8;
+  options.connection_pools = 8;
   SenderRig rig(options);
   for (int i = 0; i < 24; ++i)
     CHECK(rig.send(receiver.url("/" + std::to_string(i % 8))).outcome == Outcome::kSuccess);

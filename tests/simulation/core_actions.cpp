@@ -31,7 +31,7 @@ EventDraft CoreWorld::draft() {
   made.event.type = one_of(kTypes);
   made.event.tenant = chance(0.8) ? "" : "acme";
   made.event.payload = "{\"n\":" + std::to_string(++payloads_) + "}";
-  made.event.judged = true;
+  made.event.json_checked = true;
   made.event.priority = chance(0.6) ? kDefaultPriority : pick(10);
   if (chance(0.5)) made.event.ordering_key = chance(0.5) ? "a" : "b";
   if (chance(0.1)) made.delay = some(4000);
