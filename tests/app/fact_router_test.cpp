@@ -278,6 +278,7 @@ TEST_CASE_FIXTURE(Rig, "nobody hears of a change of an endpoint that a later one
   router.route({EndpointChanged{.endpoint = kShop, .now = endpoint(kShop), .version = 2}});
   CHECK(directory.find(kShop) == nullptr);
   CHECK(delivery.heard.size() == 1);
+  run();
 }
 
 TEST_CASE_FIXTURE(Rig, "other partitions are the delivery side's alone") {

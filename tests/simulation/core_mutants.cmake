@@ -17,7 +17,7 @@ function(core_mutant name file original replacement)
   target_compile_options(${target} PRIVATE -w)  # a fault may leave a variable unused
   target_include_directories(${target} BEFORE PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/mutants/core_${name}/daemon)
   add_test(NAME "simulation: catches a core that ${ARGN}" COMMAND ${target} --seconds 60 --expect-violation)
-  set_tests_properties("simulation: catches a core that ${ARGN}" PROPERTIES TIMEOUT 180)
+  set_tests_properties("simulation: catches a core that ${ARGN}" PROPERTIES TIMEOUT 180 LABELS mutants)
 endfunction()
 
 # The router's table, line by line.
