@@ -21,14 +21,6 @@ function(core_mutant name file original replacement)
 endfunction()
 
 # The router's table, line by line.
-core_mutant(deaf_to_ready app/fact_router.h "hear(const DeliveryReady&) { return kDeliveryToo; }"
-            "hear(const DeliveryReady&) { return kOthersOnly; }" "does not tell delivery of fresh deliveries")
-core_mutant(deaf_to_due app/fact_router.h "hear(const DueOnDisk&) { return kDeliveryToo; }" "hear(const DueOnDisk&) { return kOthersOnly; }"
-            "does not tell delivery of what is due on disk")
-core_mutant(deaf_to_withdrawn app/fact_router.h "hear(const DeliveryWithdrawn&) { return kDeliveryToo; }"
-            "hear(const DeliveryWithdrawn&) { return kOthersOnly; }" "does not tell delivery of what is not to be sent any more")
-core_mutant(deaf_to_outcomes app/fact_router.h "tell(fact, to_.attempts, to_.operational_events), kDeliveryToo"
-            "tell(fact, to_.attempts, to_.operational_events), kOthersOnly" "does not tell delivery of recorded outcomes")
 core_mutant(deaf_to_changes app/fact_router.h
             "tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo"
             "tell(fact, to_.operational_events, to_.removed_endpoints), kOthersOnly"
@@ -37,15 +29,12 @@ core_mutant(directory_not_told app/fact_router.h "    if (!to_.directory.hear(fa
             "does not tell the directory of changed endpoints")
 core_mutant(sweeper_not_told app/fact_router.h "to_.operational_events, to_.removed_endpoints)" "to_.operational_events)"
             "does not tell the sweeper of removed endpoints")
-core_mutant(fan_out_not_told app/fact_router.h "tell(fact, to_.fan_out), kOthersOnly" "kOthersOnly" "does not tell the fan-out of events")
 core_mutant(outbox_not_told app/fact_router.h "tell(fact, to_.outbox), kOthersOnly" "kOthersOnly" "does not tell the outbox of rows")
 core_mutant(no_sweep_at_start app/fact_router.cpp "    to_.removed_endpoints.start();" "" "does not sweep when it starts")
 core_mutant(no_fan_out_at_start app/fact_router.cpp "    to_.fan_out.start();" "" "does not go on with fan-outs when it starts")
 
 # Partitions.
 core_mutant(never_leaves delivery/delivery_engine.cpp "      drop_endpoint(seq, false);" "" "goes on sending for partitions that it has lost")
-core_mutant(never_begins delivery/delivery_engine.cpp "    for (const EndpointPtr& endpoint : endpoints_of_(partitions)) put_endpoint(endpoint);"
-            "" "does not begin to send for partitions that it owns")
 
 # Commits, answers and facts.
 core_mutant(answers_first store/group_commit.cpp
@@ -60,19 +49,14 @@ core_mutant(counts_what_was_undone store/sqlite/transaction.cpp "  counters_ = c
             "counts what a transaction did that was undone")
 core_mutant(refuses_the_batch store/sqlite/writer.cpp "    refused[at] = Problem{" "    for (auto& one : refused) one = Problem{"
             "refuses a batch for one bad command")
-core_mutant(heeds_no_change store/sqlite/endpoint_writer.cpp "    if (endpoint->updated_at != command.if_updated_at) return changed_meanwhile();" ""
-            "disables an endpoint for what its former receiver answered")
 core_mutant(never_disables delivery/delivery_engine.cpp "  if (ended.disable) disable(delivery.key.endpoint, std::move(*ended.disable));" ""
             "does not disable an endpoint that is gone")
 core_mutant(never_stale store/sqlite/directory_changes.cpp "    if (is_named(removal->endpoint)) return true;" "" "stores for a removed endpoint")
 
 # Ingest and fan-out.
-core_mutant(matches_once ingest/fan_out.cpp "bool again = answer && answer->stale;" "bool again = false;" "drops a fan-out whose matches are stale")
 core_mutant(remembers_matches ingest/endpoint_directory.cpp "it->second.changes == changes_" "true" "believes what matched before an endpoint changed")
 core_mutant(sweeps_once maintenance/removed_endpoints.cpp "if (!discarded) return try_later(discarded.error());"
             "if (!discarded) { sweeping_ = false; return; }" "gives up a sweep that was refused")
 
 # Delivery.
 core_mutant(loses_retries delivery/scheduler.cpp "  if (fact.due_in) leave_on_disk(*lane, in(*fact.due_in, now));" "" "loses when a delivery is due again")
-core_mutant(believes_old_reads delivery/scheduler.cpp "    lane->fetch->released.insert(key.event);" ""
-            "believes a read of the backlog that was made before a commit")
