@@ -52,8 +52,6 @@ core_mutant(never_stale store/sqlite/directory_changes.cpp "    if (is_named(rem
 
 # Ingest and fan-out.
 core_mutant(remembers_matches ingest/endpoint_directory.cpp "it->second.changes == changes_" "true" "believes what matched before an endpoint changed")
-core_mutant(sweeps_once maintenance/removed_endpoints.cpp "if (!discarded) return try_later(discarded.error());"
-            "if (!discarded) { sweeping_ = false; return; }" "gives up a sweep that was refused")
 
 # Delivery.
 core_mutant(loses_retries delivery/scheduler.cpp "  if (fact.due_in) leave_on_disk(*lane, in(*fact.due_in, now));" "" "loses when a delivery is due again")
