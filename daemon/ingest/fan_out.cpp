@@ -38,7 +38,7 @@ void FanOut::stop() {
 
 void FanOut::hear(const FanOutWaits& fact) {
   executor_.post([this, waits = fact.fan_out] {
-    if (!started_) return;  // the store remembers it
+    if (!started_) return;    // the store remembers it
     if (!waits) newest_ = 0;  // another daemon's event may be older than the newest that was heard of here
     // Behind what waits in the store nothing can be remembered: the oldest goes first.
     if (!waits || left_in_store_ || queue_.size() >= options_.remembered) {
