@@ -24,7 +24,8 @@ inline constexpr std::string_view kFindAccepted =
 
 inline constexpr std::string_view kInsertFanOut =
     "INSERT INTO fan_out (event, after, last) VALUES (?1, ?2, ?3)";
-inline constexpr std::string_view kAdvanceFanOut = "UPDATE fan_out SET after = max(after, ?2) WHERE event = ?1";
+inline constexpr std::string_view kAdvanceFanOut =
+    "UPDATE fan_out SET after = max(after, ?2) WHERE event = ?1";
 inline constexpr std::string_view kDeleteFanOut = "DELETE FROM fan_out WHERE event = ?1";
 inline constexpr std::string_view kFanOutOf = "SELECT after FROM fan_out WHERE event = ?1";
 
