@@ -42,7 +42,7 @@ class MemoryDisk {
   MemoryDisk(const MemoryDisk&) = delete;
 
   void inject(Fault fault, Injection injection);
-  void heal();  // no fault strikes any more
+  void heal();                                // no fault strikes any more
   void suspend_faults(bool suspended) const;  // while a test itself looks at the files
   std::int64_t struck(Fault fault) const;
 

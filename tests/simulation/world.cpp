@@ -410,7 +410,8 @@ class World {
     if (s.endpoint->ordering != Ordering::kNone && chance(0.9))
       event->ordering_key = std::string(1, static_cast<char>('a' + pick(3)));
     const bool plain = s.kind == Kind::kControl || s.kind == Kind::kOverloaded;
-    if (s.kind != Kind::kOverloaded && chance(0.05)) event->deliver_at = wall() + some(chance(0.5) ? 5s : 600s);
+    if (s.kind != Kind::kOverloaded && chance(0.05))
+      event->deliver_at = wall() + some(chance(0.5) ? 5s : 600s);
     if (!plain && chance(0.1)) event->expires_at = not_before(*event) + some(chance(0.5) ? 2s : 60s);
     DueDelivery delivery{.key = {event->seq, s.endpoint->seq},
                          .due_at = not_before(*event),
