@@ -1,5 +1,5 @@
-// Now, on both clocks. What is stored (due times) is compared with the wall clock, which people set; what the
-// scheduler alone waits for (pauses, rates, ages) with the monotonic one, which nobody can.
+// Now, on both clocks. What an event asks for (deliver_at, expires_at) is compared with the wall clock, which people set;
+// what the scheduler waits for (due times, pauses, rates, ages) with the monotonic one, which nobody can.
 #pragma once
 
 #include "common/clock.h"
