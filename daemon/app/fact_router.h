@@ -30,7 +30,7 @@ class FactRouter {
     RemovedEndpoints& removed_endpoints;
     Retention& retention;
   };
-  FactRouter(Hearers hearers, Store& store) : to_(hearers), store_(store) {}
+  FactRouter(const Hearers& hearers, Store& store) : to_(hearers), store_(store) {}
 
   void route(Facts facts);  // any thread
 

@@ -5,16 +5,17 @@
 namespace outboxd {
 namespace {
 
-HttpSender::Options counting_denials(HttpSender::Options options, telemetry::Metrics& metrics) {
-  options.on_denied = [&metrics](std::string_view reason) { metrics.policy_denied(reason); };
-  return options;
+HttpSender::Options counting_denials(const HttpSender::Options& options, telemetry::Metrics& metrics) {
+  HttpSender::Options counting = options;
+  counting.on_denied = [&metrics](std::string_view reason) { metrics.policy_denied(reason); };
+  return counting;
 }
 
 }  // namespace
 
 DeliveryLoop::DeliveryLoop(const Parts& parts, const std::shared_ptr<const AddressPolicy>& policy,
-                           Options options)
-    : sender_(loop_, policy, counting_denials(std::move(options.sender), parts.metrics)),
+                           const Options& options)
+    : sender_(loop_, policy, counting_denials(options.sender, parts.metrics)),
       engine_({.executor = loop_,
                .backlog_executor = backlog_loop_,
                .sender = sender_,
@@ -24,7 +25,7 @@ DeliveryLoop::DeliveryLoop(const Parts& parts, const std::shared_ptr<const Addre
                .ids = parts.ids,
                .metrics = parts.metrics,
                .endpoints_of = parts.endpoints_of},
-              std::move(options.engine)) {}
+              options.engine) {}
 
 void DeliveryLoop::start() {
   loop_.after_each_round([this] { engine_.pump(); });

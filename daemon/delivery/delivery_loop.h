@@ -24,7 +24,8 @@ class DeliveryLoop {
     telemetry::Metrics& metrics;
     DeliveryEngine::EndpointsOf endpoints_of;
   };
-  DeliveryLoop(const Parts& parts, const std::shared_ptr<const AddressPolicy>& policy, Options options);
+  DeliveryLoop(const Parts& parts, const std::shared_ptr<const AddressPolicy>& policy,
+               const Options& options);
   ~DeliveryLoop() { end_threads(); }
   DeliveryLoop(const DeliveryLoop&) = delete;
 

@@ -53,7 +53,7 @@ DeliveryLoops::DeliveryLoops(const DeliveryLoop::Parts& parts,
         return endpoints;
       };
     }
-    loops_.push_back(std::make_unique<DeliveryLoop>(its, policy, std::move(mine)));
+    loops_.push_back(std::make_unique<DeliveryLoop>(its, policy, mine));
   }
 }
 

@@ -27,9 +27,12 @@ void Retention::later(Millis wait, Executor::Task task) {
 }
 
 void Retention::start() {
-  stopped_ = false;
-  if (running_.exchange(true)) return;
-  later(kPause, [this] { round(); });
+  if (state_.exchange(State::kRunning) == State::kIdle) later(kPause, [this] { round(); });
+}
+
+void Retention::stop() {
+  auto running = State::kRunning;
+  state_.compare_exchange_strong(running, State::kStopping);
 }
 
 void Retention::hear(const DueTimesMoved& fact) {
@@ -39,11 +42,8 @@ void Retention::hear(const DueTimesMoved& fact) {
 }
 
 void Retention::round() {
-  if (stopped_) {
-    running_ = false;
-    if (!stopped_) start();  // it was told to go on in between
-    return;
-  }
+  auto stopping = State::kStopping;
+  if (state_.compare_exchange_strong(stopping, State::kIdle)) return;
   began_ = clock_.monotonic();
   deleted_ = false;
   pause_ = kPause;
@@ -58,7 +58,7 @@ void Retention::round_ended() {
 }
 
 void Retention::next_step(DeliveryKey after) {
-  if (stopped_) return round_ended();
+  if (state_ != State::kRunning) return round_ended();
   step(periods(), after, [this](const Result<Pruned>& pruned) {
     const bool deleted = pruned && pruned->events + pruned->deliveries > 0;
     if (deleted) deleted_ = true;

@@ -25,7 +25,7 @@ class Retention {
 
   void set(const RetentionPeriods& periods);  // any thread
   void start();                               // any thread
-  void stop() { stopped_ = true; }
+  void stop();                                // any thread
   // After a clock that jumped far forward what looks old may not be: nothing is deleted for kHold, time to set it right.
   void hear(const DueTimesMoved& fact);
   // One step for a caller that waits for its result, with what it wants kept instead of what is set.
@@ -52,8 +52,9 @@ class Retention {
   telemetry::Metrics& metrics_;
   Executor& executor_;
   std::atomic<Millis> delivered_{}, dead_{}, at_least_{};
-  std::atomic<bool> stopped_{true};
-  std::atomic<bool> running_{false};  // a round is under way or waited for
+  // kStopping: a round is under way or waited for, and ends by itself unless it is started again before.
+  enum class State : std::uint8_t { kIdle, kRunning, kStopping };
+  std::atomic<State> state_{State::kIdle};
   std::atomic<MonotonicTime> held_until_{};
   // Of the round under way.
   MonotonicTime began_{};

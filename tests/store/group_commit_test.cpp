@@ -19,14 +19,14 @@ constexpr auto kPatience = std::chrono::seconds(30);
 
 struct Rig {
   FakeWriter writer;
-  SystemClock clock;
+  SystemClock system_clock;
+  const Clock* clock = &system_clock;
   std::promise<std::string> fatal;
   std::unique_ptr<GroupCommit> commits;
 
   // Without a thread: for step().
-  GroupCommit& make(GroupCommit::Options options = {}, const Clock* other_clock = nullptr) {
-    commits = std::make_unique<GroupCommit>(writer, OwnerToken{"mine"}, other_clock ? *other_clock : clock,
-                                            std::move(options),
+  GroupCommit& make(GroupCommit::Options options = {}) {
+    commits = std::make_unique<GroupCommit>(writer, OwnerToken{"mine"}, *clock, std::move(options),
                                             [this](const std::string& what) { fatal.set_value(what); });
     return *commits;
   }
@@ -365,13 +365,14 @@ TEST_CASE("without a thread each step commits one batch, with the owner's token"
 TEST_CASE("what may be committed already is applied again as it was, alone, and nobody of it is refused") {
   Rig rig;
   ManualClock clock;
+  rig.clock = &clock;
   int unknown = 0;
   std::vector<std::size_t> repeated;
   rig.writer.on_apply = [&](const Batch& batch) {
     if (batch.repeat) repeated.push_back(batch.commands.size());
     if (unknown-- > 0) throw StoreError(StoreError::Kind::kUnknown, "the connection was lost");
   };
-  auto& commits = rig.make({.busy_limit = Millis(20)}, &clock);
+  auto& commits = rig.make({.busy_limit = Millis(20)});
   std::vector<Answer> answers;
   answers.push_back(submit(commits, accept_bytes(1)));
   answers.push_back(submit(commits, kOutcome));
