@@ -19,7 +19,9 @@ const std::vector<std::string> kTenants = {"", "", "", "acme", "_ops"};
 
 void CoreWorld::act() {
   if (chance(0.03) && ledger_.pending() < kMaxPending) chance(0.3) ? produce_over_sql() : produce_over_http();
-  if (chance(0.008)) operate();
+  if (chance(0.012)) operate();
+  if (ledger_.has_fan_outs() && chance(0.01)) meddle_with_fan_out();
+  if (chance(0.1)) meddle_with_read();
   if (chance(0.005)) disturb();
   if (members_ > 1 && chance(0.006)) chance(0.2) ? take_over() : move_partitions();
 }
@@ -52,6 +54,9 @@ void CoreWorld::produce_over_http() {
       one = known->second;  // else another content: a conflict, or the key is free again
     if (!is_new) known->second = one;
   }
+  // Somebody removes what it is matched with before it is committed.
+  if (const EndpointPtr endpoint = any_endpoint(*at); endpoint && chance(0.03))
+    order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
   ++requests_.at(static_cast<std::size_t>(at->number()));
   at->ingest().accept(std::move(drafts),
                       [this, number = at->number()](const Result<std::vector<AcceptedEvent>>& accepted) {
@@ -112,6 +117,11 @@ Endpoint CoreWorld::new_endpoint() {
 }
 
 EndpointPtr CoreWorld::any_endpoint(CoreDaemon& at) {
+  // Rather one of which something is under way.
+  const auto busy = attempts_.endpoints_under_way();
+  if (!busy.empty() && chance(0.5)) {
+    if (EndpointPtr found = at.directory().find(one_of(busy))) return found;
+  }
   const auto all = at.directory().all();
   if (all.empty()) return nullptr;
   return *std::ranges::min_element(all, {}, [this](const EndpointPtr&) { return random_(); });
@@ -148,6 +158,7 @@ void CoreWorld::update_endpoint(CoreDaemon& at, const EndpointPtr& endpoint) {
       changed.max_in_flight = other.max_in_flight;
       changed.rate_limit = other.rate_limit;
   }
+  changed.name = "change " + std::to_string(++changes_);
   changed.updated_at = std::max(clock_.wall(), endpoint->updated_at + 1ms);
   order(at, UpdateEndpoint{std::make_shared<const Endpoint>(std::move(changed)), endpoint->updated_at});
 }
@@ -157,13 +168,46 @@ void CoreWorld::set_state(CoreDaemon& at, const EndpointPtr& endpoint, EndpointS
 }
 
 void CoreWorld::change_delivery(CoreDaemon& at) {
-  const auto all = ledger_.all_deliveries();
-  if (all.empty()) return;
-  const DeliveryKey key = one_of(all);
+  const auto those = chance(0.5) ? ledger_.pending_deliveries() : ledger_.all_deliveries();
+  if (those.empty()) return;
+  const DeliveryKey key = one_of(those);
   const EndpointEntry* endpoint = ledger_.find_endpoint(key.endpoint);
   if (endpoint == nullptr || !endpoint->now) return;
   const auto state = chance(0.5) ? DeliveryState::kPending : DeliveryState::kDiscarded;
   order(at, ChangeDelivery{key, state, clock_.wall()});
+}
+
+// It goes when its deliveries are about to be made.
+void CoreWorld::meddle_with_fan_out() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  if (const EndpointPtr endpoint = any_endpoint(*at)) order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
+  create_endpoint(*at);
+  at->run_if_able(CoreDaemon::Part::kBackground);
+}
+
+// What it has found is withdrawn before it tells.
+void CoreWorld::meddle_with_read() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr || !at->is_reading()) return;
+  for (int n = 1 + pick(3); n > 0; --n) change_delivery(*at);
+  at->run_if_able(CoreDaemon::Part::kCommits);
+}
+
+// When it is removed there is room left on the disk, when it is swept there is none.
+void CoreWorld::remove_and_fill_disk() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  if (const EndpointPtr endpoint = any_endpoint(*at)) order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
+  at->run_if_able(CoreDaemon::Part::kCommits);
+  disk_.inject(Fault::kFull, {.probability = 1});
+}
+
+// Its operator moves it elsewhere when its receiver says that it is gone.
+void CoreWorld::answered_gone(int number, EndpointSeq seq) {
+  CoreDaemon* const at = daemon(number);
+  const EndpointPtr endpoint = at->is_stopping() ? nullptr : at->directory().find(seq);
+  if (!calm_ && endpoint && chance(0.2)) update_endpoint(*at, endpoint);
 }
 
 void CoreWorld::replay_event(CoreDaemon& at) {
@@ -194,7 +238,7 @@ void CoreWorld::operate() {
   } else if (what < 13) {
     order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
   } else if (what < 16) {
-    change_delivery(*at);
+    for (int n = 1 + pick(5); n > 0; --n) change_delivery(*at);
   } else if (what < 17) {
     replay_event(*at);
   } else if (what < 18) {
@@ -219,17 +263,17 @@ void CoreWorld::resume_everything() {
 // ---- what goes wrong
 
 void CoreWorld::disturb() {
-  const auto for_a_while = [this] { disturbed_until_ = now() + 20ms + some(600); };
+  const auto for_a_while = [this] { disturbed_until_ = now() + 20ms + some(chance(0.4) ? 1500 : 300); };
   CoreDaemon* const at = any_daemon();
-  const int what = pick(17);
+  const int what = pick(20);
   if (what < 4 && at != nullptr) {
     at->stall(static_cast<CoreDaemon::Part>(pick(CoreDaemon::kParts)), some(1500));
-  } else if (what == 4) {
+  } else if (what == 4 || what == 17) {
     for_a_while();
-    disk_.inject(Fault::kFull, {.probability = 0.5});
-  } else if (what == 5) {
+    disk_.inject(Fault::kFull, {.probability = chance(0.5) ? 0.5 : 1});
+  } else if (what == 5 || what >= 18) {
     for_a_while();
-    disk_.inject(Fault::kBusy, {.probability = 0.3});
+    disk_.inject(Fault::kBusy, {.probability = chance(0.5) ? 0.3 : 1});
   } else if (what < 8) {
     for_a_while();
     store_.faults().unknown = 0.3;

@@ -110,6 +110,7 @@ void CoreAttempts::attempt_ends(int daemon, const SendRequest& request, const Se
                        endpoint->now->state == EndpointState::kActive && has_heard(daemon, endpoint->since);
   if (current && !life(daemon).given_up.test(static_cast<std::size_t>(partition_of(key->endpoint))))
     life(daemon).gone.emplace(key->endpoint, endpoint->since.number);
+  gone_(daemon, key->endpoint);
 }
 
 void CoreAttempts::committed(int daemon, const Batch& batch, const Applied& applied) {
@@ -129,6 +130,12 @@ void CoreAttempts::committed(int daemon, const Batch& batch, const Applied& appl
               "an endpoint is disabled whose receiver has not asked for it", {0, endpoint->seq});
     }
   }
+}
+
+std::vector<EndpointSeq> CoreAttempts::endpoints_under_way() const {
+  std::vector<EndpointSeq> found;
+  for (const UnderWay& one : under_way_) found.push_back(one.key.endpoint);
+  return found;
 }
 
 std::string CoreAttempts::missing() const {

@@ -17,9 +17,15 @@ namespace outboxd::simulation {
 
 class CoreAttempts final : public SimulatedNetwork::Watch {
  public:
+  using Gone = std::function<void(int daemon, EndpointSeq)>;  // a receiver answers 410, and nobody knows yet
   CoreAttempts(const Ledger& ledger, const SharedStore& store, const Clock& clock, Ledger::Fail fail,
-               Ledger::Fail note)
-      : ledger_(ledger), store_(store), clock_(clock), fail_(std::move(fail)), note_(std::move(note)) {}
+               Ledger::Fail note, Gone gone)
+      : ledger_(ledger),
+        store_(store),
+        clock_(clock),
+        fail_(std::move(fail)),
+        note_(std::move(note)),
+        gone_(std::move(gone)) {}
 
   // The lives of the daemons. What the store has committed until it starts, a daemon finds there.
   void started(int daemon, std::int64_t commits);
@@ -38,6 +44,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   // When nothing is under way any more: what was to follow and has not; empty: nothing.
   std::string missing() const;
   bool has_unrecorded(int daemon) const { return !life(daemon).succeeded.empty(); }
+  std::vector<EndpointSeq> endpoints_under_way() const;
   std::int64_t attempts() const { return attempts_; }
   std::int64_t twice() const { return twice_; }  // sent while a former owner's request was under way
 
@@ -68,6 +75,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   const SharedStore& store_;
   const Clock& clock_;
   const Ledger::Fail fail_, note_;
+  const Gone gone_;
   std::array<Life, kMaxDaemons> lives_;
   std::vector<UnderWay> under_way_;
   std::set<std::string> gone_urls_;  // that have answered 410

@@ -48,11 +48,13 @@ CoreDaemon::CoreDaemon(const World& world, int number)
       background_loop_(world.clock),
       main_loop_(world.clock),
       store_(world.store.join(number)),
-      commits_(std::make_unique<GroupCommit>(
-          store_->writer(), store_->ownership().token, world.clock,
-          GroupCommit::Options{
-              .max_batch = 8, .max_batch_bytes = 4000, .max_batch_rows = 20, .queue = 20, .busy_limit = 2s},
-          [this](const std::string&) { failed_ = true; })),
+      commits_(std::make_unique<GroupCommit>(store_->writer(), store_->ownership().token, world.clock,
+                                             GroupCommit::Options{.max_batch = 8,
+                                                                  .max_batch_bytes = 4000,
+                                                                  .max_batch_rows = 20,
+                                                                  .queue = 20,
+                                                                  .busy_limit = 300ms},
+                                             [this](const std::string&) { failed_ = true; })),
       removed_(*commits_, world.clock, main_loop_),
       retention_(*commits_, world.clock, metrics_, main_loop_),
       sender_(world.network.new_sender(number, world.attempts)),
@@ -159,6 +161,7 @@ bool CoreDaemon::has_work(Part part) const {
   if (failed_ || stalled_until_.at(static_cast<std::size_t>(part)) > now) return false;
   if (part == Part::kCommits) return commits_->queued() > 0;
   if (part == Part::kChanges) return !stopping_ && (world_.store.has_hint(number_) || next_look_ <= now);
+  if (part == Part::kBacklog && delivery_loop_.keeps_back()) return true;
   const StepExecutor* loop = executor_of(part);
   return loop != nullptr && loop->has_work();
 }
@@ -166,6 +169,7 @@ bool CoreDaemon::has_work(Part part) const {
 void CoreDaemon::run(Part part) {
   try {
     if (part == Part::kCommits) return step_commits();
+    if (part == Part::kBacklog) return read_backlog();
     if (StepExecutor* loop = executor_of(part)) return loop->run_round(world_.random);
     if (world_.store.has_hint(number_)) return route_hint();
     next_look_ = world_.clock.monotonic() + kLookAgain;
@@ -182,6 +186,12 @@ void CoreDaemon::step_commits() {
   const bool again = world_.store.failed_commits() > failures;
   const std::uint64_t dice = world_.random() % 100;
   stall(Part::kCommits, Millis(again ? 20 : dice == 0 ? 200 : dice < 20 ? dice / 4 : 0));
+}
+
+// A read sees the store in one step, and is told of in another: meanwhile there are commits.
+void CoreDaemon::read_backlog() {
+  if (delivery_loop_.keeps_back()) return delivery_loop_.arrive();
+  delivery_loop_.keep_back([this] { backlog_loop_.run_round(world_.random); });
 }
 
 void CoreDaemon::stall(Part part, Millis time) {

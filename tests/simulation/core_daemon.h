@@ -40,6 +40,10 @@ class CoreDaemon {
   enum class Part { kCommits, kDelivery, kBacklog, kBackground, kMain, kChanges };
   static constexpr int kParts = 6;
   bool has_work(Part part) const;
+  bool is_reading() const { return delivery_loop_.keeps_back(); }  // the backlog
+  void run_if_able(Part part) {
+    if (has_work(part)) run(part);
+  }
   void run(Part part);  // a store that fails makes it has_failed()
   void stall(Part part, Millis time);
   std::optional<MonotonicTime> next() const;  // when something is due that is not yet
@@ -71,6 +75,7 @@ class CoreDaemon {
   void hear(Facts facts);
   void route_hint();
   void step_commits();
+  void read_backlog();
   StepExecutor* executor_of(Part part);
   const StepExecutor* executor_of(Part part) const {
     return const_cast<CoreDaemon*>(this)->executor_of(part);

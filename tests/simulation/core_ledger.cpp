@@ -25,6 +25,13 @@ const EndpointEntry* Ledger::find_endpoint(EndpointSeq endpoint) const {
   return it == endpoints_.end() ? nullptr : &it->second;
 }
 
+// No two have the same.
+const EndpointEntry* Ledger::find_endpoint_by_url(const std::string& url) const {
+  const auto it = std::ranges::find_if(
+      endpoints_, [&](const auto& e) { return e.second.now && e.second.now->url == url; });
+  return it == endpoints_.end() ? nullptr : &it->second;
+}
+
 std::optional<EventSeq> Ledger::event(const EventId& id) const {
   const auto it = ids_.find(id);
   if (it == ids_.end()) return std::nullopt;
@@ -72,6 +79,14 @@ std::vector<DeliveryKey> Ledger::all_deliveries() const {
   return found;
 }
 
+std::vector<DeliveryKey> Ledger::pending_deliveries() const {
+  std::vector<DeliveryKey> found;
+  for (const auto& [place, entry] : deliveries_) {
+    if (entry.state == DeliveryState::kPending) found.push_back({place.second, place.first});
+  }
+  return found;
+}
+
 std::size_t Ledger::pending() const {
   return static_cast<std::size_t>(std::ranges::count_if(
       deliveries_, [](const auto& d) { return d.second.state == DeliveryState::kPending; }));
@@ -90,7 +105,10 @@ void Ledger::committed(const Commit& commit, const Batch& batch, const Applied& 
   }
   for (std::size_t n = 0; n < batch.commands.size() && n < applied.answers.size(); ++n) {
     const auto& answer = applied.answers[n];
-    if (!answer) continue;
+    if (!answer) {
+      std::visit([&](const auto& command) { refused(command); }, *batch.commands[n]);
+      continue;
+    }
     std::visit([&](const auto& command) { apply(command, *answer); }, *batch.commands[n]);
   }
   for (const EndpointChanged& left : changes_) {
@@ -172,6 +190,28 @@ void Ledger::apply(const ExpandEvent& command, const AnyAnswer& answer) {
   } else {
     fan_outs_.erase(fan_out);
   }
+}
+
+// ---- what is refused
+
+void Ledger::refused(const AcceptEvents& command) const {
+  for (const NewEvent& event : command.events)
+    require(!ids_.contains(event.event->id), "an event is refused that is stored");
+}
+
+void Ledger::refused(const AnnounceEvent& command) const {
+  require(!ids_.contains(command.event->event->id), "an operational event is refused that is stored");
+}
+
+void Ledger::refused(const CreateEndpoint& command) const {
+  const EndpointEntry* known = find_endpoint_by_url(command.endpoint->url);
+  require(known == nullptr, "an endpoint is refused that was made");
+}
+
+void Ledger::refused(const UpdateEndpoint& command) const {
+  const EndpointEntry* known = find_endpoint_by_url(command.endpoint->url);
+  require(known == nullptr || known->now->name != command.endpoint->name,
+          "a change of an endpoint is refused that was made");
 }
 
 // ---- deliveries

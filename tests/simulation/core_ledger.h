@@ -65,6 +65,7 @@ class Ledger {
 
   const DeliveryEntry* find(DeliveryKey key) const;
   const EndpointEntry* find_endpoint(EndpointSeq endpoint) const;
+  const EndpointEntry* find_endpoint_by_url(const std::string& url) const;
   std::optional<EventSeq> event(const EventId& id) const;
   const Event* event_of(EventSeq seq) const;
   // A delivery that has to be made before this one, as far as `is_known` says of the commit that put it there.
@@ -75,6 +76,8 @@ class Ledger {
   const std::map<EndpointSeq, EndpointEntry>& endpoints() const { return endpoints_; }
   std::vector<DeliveryKey> deliveries_of(EventSeq event) const;
   std::vector<DeliveryKey> all_deliveries() const;
+  std::vector<DeliveryKey> pending_deliveries() const;
+  bool has_fan_outs() const { return !fan_outs_.empty(); }
   std::size_t pending() const;
   std::int64_t count(DeliveryState state) const { return counts_.at(static_cast<std::size_t>(state)); }
 
@@ -97,6 +100,14 @@ class Ledger {
   void apply(const Prune& command, const AnyAnswer& answer);
   template <class Other>
   void apply(const Other&, const AnyAnswer&) {}
+
+  // What was refused is not there.
+  void refused(const AcceptEvents& command) const;
+  void refused(const AnnounceEvent& command) const;
+  void refused(const CreateEndpoint& command) const;
+  void refused(const UpdateEndpoint& command) const;
+  template <class Other>
+  void refused(const Other&) const {}
 
   void add(const NewEvent& event, const AcceptedEvent& accepted, DirectoryVersion matched);
   void add(const Event& event, const std::vector<FirstAttempt>& endpoints);

@@ -57,7 +57,7 @@ void CoreWorld::reopen_store(bool power_cut) {
 }
 
 void CoreWorld::look_after_daemons() {
-  bool failed = machine_failed_;
+  bool failed = machine_failed_ || disk_.is_off();
   for (int number = 0; number < members_; ++number) {
     CoreDaemon* const one = daemon(number);
     if (one == nullptr || !one->has_failed()) continue;

@@ -134,7 +134,7 @@ SendResult SimulatedNetwork::answer_of(Manner manner) {
     case Manner::kRefusing:
       return dice < 80 ? failure(Outcome::kConnect, "connection refused") : status(200);
     case Manner::kGone:
-      return status(dice < 15 ? 410 : 200);
+      return status(dice < 30 ? 410 : 200);
   }
   return status(200);
 }

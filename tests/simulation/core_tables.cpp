@@ -94,8 +94,10 @@ bool CoreTables::insert(const std::vector<OutboxInsert>& rows) {
 void CoreTables::read_rows(const char* sql, const OnRow& on_row) {
   const Undisturbed calm(disk_);
   if (!run(sql, {}, on_row))
-    throw std::runtime_error(std::string("a check could not read: ") +
-                             (db_ != nullptr ? sqlite3_errmsg(db_) : "no connection"));
+    throw std::runtime_error(
+        std::string("a check could not read: ") +
+        (db_ != nullptr ? sqlite3_errmsg(db_) + (", code " + std::to_string(sqlite3_extended_errcode(db_)))
+                        : "no connection"));
 }
 
 Ledger::Tables CoreTables::read(Store& store) {

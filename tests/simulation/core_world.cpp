@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
+#include <utility>
 
 #include "simulation/core_trace.h"
 #include "simulation/core_world_state.h"
@@ -15,9 +16,14 @@ using namespace std::chrono_literals;
 constexpr std::int64_t kStepsBetweenComparisons = 300;
 constexpr std::int64_t kStepsBetweenLooks = 25;
 constexpr std::int64_t kStepsOfEpoch = 1500;
-// After everything is healed: in so long, and so many steps, what was accepted must have ended.
+// After everything is healed: in so long, and so many steps, what was accepted must have ended; and for no longer than
+// this is nothing done while something is due. The longest pause of an endpoint that failed is 3 s, as its schedule's
+// longest wait, the lowest rate one a second.
 constexpr Millis kSettled = 15min;
 constexpr std::int64_t kMaxStepsToSettle = 200'000;
+constexpr int kStepsOnFullDisk = 60;
+constexpr Millis kIdle = 15s;
+constexpr std::int64_t kStepsBetweenSettled = 60;
 
 constexpr char kPath[] = "/outbox.db";
 
@@ -65,7 +71,9 @@ CoreWorld::CoreWorld(std::uint64_t seed)
       tables_(disk_, kPath, "core"),
       store_(options_of(clock_), *this, random_),
       ledger_(fail()),
-      attempts_(ledger_, store_, clock_, fail(), [this](const std::string& what) { note(what); }),
+      attempts_(
+          ledger_, store_, clock_, fail(), [this](const std::string& what) { note(what); },
+          [this](int number, EndpointSeq endpoint) { answered_gone(number, endpoint); }),
       network_(clock_, random_),
       ids_(clock_, [this] { return random_(); }) {
   members_ = 1 + static_cast<int>(seed % 2);
@@ -222,8 +230,22 @@ std::string CoreWorld::unsettled() {
   return "";
 }
 
+// All that is pending is due later, or has become due just now, or waits for such a one (or the machine starts again).
+bool CoreWorld::is_something_to_come() {
+  if (machine_failed_) return true;
+  if (ledger_.pending() == 0) return false;
+  const std::int64_t long_ago = (clock_.wall() - kIdle).time_since_epoch() / 1ms;
+  return tables_.number(
+             "SELECT min(due_at) - (SELECT due_ahead FROM counter) FROM delivery WHERE state = 'pending' AND "
+             "behind = 0") > long_ago;
+}
+
 void CoreWorld::settle() {
   calm_ = true;
+  if (chance(0.3)) {
+    remove_and_fill_disk();
+    for (int n = 0; n < kStepsOnFullDisk; ++n) step();
+  }
   disk_.heal();
   store_.faults() = {};
   network_.heal();
@@ -234,13 +256,22 @@ void CoreWorld::settle() {
   const MonotonicTime limit = now() + kSettled;
   const std::int64_t last_step = report_.steps + kMaxStepsToSettle;
   std::string left = "it was not looked";
+  std::int64_t done = 0;  // attempts and commits
+  MonotonicTime idle_since = now();
   for (std::int64_t n = 0; !left.empty(); ++n) {
     if (n % 50 == 0) resume_everything();
     step();
-    if (n % 20 != 0) continue;
-    if (store_.is_open() && !machine_failed_) check();
+    if (std::exchange(done, report_.commits + attempts_.attempts()) != done) idle_since = now();
+    if (n % kStepsBetweenSettled != 0) continue;
+    check();
     left = machine_failed_ ? "the machine is down" : unsettled();
     if (now() > limit || report_.steps > last_step) throw Violation("it does not settle: " + left);
+    if (left.empty() || now() - idle_since <= kIdle) continue;
+    if (is_something_to_come()) {
+      idle_since = now();
+    } else {
+      throw Violation("nothing is done: " + left + ", at step " + std::to_string(report_.steps));
+    }
   }
   network_.hurt();
   calm_ = false;

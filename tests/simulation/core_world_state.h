@@ -50,6 +50,7 @@ class CoreWorld final : private SharedStore::Watch {
   void check();
   void check_directory(CoreDaemon& of);
   void settle();
+  bool is_something_to_come();
   std::string unsettled();
 
   // ---- daemons (core_lives.cpp)
@@ -76,6 +77,10 @@ class CoreWorld final : private SharedStore::Watch {
   void update_endpoint(CoreDaemon& at, const EndpointPtr& endpoint);
   void set_state(CoreDaemon& at, const EndpointPtr& endpoint, EndpointState state);
   void change_delivery(CoreDaemon& at);
+  void meddle_with_fan_out();
+  void meddle_with_read();
+  void remove_and_fill_disk();
+  void answered_gone(int number, EndpointSeq endpoint);
   void replay_event(CoreDaemon& at);
   void disturb();
   void resume_everything();
@@ -112,7 +117,7 @@ class CoreWorld final : private SharedStore::Watch {
   MonotonicTime disturbed_until_{};
   std::map<std::string, EventDraft> keyed_;  // by idempotency key: what was sent with it
   std::array<int, kMaxDaemons> requests_{};  // over HTTP, not answered yet
-  std::int64_t payloads_ = 0;
+  std::int64_t payloads_ = 0, changes_ = 0;
   std::string violation_;
   CoreReport report_;
 };

@@ -378,6 +378,10 @@ void MemoryDisk::heal() {
   machine_->injections = {};
 }
 
+bool MemoryDisk::is_off() const {
+  return machine_->off;
+}
+
 void MemoryDisk::suspend_faults(bool suspended) const {
   machine_->suspended = suspended;
 }

@@ -46,6 +46,7 @@ class MemoryDisk {
   void suspend_faults(bool suspended) const;  // while a test itself looks at the files
   std::int64_t struck(Fault fault) const;
 
+  bool is_off() const;  // by Fault::kPowerCut, until crash()
   // The machine is off, and on again.
   void crash(std::mt19937_64& random);
 

@@ -2,7 +2,9 @@
 // thread runs.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <random>
@@ -17,7 +19,7 @@ class StepExecutor final : public Executor {
   explicit StepExecutor(const Clock& clock) : clock_(clock) {}
   StepExecutor(const StepExecutor&) = delete;
 
-  void post(Task task) override { posted_.push_back(std::move(task)); }
+  void post(Task task) override { (keeping_back_ ? kept_back_ : posted_).push_back(std::move(task)); }
   TimerId call_at(MonotonicTime when, Task task) override {
     const TimerId id{when, ++last_timer_};
     timers_.emplace(id, std::move(task));
@@ -50,12 +52,27 @@ class StepExecutor final : public Executor {
     if (after_round_) after_round_();
   }
 
+  // What another thread posts in its step `run` arrives in a later one: it has found something, and has not told yet.
+  template <class Run>
+  void keep_back(Run run) {
+    keeping_back_ = true;
+    run();
+    keeping_back_ = false;
+  }
+  bool keeps_back() const { return !kept_back_.empty(); }
+  void arrive() {
+    std::ranges::move(kept_back_, std::back_inserter(posted_));
+    kept_back_.clear();
+  }
+
   // Its thread is gone, with what it had to do.
   void clear() {
-    while (!posted_.empty() || !timers_.empty()) {  // what is dropped may hand on something
-      std::deque<Task> posted;
+    while (!posted_.empty() || !kept_back_.empty() ||
+           !timers_.empty()) {  // what is dropped may hand on something
+      std::deque<Task> posted, kept_back;
       std::map<TimerId, Task> timers;
       posted_.swap(posted);
+      kept_back_.swap(kept_back);
       timers_.swap(timers);
     }
   }
@@ -64,7 +81,8 @@ class StepExecutor final : public Executor {
   bool timer_is_due() const { return !timers_.empty() && timers_.begin()->first.first <= now(); }
 
   const Clock& clock_;
-  std::deque<Task> posted_;
+  std::deque<Task> posted_, kept_back_;
+  bool keeping_back_ = false;
   std::map<TimerId, Task> timers_;
   std::uint64_t last_timer_ = 0;
   Task after_round_;
