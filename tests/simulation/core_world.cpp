@@ -218,8 +218,8 @@ std::string CoreWorld::unsettled() {
     if (store_.is_moving(number)) return "a partition is not given up";
     if (daemon(number)->commits().queued() > 0) return "a command waits";
   }
-  if (const std::string left = ledger_.unfinished(); !left.empty()) return left;
-  if (const std::string left = attempts_.missing(); !left.empty()) return left;
+  if (std::string left = ledger_.unfinished(); !left.empty()) return left;
+  if (std::string left = attempts_.missing(); !left.empty()) return left;
   if (tables_.number("SELECT count(*) FROM outbox WHERE rejected IS NULL") > 0)
     return "a row is in the outbox";
   for (const int waiting : requests_) {
