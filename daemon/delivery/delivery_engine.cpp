@@ -118,16 +118,18 @@ void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, Disowned
 
 void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
   auto target = make_target(endpoint);
+  auto held = endpoint;
   if (!target) {
     log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
                {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
-    targets_[endpoint->seq] = std::make_shared<const Target>(Target{endpoint, {}, {}, {}});
-    const auto held = std::make_shared<Endpoint>(*endpoint);
-    held->state = EndpointState::kPaused;
-    return scheduler_.put_endpoint(held, moment_of(clock_));
+    target = Target{endpoint, {}, {}, {}};
+    Endpoint paused = *endpoint;
+    paused.state = EndpointState::kPaused;
+    held = std::make_shared<const Endpoint>(std::move(paused));
   }
-  targets_[endpoint->seq] = std::make_shared<const Target>(std::move(*target));
-  scheduler_.put_endpoint(endpoint, moment_of(clock_));
+  // From here on `endpoint` may be gone: it may be that of the target which is replaced.
+  targets_[held->seq] = std::make_shared<const Target>(std::move(*target));
+  scheduler_.put_endpoint(held, moment_of(clock_));
 }
 
 void DeliveryEngine::drop_endpoint(EndpointSeq seq, bool removed) {

@@ -47,7 +47,6 @@ void Retention::round() {
   began_ = clock_.monotonic();
   deleted_ = false;
   pause_ = kPause;
-  if (began_ < held_until_.load()) return round_ended();
   next_step({});
 }
 
@@ -58,7 +57,7 @@ void Retention::round_ended() {
 }
 
 void Retention::next_step(DeliveryKey after) {
-  if (state_ != State::kRunning) return round_ended();
+  if (state_ != State::kRunning || clock_.monotonic() < held_until_.load()) return round_ended();
   step(periods(), after, [this](const Result<Pruned>& pruned) {
     const bool deleted = pruned && pruned->events + pruned->deliveries > 0;
     if (deleted) deleted_ = true;
