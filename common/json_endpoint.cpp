@@ -53,6 +53,8 @@ void read_name(Reading& in, const Json& value) {
   if (static_cast<std::size_t>(characters) > kMaxNameLength || escape_control(*text) != *text) {
     return in.refuse("must be at most 128 printable characters");
   }
+  if (text->starts_with("ep_"))
+    return in.refuse("must not begin with \"ep_\": so do ids, and a name stands for one");
   in.endpoint.name = *text;
 }
 

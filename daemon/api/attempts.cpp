@@ -1,4 +1,5 @@
 // GET /v1/attempts: what has been attempted, as it is recorded, for those who follow it page by page.
+#include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "api/routes.h"
@@ -31,12 +32,13 @@ std::optional<Place> read_cursor(std::string_view text) {
   return Place{*run, static_cast<std::uint64_t>(*number)};
 }
 
-Json json_of(const RecordedAttempt& recorded) {
+Json json_of(const Context& context, const RecordedAttempt& recorded) {
   const Attempt& attempt = recorded.attempt;
   return {{"id", attempt.id.to_string()},
           {"delivery", recorded.delivery.to_string()},
           {"event", recorded.event.to_string()},
           {"endpoint", recorded.endpoint.to_string()},
+          {"endpoint_name", name_of(context.directory, recorded.endpoint)},
           {"type", recorded.type},
           {"number", attempt.number},
           {"started_at", format_time(attempt.started_at)},
@@ -53,7 +55,8 @@ Json json_of(const RecordedAttempt& recorded) {
 
 Result<Answer> list_attempts(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
-  const AttemptFeed::Filter filter{query.id<EndpointId>("endpoint"), query.flag("failed")};
+  const AttemptFeed::Filter filter{endpoint_parameter(context.directory, query, "endpoint"),
+                                   query.flag("failed")};
   const auto from = query.parsed("cursor", read_cursor, "`next_cursor` of an earlier answer");
   const auto limit = static_cast<std::size_t>(query.page().limit);
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
@@ -62,7 +65,7 @@ Result<Answer> list_attempts(Context& context, const Request& request) {
   const auto page = from ? context.attempts.after(restarted ? 0 : from->number, filter, limit)
                          : context.attempts.latest(filter, limit);
   Json data = Json::array();
-  for (const auto& recorded : page.rows) data.push_back(json_of(*recorded));
+  for (const auto& recorded : page.rows) data.push_back(json_of(context, *recorded));
   return json_answer(200, Json{{"data", std::move(data)},
                                {"next_cursor", write_cursor({run, page.last})},
                                {"dropped", restarted ? Json(nullptr) : Json(page.dropped)}});

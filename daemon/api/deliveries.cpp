@@ -1,15 +1,12 @@
 #include "api/routes.h"
 
+#include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
 namespace {
-
-Json json_of_row(const DeliveryRow& row) {
-  return to_json(row.delivery, row.event, row.endpoint, row.event_type);
-}
 
 std::optional<std::string> parse_error_filter(std::string_view text) {
   if (text != "any" && !parse_outcome(text)) return std::nullopt;
@@ -20,7 +17,7 @@ Result<Answer> list_deliveries(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const DeliveryFilter filter{
       .state = query.word("state", parse_delivery_state, {"pending", "delivered", "dead", "discarded"}),
-      .endpoint = query.id<EndpointId>("endpoint"),
+      .endpoint = endpoint_parameter(context.directory, query, "endpoint"),
       .event = query.id<EventId>("event"),
       .tenant = query.text("tenant"),
       .type = query.text("type"),
@@ -35,7 +32,7 @@ Result<Answer> list_deliveries(Context& context, const Request& request) {
   const auto rows = context.readers.lend()->deliveries(filter, page);
   if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
-  for (const auto& row : rows->rows) data.push_back(json_of_row(row));
+  for (const auto& row : rows->rows) data.push_back(json_of_row(context, row));
   return list_answer(std::move(data), rows->next);
 }
 
@@ -51,7 +48,7 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
 Result<Answer> show_delivery(Context& context, const Request& request) {
   const auto row = find_delivery(context, request);
   if (!row) return tl::unexpected(row.error());
-  Json json = json_of_row(*row);
+  Json json = json_of_row(context, *row);
   json["tenant"] = row->tenant;
   json["attempt_list"] = Json::array();
   for (const auto& attempt : context.readers.lend()->attempts(row->delivery.key)) {
@@ -73,12 +70,13 @@ void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState 
   }
   context.commits.submit(
       ChangeDelivery{row->delivery.key, state, context.clock.wall()},
-      [exchange, retry, row = std::move(*row)](const ChangeDelivery&, Result<Delivery> changed) mutable {
+      [&context, exchange, retry, row = std::move(*row)](const ChangeDelivery&,
+                                                         Result<Delivery> changed) mutable {
         if (!changed) return exchange->respond(changed.error());
         row.delivery = *changed;
         log::info(retry ? "delivery retried" : "delivery discarded",
                   {{"delivery", row.delivery.id().to_string()}, {"by", exchange->request().peer}});
-        exchange->respond(json_answer(200, json_of_row(row)));
+        exchange->respond(json_answer(200, json_of_row(context, row)));
       });
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "api/endpoint_change.h"
+#include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "common/signature.h"
@@ -61,12 +62,8 @@ void date_secrets(Endpoint& endpoint, Time now) {
   }
 }
 
-Result<EndpointPtr> find_endpoint(Context& context, const Request& request) {
-  const auto id = path_id<EndpointId>(request, "endpoint");
-  if (!id) return tl::unexpected(id.error());
-  EndpointPtr endpoint = context.directory.find(*id);
-  if (!endpoint) return not_found("endpoint", id->to_string());
-  return endpoint;
+Result<EndpointPtr> find_endpoint(const Context& context, const Request& request) {
+  return api::find_endpoint(context.directory, request.path_parameters.at(0));
 }
 
 void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endpoint) {
@@ -113,10 +110,10 @@ Result<Answer> list_endpoints(Context& context, const Request& request) {
 
 // As stored: what is in memory does not follow failing_since.
 Result<Answer> show_endpoint(Context& context, const Request& request) {
-  const auto id = path_id<EndpointId>(request, "endpoint");
-  if (!id) return tl::unexpected(id.error());
-  const auto endpoint = context.readers.lend()->endpoint(*id);
-  if (!endpoint) return not_found("endpoint", id->to_string());
+  const auto known = find_endpoint(context, request);
+  if (!known) return tl::unexpected(known.error());
+  const auto endpoint = context.readers.lend()->endpoint((*known)->id);
+  if (!endpoint) return not_found("endpoint", (*known)->id.to_string());
   return json_answer(200, to_json(*endpoint));
 }
 
@@ -150,11 +147,11 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
 }
 
 void remove_endpoint(Context& context, const ExchangePtr& exchange) {
-  const auto id = path_id<EndpointId>(exchange->request(), "endpoint");
-  if (!id) return exchange->respond(id.error());
+  const auto endpoint = find_endpoint(context, exchange->request());
+  if (!endpoint) return exchange->respond(endpoint.error());
+  const EndpointId id = (*endpoint)->id;
   commit_endpoint(
-      context, RemoveEndpoint{*id, context.clock.wall()},
-      [exchange, id = *id](const Result<EndpointPtr>& result) {
+      context, RemoveEndpoint{id, context.clock.wall()}, [exchange, id](const Result<EndpointPtr>& result) {
         if (!result) return exchange->respond(result.error());
         log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
         exchange->respond(Answer{204, "", "", {}});

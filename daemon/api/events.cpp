@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "common/json_span.h"
@@ -158,7 +159,7 @@ Result<Answer> show_event(Context& context, const Request& request) {
   Json json = json_of_row(*row);
   json["deliveries"] = Json::array();
   for (const auto& d : deliveries->rows) {
-    json["deliveries"].push_back(to_json(d.delivery, d.event, d.endpoint, d.event_type));
+    json["deliveries"].push_back(json_of_row(context, d));
   }
   json["deliveries_next_cursor"] = deliveries->next ? Json(*deliveries->next) : Json(nullptr);
   return json_answer(200, json);
@@ -185,12 +186,10 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
     for (const auto& endpoint : *all) matching.push_back(endpoint->seq);
     return matching;
   }
-  const auto id = EndpointId::parse(**named);
-  const EndpointPtr endpoint = id ? context.directory.find(*id) : nullptr;
   // Another tenant's endpoint is as good as none: an event never leaves its tenant.
-  if (!endpoint || endpoint->tenant != event.tenant)
-    return invalid_parameter("/endpoint", "names no endpoint of the event's tenant");
-  return std::vector<EndpointSeq>{endpoint->seq};
+  const auto endpoint = find_endpoint_of_tenant(context.directory, **named, event.tenant, "/endpoint");
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  return std::vector<EndpointSeq>{(*endpoint)->seq};
 }
 
 void replay_event(Context& context, const ExchangePtr& exchange) {

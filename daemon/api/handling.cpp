@@ -217,6 +217,17 @@ Answer list_answer(Json data, const std::optional<std::string>& next) {
   return json_answer(200, list);
 }
 
+Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint) {
+  const EndpointPtr known = directory.find(endpoint);
+  return known && !known->name.empty() ? Json(known->name) : Json(nullptr);
+}
+
+Json json_of_row(const Context& context, const DeliveryRow& row) {
+  Json json = to_json(row.delivery, row.event, row.endpoint, row.event_type);
+  json["endpoint_name"] = name_of(context.directory, row.endpoint);
+  return json;
+}
+
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id) {
   return problem(ProblemCode::kNotFound,
                  "there is no " + std::string(what) + " \"" + valid_utf8(id.substr(0, kMaxEchoed)) + '"');

@@ -48,6 +48,11 @@ Answer list_answer(Json data, const std::optional<std::string>& next);
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id);
 tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detail);
 
+// What a person calls an endpoint; null: it has no name, or is not there any more.
+Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint);
+// A delivery as lists show it.
+Json json_of_row(const Context& context, const DeliveryRow& row);
+
 // The route's first placeholder. An id of another kind, or none at all, names nothing: kNotFound.
 template <class Id>
 Result<Id> path_id(const Request& request, std::string_view what) {

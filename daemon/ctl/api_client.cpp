@@ -52,6 +52,10 @@ std::string percent_encode(std::string_view text) {
   return encoded;
 }
 
+std::string path_of_endpoint(std::string_view name_or_id) {
+  return "/v1/endpoints/" + percent_encode(name_or_id);
+}
+
 Path& Path::with(std::string_view name, std::string_view value) {
   text_ += has_query_ ? '&' : '?';
   text_ += percent_encode(name) + '=' + percent_encode(value);

@@ -25,6 +25,8 @@ class Path {
   bool has_query_ = false;
 };
 std::string percent_encode(std::string_view text);
+// Of an endpoint as an operator calls it: by its name, its id, or the beginning of its id.
+std::string path_of_endpoint(std::string_view name_or_id);
 
 class ApiClient {
  public:

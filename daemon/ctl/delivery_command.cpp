@@ -13,12 +13,13 @@ std::vector<Column> delivery_columns() {
   return {column("ID", "id"),
           state_column(),
           column("TYPE", "type"),
-          column("ENDPOINT", "endpoint"),
+          endpoint_column(),
           number_column("ATTEMPTS", "attempts"),
           column("ERROR", "error"),
           time_column("DUE", "due_at"),
           time_column("CREATED", "created_at"),
           column("EVENT", "event", true),
+          column("ENDPOINT ID", "endpoint", true),
           time_column("FINISHED", "finished_at", true)};
 }
 
@@ -113,7 +114,7 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
 
 void add_change(CLI::App& group, Session& session, const std::string& action, const std::string& help) {
   CLI::App* command = add_command(group, action, help,
-                                  "outboxctl delivery " + action + " --endpoint ep_… --since 1h --dry-run");
+                                  "outboxctl delivery " + action + " --endpoint orders --since 1h --dry-run");
   auto o = std::make_shared<ChangeOptions>();
   o->action = action;
   command->add_option("id", o->ids, "Deliveries")->check(is_delivery_id());

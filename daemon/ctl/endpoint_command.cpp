@@ -147,9 +147,11 @@ void add_set(CLI::App& group, Session& session) {
     EndpointFields fields;
   };
   CLI::App* command = add_command(group, "set", "Change an endpoint; what is not named stays",
-                                  "outboxctl endpoint set ep_… --timeout 10s");
+                                  "outboxctl endpoint set orders --timeout 10s");
   auto o = std::make_shared<Options>();
-  command->add_option("id", o->id, "The endpoint")->required()->check(is_endpoint_id());
+  command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
+      ->required()
+      ->check(names_endpoint());
   command->add_option("--url", o->fields.url, "Where to POST")->check(is_endpoint_url());
   add_field_options(command, o->fields);
   command->add_flag("--no-tls", o->fields.no_tls, "Forget its own authorities and certificate")
@@ -158,7 +160,7 @@ void add_set(CLI::App& group, Session& session) {
     session.action = [&session, o] {
       const std::string body = endpoint_body(o->fields);
       if (body.empty()) throw Failure(kExitUsage, "nothing to set: name a field, like --timeout 10s");
-      return print_endpoint(session, session.api().patch("/v1/endpoints/" + o->id, body));
+      return print_endpoint(session, session.api().patch(path_of_endpoint(o->id), body));
     };
   });
 }
@@ -186,40 +188,42 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
                OnEndpoint run) {
   CLI::App* command = add_command(group, name, help);
   auto id = std::make_shared<std::string>();
-  command->add_option("id", *id, "The endpoint")->required()->check(is_endpoint_id());
+  command->add_option("endpoint", *id, "Its name, its id, or the beginning of its id")
+      ->required()
+      ->check(names_endpoint());
   command->callback(
       [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
 }
 
 int show(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().get("/v1/endpoints/" + id));
+  return print_endpoint(session, session.api().get(path_of_endpoint(id)));
 }
 
 int remove(Session& session, const std::string& id) {
-  session.api().remove("/v1/endpoints/" + id);
+  session.api().remove(path_of_endpoint(id));
   session.note("removed " + id + "; what was pending for it is discarded");
   return kExitOk;
 }
 
 int pause(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().post("/v1/endpoints/" + id + "/pause", "{}"));
+  return print_endpoint(session, session.api().post(path_of_endpoint(id) + "/pause", "{}"));
 }
 
 int resume(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().post("/v1/endpoints/" + id + "/resume", "{}"));
+  return print_endpoint(session, session.api().post(path_of_endpoint(id) + "/resume", "{}"));
 }
 
 int enable(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().patch("/v1/endpoints/" + id, R"({"state":"active"})"));
+  return print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"active"})"));
 }
 
 int disable(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().patch("/v1/endpoints/" + id, R"({"state":"disabled"})"));
+  return print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"disabled"})"));
 }
 
 // Exit status 1 when the subscriber did not accept.
 int test(Session& session, const std::string& id) {
-  const Json answer = session.api().post("/v1/endpoints/" + id + "/test", "{}", kTestTimeout);
+  const Json answer = session.api().post(path_of_endpoint(id) + "/test", "{}", kTestTimeout);
   const Json attempt = answer.is_object() ? answer.value("attempt", answer) : answer;
   session.print_object(attempt, fields_of(attempt, {}));
   return member_text(attempt, "outcome") == "success" ? kExitOk : kExitFailed;

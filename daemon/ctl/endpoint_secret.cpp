@@ -17,7 +17,7 @@ struct Options {
 };
 
 int list(Session& session, const std::string& id, bool reveal) {
-  Path path("/v1/endpoints/" + id + "/secrets");
+  Path path(path_of_endpoint(id) + "/secrets");
   if (reveal) path.with("reveal", "true");
   const Json answer = session.api().get(path.text());
   const Json data = answer.is_object() ? answer.value("data", Json::array()) : Json::array();
@@ -33,7 +33,7 @@ int rotate(Session& session, const Options& options) {
   body.add_if("overlap", options.overlap);
   if (options.secret_file) body.add("secret", read_secret(*options.secret_file, "--secret-file"));
   Session::require_stdout();
-  const Json answer = session.api().post("/v1/endpoints/" + options.id + "/secrets/rotate", body.text());
+  const Json answer = session.api().post(path_of_endpoint(options.id) + "/secrets/rotate", body.text());
   const std::string reveal = "outboxctl endpoint secret reveal " + options.id;
   Session::print_once([&] { session.print_object(answer, fields_of(answer, {}), "secret"); },
                       "; the secret is in use: " + reveal + " shows it");
@@ -51,14 +51,18 @@ void add_endpoint_secret(CLI::App& endpoint_group, Session& session) {
   for (const bool reveal : {false, true}) {
     CLI::App* command = add_command(*group, reveal ? "reveal" : "list",
                                     reveal ? "Its secrets in full" : "Its secrets, cut, with their expiry");
-    command->add_option("id", o->id, "The endpoint")->required()->check(is_endpoint_id());
+    command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
+        ->required()
+        ->check(names_endpoint());
     command->callback([&session, o, reveal] {
       session.action = [&session, o, reveal] { return list(session, o->id, reveal); };
     });
   }
   CLI::App* command = add_command(*group, "rotate", "Make a new secret; both sign until the overlap ends",
-                                  "outboxctl endpoint secret rotate ep_… --overlap 24h");
-  command->add_option("id", o->id, "The endpoint")->required()->check(is_endpoint_id());
+                                  "outboxctl endpoint secret rotate orders --overlap 24h");
+  command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
+      ->required()
+      ->check(names_endpoint());
   command->add_option("--overlap", o->overlap, "How long the previous secret signs along")
       ->check(is_duration());
   command->add_option("--secret-file", o->secret_file,

@@ -129,8 +129,8 @@ int show(Session& session, const std::string& id) {
   if (!table || !deliveries.is_array() || deliveries.empty()) return kExitOk;
   session.print("\n");
   session.print_rows(
-      {column("DELIVERY", "id"), column("ENDPOINT", "endpoint"), state_column(),
-       number_column("ATTEMPTS", "attempts"), column("ERROR", "error"), time_column("DUE", "due_at")},
+      {column("DELIVERY", "id"), endpoint_column(), state_column(), number_column("ATTEMPTS", "attempts"),
+       column("ERROR", "error"), time_column("DUE", "due_at")},
       {deliveries.begin(), deliveries.end()});
   if (event.value("deliveries_next_cursor", Json()).is_string())
     session.note("there are more: outboxctl delivery list --event " + id);
@@ -165,7 +165,7 @@ Json replay(ApiClient& api, const std::string& id, const std::optional<std::stri
             const std::string& body) try {
   return api.post("/v1/events/" + id + "/replay", body);
 } catch (const Failure& failure) {
-  if (failure.exit_code == kExitRefused && endpoint) (void)api.get("/v1/endpoints/" + *endpoint);
+  if (failure.exit_code == kExitRefused && endpoint) (void)api.get(path_of_endpoint(*endpoint));
   throw;
 }
 
@@ -178,7 +178,8 @@ void add_replay(CLI::App& group, Session& session) {
       add_command(group, "replay", "Deliver an event once more, to the endpoints that match now or to one");
   auto o = std::make_shared<Options>();
   command->add_option("id", o->id, "The event")->required()->check(is_event_id());
-  command->add_option("--endpoint", o->endpoint, "Only to this endpoint")->check(is_endpoint_id());
+  command->add_option("--endpoint", o->endpoint, "Only to this endpoint, by name or id")
+      ->check(names_endpoint());
   command->callback([&session, o] {
     session.action = [&session, o] {
       ObjectText body;

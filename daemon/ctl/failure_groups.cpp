@@ -19,7 +19,7 @@ std::string group_of(const Json& delivery, GroupBy by) {
 
 struct Group {
   std::int64_t dead = 0, retrying = 0, held = 0;
-  std::string oldest, newest, example;
+  std::string oldest, newest, example, title;
 };
 
 }  // namespace
@@ -36,11 +36,12 @@ std::vector<Json> group_failures(std::span<const Json> deliveries, GroupBy by) {
     if (created > group.newest) {
       group.newest = created;
       group.example = member_text(delivery, "id");
+      group.title = by == GroupBy::kEndpoint ? endpoint_text(delivery) : group_of(delivery, by);
     }
   }
   std::vector<Json> rows;
-  for (const auto& [name, g] : groups) {
-    rows.push_back({{"group", name},
+  for (const auto& [key, g] : groups) {
+    rows.push_back({{"group", g.title},
                     {"dead", g.dead},
                     {"retrying", g.retrying},
                     {"held", g.held},

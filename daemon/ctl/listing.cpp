@@ -79,7 +79,7 @@ Path Filters::applied_to(Path path, Time now) const {
 }
 
 void require_named(ApiClient& api, const Filters& filters) {
-  if (filters.endpoint) (void)api.get("/v1/endpoints/" + *filters.endpoint);
+  if (filters.endpoint) (void)api.get(path_of_endpoint(*filters.endpoint));
   if (filters.event) (void)api.get("/v1/events/" + *filters.event);
 }
 
@@ -96,7 +96,8 @@ void add_delivery_filters(CLI::App* command, Filters& filters) {
   add_common_filters(command, filters);
   command->add_option("--state", filters.state, "Only those in this state")
       ->check(CLI::IsMember({"pending", "delivered", "dead", "discarded"}));
-  command->add_option("--endpoint", filters.endpoint, "Only to this endpoint")->check(is_endpoint_id());
+  command->add_option("--endpoint", filters.endpoint, "Only to this endpoint, by name or id")
+      ->check(names_endpoint());
   command->add_option("--event", filters.event, "Only of this event")->check(is_event_id());
   command
       ->add_option("--error", filters.error,

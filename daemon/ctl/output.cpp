@@ -110,6 +110,15 @@ Column time_column(std::string title, std::string member, bool wide_only) {
           wide_only};
 }
 
+Column endpoint_column() {
+  return {"ENDPOINT", [](const Json& row, const Style&) { return Cell{endpoint_text(row)}; }};
+}
+
+std::string endpoint_text(const Json& row) {
+  const std::string name = member_text(row, "endpoint_name");
+  return name == "-" ? member_text(row, "endpoint") : name;
+}
+
 Column state_column() {
   return {"STATE", [](const Json& row, const Style&) {
             const std::string state = member_text(row, "state");

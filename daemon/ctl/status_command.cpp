@@ -108,8 +108,12 @@ std::string render_status(const Json& status, const Style& style) {
   const Json worst = status.is_object() ? status.value("worst_endpoints", Json::array()) : Json::array();
   if (!worst.is_array() || worst.empty()) return text;
   const std::vector<Json> rows(worst.begin(), worst.end());
-  const std::vector<Column> columns{column("WORST ENDPOINTS", "endpoint"),
-                                    column("NAME", "name"),
+  const std::vector<Column> columns{{"WORST ENDPOINTS",
+                                     [](const Json& row, const Style&) {
+                                       const std::string name = member_text(row, "name");
+                                       return Cell{name == "-" ? member_text(row, "endpoint") : name};
+                                     }},
+                                    column("ID", "endpoint", true),
                                     column("STATE", "state"),
                                     number_column("BACKLOG", "backlog"),
                                     {"OLDEST DUE",

@@ -42,7 +42,7 @@ std::string line_of(const Json& attempt, const Style& style) {
   const std::string error = member_text(attempt, "error");
   return padded(member_text(attempt, "started_at"), 24) + "  " +
          padded(member_text(attempt, "delivery"), 36) + "  " + padded(member_text(attempt, "type"), 24) +
-         "  " + padded(member_text(attempt, "endpoint"), 35) + "  attempt " +
+         "  " + padded(endpoint_text(attempt), 35) + "  attempt " +
          padded(member_text(attempt, "number"), 2) + "  " +
          padded(member_text(attempt, "total_ms") + " ms", 8) + "  " +
          tinted(escape_control(outcome_of(attempt, style.now)), failed ? Tint::kBad : Tint::kGood,
@@ -85,7 +85,7 @@ int run_tail(Session& session, const Options& options) {
   if (format == Format::kJson)
     throw Failure(kExitUsage, "--output: tail never ends, so it cannot be one document; use jsonl");
   hold_interrupts();
-  if (options.endpoint) (void)session.api().get("/v1/endpoints/" + *options.endpoint);
+  if (options.endpoint) (void)session.api().get(path_of_endpoint(*options.endpoint));
   for (std::string from;;) {
     const Page page = fetch(session, options, from);
     std::string text;
@@ -111,7 +111,8 @@ void add_tail(CLI::App& app, Session& session) {
       "outboxctl tail --failed");
   command->group(kLook);
   auto o = std::make_shared<Options>();
-  command->add_option("--endpoint", o->endpoint, "Only to this endpoint")->check(is_endpoint_id());
+  command->add_option("--endpoint", o->endpoint, "Only to this endpoint, by name or id")
+      ->check(names_endpoint());
   command->add_flag("--failed", o->failed, "Only failed attempts");
   command->callback([&session, o] { session.action = [&session, o] { return run_tail(session, *o); }; });
 }

@@ -10,6 +10,8 @@
 namespace outboxd::ctl {
 namespace {
 
+constexpr std::size_t kMaxReference = 512;  // bytes; what the API takes
+
 // `accepts` decides, `wanted` finishes the sentence "… is no …". The value is bounded, for it ends up in a
 // message.
 template <class F>
@@ -65,8 +67,11 @@ CLI::Validator is_header() {
       "NAME:VALUE");
 }
 
-CLI::Validator is_endpoint_id() {
-  return id_check<EndpointId>("endpoint", "ep_");
+CLI::Validator names_endpoint() {
+  return check("NAME|ID", "endpoint's name or id", [](const std::string& v) {
+    const bool of_another_kind = EventId::parse(v) || DeliveryId::parse(v) || AttemptId::parse(v);
+    return !v.empty() && v.size() <= kMaxReference && escape_control(v) == v && !of_another_kind;
+  });
 }
 CLI::Validator is_event_id() {
   return id_check<EventId>("event", "evt_");

@@ -16,7 +16,8 @@ CLI::Validator is_time_or_age();  // RFC 3339, or a duration before now
 CLI::Validator is_event_type_();  // "order.paid"
 CLI::Validator is_patterns();     // "order.*,invoice.**"
 CLI::Validator is_header();       // "name: value", one that a subscriber may be sent
-CLI::Validator is_endpoint_id();
+// How an operator calls an endpoint: its id, the beginning of it, or its name.
+CLI::Validator names_endpoint();
 CLI::Validator is_event_id();
 CLI::Validator is_delivery_id();
 CLI::Validator is_delivery_or_event_id();

@@ -8,6 +8,13 @@ namespace {
 constexpr std::size_t kMaxRememberedMatches = 10'000;
 constexpr std::size_t kMaxRememberedEndpoints = 1'000'000;  // in all of them: 16 MB
 
+// The smallest id that begins so.
+std::optional<EndpointId> first_that_begins(std::string_view word) {
+  std::string whole(word);
+  whole.resize(std::max(word.size(), EndpointId{}.to_string().size()), '0');
+  return EndpointId::parse(whole);
+}
+
 }  // namespace
 
 void EndpointDirectory::load(Endpoints endpoints) {
@@ -45,6 +52,20 @@ EndpointPtr EndpointDirectory::find(EndpointSeq seq) const {
   const SharedLock lock(mutex_);
   const auto it = by_seq_.find(seq);
   return it == by_seq_.end() ? nullptr : it->second;
+}
+
+std::vector<EndpointPtr> EndpointDirectory::meant_by(std::string_view word) const {
+  const SharedLock lock(mutex_);
+  std::vector<EndpointPtr> found;
+  if (const auto first = first_that_begins(word)) {
+    for (auto it = by_id_.lower_bound(*first); it != by_id_.end() && it->first.to_string().starts_with(word);
+         ++it)
+      found.push_back(by_seq_.at(it->second));
+  }
+  if (!found.empty()) return found;
+  const auto [begin, end] = by_name_.equal_range(word);
+  for (auto it = begin; it != end; ++it) found.push_back(by_seq_.at(it->second));
+  return found;
 }
 
 std::vector<EndpointPtr> EndpointDirectory::all() const {
@@ -103,6 +124,7 @@ EndpointDirectory::Matches EndpointDirectory::find_matches(std::string_view tena
 void EndpointDirectory::put(const EndpointPtr& endpoint) {
   by_seq_[endpoint->seq] = endpoint;
   by_id_[endpoint->id] = endpoint->seq;
+  if (!endpoint->name.empty()) by_name_.emplace(endpoint->name, endpoint->seq);
   auto& seqs = by_tenant_[endpoint->tenant];
   seqs.insert(std::ranges::lower_bound(seqs, endpoint->seq), endpoint->seq);
 }
@@ -113,6 +135,9 @@ void EndpointDirectory::erase(EndpointSeq seq) {
   const EndpointPtr endpoint = it->second;
   by_seq_.erase(it);
   by_id_.erase(endpoint->id);
+  const auto [begin, end] = by_name_.equal_range(endpoint->name);
+  const auto name = std::find_if(begin, end, [seq](const auto& named) { return named.second == seq; });
+  if (name != end) by_name_.erase(name);
   const auto tenant = by_tenant_.find(endpoint->tenant);
   std::erase(tenant->second, seq);
   if (tenant->second.empty()) by_tenant_.erase(tenant);

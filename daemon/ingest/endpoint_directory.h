@@ -22,6 +22,9 @@ class EndpointDirectory {
 
   EndpointPtr find(const EndpointId& id) const;  // null: none
   EndpointPtr find(EndpointSeq seq) const;
+  // Whom a word may mean: the endpoint with that id; else those whose id begins so; else those of that name, of which there
+  // is one a tenant.
+  std::vector<EndpointPtr> meant_by(std::string_view word) const;
   std::vector<EndpointPtr> all() const;
   std::vector<EndpointPtr> of(const PartitionSet& partitions) const;
 
@@ -43,7 +46,8 @@ class EndpointDirectory {
   std::unordered_map<EndpointSeq, EndpointPtr> by_seq_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<EndpointId, EndpointSeq> by_id_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<EndpointSeq>, std::less<>> by_tenant_
-      OUTBOXD_GUARDED_BY(mutex_);                            // each in order
+      OUTBOXD_GUARDED_BY(mutex_);  // each in order
+  std::multimap<std::string, EndpointSeq, std::less<>> by_name_ OUTBOXD_GUARDED_BY(mutex_);
   DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // everything up to it was heard
   // And what was heard that is newer: version and endpoint. Empty but for daemons that share a store.
   std::map<DirectoryVersion, EndpointSeq> ahead_ OUTBOXD_GUARDED_BY(mutex_);

@@ -38,6 +38,47 @@ TEST_CASE("a new endpoint is answered with its place and a secret that no other 
   CHECK(api.call("GET", "/v1/endpoints").body.find("whsec_") == std::string::npos);
 }
 
+TEST_CASE("wherever an endpoint's id is taken its name is, and the beginning of its id") {
+  Api api;
+  const auto make = [&api](const std::string& name, const std::string& tenant) {
+    const auto made =
+        api.call("POST", "/v1/endpoints",
+                 R"({"url":"https://example.com/hook","name":")" + name + R"(","tenant":")" + tenant + "\"}");
+    CHECK(made.status == 201);
+    return made.json["id"].get<std::string>();
+  };
+  const std::string orders = make("the orders/1", "");
+  const std::string acme = make("bills", "acme");
+  make("bills", "umbrella");
+  const std::string by_name = "/v1/endpoints/the%20orders%2F1";
+  CHECK(api.call("GET", by_name).json["id"] == orders);
+  CHECK(api.call("GET", path(acme.substr(0, acme.size() - 4))).json["id"] == acme);
+  CHECK(api.call("GET", path(acme.substr(0, 15))).status == 409);  // the time in it is that of all of them
+  CHECK(api.call("PATCH", by_name, R"({"timeout":"3s"})").json["timeout"] == "3s");
+  CHECK(api.call("POST", by_name + "/pause").json["state"] == "paused");
+  CHECK(api.call("GET", "/v1/deliveries?endpoint=the%20orders%2F1").status == 200);
+  CHECK(api.call("GET", "/v1/attempts?endpoint=the%20orders%2F1").status == 200);
+
+  const auto both = api.call("GET", path("bills"));
+  CHECK(both.status == 409);
+  CHECK(both.json["detail"].get<std::string>().find(acme) != std::string::npos);
+  const auto none = api.call("GET", path("bill"));
+  CHECK(none.status == 404);
+  CHECK(none.json["detail"] == "there is no endpoint \"bill\"; did you mean \"bills\"?");
+  const auto filter = api.call("GET", "/v1/deliveries?endpoint=bill");
+  CHECK(filter.status == 422);
+  CHECK(filter.pointers() == Pointers{"endpoint"});
+
+  const auto taken = api.call("POST", "/v1/endpoints",
+                              R"({"url":"https://example.com/hook","name":"bills","tenant":"acme"})");
+  CHECK(taken.status == 409);
+  CHECK(taken.pointers() == Pointers{"/name"});
+  CHECK(api.call("POST", "/v1/endpoints", R"({"url":"https://example.com/hook","name":"ep_1"})").pointers() ==
+        Pointers{"/name"});
+  CHECK(api.call("DELETE", by_name).status == 204);
+  CHECK(api.call("GET", by_name).status == 404);
+}
+
 TEST_CASE("an endpoint may bring its own secret") {
   Api api;
   const auto made = api.call("POST", "/v1/endpoints",

@@ -74,6 +74,37 @@ TEST_CASE_FIXTURE(Rig, "an endpoint that moves to another tenant matches there a
   CHECK(directory.find(first.id)->tenant == "acme");
 }
 
+TEST_CASE_FIXTURE(Rig, "a word means an endpoint by its id, by the beginning of its id, or by its name") {
+  const auto change = [this](EndpointSeq seq, EndpointId id, const char* name, const char* tenant) {
+    Endpoint changed = numbered(seq, tenant);
+    changed.id = id;
+    changed.name = name;
+    directory.hear({.endpoint = seq, .now = std::make_shared<const Endpoint>(changed), .version = ++version});
+    return changed.id.to_string();
+  };
+  const auto meant = [this](std::string_view word) {
+    std::vector<EndpointSeq> seqs;
+    for (const EndpointPtr& endpoint : directory.meant_by(word)) seqs.push_back(endpoint->seq);
+    return seqs;
+  };
+  using Seqs = std::vector<EndpointSeq>;
+  const std::string one = change(1, *EndpointId::parse("ep_0199aaaa000070008000000000000001"), "orders", "");
+  change(2, *EndpointId::parse("ep_0199aaab000070008000000000000001"), "bills", "");
+  change(3, *EndpointId::parse("ep_0199b000000070008000000000000001"), "orders", "acme");
+  CHECK(meant(one) == Seqs{1});
+  CHECK(meant("ep_0199aaaa") == Seqs{1});
+  CHECK(meant("ep_0199aaa") == Seqs{1, 2});
+  CHECK(meant("ep_0199c").empty());
+  CHECK(meant("ep_0199AAAA").empty());
+  CHECK(meant(one + "0").empty());
+  CHECK(meant("bills") == Seqs{2});
+  CHECK(meant("orders") == Seqs{1, 3});
+  CHECK(meant("").empty());
+  change(1, *EndpointId::parse(one), "letters", "");
+  CHECK(meant("orders") == Seqs{3});
+  CHECK(meant("letters") == Seqs{1});
+}
+
 TEST_CASE_FIXTURE(Rig, "the endpoints of a partition are those with its number") {
   PartitionSet second;
   second.set(2);

@@ -166,6 +166,25 @@ TEST_CASE_FIXTURE(Schema1,
   CHECK(check_sqlite(options, true).empty());
 }
 
+TEST_CASE_FIXTURE(Schema1,
+                  "of endpoints with the same name the oldest keeps it, and the others say whose it was") {
+  {
+    sqlite::Database db(options.path, sqlite::Mode::kWriter, Millis(1000), 1000);
+    db.execute(R"(
+      INSERT INTO endpoint SELECT 2, x'019b76da8000700080000000000000a2', url, name, tenant, types, secrets, headers, format, timeout,
+        retry_schedule, max_in_flight, state, disabled_reason, metadata, created_at, updated_at, removed_at, discarding FROM endpoint;
+      INSERT INTO endpoint SELECT 3, x'019b76da8000700080000000000000a3', url, name, '', types, secrets, headers, format, timeout,
+        retry_schedule, max_in_flight, state, disabled_reason, metadata, created_at, updated_at, removed_at, discarding FROM endpoint
+        WHERE seq = 1;
+      UPDATE counter SET endpoint_seq = 3;)");
+  }
+  const auto endpoints = open_sqlite_store(options)->new_reader()->all_endpoints().endpoints;
+  REQUIRE(endpoints.size() == 3);
+  CHECK(endpoints[0].name == "shop");
+  CHECK(endpoints[1].name == "shop-0000000000a2");
+  CHECK(endpoints[2].name == "shop");
+}
+
 TEST_CASE("rows of the outbox survive the migration that has them judged at the INSERT, whatever they hold") {
   const TemporaryFolder folder;
   SqliteOptions options;

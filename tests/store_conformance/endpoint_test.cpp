@@ -95,6 +95,37 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(update(new_endpoint(), kNow).error().code == ProblemCode::kNotFound);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a name is one endpoint's in its tenant, as long as that is there") {
+  const auto named = [](const char* name, const char* tenant) {
+    Endpoint e = new_endpoint(tenant);
+    e.name = name;
+    return e;
+  };
+  const auto try_to_create = [this](const Endpoint& e) {
+    return apply(CreateEndpoint{std::make_shared<const Endpoint>(e)});
+  };
+  const Endpoint first = create(named("orders", ""));
+  const auto second = try_to_create(named("orders", ""));
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == ProblemCode::kConflict);
+  CHECK(second.error().errors.at(0).pointer == "/name");
+  CHECK(second.error().detail.find(first.id.to_string()) != std::string::npos);
+  CHECK(try_to_create(named("orders", "acme")));
+  CHECK(try_to_create(named("", "")));
+  CHECK(try_to_create(named("", "")));
+
+  Endpoint other = create(named("bills", ""));
+  const Time before = other.updated_at;
+  other.name = "orders";
+  CHECK(update(other, before).error().code == ProblemCode::kConflict);
+  CHECK(reader->endpoint(other.id)->name == "bills");
+  Endpoint same = first;
+  same.url = "https://example.org/elsewhere";
+  CHECK(update(same, first.updated_at));
+  apply(RemoveEndpoint{first.id, kNow});
+  CHECK(update(other, before));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a state is set and answered with the whole endpoint") {
   const Endpoint made = create();
   auto answer = apply(SetEndpointState{made.id, kNow + Millis(5), EndpointState::kDisabled, "gone"});

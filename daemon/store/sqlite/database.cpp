@@ -90,8 +90,13 @@ Database::Database(const Location& location, Mode mode, Millis busy_timeout, int
   if (mode == Mode::kReader) execute("PRAGMA query_only=ON");
 }
 
-void Database::execute(const std::string& sql) {
-  const int rc = sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr);
+void Database::execute(const std::string& sql, const OnRow& on_row) {
+  const auto hand_on = [](void* handler, int, char** columns, char**) {
+    if (columns[0] != nullptr) (*static_cast<const OnRow*>(handler))(columns[0]);
+    return 0;
+  };
+  const int rc =
+      sqlite3_exec(db_.get(), sql.c_str(), on_row ? +hand_on : nullptr, const_cast<OnRow*>(&on_row), nullptr);
   if (rc != SQLITE_OK) fail(rc, "executing " + sql.substr(0, 60));
 }
 

@@ -44,7 +44,9 @@ class Database {
            std::function<void()> on_error = {});
 
   sqlite3* handle() const { return db_.get(); }
-  void execute(const std::string& sql);  // for pragmas and migrations, not for data
+  // For pragmas and migrations, not for data. `on_row` gets the first column of each row that comes back.
+  using OnRow = std::function<void(std::string_view)>;
+  void execute(const std::string& sql, const OnRow& on_row = {});
   std::int64_t query_int(const std::string& sql);
   std::string query_text(const std::string& sql);
   // Moves the whole WAL into the file and empties it, for the last connection before it closes. Unlike what SQLite

@@ -34,6 +34,8 @@ inline constexpr std::string_view kEndpointsOfTenantAfter =
 #undef OUTBOXD_ENDPOINT_COLUMNS
 inline constexpr std::string_view kEndpointLives =
     "SELECT 1 FROM endpoint WHERE seq = ?1 AND removed_at IS NULL";
+inline constexpr std::string_view kEndpointByName =
+    "SELECT seq, id FROM endpoint WHERE tenant = ?1 AND name = ?2 AND name != '' AND removed_at IS NULL";
 inline constexpr std::string_view kEndpointSeqById = "SELECT seq FROM endpoint WHERE id = ?1";
 inline constexpr std::string_view kEndpointOrdering =
     "SELECT ordering FROM endpoint WHERE seq = ?1 AND removed_at IS NULL";

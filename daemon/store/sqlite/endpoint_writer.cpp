@@ -58,11 +58,20 @@ std::optional<Endpoint> EndpointWriter::find(Statement& by_id, const EndpointId&
   return read_endpoint(row, secrets_.get());
 }
 
+std::optional<Problem> EndpointWriter::why_name_refused(const Endpoint& endpoint) {
+  Cursor row(endpoint_by_name_, endpoint.tenant, endpoint.name);
+  if (!row.next() || row.integer(0) == endpoint.seq) return std::nullopt;
+  const std::string why =
+      "is the name of another endpoint of its tenant: " + EndpointId{read_uuid(row.view(1))}.to_string();
+  return Problem{ProblemCode::kConflict, "the name " + why, {{"/name", why}}};
+}
+
 Result<EndpointPtr> EndpointWriter::execute(const CreateEndpoint& command, Transaction& transaction) {
   Endpoint e = *command.endpoint;
   if (transaction.repeats()) {
     if (auto stored = find(endpoint_by_id_ever_, e.id)) return tell_changed(std::move(*stored), transaction);
   }
+  if (auto refused = why_name_refused(e)) return tl::unexpected(std::move(*refused));
   e.seq = ++transaction.counters().endpoint_seq;
   const EndpointColumns columns(e, secrets_.get());
   insert_endpoint_.run(e.seq, as_blob(e.id.uuid), e.url, e.name, e.tenant, columns.types, columns.secrets,
@@ -80,6 +89,7 @@ Result<EndpointPtr> EndpointWriter::execute(const UpdateEndpoint& command, Trans
   if (transaction.repeats() && is_in(*stored, command)) return tell_changed(std::move(*stored), transaction);
   if (stored->updated_at != command.if_updated_at) return changed_meanwhile();
   Endpoint e = updated(command, *stored);
+  if (auto refused = why_name_refused(e)) return tl::unexpected(std::move(*refused));
   e.updated_at = next_version(command.endpoint->updated_at, stored->updated_at);
   if (!same_receiver(e, *stored)) {
     e.failing_since.reset();

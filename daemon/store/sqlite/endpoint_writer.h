@@ -29,6 +29,7 @@ class EndpointWriter {
 
  private:
   std::optional<Endpoint> find(Statement& by_id, const EndpointId& id);
+  std::optional<Problem> why_name_refused(const Endpoint& endpoint);
   void set_state(Endpoint& endpoint, EndpointState state, const std::string& reason, Time at);
   std::optional<EndpointSeq> next_to_discard();
   std::int64_t discard_some(EndpointSeq endpoint, std::int64_t limit, Time at, Counters& counters);
@@ -37,6 +38,7 @@ class EndpointWriter {
   const std::shared_ptr<const SecretBox> secrets_;
   Statement insert_endpoint_{db_, sql::kInsertEndpoint}, update_endpoint_{db_, sql::kUpdateEndpoint};
   Statement endpoint_by_id_{db_, sql::kEndpointById}, endpoint_by_id_ever_{db_, sql::kEndpointByIdEver};
+  Statement endpoint_by_name_{db_, sql::kEndpointByName};
   Statement set_endpoint_state_{db_, sql::kSetEndpointState}, set_failing_since_{db_, sql::kSetFailingSince};
   Statement remove_endpoint_{db_, sql::kRemoveEndpoint};
   Statement discarding_endpoint_{db_, sql::kDiscardingEndpoint}, end_discarding_{db_, sql::kEndDiscarding};

@@ -90,7 +90,9 @@ void apply_one(Database& db, const embedded::File& file) {
   const SchemaWrites allowed(db);
   db.execute("BEGIN IMMEDIATE");
   try {
-    db.execute(std::string(file.text));
+    db.execute(std::string(file.text), [](std::string_view changed) {
+      log::warn("migrated the database", {{"changed", changed}});
+    });
     db.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
     db.execute("PRAGMA user_version=" + std::to_string(number_of(file)));
     db.execute("COMMIT");
