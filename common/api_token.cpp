@@ -28,7 +28,7 @@ tl::unexpected<std::string> refused(std::string why) {
   return tl::unexpected<std::string>(std::move(why));
 }
 
-// Or why it is none.
+// The error says why the words are not a token.
 tl::expected<ApiToken, std::string> read_token(const std::vector<std::string_view>& words) {
   if (words[0] != "ingest" && words[0] != "admin")
     return refused("the scope must be ingest or admin: <scope> <SHA-256 of the token, hex> [name]");

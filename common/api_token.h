@@ -1,5 +1,6 @@
-// Bearer tokens of the API over TCP, as their file has them: a line each, `<scope> <SHA-256 of the token, hex> [name]`;
-// # begins a comment. A token is 256 random bits, so its plain hash gives nothing away: there is no dictionary to try.
+// Bearer tokens of the API over TCP, in the format of their file: one token per line, `<scope> <SHA-256 of the token,
+// hex> [name]`; # begins a comment. A plain hash is safe to store because a token is 256 random bits, out of reach of
+// any dictionary.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ inline constexpr std::size_t kMaxTokens = 1000;
 inline constexpr std::size_t kMaxTokenName = 64;
 
 struct ApiToken {
-  bool admin = false;  // else of scope ingest
+  bool admin = false;  // otherwise its scope is ingest
   std::string sha256;  // 32 bytes
   std::string name;
   std::string scope() const { return admin ? "admin" : "ingest"; }
@@ -25,9 +26,9 @@ struct ApiToken {
 std::string new_token();
 ApiToken token_of(std::string_view text, bool admin, std::string name);
 bool is_token_name(std::string_view name);   // visible ASCII without #
-std::string line_of(const ApiToken& token);  // without the line's end
+std::string line_of(const ApiToken& token);  // without the newline
 
-// The error names `path` and the line, and quotes nothing: somebody may have written the token itself.
+// The error names `path` and the line but quotes nothing, because the line may hold the token itself by mistake.
 Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::string& path);
 
 }  // namespace outboxd

@@ -1,5 +1,5 @@
-// An attempt: one HTTP request of a delivery, and what came of it. It is recorded as it was, by the endpoint as it was when
-// the request left.
+// An attempt: one HTTP request of a delivery and its result. It records the endpoint as it was when the request left,
+// whatever has changed since.
 #pragma once
 
 #include <optional>
@@ -32,8 +32,8 @@ std::optional<Outcome> parse_outcome(std::string_view);
 inline constexpr std::size_t kMaxStoredResponseBody = 4096;
 inline constexpr std::size_t kMaxStoredResponseHeaders = 4096;
 
-// Durations from the start of the attempt, absent when that stage was not reached. A reused connection has no
-// dns, connect and tls stage of its own: they are zero.
+// Durations since the start of the attempt; absent if that stage was not reached. On a reused connection there is no
+// dns, connect or tls stage: these are zero.
 struct AttemptTimings {
   std::optional<Millis> dns, connect, tls, first_byte;
   Millis total{0};
@@ -42,18 +42,18 @@ struct AttemptTimings {
 
 struct Attempt {
   AttemptId id;
-  int number = 0;  // 1 for the first; goes on counting over replays
+  int number = 0;  // the first is 1; a replay does not restart the count
   Time started_at{};
   AttemptTimings timings;
   Outcome outcome = Outcome::kConnect;
   int status = 0;            // HTTP status, 0 if none came
   std::string error;         // for people: "connection refused", "certificate expired"; empty after a success
   std::string request_line;  // "POST https://example.com/hook"
-  // What was connected to, "203.0.113.7:443" or "[2001:db8::1]:443": the proxy where there is one. Empty: no connection
-  // came about, or the address policy stopped the request.
+  // The peer, as "203.0.113.7:443" or "[2001:db8::1]:443"; the proxy's address when one is used. Empty when no
+  // connection was made or the address policy stopped the request.
   std::string remote_address = {};
-  // It was on the wire twice: the first time on a kept connection, which ended before any byte of a response; then on a new
-  // one, which is the one that all else is told of.
+  // The request was sent twice: first on a kept-alive connection that closed before any byte of a response, then on a
+  // new one. Every other field describes the second.
   bool resent = false;
   std::vector<HeaderField> response_headers;  // bounded, may be cut
   std::string response_body;                  // first kMaxStoredResponseBody bytes

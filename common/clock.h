@@ -1,4 +1,4 @@
-// The one source of time. Everything that needs the time is handed a Clock, so that tests can drive it.
+// The only source of time. Whatever needs the time is given a Clock, so that tests can control it.
 #pragma once
 
 #include "common/time.h"
@@ -18,8 +18,8 @@ class SystemClock final : public Clock {
   MonotonicTime monotonic() const override { return std::chrono::steady_clock::now(); }
 };
 
-// A clock that stands still until told. Not thread safe: set it before the threads start, or from the one
-// that reads.
+// A clock that moves only when told to. Not thread safe: set it before the threads start, or from the only thread that
+// reads it.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(Time start = from_unix_millis(1'767'225'600'000)) : wall_(start) {}

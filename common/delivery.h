@@ -25,8 +25,8 @@ std::string_view to_string(DeadReason);
 std::optional<DeliveryState> parse_delivery_state(std::string_view);
 std::optional<DeadReason> parse_dead_reason(std::string_view);
 
-// Who moves it decides what is legal: the delivery loop finishes or postpones, an operator discards or
-// replays.
+// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, an operator discards
+// or replays.
 bool loop_may_move(DeliveryState from, DeliveryState to);
 bool operator_may_move(DeliveryState from, DeliveryState to);
 
@@ -40,7 +40,7 @@ struct Delivery {
   std::optional<std::string>
       error;  // class of the last failed attempt, see attempt.h; absent after a success
   Time created_at{};
-  std::optional<Time> finished_at;  // left kPending
+  std::optional<Time> finished_at;  // when it left kPending
 
   DeliveryId id() const { return delivery_id(key, created_at); }
 };

@@ -1,4 +1,4 @@
-// An endpoint: where a subscriber listens, and how it wants to be sent to.
+// An endpoint: where a subscriber listens, and how it wants its requests.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@ namespace outboxd {
 
 enum class EndpointState { kActive, kPaused, kDisabled };
 enum class PayloadFormat { kRaw, kStandard, kCloudEvents };
-enum class Ordering { kNone, kKey, kEndpoint };  // what is delivered one at a time, in the order accepted
-enum class OnFailureInOrder { kBlock, kSkip };   // what a failure does to those behind it
+enum class Ordering { kNone, kKey, kEndpoint };  // which deliveries go one at a time, in the order accepted
+enum class OnFailureInOrder { kBlock, kSkip };   // what a failure does to the deliveries behind it
 
 std::string_view to_string(EndpointState);
 std::string_view to_string(PayloadFormat);
@@ -42,12 +42,12 @@ std::optional<RateLimit> parse_rate_limit(std::string_view);
 struct EndpointSecret {
   std::string text;
   Time created_at{};
-  std::optional<Time> expires_at;  // after a rotation the old one signs along until then
+  std::optional<Time> expires_at;  // after a rotation the old secret also signs until then
   bool operator==(const EndpointSecret&) const = default;
 };
 
-// How the endpoint is trusted and what it asks to see: names of PEM files (common/secret_file.h), "" for none.
-// Certificate and key are given together.
+// Whose certificates outboxd trusts, and the client certificate it presents: names of PEM files (common/secret_file.h),
+// "" for none. Certificate and key are given together.
 struct EndpointTls {
   std::string ca_file = {};      // trusted instead of the system's authorities
   std::string client_cert = {};  // with its chain
@@ -83,19 +83,19 @@ struct Endpoint {
   std::string metadata = "{}";  // a JSON object, as given
   Time created_at{};
   Time updated_at{};
-  std::optional<Time> failing_since;  // every attempt has failed since, as stored when it was read
+  std::optional<Time> failing_since;  // every attempt since then has failed; as stored when this was read
   bool operator==(const Endpoint&) const = default;
 };
 
-// Does a request to the one go where it would go to the other, and is it shown the same there? If not, what one of them
-// answered says nothing about the other.
+// Do requests for both go to the same place and look the same to it? If not, an answer from one says nothing about the
+// other.
 bool same_receiver(const Endpoint& a, const Endpoint& b);
 
-using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads, never changed: replaced
+using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads: never modified, only replaced
 
-// What this endpoint has an event delivered in order by: deliveries of one endpoint with the same sequence key
-// go one at a time, in the order accepted. Absent: in no order. ("" is the one key of Ordering::kEndpoint; no
-// event has it.)
+// The key that puts an event in order at this endpoint: deliveries of one endpoint with the same sequence key go one at
+// a time, in the order accepted. Absent: no order. "" is the single key of Ordering::kEndpoint; it cannot clash,
+// because no event's ordering key is empty.
 std::optional<std::string> sequence_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);
 
 // Does this endpoint want that event (tenant and type)?

@@ -25,8 +25,8 @@ bool consists_of(std::string_view text, std::string_view alphabet) {
   return text.find_first_not_of(alphabet) == std::string_view::npos;
 }
 
-// What no part of a URL may hold. Some parsers strip tabs and line breaks, read `\` as `/`, or map full-width
-// digits to ASCII: two readings of one URL are what an attacker looks for.
+// Bytes that no part of a URL may hold. Some parsers strip tabs and line breaks, read `\` as `/`, or map full-width
+// digits to ASCII, and an attacker looks for exactly such a URL that two parsers read differently.
 std::optional<std::string> why_bytes_refused(std::string_view text) {
   for (const char c : text) {
     if (c == '\\') return "a URL has no backslashes";
@@ -40,8 +40,8 @@ std::optional<std::string> why_bytes_refused(std::string_view text) {
   return std::nullopt;
 }
 
-// Any of the parsers that read "127.1" and "0x7f000001" as an IPv4 address would read this label as its last
-// part (WHATWG URL, "ends in a number").
+// Parsers that read "127.1" and "0x7f000001" as IPv4 addresses would take a host whose last label is this one for an
+// address (WHATWG URL, "ends in a number").
 bool looks_numeric(std::string_view label) {
   if (consists_of(label, kDigits)) return true;
   return label.starts_with("0x") && consists_of(label.substr(2), kHexDigits);
@@ -55,8 +55,7 @@ std::optional<std::string> why_label_refused(std::string_view label) {
   return std::nullopt;
 }
 
-// The normal form of an address, or nothing if `text` is none. inet_pton takes dotted quads only, without
-// leading zeros.
+// The normalised address, or nullopt if `text` is not one. inet_pton takes only dotted quads without leading zeros.
 std::optional<std::string> normal_address(int family, const std::string& text) {
   std::array<unsigned char, sizeof(in6_addr)> address{};
   std::array<char, INET6_ADDRSTRLEN> normal{};
@@ -123,15 +122,15 @@ Result<void> read_authority(std::string_view text, EndpointUrl& url) {
   return read_port(rest.substr(1), url);
 }
 
-// Path and query: RFC 3986 section 3.3 and 3.4. Dot segments are refused, for some clients remove them and
-// some do not.
+// Path and query: RFC 3986 sections 3.3 and 3.4. Dot segments are refused because some clients remove them and others
+// do not.
 Result<void> read_target(std::string_view text, EndpointUrl& url) {
   constexpr std::string_view kAllowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/?";
   const std::size_t query = std::min(text.find('?'), text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
-    // RFC 3986 has them percent-encoded; but "?filter[type]=a" is how forms and JSON:API write it, and no parser reads it
-    // otherwise.
+    // RFC 3986 wants brackets percent-encoded, but forms and JSON:API write "?filter[type]=a", and no parser reads it
+    // any other way.
     if (i > query && (text[i] == '[' || text[i] == ']')) continue;
     if (text[i] == '%') {
       const std::string_view digits = text.substr(i + 1, 2);

@@ -1,6 +1,5 @@
-// The strict reading of an endpoint's URL. libcurl accepts far more than RFC 3986 (127.1, 0x7f.1, full-width
-// digits, `good\@127.0.0.1`): what passes here is unambiguous to every parser, and nothing else is stored or
-// sent.
+// The strict parser for endpoint URLs. libcurl accepts far more than RFC 3986 (127.1, 0x7f.1, full-width digits,
+// `good\@127.0.0.1`), so only URLs that every parser reads the same way pass here, and nothing else is stored or sent.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace outboxd {
 
-// What everybody but the operator is told when the address policy denies a URL, or what its name resolves to.
+// What anyone but the operator is told when the address policy denies a URL or an address that its host resolves to.
 inline constexpr std::string_view kUrlNotAllowed = "the address policy does not allow this URL";
 
 struct EndpointUrl {

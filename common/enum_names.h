@@ -1,4 +1,4 @@
-// The words of an enumeration: a table in the order of its enumerators, read both ways.
+// Names of enumerators: one table, in the order of the enumerators, for both directions.
 #pragma once
 
 #include <algorithm>

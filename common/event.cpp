@@ -41,8 +41,8 @@ constexpr std::array<std::string_view, 16> kReservedNames = {
     "user-agent"};
 constexpr std::array<std::string_view, 3> kReservedPrefixes = {"proxy-", "webhook-", "outboxd-"};
 
-// CGI and WSGI make the same of an underscore and a hyphen (RFC 3875 4.1.18): to a subscriber behind them webhook_id is
-// webhook-id, and "Proxy" is a setting (CVE-2016-5385).
+// CGI and WSGI cannot tell an underscore from a hyphen (RFC 3875 4.1.18): a subscriber behind them would take
+// webhook_id for webhook-id, and a header "Proxy" for the setting HTTP_PROXY (CVE-2016-5385).
 bool is_reserved(std::string lower_name) {
   std::replace(lower_name.begin(), lower_name.end(), '_', '-');
   return lower_name == "proxy" ||

@@ -1,4 +1,4 @@
-// An event: what happened. Immutable once accepted.
+// An event: something that happened. Immutable once accepted.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxHeaderValueLength = 4096;
 inline constexpr std::size_t kMaxExtraHeaders = 32;
 inline constexpr std::size_t kMaxExtraHeaderBytes = 8192;  // names and values together
 
-// Of outboxd's own events: endpoints may have it, producers' events may not.
+// The tenant of outboxd's own events: an endpoint may use it, a producer's event may not.
 inline constexpr std::string_view kOpsTenant = "_ops";
 
 struct Event {
@@ -41,15 +41,15 @@ struct Event {
   std::vector<HeaderField> headers;  // for the subscriber, validated
   std::optional<std::string> traceparent;
   Time created_at{};
-  std::optional<Time> deliver_at;  // not before
-  std::optional<Time> expires_at;  // dead with reason `expired` from then on
-  // What is known of these bytes, and not stored: that the payload was found to be JSON where content_type says so; that
-  // they are not what was accepted (event_checksum.h), so that nothing of them is sent.
+  std::optional<Time> deliver_at;  // no attempt before this time
+  std::optional<Time> expires_at;  // from this time on it is dead with reason `expired`
+  // Known in memory only, not stored. json_checked: the payload was found to be JSON if content_type says so. damaged:
+  // the event no longer matches its checksum (event_checksum.h), so nothing of it is sent.
   bool json_checked = false;
   bool damaged = false;
 };
 
-// The first moment an attempt may be made, before any retry schedule.
+// The earliest time of an attempt, before any retry schedule is applied.
 inline Time not_before(const Event& e) {
   return e.deliver_at.value_or(e.created_at);
 }

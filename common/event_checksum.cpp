@@ -5,8 +5,8 @@
 namespace outboxd {
 namespace {
 
-// What is hashed before the payload. Numbers take 8 bytes, the highest first; text follows its length; what is absent has
-// the length -1. So no two events give the same bytes.
+// The bytes hashed before the payload. Numbers take 8 bytes, big-endian; text follows its length; an absent value has
+// the length -1. The encoding is unambiguous: no two events give the same bytes.
 class Fields {
  public:
   explicit Fields(std::size_t expected) { bytes_.reserve(expected); }

@@ -1,5 +1,5 @@
-// Where work is done: a thread's event loop, or a simulation that takes one step at a time. What is handed to an
-// executor runs there, one task at a time, in the order given; whoever owns state touches it only there.
+// Where work runs: a thread's event loop, or a simulation that takes one step at a time. An executor runs its tasks one
+// at a time, in the order posted, so state that only its tasks touch needs no lock.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ class Executor {
 
   virtual ~Executor() = default;
   virtual void post(Task task) = 0;  // any thread
-  // Once, then. Both on the executor's own thread alone.
+  // Runs `task` once, at `when`. call_at() and cancel() only on the executor's own thread.
   virtual TimerId call_at(MonotonicTime when, Task task) = 0;
-  virtual void cancel(TimerId id) = 0;  // no effect if it has run
+  virtual void cancel(TimerId id) = 0;  // no effect if it has run already
   virtual MonotonicTime now() const = 0;
 };
 

@@ -18,8 +18,8 @@ constexpr std::uint64_t kCounterSeedMask = 0x7FF;       // leaves the upper half
 constexpr std::uint64_t kRandBMask = (1ull << 62) - 1;  // rand_b: 62 bits
 constexpr Millis kMaxBackStep = std::chrono::seconds(10);
 
-// Random bytes by the page: asking OpenSSL once for each id would cost a lock and most of a microsecond. A
-// page for each thread needs no lock; nothing here is secret once it is in an id.
+// Random bytes are fetched a page at a time, because asking OpenSSL for each id would cost a lock and most of a
+// microsecond. The page is per thread, so it needs no lock; an id is public, so buffering its bits gives nothing away.
 std::uint64_t random_bits() {
   struct Page {
     std::array<std::uint64_t, 256> words{};

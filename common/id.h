@@ -1,5 +1,5 @@
-// Public ids: a prefix that says what is named, then a UUIDv7 (RFC 9562) in 32 lower-case hex digits, so
-// that ids of one kind sort by the time they were made.
+// Public ids: a prefix that says what kind of thing is named, then a UUIDv7 (RFC 9562) in 32 lower-case hex digits. Ids
+// of one kind therefore sort by the time they were made.
 #pragma once
 
 #include <algorithm>
@@ -51,13 +51,12 @@ using EndpointId = Id<"ep_">;
 using AttemptId = Id<"att_">;
 using BatchId = Id<"bat_">;
 
-// The store's own short names, given in the order of acceptance or creation, never reused.
+// The store's internal numbers, given in the order of acceptance or creation and never reused.
 using EventSeq = std::int64_t;     // 1 .. 2^42-1
 using EndpointSeq = std::int64_t;  // 1 .. 2^32-1
 
-// A delivery is one event on its way to one endpoint, so the pair is its key. Its public id is computed
-// from the key and the time it was made, by the layout below, and therefore costs neither a column nor an
-// index:
+// A delivery is one event on its way to one endpoint, so the pair is its key. Its public id is computed from the key
+// and its creation time, so it needs neither a column nor an index. The layout:
 //   48 bits unix ms | 4 bits version 7 | 12+62 bits: event (42), endpoint (32)  | variant bits as RFC 9562
 struct DeliveryKey {
   EventSeq event = 0;
@@ -80,7 +79,7 @@ class UuidGenerator {
  public:
   using RandomBits = std::function<std::uint64_t()>;
   explicit UuidGenerator(const Clock& clock);
-  // A simulation brings a source of its own, so that a run can be repeated.
+  // A simulation passes its own source of randomness, so that a run can be repeated.
   UuidGenerator(const Clock& clock, RandomBits random_bits)
       : clock_(clock), random_bits_(std::move(random_bits)) {}
   Uuid next();

@@ -13,24 +13,24 @@ namespace {
 
 constexpr std::size_t kMaxNameLength = 128;  // characters
 constexpr std::size_t kMaxMetadataBytes = 4096;
-constexpr int kMaxMetadataDepth = 32;           // writing JSON out recurses
-constexpr std::size_t kMaxReportedErrors = 64;  // an answer stays small however bad the body is
+constexpr int kMaxMetadataDepth = 32;           // because writing JSON recurses
+constexpr std::size_t kMaxReportedErrors = 64;  // keeps the answer small however bad the body is
 constexpr Millis kMinTimeout{100};
 constexpr Millis kMaxTimeout = std::chrono::minutes(5);
 constexpr Millis kMaxWait = std::chrono::days(30);
 constexpr int kMaxInFlight = 1000;
 
-// The endpoint being filled in, and what was wrong with the field being read.
+// The endpoint being filled in, and the errors found so far.
 struct Reading {
   Endpoint endpoint;
   std::vector<FieldError> errors = {};
-  std::string field = {};  // its pointer
+  std::string field = {};  // JSON Pointer of the field being read
 
   void refuse(std::string detail, const std::string& below = "") {
     if (errors.size() < kMaxReportedErrors) errors.push_back({field + below, std::move(detail)});
   }
 
-  // The text of a JSON string, or nullptr after reporting that it is none.
+  // The text of a JSON string; nullptr, with an error reported, if `value` is not a string.
   const std::string* text(const Json& value, const std::string& below = "") {
     if (!value.is_string()) refuse("must be a string", below);
     return value.get_ptr<const std::string*>();
@@ -113,7 +113,7 @@ void read_headers(Reading& in, const Json& value) {
   if (bytes > kMaxExtraHeaderBytes) in.refuse("must have at most 8192 bytes, names and values together");
 }
 
-// A field that is one of a few words.
+// A field whose value is one of a few words.
 template <class Enum>
 void read_word(Reading& in, const Json& value, std::optional<Enum> (*parse)(std::string_view), Enum& field,
                std::initializer_list<std::string_view> words) {
@@ -153,8 +153,8 @@ void read_schedule(Reading& in, const Json& value) {
   std::vector<std::string> waits;
   for (std::size_t i = 0; i < value.size() && i <= kMaxRetrySchedule; ++i) {
     const std::string* wait = in.text(value[i], "/" + std::to_string(i));
-    waits.push_back(wait == nullptr ? "0s"
-                                    : *wait);  // reported; a stand-in keeps the numbering of the others
+    // If it is not text, that was reported; a stand-in keeps the indexes of the others.
+    waits.push_back(wait == nullptr ? "0s" : *wait);
   }
   auto schedule = parse_retry_schedule(waits);
   if (schedule) {
@@ -189,7 +189,7 @@ void read_state(Reading& in, const Json& value) {
   in.endpoint.disabled_reason = state == EndpointState::kDisabled ? "operator" : "";
 }
 
-// Names of files only: what an API call holds, its log and its history hold too.
+// File names only, never contents: whatever an API call carries also ends up in logs and shell history.
 void read_tls(Reading& in, const Json& value) {
   in.endpoint.tls = {};
   if (value.is_null()) return;
@@ -273,11 +273,12 @@ constexpr std::array kFields = {
     Field{"updated_at", refuse_read_only},
 };
 
-// May hold what is secret, so it is not repeated in an answer; tls, when somebody gives a key instead of its file's name.
+// Fields whose values may be secret and are never repeated in an answer. tls is one of them because people paste a key
+// where its file name belongs.
 constexpr std::array<std::string_view, 3> kNeverRepeated = {"/secret", "/headers", "/tls"};
 
-// Adds to what was said about the field just read what stood there. Not where no value would have been taken ("is not a
-// field …"), and not where it may hold a password.
+// Adds the offending value to the errors of the field just read. Not where the error is that no value is accepted ("is
+// not a field …"), nor where the value may hold a password.
 void say_what_came(Reading& in, std::size_t first, const Json& value) {
   if (std::ranges::find(kNeverRepeated, in.field) != kNeverRepeated.end()) return;
   for (std::size_t i = first; i < in.errors.size(); ++i) {
@@ -314,7 +315,7 @@ Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
     const auto field =
         std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == item.key(); });
     if (field == kFields.end()) {
-      // To look for the nearest name costs time, and a body may have as many as it likes.
+      // Finding the nearest name takes time, and a body may have any number of unknown fields.
       if (in.errors.size() < kMaxReportedErrors) in.refuse(unknown_field(item.key()));
       continue;
     }

@@ -1,7 +1,7 @@
-// A strict JSON reader (RFC 8259) that yields positions, not values: it checks the text and says which bytes
-// each value takes, in one pass and without allocating. It exists because a payload is delivered byte for
-// byte, and because nlohmann's parser refuses valid numbers beyond a double (1e400), skips a byte order mark
-// and takes a NUL for the end of its input.
+// A strict JSON reader (RFC 8259) that yields positions, not values: it checks the text and says which bytes each value
+// takes, in one pass and without allocating. It exists because a payload must be delivered byte for byte, and because
+// nlohmann's parser refuses valid numbers beyond a double (1e400), skips a byte order mark and treats a NUL as the end
+// of its input.
 //
 // Refused: anything outside the grammar, text that is not UTF-8, nesting beyond kMaxJsonDepth. A lone
 // surrogate escape ("\ud800") is within the grammar and passes; json_string() refuses to decode it.
@@ -29,7 +29,7 @@ struct JsonFault {
   std::string_view what;   // "a value is missing"
 };
 
-// A cursor. Every call skips white space first. After the first fault nothing is read any more.
+// A cursor. Every call skips white space first. After the first fault every call fails.
 //
 //   scanner.open_object();
 //   while (auto name = scanner.next_member()) use(*name, scanner.value());
@@ -38,18 +38,18 @@ class JsonScanner {
  public:
   explicit JsonScanner(std::string_view text) : text_(text) {}
 
-  // Checks and passes over one whole value.
+  // Checks and skips one whole value.
   std::optional<JsonSpan> value();
 
-  // Step into an object or array. next_member() gives a name, with its value next to be read; next_element()
-  // is true when a value is next. Both end at the closing bracket, which they consume, and at a fault.
+  // Step into an object or array. next_member() returns a name, with its value next to be read; next_element() is true
+  // when a value is next. Both stop at the closing bracket, which they consume, and at a fault.
   bool open_object();
   bool open_array();
   std::optional<JsonSpan> next_member();
   bool next_element();
 
   char peek();    // the first byte of what comes next; '\0' at the end
-  bool finish();  // nothing but white space is left; otherwise a fault
+  bool finish();  // true if only white space is left; otherwise a fault
   std::size_t offset() const { return at_; }
   const std::optional<JsonFault>& fault() const { return fault_; }
 
@@ -72,14 +72,14 @@ class JsonScanner {
   std::optional<JsonFault> fault_;
 };
 
-// Why the text is not one JSON value and nothing else; absent: it is one. The one judgement both of what comes in and
-// of what is spliced into the JSON that goes out.
+// Why `text` is not exactly one JSON value; absent: it is. The same check decides on JSON that comes in and on JSON
+// that is spliced into what goes out.
 std::optional<JsonFault> json_fault(std::string_view text);
 inline bool is_json(std::string_view text) {
   return !json_fault(text);
 }
 
-// The text of a string span, escapes undone; absent when it has none in UTF-8 (a lone surrogate).
+// The decoded text of a string span; absent if it has no UTF-8 form (a lone surrogate).
 std::optional<std::string> json_string(const JsonSpan& span);
 
 }  // namespace outboxd

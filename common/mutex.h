@@ -1,5 +1,5 @@
-// Mutexes whose rules clang checks (-Wthread-safety, a step of scripts/check): a member says which mutex guards
-// it, a function says which mutex its caller holds. They cost what the standard library's cost, which they wrap.
+// Mutexes whose rules clang checks (-Wthread-safety, a step of scripts/check): a member says which mutex guards it, a
+// function says which mutex its caller holds. They wrap the standard library's mutexes at no extra cost.
 #pragma once
 
 #include <chrono>
@@ -7,7 +7,7 @@
 #include <mutex>
 #include <shared_mutex>
 
-// The names of clang's analysis; other compilers read past them.
+// The attributes of clang's analysis; other compilers see nothing.
 #if defined(__clang__)
 #define OUTBOXD_THREAD_ANNOTATION(x) __attribute__((x))
 #else
@@ -17,18 +17,18 @@
 // On a member: read and written only while `x` is held. On a pointer, PT_: what it points to.
 #define OUTBOXD_GUARDED_BY(x) OUTBOXD_THREAD_ANNOTATION(guarded_by(x))
 #define OUTBOXD_PT_GUARDED_BY(x) OUTBOXD_THREAD_ANNOTATION(pt_guarded_by(x))
-// On a function, or on a lambda behind its parameters: the caller holds these (EXCLUDES: holds none of these).
+// On a function, or on a lambda after its parameters: the caller holds these (EXCLUDES: holds none of these).
 #define OUTBOXD_REQUIRES(...) OUTBOXD_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
 #define OUTBOXD_REQUIRES_SHARED(...) OUTBOXD_THREAD_ANNOTATION(requires_shared_capability(__VA_ARGS__))
 #define OUTBOXD_EXCLUDES(...) OUTBOXD_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
-// On a function that takes or gives back a mutex beyond its own end.
+// On a function that acquires or releases a mutex which stays so when it returns.
 #define OUTBOXD_ACQUIRE(...) OUTBOXD_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
 #define OUTBOXD_ACQUIRE_SHARED(...) OUTBOXD_THREAD_ANNOTATION(acquire_shared_capability(__VA_ARGS__))
 #define OUTBOXD_TRY_ACQUIRE(...) OUTBOXD_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
 #define OUTBOXD_RELEASE(...) OUTBOXD_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 #define OUTBOXD_RELEASE_SHARED(...) OUTBOXD_THREAD_ANNOTATION(release_shared_capability(__VA_ARGS__))
 #define OUTBOXD_RELEASE_GENERIC(...) OUTBOXD_THREAD_ANNOTATION(release_generic_capability(__VA_ARGS__))
-// On a class: it is a mutex, or it holds one for as long as it lives.
+// On a class: it is a mutex, or it holds one throughout its lifetime.
 #define OUTBOXD_CAPABILITY(x) OUTBOXD_THREAD_ANNOTATION(capability(x))
 #define OUTBOXD_SCOPED_CAPABILITY OUTBOXD_THREAD_ANNOTATION(scoped_lockable)
 // On a function that keeps the rules in a way the analysis cannot follow; a comment beside it says how.
@@ -62,12 +62,13 @@ class OUTBOXD_CAPABILITY("shared_mutex") SharedMutex {
   SharedMutex(const SharedMutex&) = delete;
   SharedMutex& operator=(const SharedMutex&) = delete;
 
-  // Wait until no thread (lock) or no writer (lock_shared) holds it. Deadlock if this thread holds it either way.
+  // Wait until no thread (lock) or no writer (lock_shared) holds it. They deadlock if this thread already holds it in
+  // either way.
   void lock() OUTBOXD_ACQUIRE() { mutex_.lock(); }
   void lock_shared() OUTBOXD_ACQUIRE_SHARED() { mutex_.lock_shared(); }
   // Never waits. Returns whether this thread is the writer now.
   bool try_lock() OUTBOXD_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
-  // REQUIRES: this thread holds it that way.
+  // REQUIRES: this thread holds it in that way.
   void unlock() OUTBOXD_RELEASE() { mutex_.unlock(); }
   void unlock_shared() OUTBOXD_RELEASE_SHARED() { mutex_.unlock_shared(); }
 
@@ -75,8 +76,8 @@ class OUTBOXD_CAPABILITY("shared_mutex") SharedMutex {
   std::shared_mutex mutex_;
 };
 
-// Holds a Mutex, or a SharedMutex as its writer, while it lives; unlock() and lock() leave it and take it again
-// in between.
+// Holds a Mutex, or a SharedMutex as its writer, for its lifetime; unlock() and lock() release and retake it in
+// between.
 template <class M>
 class OUTBOXD_SCOPED_CAPABILITY MutexLock {
  public:
@@ -92,7 +93,7 @@ class OUTBOXD_SCOPED_CAPABILITY MutexLock {
   std::unique_lock<M> lock_;
 };
 
-// Holds a SharedMutex as one of its readers while it lives.
+// Holds a SharedMutex as one of its readers for its lifetime.
 class OUTBOXD_SCOPED_CAPABILITY SharedLock {
  public:
   explicit SharedLock(SharedMutex& mutex) OUTBOXD_ACQUIRE_SHARED(mutex) : lock_(mutex) {}
@@ -104,17 +105,17 @@ class OUTBOXD_SCOPED_CAPABILITY SharedLock {
   std::shared_lock<SharedMutex> lock_;
 };
 
-// What threads sleep on until another one changes what a Mutex guards. A wait may end for no reason, so it stands
-// in a loop: `while (!ready_) changed_.wait(mutex_);` (a condition in a lambda would have to repeat which mutex
-// it needs).
+// Threads sleep on it until another thread changes what a Mutex guards. A wait may end spuriously, so it belongs in a
+// loop: `while (!ready_) changed_.wait(mutex_);`. There is no overload with a predicate, because a lambda would have to
+// repeat which mutex it needs.
 class CondVar {
  public:
-  // REQUIRES: this thread holds `mutex`. Gives it back while asleep and holds it again on return.
+  // REQUIRES: this thread holds `mutex`. Releases it while asleep and holds it again on return.
   void wait(Mutex& mutex) OUTBOXD_REQUIRES(mutex) {
     Adopted lock(mutex);
     condition_.wait(lock.lock);
   }
-  // The same, but sleeps no longer than told; std::cv_status::timeout says that the time is over.
+  // The same, but gives up after a while; std::cv_status::timeout says so.
   template <class Rep, class Period>
   std::cv_status wait_for(Mutex& mutex, std::chrono::duration<Rep, Period> at_most) OUTBOXD_REQUIRES(mutex) {
     Adopted lock(mutex);
@@ -127,12 +128,12 @@ class CondVar {
     return condition_.wait_until(lock.lock, deadline);
   }
 
-  // Wake one, or all, of those that sleep. Whoever calls need not hold the mutex.
+  // Wake one of the sleeping threads, or all. The caller need not hold the mutex.
   void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }
 
  private:
-  // Lends a mutex that the caller holds to a std::condition_variable, and leaves it held.
+  // Lends the mutex that the caller holds to a std::condition_variable, and leaves it locked.
   struct Adopted {
     explicit Adopted(Mutex& mutex) : lock(mutex.mutex_, std::adopt_lock) {}
     ~Adopted() { lock.release(); }

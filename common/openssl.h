@@ -1,4 +1,4 @@
-// What our sources that call OpenSSL have in common.
+// Helpers for sources that call OpenSSL.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ struct Freed {
   }
 };
 
-// Of calls that only a lack of memory or a broken installation makes fail: throws std::runtime_error unless `ok`.
+// For calls that fail only for lack of memory or in a broken installation: throws std::runtime_error unless `ok`.
 void check_openssl(bool ok);
 
 inline const unsigned char* bytes_of(std::string_view text) {
@@ -26,6 +26,6 @@ inline unsigned char* bytes_of(std::string& text) {
   return reinterpret_cast<unsigned char*>(text.data());
 }
 
-std::string random_bytes(std::size_t count);  // fit for keys
+std::string random_bytes(std::size_t count);  // cryptographically secure, fit for keys
 
 }  // namespace outboxd

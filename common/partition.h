@@ -1,6 +1,6 @@
-// A partition: a share of the endpoints that one daemon owns at a time. The owner alone fetches, sends and records for
-// its endpoints. What a daemon does once for all (fan-out, routing the SQL outbox, retention, sweeping what removed
-// endpoints leave behind) is done by the owner of partition 0.
+// A partition: a share of the endpoints that one daemon owns at a time. Only the owner fetches, sends and records for
+// its endpoints. Work that only one daemon may do (fan-out, routing the SQL outbox, retention, cleaning up after
+// removed endpoints) belongs to the owner of partition 0.
 #pragma once
 
 #include <bitset>

@@ -17,13 +17,13 @@ Bio bio_of(const std::string& text) {
   return bio;
 }
 
-// OpenSSL's own would ask at the terminal.
+// OpenSSL's default callback would prompt at the terminal.
 int no_passphrase(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
 }
 
-// Leaves OpenSSL's list of errors empty: a later call would take what is in it for its own.
+// Leaves OpenSSL's error queue empty, or a later call would take these errors for its own.
 bool was_end_of_text() {
   const unsigned long error = ERR_peek_last_error();
   ERR_clear_error();

@@ -1,5 +1,5 @@
-// Certificates and private keys in PEM (RFC 7468), as the files of an endpoint's `tls` and of [listen] hold them. Errors
-// say what is wrong, to be put behind the file's name, and quote nothing.
+// Certificates and private keys in PEM (RFC 7468), from the files of an endpoint's `tls` and of [listen]. Error texts
+// follow the file's name, say what is wrong, and quote nothing.
 #pragma once
 
 #include <memory>
@@ -22,9 +22,10 @@ struct FreePem {
 using Certificate = std::unique_ptr<x509_st, FreePem>;
 using PrivateKey = std::unique_ptr<evp_pkey_st, FreePem>;
 
-// All of them, in order: at least one.
+// All certificates in the text, in order: at least one.
 tl::expected<std::vector<Certificate>, std::string> read_certificates(const std::string& pem);
-tl::expected<PrivateKey, std::string> read_private_key(const std::string& pem);  // not an encrypted one
+// Refuses an encrypted key.
+tl::expected<PrivateKey, std::string> read_private_key(const std::string& pem);
 
 bool is_key_of(const PrivateKey& key, const Certificate& certificate);
 bool has_expired(const Certificate& certificate, Time now);

@@ -1,6 +1,6 @@
-// What went wrong with a request, as users see it: RFC 9457 problem details, and the one error type of
-// functions that may refuse. Failures that nobody can handle where they occur (the store's I/O errors)
-// are exceptions instead, see daemon/store/store.h.
+// What went wrong with a request, as users see it (RFC 9457 problem details): the one error type of functions that may
+// refuse. Failures that cannot be handled where they occur (the store's I/O errors) are exceptions instead, see
+// daemon/store/store.h.
 #pragma once
 
 #include <optional>
@@ -41,11 +41,10 @@ struct FieldError {
   bool operator==(const FieldError&) const = default;
 };
 
-// A step down in such a pointer, RFC 6901 section 3: "/type", "/a~1b".
+// One step of such a pointer, RFC 6901 section 3: "/type", "/a~1b".
 std::string pointer_to(std::string_view member);
 
-// What a Problem says of its errors in one line, for those who read no list: the first one, and how many more there are.
-// There is at least one.
+// One line for readers who see no list: the first error, and how many more there are. `errors` must not be empty.
 std::string summary_of(const std::vector<FieldError>& errors);
 
 struct Problem {
@@ -62,7 +61,7 @@ inline tl::unexpected<Problem> problem(ProblemCode code, std::string detail,
   return tl::unexpected<Problem>(Problem{code, std::move(detail), std::move(errors)});
 }
 
-// What is fixed about a code: the HTTP status, the last segment of the `type` URI, and the title.
+// The fixed parts of a code: the HTTP status, the last segment of the `type` URI, and the title.
 struct ProblemKind {
   int status;
   std::string_view slug;  // "invalid-event": the type is "/problems/invalid-event"

@@ -1,4 +1,4 @@
-// The retry schedule of endpoints that have none of their own, unless [delivery] retry_schedule says otherwise.
+// The retry schedule of endpoints without one of their own, unless [delivery] retry_schedule sets another.
 #pragma once
 
 #include <vector>

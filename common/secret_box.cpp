@@ -11,7 +11,7 @@ namespace outboxd {
 namespace {
 
 constexpr std::size_t kKeyBytes = 32;
-constexpr int kNonceBytes = 12;  // what GCM is made for; random, which is safe for 2^32 secrets of one key
+constexpr int kNonceBytes = 12;  // GCM's own size; random, which is safe for 2^32 secrets per key
 constexpr int kTagBytes = 16;
 constexpr std::size_t kIdBytes = 8;
 

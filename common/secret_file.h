@@ -11,7 +11,8 @@ inline constexpr std::size_t kMaxSecretFileName = 1024;
 
 // One of the two forms, in printable ASCII, with no ".." and no slash in a credential's name.
 bool is_secret_file(std::string_view name);
-// The path that it stands for. Of a credential, without systemd: one that does not exist and says why.
+// The path that the name stands for. For a credential without systemd: a path that cannot exist and whose text says
+// why.
 std::string secret_file_path(std::string_view name);
 
 }  // namespace outboxd

@@ -22,9 +22,9 @@ constexpr std::size_t kMinSymmetricKey = 24;
 constexpr std::size_t kMaxSymmetricKey = 64;
 constexpr std::size_t kGeneratedKey = 32;
 constexpr std::size_t kMac = 32;
-constexpr std::size_t kEd25519Key = 32;  // of a seed as of a public key
+constexpr std::size_t kEd25519Key = 32;  // of a seed, and of a public key
 constexpr std::size_t kEd25519Signature = 64;
-constexpr std::size_t kMaxSignatures = 64;                 // looked at in one header
+constexpr std::size_t kMaxSignatures = 64;                 // examined in one header
 constexpr std::int64_t kLastUnixSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
 using MacPtr = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
@@ -40,7 +40,7 @@ tl::unexpected<Problem> check_failed(std::string header, std::string why) {
   return problem(ProblemCode::kInvalidParameter, why, {{std::move(header), why}});
 }
 
-// A context that has taken the key in; each signature begins with a copy of it, which saves two rounds of
+// A context that has already absorbed the key. Each signature starts from a copy of it, which saves two rounds of
 // SHA-256.
 MacContextPtr keyed_mac(std::string_view key) {
   const MacPtr mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
@@ -89,7 +89,7 @@ std::string mac_of(const EVP_MAC_CTX* keyed, const Signed& content) {
 std::string ed25519_sign(EVP_PKEY* key, const Signed& content) {
   const DigestContextPtr context(EVP_MD_CTX_new());
   check_openssl(context != nullptr && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1);
-  const std::string text = content.joined();  // ed25519 reads its input twice: it cannot be fed in parts
+  const std::string text = content.joined();  // ed25519 reads its input twice, so it cannot be fed in parts
   std::string signature(kEd25519Signature, '\0');
   std::size_t length = signature.size();
   check_openssl(EVP_DigestSign(context.get(), bytes_of(signature), &length, bytes_of(text), text.size()) ==
@@ -105,8 +105,8 @@ bool ed25519_verify(EVP_PKEY* key, std::string_view signature, const std::string
                           text.size()) == 1;
 }
 
-// The signatures of one version in a header such as "v1,AAAA v1a,BBBB", decoded. What cannot be decoded
-// cannot verify.
+// The signatures of one version in a header such as "v1,AAAA v1a,BBBB", decoded. One that cannot be decoded is left
+// out, for it cannot verify.
 std::vector<std::string> signatures_of(std::string_view header, std::string_view version) {
   std::vector<std::string> found;
   for (std::size_t seen = 0; !header.empty() && seen < kMaxSignatures; ++seen) {
@@ -142,7 +142,7 @@ Result<KeyPtr> parse_public_key(std::string_view text) {
 
 }  // namespace
 
-// One of the two is set: the kind of the secret.
+// Exactly one is set: the kind of the secret.
 struct SigningKey::Material {
   MacContextPtr mac;
   KeyPtr ed25519;

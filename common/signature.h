@@ -36,12 +36,12 @@ class SigningKey {
 std::string sign_all(std::span<const SigningKey> keys, std::string_view id, std::int64_t unix_seconds,
                      std::string_view body);
 
-// Does any signature in `header` verify with this secret (whsec_, whsk_ or, for v1a, whpk_)? `now` and
-// `tolerance` bound the timestamp (Standard Webhooks: 5 minutes). Constant-time comparison. The error says
-// which check failed.
+// A received message: the values of its webhook-id, webhook-timestamp and webhook-signature headers, and its body.
 struct SignedMessage {
   std::string_view id, timestamp, signature, body;
 };
+// Does any of the signatures verify with this secret (whsec_, whsk_ or, for v1a, whpk_)? `now` and `tolerance` bound
+// the timestamp (Standard Webhooks: 5 minutes). MACs are compared in constant time. The error says which check failed.
 Result<void> verify(std::string_view secret, const SignedMessage& message, Time now,
                     Millis tolerance = std::chrono::minutes(5));
 

@@ -123,7 +123,7 @@ std::optional<std::string> hex_decode(std::string_view text) {
 }
 
 std::string sha256(std::string_view bytes, std::string_view more) {
-  // Made once: looking the algorithm up, and a context for it, cost more than hashing a short text.
+  // Created once, because fetching the algorithm and allocating a context cost more than hashing a short text.
   static EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   thread_local const std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   std::string out(32, '\0');

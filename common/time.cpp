@@ -21,7 +21,7 @@ void append_padded(std::string& out, int value, int width) {
   out.append(digits.data(), static_cast<std::size_t>(width));
 }
 
-// Reads a text from left to right; the first thing that does not fit makes everything after it fail.
+// Reads text from left to right; after the first mismatch every further read fails.
 class Reader {
  public:
   explicit Reader(std::string_view text) : rest_(text) {}
@@ -103,7 +103,7 @@ constexpr std::array<Unit, 5> kUnits = {
 }  // namespace
 
 std::string format_time(Time t) {
-  t = std::clamp(t, kFirst, kLast);  // what is written can be read
+  t = std::clamp(t, kFirst, kLast);  // so that parse_time() can read whatever is written
   const auto day = std::chrono::floor<days>(t);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(t - day);
@@ -146,7 +146,7 @@ std::optional<Time> parse_time(std::string_view text) {
   const auto minute_start = std::chrono::sys_days(date) + hours(hour) + minutes(minute) - offset;
   const Time t = minute_start + seconds(second) + fraction;
   if (second == 60) {
-    // A leap second stands at the end of a month in UTC; Unix time counts it as the first of the next.
+    // A leap second comes at the end of a month in UTC; Unix time counts it as the first second of the next month.
     const auto next_day = std::chrono::floor<days>(t);
     const bool month_begins = std::chrono::year_month_day(next_day).day() == std::chrono::day(1);
     if (!month_begins || minute_start + minutes(1) != next_day) return std::nullopt;

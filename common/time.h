@@ -1,4 +1,4 @@
-// Points in time and durations, and their one textual form: RFC 3339 UTC with milliseconds, "1h30m".
+// Points in time and durations, and the one text form of each: RFC 3339 in UTC with milliseconds, and "1h30m".
 #pragma once
 
 #include <chrono>

@@ -10,7 +10,7 @@
 namespace outboxd {
 namespace {
 
-constexpr std::size_t kMaxWord = 64;  // longer than any of ours, and what it costs to compare is bounded
+constexpr std::size_t kMaxWord = 64;  // longer than any known word; bounds the cost of a comparison
 constexpr std::size_t kMaxQuoted = 64;
 
 std::string folded(std::string_view word) {
@@ -19,7 +19,7 @@ std::string folded(std::string_view word) {
   return text;
 }
 
-// Damerau and Levenshtein's, of neighbours that are swapped once (optimal string alignment).
+// Damerau-Levenshtein distance in which a pair of neighbours is swapped at most once (optimal string alignment).
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(last.begin(), last.end(), 0);

@@ -7,10 +7,10 @@
 namespace outboxd {
 namespace {
 
-// A reader in WAL mode is rarely refused; when it is, trying again at once would only be refused again.
+// In WAL mode a read is rarely refused; when it is, trying again at once would only be refused again.
 constexpr Millis kBusyPause{50};
 
-// What a read that cannot be made now answers instead.
+// Returns otherwise() for a read that cannot be made now.
 template <class Read, class Otherwise>
 auto unless_busy(Read read, const char* what, Otherwise otherwise) {
   try {
@@ -39,7 +39,7 @@ void BacklogReader::read(const Decisions::Fetch& fetch) {
                                DueWindow{.deliveries = {}, .next_due_in = kBusyPause}));
 }
 
-// Nothing, when the store is busy: it is looked for again in a while.
+// Finds nothing when the store is busy: the scheduler searches again in a while.
 void BacklogReader::read(const Decisions::FindExpired& wanted) {
   callbacks_.expired(unless_busy([&] { return reader_->expired(clock_.wall(), wanted.after, wanted.limit); },
                                  "expired deliveries could not be read, trying again",

@@ -1,5 +1,5 @@
-// Reads lanes' backlog from the store, and what has expired there, on an executor of its own, so that delivery never
-// waits for the disk.
+// Reads the backlog of lanes, and expired deliveries, from the store. It has an executor of its own, so that delivery
+// never waits for the disk.
 #pragma once
 
 #include <functional>
@@ -20,13 +20,13 @@ class BacklogReader {
     std::function<void(EndpointSeq, DueWindow)> found;
     std::function<void(std::vector<DueDelivery>)> expired;
   };
-  // `executor` ends before this is gone.
+  // `executor` must end before this is destroyed.
   BacklogReader(Executor& executor, std::unique_ptr<StoreReader> reader, const Clock& clock,
                 Callbacks callbacks)
       : executor_(executor), reader_(std::move(reader)), clock_(clock), callbacks_(std::move(callbacks)) {}
   BacklogReader(const BacklogReader&) = delete;
 
-  // Any thread. How many reads are under way is bounded by who asks (Scheduler::Options::max_fetches).
+  // Any thread. The caller bounds the number of reads under way (Scheduler::Options::max_fetches).
   void ask(std::vector<Decisions::Fetch> fetches, std::optional<Decisions::FindExpired> expired);
 
  private:

@@ -10,7 +10,7 @@ namespace {
 
 // A wall clock may be set forward at any time: look at it at least this often while something is due later.
 constexpr Millis kMaxTimer{1000};
-// What an operator waits for when a name server is silent.
+// How long an operator waits when a name server does not answer.
 constexpr Millis kMaxPreflight{2000};
 
 Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& target, SendResult result) {
@@ -95,8 +95,8 @@ void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact, Moment now) {
              {{"event_number", fact.key.event}, {"delivery", subject.delivery.to_string()}});
 }
 
-// The directory is read on this thread: a change that it shows already is heard again, and one that it does not show
-// yet is heard later.
+// The directory is read on this thread, so no change is missed: one that the directory already shows is also heard
+// later as a fact, which changes nothing, and one that it does not show yet is heard as a fact.
 void DeliveryEngine::own(const PartitionSet& partitions) {
   executor_.post([this, partitions] {
     owned_ |= partitions;
@@ -158,7 +158,7 @@ void DeliveryEngine::pump() {
   finish_what_is_over();
 }
 
-// A timer that runs too early costs one round and sets itself anew; so only an earlier one replaces it.
+// A timer that fires too early only costs one round and is set again, so it is replaced only by an earlier one.
 void DeliveryEngine::set_timer(std::optional<MonotonicTime> when, MonotonicTime now) {
   if (!when) return;
   const MonotonicTime at = std::clamp(*when, now, now + kMaxTimer);
@@ -208,8 +208,8 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   record(sent.endpoint, delivery, std::move(ended.record));
 }
 
-// As this engine knows the endpoint. If it cannot be (it has been changed since, it is gone), the lane goes on with what
-// was committed: that is here already, or a fact on its way here.
+// Disables the endpoint in the version that this engine knows. If that is refused (the endpoint was changed or removed
+// since), the lane continues with what was committed, which is here already or on its way as a fact.
 void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
   const EndpointPtr known = targets_.at(endpoint)->endpoint;
   commits_.submit(DisableEndpoint{known->id, clock_.wall(), known->updated_at, std::move(reason)},
@@ -225,9 +225,10 @@ void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
                   });
 }
 
-// Of a refusal, when outboxd stops, nobody hears: the lane believes only facts, and the next start sends it again.
+// Ignores a refusal, which happens when outboxd stops: the lane relies on facts only, and the next start sends the
+// delivery again.
 void DeliveryEngine::record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome) {
-  outcome.urgent = delivery.sequence_key.has_value();  // the next one waits for this commit
+  outcome.urgent = delivery.sequence_key.has_value();  // the next delivery in order waits for this commit
   outcome.subject = std::make_shared<const OutcomeSubject>(
       OutcomeSubject{.delivery = delivery_id(delivery.key, delivery.created_at),
                      .event = delivery.event->id,
@@ -252,7 +253,7 @@ void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event
     const auto target = std::make_shared<const Target>(std::move(*made));
     sender_.send(build_request(*target, event, 1, now, {}, options_.request),
                  [this, target, now, done](SendResult result) {
-                   // Whoever sends a test is an operator, and nothing of it is stored.
+                   // The full reason may be shown, because only operators send tests and nothing of one is stored.
                    if (!result.denial.empty()) result.error += ": " + result.denial;
                    done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
                  });

@@ -1,5 +1,6 @@
-// Runs the scheduler's decisions on an executor: sends what it says, has the outcomes committed, and tells it what came
-// of both. It learns of the world by facts (store/facts.h) and by what its own requests answer, and by nothing else.
+// Carries out the scheduler's decisions on an executor: sends the requests, has the outcomes committed, and reports the
+// results of both back to the scheduler. It learns of the world only from facts (store/facts.h) and from the results of
+// its own requests.
 //
 //   facts ─────────────────────────▶ ┌───────────┐ ─send──▶ Sender ─result─┐
 //                                    │ scheduler │                         │
@@ -30,7 +31,7 @@ namespace outboxd {
 
 struct EngineStatus {
   int in_flight = 0;
-  std::vector<LaneStatus> lanes;  // those that fail or send something, in no order
+  std::vector<LaneStatus> lanes;  // lanes that are failing or sending, in no order
 };
 
 class DeliveryEngine final : public DeliverySide {
@@ -38,14 +39,14 @@ class DeliveryEngine final : public DeliverySide {
   struct Options {
     Scheduler::Options scheduler;
     RequestDefaults request;
-    bool store_responses = true;  // what subscribers answer, beyond the status
+    bool store_responses = true;  // store what subscribers answer, beyond the status
   };
-  // The endpoints of these partitions, as they are now. Any thread.
+  // Returns the endpoints of these partitions as they are now. Any thread.
   using EndpointsOf = std::function<std::vector<EndpointPtr>(const PartitionSet&)>;
   struct Parts {
-    Executor& executor;          // on which all of this runs but what says otherwise
-    Executor& backlog_executor;  // on which the backlog is read
-    Sender& sender;              // of that executor
+    Executor& executor;          // everything runs on it unless noted otherwise
+    Executor& backlog_executor;  // reads the backlog
+    Sender& sender;              // runs on `executor`
     Store& store;
     GroupCommit& commits;
     const Clock& clock;
@@ -61,11 +62,12 @@ class DeliveryEngine final : public DeliverySide {
   void own(const PartitionSet& partitions) override;
   void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
-  // One request to the endpoint as it is, whatever its state, outside every schedule and limit; nothing is stored.
-  // `done` runs on the executor.
+  // Sends one request to the endpoint as it is, whatever its state, ignoring every schedule and limit. Nothing is
+  // stored. `done` runs on the executor.
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
-  // Would a request to this URL, with these TLS files, be sent now? Its name is resolved for it; a name without an
-  // address may get one. `done` runs on the executor: kSuccess, kBlocked, kTls, or why that is not known.
+  // Would a request to this URL with these TLS files be sent now? Its host name is resolved for that; a name without an
+  // address now may get one later. `done` runs on the executor, with kSuccess, kBlocked, kTls, or the outcome that says
+  // why it is unknown.
   struct Preflight {
     Outcome outcome;
     std::string error;   // for whoever asked
@@ -73,11 +75,11 @@ class DeliveryEngine final : public DeliverySide {
   };
   void preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done);
   void ask_status(std::function<void(EngineStatus)> answer);  // called on the executor
-  // Sends nothing new, waits up to `limit` for what is in flight, aborts the rest (it is due again at the next start).
-  // `done` runs when every outcome has been submitted to the group commit.
+  // Sends nothing new, waits up to `limit` for requests in flight, and aborts the rest (they are due again at the next
+  // start). `done` runs when every outcome has been submitted to the group commit.
   void stop(Millis limit, std::function<void()> done);
 
-  // On the executor: after each round of its tasks.
+  // To be called on the executor after each round of its tasks.
   void pump();
 
  private:
@@ -86,7 +88,7 @@ class DeliveryEngine final : public DeliverySide {
   void put_endpoint(const EndpointPtr& endpoint);
   void drop_endpoint(EndpointSeq seq, bool removed);
   void send(Decisions::Send next, Moment now);
-  // `target`: what it was sent to, whatever the endpoint is now.
+  // `target` is what the request was sent to, whatever the endpoint is now.
   void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
   void disable(EndpointSeq endpoint, std::string reason);
@@ -114,7 +116,7 @@ class DeliveryEngine final : public DeliverySide {
     Disowned done;
   };
   std::vector<Leaving> leaving_;
-  std::function<void()> stopped_;  // not null: stopping
+  std::function<void()> stopped_;  // set while stopping
 };
 
 }  // namespace outboxd

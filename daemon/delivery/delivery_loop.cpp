@@ -31,7 +31,7 @@ void DeliveryLoop::start() {
   loop_.after_each_round([this] { engine_.pump(); });
   backlog_thread_ = start_thread("backlog", [this] { backlog_loop_.run(); });
   thread_ = start_thread("delivery", [this] { loop_.run(); });
-  loop_.post([] {});  // a first round
+  loop_.post([] {});  // to run the first round
 }
 
 void DeliveryLoop::end_threads() {

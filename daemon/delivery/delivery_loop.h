@@ -1,4 +1,5 @@
-// A delivery engine with what it runs on: a thread with an event loop and a sender, and a thread that reads its backlog.
+// A delivery engine with everything it runs on: a thread with an event loop and a sender, and a thread that reads its
+// backlog.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,7 @@ class DeliveryLoop {
   void start();
   DeliveryEngine& engine() { return engine_; }
   Millis since_progress() const { return loop_.since_progress(); }
-  // Without finishing anything: what is under way is due again at the next start.
+  // Ends the threads without finishing anything: deliveries under way are due again at the next start.
   void end_threads();
 
  private:

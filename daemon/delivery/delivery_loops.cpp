@@ -9,12 +9,12 @@
 namespace outboxd {
 namespace {
 
-// At least 1 each; what does not divide evenly goes to the first ones.
+// At least 1 each; the remainder of the division goes to the first loops.
 int share(int all, int threads, int index) {
   return std::max(1, all / threads + (index < all % threads ? 1 : 0));
 }
 
-// The endpoint that a fact is about; absent: it is about all.
+// The endpoint that a fact is about; absent: it concerns all.
 std::optional<EndpointSeq> endpoint_of(const Fact& fact) {
   if (const auto* ready = std::get_if<DeliveryReady>(&fact)) return ready->delivery.key.endpoint;
   if (const auto* due = std::get_if<DueOnDisk>(&fact)) return due->endpoint;
@@ -24,7 +24,7 @@ std::optional<EndpointSeq> endpoint_of(const Fact& fact) {
   return std::nullopt;
 }
 
-// Runs `done` when it has been called `count` times; on the thread of the last call.
+// The result runs `done` on its `count`-th call, on the thread of that call.
 std::function<void()> after(std::size_t count, std::function<void()> done) {
   return [left = std::make_shared<std::atomic<std::size_t>>(count), done = std::move(done)] {
     if (--*left == 0 && done) done();
@@ -45,7 +45,7 @@ DeliveryLoops::DeliveryLoops(const DeliveryLoop::Parts& parts,
     scheduler.seed += static_cast<std::uint64_t>(i);
     mine.sender.max_idle_connections /= static_cast<std::size_t>(n);
     DeliveryLoop::Parts its = parts;
-    if (n > 1) {  // of the partitions' endpoints those that are this loop's
+    if (n > 1) {  // only those endpoints of the partitions that are this loop's
       its.endpoints_of = [this, i, all = parts.endpoints_of](const PartitionSet& partitions) {
         auto endpoints = all(partitions);
         std::erase_if(endpoints,
@@ -80,7 +80,7 @@ void DeliveryLoops::own(const PartitionSet& partitions) {
   for (auto& loop : loops_) loop->engine().own(partitions);
 }
 
-// A partition that is owned again is so in every loop: what the last one says holds for all.
+// A partition that is owned again is owned again in every loop, so the set reported by the last loop is right for all.
 void DeliveryLoops::disown(const PartitionSet& partitions, bool abort, Disowned done) {
   const auto left = std::make_shared<std::atomic<std::size_t>>(loops_.size());
   for (auto& loop : loops_) {
@@ -123,8 +123,8 @@ Millis DeliveryLoops::since_progress() const {
 }
 
 void DeliveryLoops::stop(Millis limit) {
-  const auto all =
-      std::make_shared<std::promise<void>>();  // shared: it may be waited for before set_value() returns
+  // Shared, because wait() may return before set_value() has.
+  const auto all = std::make_shared<std::promise<void>>();
   const auto one_done = after(loops_.size(), [all] { all->set_value(); });
   for (auto& loop : loops_) loop->engine().stop(limit, one_done);
   all->get_future().wait();

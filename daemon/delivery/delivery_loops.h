@@ -1,5 +1,5 @@
-// The delivery loops ([delivery] threads of them), as one: every endpoint belongs to one of them, by its number, so that
-// its limits, its order and its health are exact. Each gets its share of the global limits.
+// All delivery loops ([delivery] threads) behind one interface. Each endpoint belongs to one loop, by its number, so
+// that its limits, its order and its health are exact. Each loop gets its share of the global limits.
 #pragma once
 
 #include <memory>
@@ -32,12 +32,12 @@ class DeliveryLoops final : public DeliverySide {
   void preflight(EndpointUrl url, EndpointTls tls, std::function<void(DeliveryEngine::Preflight)> done) {
     loops_.front()->engine().preflight(std::move(url), std::move(tls), std::move(done));
   }
-  // What all of them say, on the thread of the last one to answer. Late when a loop is late, and never when it hangs:
-  // who asks keeps a deadline.
+  // Collects the status of all loops; `answer` runs on the thread of the last one to reply. It is late when a loop is
+  // late and never comes when a loop hangs, so the caller must keep a deadline.
   void ask_status(std::function<void(EngineStatus)> answer);
-  Millis since_progress() const;  // of the loop that is worst off
+  Millis since_progress() const;  // of the loop that is furthest behind
   void stop(Millis limit);        // blocks; called once
-  void end_threads();             // started or not, without finishing anything
+  void end_threads();             // whether or not started; finishes nothing
 
  private:
   std::size_t index_of(EndpointSeq seq) const { return static_cast<std::size_t>(seq) % loops_.size(); }

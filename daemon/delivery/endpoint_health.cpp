@@ -6,7 +6,7 @@
 namespace outboxd {
 namespace {
 
-constexpr double kSlackMs = 100;  // what a busy machine of ours may add to a good answer
+constexpr double kSlackMs = 100;  // how much our own machine, when busy, may add to a good answer
 
 bool is_trouble(Outcome outcome, int status) {
   return outcome != Outcome::kSuccess && (outcome != Outcome::kHttp4xx || status == 429);
@@ -44,7 +44,7 @@ void EndpointHealth::begin_anew() {
   stored_before_ = stored;
 }
 
-// Do answers take so much longer than at best that requests must be waiting at the endpoint?
+// Do answers take so much longer than the best ones that requests must be queueing at the endpoint?
 bool EndpointHealth::is_queueing(Millis took) {
   const auto ms = static_cast<double>(took.count());
   if (min_rtt_ms_ < 0) smoothed_rtt_ms_ = min_rtt_ms_ = ms;
@@ -104,7 +104,7 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
   return change;
 }
 
-// Answers to requests that went out together are one piece of news: while a pause runs, none is added.
+// Answers to requests that went out together are one piece of news, so a running pause is not extended.
 void EndpointHealth::pause(const Attempted& attempted, MonotonicTime now) {
   if (now < paused_until_) return;
   const Millis wait =

@@ -1,26 +1,27 @@
-// How an endpoint is doing, learned from the outcome of each attempt, and what follows from it. Pure.
+// The health of an endpoint, learned from the outcome of each attempt, and its consequences. Pure.
 //
-// How many at a time: TCP's answer (RFC 5681), with the cut of data centre TCP (RFC 8257). From 5, one more for
-// each success until the first trouble; from there one more a round trip. Trouble costs half of the share that it
-// has among recent answers, once for all requests that were under way together: an endpoint of which everything
-// fails loses half of the allowance each time, one of which every twentieth request meets a bad backend keeps it.
-// Trouble is a timeout, a refused connection, a 5xx, a 429; any other 4xx is about that one event. (What the address
-// policy refused counts too: the endpoint's name may answer with another address soon, and until then one probe at a
-// time is enough.) Besides, as
-// delay-based control does it (TCP Vegas): while successes take more than twice what they take at best, and
-// 100 ms, a tenth less each round trip, for then requests queue at the endpoint, and more of them would only
-// queue longer. (Postfix counts failures alone, and so piles up on a site that is merely slow.)
+// How many at a time: like TCP congestion control (RFC 5681), with the proportional cut of data centre TCP (RFC 8257).
+// The allowance starts at 5 and grows by one per success until the first trouble, then by one per round trip. Trouble
+// is a timeout, a refused connection, a 5xx or a 429; any other 4xx concerns only its own event. A denial by the
+// address policy counts as trouble too: the endpoint's name may soon resolve to another address, and until then one
+// probe at a time is enough. Trouble cuts the allowance by half of the share of trouble among recent answers, once for
+// all requests that were under way together: an endpoint where everything fails loses half each time, while one where
+// every twentieth request meets a bad backend keeps nearly all of it. In addition, as in delay-based congestion control
+// (TCP Vegas): while successes take longer than twice their best time plus 100 ms, the allowance shrinks by a tenth per
+// round trip, because requests are queueing at the endpoint and more of them would only queue longer. (Postfix counts
+// only failures, and so piles up on a site that is merely slow.)
 //
-// Pauses: for as long as Retry-After asks, at once. Else, after a 429, 502, 503 or 504 while more than half of the
-// recent answers are trouble, and when the breaker opens: nothing at all for 1 s, then 2 s, 4 s ... up to 5 min,
-// but never longer than the longest wait of the endpoint's own retry schedule.
+// Pauses: when Retry-After asks for one, at once and for that long. Otherwise, after a 429, 502, 503 or 504 while at
+// least half of the recent answers are trouble, and when the breaker opens: nothing is sent for 1 s, then 2 s, 4 s ...
+// up to 5 min, but never longer than the longest wait of the endpoint's own retry schedule.
 //
-// The breaker: 5 failures in a row open it. Then, after each pause, one request at a time (a probe) until one
-// succeeds.
+// The breaker: 5 failures in a row open it. From then on, after each pause, one request at a time (a probe) is sent
+// until one succeeds.
 //
-// ServiceClass: see ReadyQueue for what it earns.
+// ServiceClass: see ReadyQueue for its effect.
 //
-// Failing for 5 days: disable it. Counted on the monotonic clock, so that a clock set forward disables nobody.
+// An endpoint that has failed for 5 days is disabled. While the daemon runs, the time is counted on the monotonic
+// clock, so that setting the clock forward disables nobody.
 #pragma once
 
 #include <chrono>
@@ -35,8 +36,8 @@ namespace outboxd {
 inline constexpr int kInitialWindow = 5;
 inline constexpr int kTripAfter = 5;
 inline constexpr double kNews = 1.0 / 32;  // the weight of one answer in the share of trouble
-inline constexpr double kOverloaded =
-    0.5;  // from this share on a 503 and its like is believed to be about all
+// From this share of trouble on, a 503 and its like is taken to concern the whole endpoint.
+inline constexpr double kOverloaded = 0.5;
 inline constexpr Millis kFirstPause = std::chrono::seconds(1);
 inline constexpr Millis kMaxPause = std::chrono::minutes(5);
 inline constexpr Millis kSlow = std::chrono::seconds(1);
@@ -50,23 +51,24 @@ class EndpointHealth {
     Millis took{0};
     MonotonicTime sent_at{};
     bool probe = false;
-    bool slow_down = false;       // the answer speaks of too many requests, or of no backend
-    std::optional<Millis> asked;  // for this long
-    Millis longest_pause{0};      // the longest wait of the endpoint's schedule
+    bool slow_down = false;       // the status means too many requests, or no backend
+    std::optional<Millis> asked;  // the pause that the answer asked for
+    Millis longest_pause{0};      // the longest wait of the endpoint's retry schedule
     double jitter = 0;            // in [-1, 1]
   };
   struct Change {
     bool disable = false;
-    std::optional<Time> recovered;  // it had been failing since then, and long enough to open the breaker
-    // To be stored: failing since (the value), or not any more (no value in it).
+    // Set when the endpoint had been failing since this time, long enough to open the breaker.
+    std::optional<Time> recovered;
+    // To be stored: since when it has been failing, or (outer value set, inner empty) that this is over.
     std::optional<std::optional<Time>> failing_since;
   };
 
   EndpointHealth() = default;
-  // As it was stored, by an earlier life of the daemon: failing, so it begins with a probe.
+  // An endpoint that an earlier run of the daemon stored as failing: it begins with a probe.
   EndpointHealth(Time failing_since, Moment now);
 
-  // `configured`: the endpoint's configured limit.
+  // `configured` is the endpoint's configured limit of requests at a time.
   bool may_start(int sending, int configured, MonotonicTime now) const;
   int limit(int configured) const;  // while the breaker is closed
   MonotonicTime paused_until() const { return paused_until_; }
@@ -76,12 +78,12 @@ class EndpointHealth {
   }
   int failures() const { return failures_; }  // in a row
 
-  bool started();  // a request; true: it is the probe
+  bool started();  // a request was started; true: it is the probe
   Change ended(const Attempted& attempted, int configured, Moment now);
-  void abandoned(bool probe) { probing_ = probing_ && !probe; }  // nothing is known of it
-  // Somebody who knows better (an operator's retry, an edited endpoint): do not wait for a pause of our own.
+  void abandoned(bool probe) { probing_ = probing_ && !probe; }  // aborted: its result is unknown
+  // Ends a pause of our own, because someone knows better (an operator's retry, an edited endpoint).
   void try_now(MonotonicTime now);
-  // It is another receiver now, or back in service: nothing is known of it.
+  // Forgets everything, because the receiver has changed or is back in service.
   void begin_anew();
 
  private:
@@ -92,26 +94,26 @@ class EndpointHealth {
 
   struct Failing {
     Time since;
-    Millis before{0};  // of it, before `from`
+    Millis before{0};  // the part of the failing time that lies before `from`
     MonotonicTime from;
     bool stored = false;
   };
 
   double congestion_window_ = kInitialWindow;
-  double slow_start_threshold_ = 1e9;  // from here on it grows by one a round trip only
-  double trouble_ = 0;                 // its share among recent answers, smoothed
-  MonotonicTime last_cut_{};           // a request sent before it is no news
-  double smoothed_attempt_ms_ = 0;     // of an attempt, smoothed
-  double smoothed_rtt_ms_ = 0;         // of a success, smoothed
-  double min_rtt_ms_ = -1;             // the least of a success, forgotten slowly; below 0: none seen yet
+  double slow_start_threshold_ = 1e9;  // above this it grows only by one per round trip
+  double trouble_ = 0;                 // the share of trouble among recent answers, smoothed
+  MonotonicTime last_cut_{};           // the result of a request sent before this time is no news
+  double smoothed_attempt_ms_ = 0;     // duration of an attempt, smoothed
+  double smoothed_rtt_ms_ = 0;         // duration of a success, smoothed
+  double min_rtt_ms_ = -1;  // shortest duration of a success, slowly forgotten; below 0: none seen yet
   int failures_ = 0;
   int pauses_ = 0;      // in a row
-  bool asked_ = false;  // the pause was asked for: a success does not end it
+  bool asked_ = false;  // the answer asked for the pause: a success does not end it
   bool probing_ = false;
   bool prompt_ = false;
   MonotonicTime paused_until_{};
   std::optional<Failing> failing_;
-  bool stored_before_ = false;  // that it failed, and then it began anew
+  bool stored_before_ = false;  // stored as failing before begin_anew()
 };
 
 }  // namespace outboxd

@@ -1,11 +1,11 @@
-// A lane: the scheduler's view of one endpoint. It holds a small window of deliveries that are due, and knows
-// when the next one on disk is; the rest of the backlog stays there.
+// A lane: the scheduler's view of one endpoint. It holds a small window of due deliveries and knows when the next one
+// on disk is due; the rest of the backlog stays on disk.
 //
-//   disk_due   the earliest moment at which something may be due on disk that is not in memory, by the monotonic
-//              clock: the store tells waits, not times. In the future (or never): the lane is caught up, and a fresh
-//              delivery may go straight into the window. Reached: fetch.
-//   held       every delivery of this lane in memory: in the window, being sent, or being recorded. What a
-//              fetch brings is compared with it, for on disk all of them are still pending.
+//   disk_due   the earliest time at which a delivery that is only on disk may be due. On the monotonic clock, because
+//              the store reports waits, not times. If it lies in the future (or never), the lane is caught up and a
+//              fresh delivery may go straight into the window; once it is reached, the lane fetches.
+//   held       every delivery of this lane in memory: in the window, being sent, or being recorded. On disk all of
+//              them are still pending, so whatever a fetch brings is compared with them.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,10 @@ struct Held {
   DueDelivery delivery;
   Stage stage = Stage::kWaiting;
   bool probe = false;     // with kSending
-  bool overdue = false;   // with kSending: for longer than a good answer takes
-  bool has_turn = false;  // those with its sequence key wait for it
-  bool expiring = false;  // with kRecording: its time was found to be over on disk
-  // With kSending: to what is not the endpoint's receiver any more. Its outcome counts for the delivery alone.
+  bool overdue = false;   // under way for longer than a good answer takes
+  bool has_turn = false;  // deliveries with the same sequence key wait for it
+  bool expiring = false;  // found on disk to have expired
+  // With kSending: it went to a receiver that is no longer the endpoint's, so its outcome counts only for the delivery.
   bool to_former_receiver = false;
   MonotonicTime sent_at{};
 };
@@ -55,42 +55,41 @@ struct WindowOrder {
 };
 
 struct Lane {
-  // A read of the backlog that is under way, and what happens meanwhile.
+  // A read of the backlog under way, and what happens meanwhile.
   struct Fetch {
-    MonotonicTime missed_due = kNever;      // due on disk, and the read may not have seen it
-    std::vector<DueDelivery> arrivals;      // fresh ones, admitted if it finds nothing else left
-    std::unordered_set<EventSeq> released;  // left `held` after it may have read them
+    MonotonicTime missed_due = kNever;      // something is due on disk then, and the read may have missed it
+    std::vector<DueDelivery> arrivals;      // fresh deliveries, admitted if the read leaves nothing on disk
+    std::unordered_set<EventSeq> released;  // left `held` after the read may have seen them
   };
-  // What is delivered in order: the keys that have a delivery being sent or recorded, and those that wait for
-  // it.
+  // Deliveries in order: the sequence keys with a delivery being sent or recorded, and the deliveries that wait for it.
   struct Order {
     std::unordered_map<std::string, std::set<EventSeq>> waiting_for;
   };
 
   EndpointPtr endpoint;
-  bool leaving = false;  // removed, or owned by another daemon now: it goes with the last delivery it holds
+  bool leaving = false;  // removed, or now owned by another daemon: deleted with the last delivery it holds
   bool active = true;
 
   std::unordered_map<EventSeq, Held> held;
-  std::set<WindowOrder> window;  // those of `held` that wait, but for those in `order`
-  std::unique_ptr<Order> order;  // when there ever was a delivery with an sequence key
+  std::set<WindowOrder> window;  // the waiting ones of `held`, except those in `order`
+  std::unique_ptr<Order> order;  // once it has had a delivery with a sequence key
   std::unique_ptr<Fetch> fetch;  // while one is under way
   int sending = 0;
-  int overdue = 0;  // of those
+  int overdue = 0;  // of the ones sending
   unsigned turns = 0;
 
   MonotonicTime disk_due = kAtOnce;
   EndpointHealth health;
   std::optional<RateBucket> rate;
   std::string last_error;
-  bool refused = false;  // by the address policy, the last time
+  bool refused = false;  // the address policy refused the last request
 
-  ServiceClass service_class = ServiceClass::kUnproven;  // as counted: see Scheduler::classify
-  bool dirty = false;                                    // to be considered at the next next()
+  ServiceClass service_class = ServiceClass::kUnproven;  // it is counted in: see Scheduler::classify
+  bool dirty = false;                                    // to be considered by the next next()
   ReadyQueue::Place to_send, to_fetch;
-  std::optional<MonotonicTime> wake_at;  // its entry in the scheduler's wake-ups
+  std::optional<MonotonicTime> wake_at;  // its entry in Scheduler::wakes_
 
-  // Nothing is sent before.
+  // Nothing is sent before this time.
   MonotonicTime opens_at() const {
     return rate ? std::max(health.paused_until(), rate->ready_at()) : health.paused_until();
   }

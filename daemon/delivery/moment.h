@@ -1,5 +1,6 @@
-// Now, on both clocks. What an event asks for (deliver_at, expires_at) is compared with the wall clock, which people set;
-// what the scheduler waits for (due times, pauses, rates, ages) with the monotonic one, which nobody can.
+// The current time on both clocks. Times that an event asks for (deliver_at, expires_at) are compared with the wall
+// clock, which people set; everything the scheduler waits for (due times, pauses, rates, ages) is measured on the
+// monotonic clock, which nobody can set.
 #pragma once
 
 #include "common/clock.h"

@@ -1,6 +1,6 @@
-// Lanes that wait for their turn, in a queue for each ServiceClass, served in rotation. The worse ones may be passed over: Scheduler
-// gives each service_class and those below it a share of what there is, so any number of endpoints that hang leaves room for those
-// that answer.
+// Lanes that wait for their turn, in one queue per ServiceClass, served in rotation. Worse classes may be passed over:
+// Scheduler limits what each class and those below it may use together, so any number of hanging endpoints leaves room
+// for those that answer.
 #pragma once
 
 #include <array>
@@ -11,21 +11,21 @@
 
 namespace outboxd {
 
-// What an endpoint has shown of itself, from the best to the worst.
+// How an endpoint has performed, from best to worst.
 enum class ServiceClass : unsigned char {
-  kPrompt,    // its attempts come back within a second
+  kPrompt,    // its attempts take less than a second
   kUnproven,  // they take longer, or there were none yet
   kFailing    // its circuit breaker is open
 };
 inline constexpr std::size_t kServiceClasses = 3;
-// What those of a service_class and all below it may use together, in quarters.
+// How much each class and those below it may use together, in quarters of the whole.
 inline constexpr std::array<int, kServiceClasses> kQuarters = {4, 3, 2};
 
 class ReadyQueue {
  public:
-  using Place = std::optional<ServiceClass>;  // the queue a lane stands in; kept by the lane
+  using Place = std::optional<ServiceClass>;  // the queue that a lane stands in; stored in the lane
 
-  // Queues a lane, or moves it when it stands in another queue.
+  // Queues a lane, or moves it if it stands in another queue.
   void push(EndpointSeq lane, Place& place, ServiceClass service_class) {
     if (place == service_class) return;
     place = service_class;
@@ -35,8 +35,8 @@ class ReadyQueue {
     EndpointSeq lane;
     ServiceClass from;
   };
-  // The next in turn whose service_class is `worst` or better. An entry whose lane has moved to another queue meanwhile still
-  // comes up: the lane's place tells.
+  // The next lane in turn whose class is `worst` or better. A lane that has moved to another queue still comes up from
+  // its former one: its place shows that the entry is stale.
   std::optional<Entry> pop(ServiceClass worst) {
     const std::size_t count = static_cast<std::size_t>(worst) + 1;
     for (std::size_t n = 0; n < count; ++n) {

@@ -13,9 +13,9 @@ void add_text(std::string& json, std::string_view name, std::string_view value) 
   json.append("\"").append(name).append("\":").append(dump(Json(std::string(value)))).append(",");
 }
 
-// The payload as the last member of an object: spliced in as it is when it is JSON, so that its bytes survive here too.
-// What nobody has checked is checked now: a row of an earlier version may say JSON of bytes that are none, and what is spliced
-// must never bring members of its own.
+// Appends the payload as the last member of an object. JSON is spliced in unchanged, so that its bytes survive in these
+// formats too. A payload that nobody has checked is checked now, because a row of an earlier version may claim to be
+// JSON without being it, and spliced bytes must never add members of their own.
 void add_payload(std::string& json, const Event& event, std::string_view name) {
   json.append("\"").append(name);
   if (is_json_type(event.content_type) && (event.json_checked || is_json(event.payload))) {
@@ -65,7 +65,7 @@ Content content_of(PayloadFormat format, const std::shared_ptr<const Event>& eve
           event->content_type};  // shared, not copied
 }
 
-// Same trace, new span (W3C Trace Context): version-trace-parent-flags with the third field ours.
+// Same trace, new span (W3C Trace Context): of version-trace-parent-flags the third field is replaced by ours.
 std::string child_traceparent(const std::string& traceparent, std::string_view span_id) {
   constexpr std::size_t kSpanAt = 36;
   std::string child = traceparent;
@@ -115,7 +115,7 @@ SendRequest build_request(const Target& target, const std::shared_ptr<const Even
   headers.push_back({"outboxd-attempt", std::to_string(number)});
   if (event->traceparent && is_traceparent(*event->traceparent))  // the row may have been edited by hand
     headers.push_back({"traceparent", child_traceparent(*event->traceparent, span_id)});
-  // The endpoint's own headers win over the event's of the same name: the subscriber set them up.
+  // An endpoint's header wins over the event's of the same name, because the subscriber set it up.
   request.extra_headers = endpoint.headers;
   for (const HeaderField& field : event->headers) {
     const bool taken = std::ranges::any_of(

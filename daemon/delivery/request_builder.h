@@ -1,5 +1,5 @@
-// From a delivery to the HTTP request that carries it, as Standard Webhooks asks. Pure,
-// and the only place that builds a request: attempts and tests alike.
+// Builds the HTTP request that carries a delivery, following Standard Webhooks. Pure, and the only place that builds a
+// request, for attempts and tests alike.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace outboxd {
 
-// An endpoint, read once: its URL parsed and its secrets ready to sign.
+// An endpoint, prepared once: its URL parsed and its secrets ready to sign.
 struct Target {
   struct Key {
     SigningKey key;
@@ -21,10 +21,10 @@ struct Target {
   };
   EndpointPtr endpoint;
   EndpointUrl url;
-  std::shared_ptr<const EndpointTls> tls;  // of the endpoint; null: none of its own
+  std::shared_ptr<const EndpointTls> tls;  // the endpoint's own; null: none
   std::vector<Key> keys;
 };
-// Refuses an endpoint that registration would not have let in (the row was edited by hand).
+// Refuses an endpoint that registration would not have accepted (its row was edited by hand).
 Result<Target> make_target(EndpointPtr endpoint);
 
 struct RequestDefaults {
@@ -33,8 +33,8 @@ struct RequestDefaults {
   std::string user_agent;
 };
 
-// `number` is the attempt's (1 for the first); `now` signs and decides which secrets still live. `span_id` is
-// 16 hex digits, used when the event came with a traceparent.
+// `number` is that of the attempt (1 for the first). `now` is the time signed and decides which secrets are still
+// valid. `span_id` is 16 hex digits, used if the event has a traceparent.
 SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number,
                           Time now, std::string_view span_id, const RequestDefaults& defaults);
 

@@ -38,7 +38,7 @@ std::optional<Time> parse_http_date(std::string_view value) {
 
 std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
   if (!value.empty() && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; })) {
-    // So many digits that they do not fit are simply long.
+    // A number too large to parse is simply a long time.
     const auto count = parse_int(value);
     if (!count || *count > std::chrono::duration_cast<seconds>(kMaxRetryAfter).count()) return kMaxRetryAfter;
     return seconds(*count);
@@ -82,8 +82,7 @@ Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> sche
   return verdict;
 }
 
-// What becomes of a delivery whose time is over, or has not come, or whose event is not what was accepted: then its times
-// say nothing either.
+// Damage is checked first: the times of a damaged event mean nothing.
 std::optional<RecordOutcome> outcome_without_attempt(const DueDelivery& delivery, Time now) {
   RecordOutcome record;
   record.key = delivery.key;

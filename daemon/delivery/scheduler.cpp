@@ -6,9 +6,10 @@
 namespace outboxd {
 namespace {
 
-// Waits are cut to this: who asks too early is told again, and a wait of centuries would not fit the clock's nanoseconds.
+// Waits are cut to this, because a wait of centuries would not fit the clock's nanoseconds; whoever asks too early is
+// told again.
 constexpr Millis kMaxWait = std::chrono::hours(24);
-constexpr Millis kPauseOfSearch{10};  // after a page of what is not ours to expire
+constexpr Millis kPauseOfSearch{10};  // pause after a page without a delivery that is ours to expire
 
 WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
@@ -52,7 +53,7 @@ void Scheduler::put_endpoint(const EndpointPtr& endpoint, Moment now) {
   lane.leaving = false;
   if (is_new && endpoint->failing_since) lane.health = EndpointHealth(*endpoint->failing_since, now);
   const bool active = endpoint->state == EndpointState::kActive;
-  // Back in service: what made it fail may be over, and disk knows what has gathered.
+  // Back in service: the cause of its failures may be gone, and the disk knows what has gathered.
   if (moved || (active && !lane.active)) {
     begin_anew(lane, moved);
   } else if (!is_new && active == lane.active) {
@@ -92,8 +93,8 @@ bool Scheduler::is_rid_of(const PartitionSet& partitions) const {
   });
 }
 
-// What is under way was sent before, and says nothing about what is to come: not as a probe, and to another receiver not at
-// all.
+// Requests under way were sent before and say nothing about what is to come: their outcomes do not count as probes, nor
+// at all if they went to another receiver.
 void Scheduler::begin_anew(Lane& lane, bool other_receiver) {
   lane.health.begin_anew();
   lane.last_error.clear();
@@ -112,7 +113,7 @@ void Scheduler::policy_changed(Moment now) {
   }
 }
 
-// A lane's requests under way count among those of its service_class as it is now.
+// A lane's requests under way are counted under its current service class.
 void Scheduler::classify(Lane& lane) {
   ServiceClass service_class = lane.health.service_class();
   if (service_class == ServiceClass::kPrompt && lane.overdue > 0) service_class = ServiceClass::kUnproven;
@@ -158,7 +159,7 @@ void Scheduler::erase_held(Lane& lane, EventSeq event) {
 void Scheduler::release(Lane& lane, EventSeq event) {
   const Held& held = lane.held.at(event);
   if (held.has_turn) {
-    // Its turn is over: what waited for it goes back into the window.
+    // Its turn is over: deliveries that waited for it return to the window.
     if (const auto busy = lane.order->waiting_for.extract(*held.delivery.sequence_key)) {
       for (const EventSeq waiting : busy.mapped())
         lane.window.insert(order_of(lane.held.at(waiting).delivery));
@@ -207,7 +208,7 @@ void Scheduler::hear(DeliveryReady fact, Moment now) {
     lane->fetch->arrivals.push_back(std::move(delivery));
     return;
   }
-  // Only a lane that has caught up takes it directly: else it would overtake what waits on disk.
+  // Only a lane that has caught up takes a fresh delivery directly: otherwise it would overtake those waiting on disk.
   const bool caught_up = !lane->fetch && lane->disk_due > now.mono;
   if (!caught_up || !fits(*lane) || !admit(*lane, std::move(delivery))) leave_on_disk(*lane, due);
 }
@@ -250,7 +251,7 @@ void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   touch(*lane);
   const MonotonicTime on_disk = found.next_due_in ? in(*found.next_due_in, now) : kNever;
   MonotonicTime next_due = std::min(on_disk, lane->fetch->missed_due);
-  // All of them: the lowest priorities come last and must not be the ones that never fit.
+  // Admit all of them, even beyond the window: the lowest priorities come last and must not be the ones that never fit.
   for (auto& delivery : found.deliveries) {
     if (!admit(*lane, std::move(delivery))) next_due = kAtOnce;
   }
@@ -261,7 +262,7 @@ void Scheduler::fetched(EndpointSeq endpoint, DueWindow found, Moment now) {
   lane->fetch.reset();
 }
 
-// What is under way is left to its outcome: it may be a success yet, and a failure is checked with its expiry.
+// A delivery under way is left to its outcome: that may yet be a success, and a failure is checked against its expiry.
 void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
   search_.reading = false;
   const bool more = static_cast<int>(found.size()) >= options_.max_expired;
@@ -309,7 +310,7 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
   no_longer_sending(lane, held);
 
   const auto& schedule = schedule_of(lane);
-  // An endpoint that is removed, or another daemon's, has no receiver here any more.
+  // An endpoint that is removed, or now another daemon's, has no receiver here any more.
   const bool former = held.to_former_receiver || lane.leaving;
   const AttemptFacts facts{.outcome = report.outcome,
                            .status = report.status,
@@ -335,7 +336,7 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
               .recovered = change.recovered};
   if (lane.active && (verdict.gone || change.disable)) {
     ended.disable = verdict.gone ? "gone" : "failing";
-    lane.active = false;  // until put_endpoint() says what was committed, whichever it is
+    lane.active = false;  // until put_endpoint() brings what was committed, whatever that is
   }
   classify(lane);
   if (!lane.active) drop_waiting(lane);
@@ -362,7 +363,7 @@ EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const Atte
                            max_in_flight_of(lane), now);
 }
 
-// Also of outcomes of others: an operator's, another daemon's.
+// Hears also outcomes by others: an operator, another daemon.
 void Scheduler::hear(const OutcomeRecorded& fact, Moment now) {
   Lane* lane = find(fact.key.endpoint);
   if (lane == nullptr) return;

@@ -1,12 +1,12 @@
-// Decides which delivery is attempted next, and what its outcome means. A pure state machine: no clock, no
-// I/O, no thread of its own. It is told the time and what happened; next() answers what to send, to record,
-// to fetch. One thread uses it. daemon/README.md tells the whole of it in a page.
+// Decides which delivery is attempted next, and what its outcome means. A pure state machine: no clock, no I/O, no
+// thread of its own. It is told the time and what happened; next() returns what to send, to record and to fetch. Used
+// by one thread. daemon/README.md describes it on one page.
 //
-// How it is fair: lanes with something to send stand in a ReadyQueue and send one delivery in turn. A lane has
-// no more requests under way than its EndpointHealth allows, all together no more than max_in_flight, and those
-// of a lower service_class leave a share of the slots and of the memory to those above them.
-// What bounds what: max_held and max_held_bytes bound memory, a lane's window its part of it, max_fetches the
-// reads under way, max_in_flight the sockets. Every step costs O(log n) at worst, whatever the backlog.
+// How it is fair: lanes with something to send stand in a ReadyQueue and send one delivery per turn. A lane has no more
+// requests under way than its EndpointHealth allows, and all lanes together no more than max_in_flight; lanes of a
+// lower service class leave a share of the slots and of the memory to those above them. What bounds what: max_held and
+// max_held_bytes bound memory, a lane's window its part of it, max_fetches the reads under way, max_in_flight the
+// sockets. Every step costs O(log n) at worst, whatever the backlog.
 #pragma once
 
 #include <array>
@@ -26,10 +26,10 @@
 
 namespace outboxd {
 
-// How often what is over is looked for on disk; what is about to be sent is looked at besides.
+// How often the disk is searched for expired deliveries; one that is about to be sent is checked as well.
 inline constexpr Millis kExpiryInterval{1000};
 
-// What the sender reported, as far as the decision needs it.
+// The part of the sender's result that the decision needs.
 struct AttemptReport {
   Outcome outcome = Outcome::kConnect;
   int status = 0;
@@ -49,8 +49,8 @@ struct Decisions {
     std::size_t max_bytes;
   };
   std::vector<Send> send;
-  // Recorded without an attempt: damaged; expired; or put off to its deliver_at, which is yet to come when the clock was
-  // set back, or when an operator replayed it before.
+  // To be recorded without an attempt: damaged; expired; or postponed to a deliver_at still to come, because the clock
+  // was set back or an operator replayed the delivery early.
   struct Unsent {
     EndpointPtr endpoint;
     DueDelivery delivery;
@@ -58,13 +58,13 @@ struct Decisions {
   };
   std::vector<Unsent> unsent;
   std::vector<Fetch> fetch;
-  // Pending deliveries whose time is over, held back or not, are to be looked for behind that place.
+  // Search the disk, from `after` on, for expired pending deliveries, held back or not.
   struct FindExpired {
     ExpiryPlace after;
     int limit;
   };
   std::optional<FindExpired> find_expired;
-  std::optional<MonotonicTime> wake_at;  // call next() again then, if nothing happens before
+  std::optional<MonotonicTime> wake_at;  // call next() again at this time, if nothing happens before
 };
 
 struct LaneStatus {
@@ -83,53 +83,55 @@ class Scheduler {
     std::vector<Millis> retry_schedule = default_retry_schedule();
     int window = 64;        // deliveries of one lane in memory, besides those under way
     int max_held = 16'384;  // deliveries in memory, all lanes; about 1 KiB each besides the payload
-    std::size_t max_held_bytes = 32u << 20;  // their payloads
+    std::size_t max_held_bytes = 32u << 20;  // the payload bytes of these
     std::size_t max_fetch_bytes = 1u << 20;  // payload of one fetch (one delivery may be larger)
-    int max_fetches = 16;                    // asked for and not answered yet
-    int max_expired = 256;                   // read from disk, and recorded, at a time
-    std::size_t max_sends = 32;  // of one next(): what has ended meanwhile must not wait for thousands
+    int max_fetches = 16;                    // fetches requested and not answered yet
+    int max_expired = 256;                   // expired deliveries read from disk and recorded at a time
+    std::size_t max_sends = 32;  // per next(): results that came in must not wait for thousands of sends
     std::uint64_t seed = 1;      // of the jitter
   };
   explicit Scheduler(Options options);
 
-  // What happened. Facts (store/facts.h), in the order of their commits:
+  // Facts (store/facts.h), in the order of their commits:
   void hear(const EndpointChanged& fact, Moment now);
   void hear(DeliveryReady fact, Moment now);
   void hear(const DueOnDisk& fact, Moment now);
   void hear(const DeliveryWithdrawn& fact);  // too late if it is being sent
   void hear(const OutcomeRecorded& fact, Moment now);
   void hear(const DueTimesMoved& fact);
-  // Its endpoint is this daemon's to serve: new, or as it is now. One that is older than what is known is ignored.
+  // The endpoint is this daemon's to serve: a new one, or its current version. A version older than the known one is
+  // ignored.
   void put_endpoint(const EndpointPtr& endpoint, Moment now);
-  // It is not any more. What is under way ends; its outcome is recorded, and says nothing about the endpoint.
+  // The endpoint is no longer this daemon's to serve. Requests under way finish; their outcomes are recorded but say
+  // nothing about the endpoint.
   void drop_endpoint(EndpointSeq endpoint);
-  // The endpoints of these that have a lane, also one that is leaving.
+  // The endpoints of these partitions that have a lane, including lanes that are leaving.
   std::vector<EndpointSeq> lanes_of(const PartitionSet& partitions) const;
-  // Is nothing of these in memory any more?
+  // Is nothing of these partitions left in memory?
   bool is_rid_of(const PartitionSet& partitions) const;
 
   void fetched(EndpointSeq endpoint, DueWindow found, Moment now);
-  void expired(std::vector<DueDelivery> found, Moment now);  // what came of Decisions::find_expired
-  // The attempt of a delivery from Decisions::send ended. The caller adds the attempt to the record.
+  void expired(std::vector<DueDelivery> found, Moment now);  // the result of Decisions::find_expired
+  // The attempt of a delivery from Decisions::send has ended. The caller adds the attempt to the record.
   struct Ended {
     RecordOutcome record;
-    // To be stored: since when every attempt has failed, or (no value in it) that this is over.
+    // To be stored: since when every attempt has failed, or (outer value set, inner empty) that this is over.
     std::optional<std::optional<Time>> failing_since;
     std::optional<std::string> disable;  // the reason: "gone", "failing"
-    std::optional<Time> recovered;       // it had been failing since then
+    std::optional<Time> recovered;       // it recovered, and had been failing since this time
   };
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
-  // The request was aborted and nothing is known of it: still pending on disk.
+  // The request was aborted and its result is unknown: the delivery is still pending on disk.
   void abandoned(DeliveryKey key);
-  void policy_changed(Moment now);    // the address policy: what it refused may go
-  void drain() { draining_ = true; }  // from now on neither sends nor fetches
+  void policy_changed(Moment now);    // the address policy changed: what it refused may be allowed now
+  void drain() { draining_ = true; }  // from now on it neither sends nor fetches
 
   Decisions next(Moment now);
 
   int in_flight() const { return sending_; }
   int held() const { return held_; }
   std::size_t held_bytes() const { return held_bytes_; }
-  // The lanes that fail or send something, for status. O(lanes).
+  // The lanes that are failing or sending, for status. O(lanes).
   std::vector<LaneStatus> lanes() const;
 
  private:
@@ -145,16 +147,16 @@ class Scheduler {
   // memory
   bool is_known(const Lane& lane, EventSeq event) const;
   bool fits(const Lane& lane) const;
-  bool admit(Lane& lane, DueDelivery delivery);  // false: to be left on disk
+  bool admit(Lane& lane, DueDelivery delivery);  // false: left on disk
   void erase_held(Lane& lane, EventSeq event);
   void release(Lane& lane, EventSeq event);
   void leave_on_disk(Lane& lane, MonotonicTime due);
-  void drop_waiting(Lane& lane);  // it is on disk anyway
+  void drop_waiting(Lane& lane);  // they are on disk anyway
   void take_from_window(Lane& lane, const Held& held);
 
   // turns
   void touch(Lane& lane);
-  void consider(Lane& lane, Moment now);  // puts the lane into the queues it belongs in now
+  void consider(Lane& lane, Moment now);  // puts the lane into the queues where it belongs now
   void set_wake(Lane& lane, std::optional<MonotonicTime> when);
   void run_wakes(MonotonicTime now);
   void classify(Lane& lane);
@@ -180,22 +182,22 @@ class Scheduler {
   std::unordered_map<EndpointSeq, std::unique_ptr<Lane>> lanes_;
   ReadyQueue to_send_, to_fetch_;
   std::set<std::pair<MonotonicTime, EndpointSeq>> wakes_;
-  std::vector<EndpointSeq> dirty_;  // to be considered at the next next(): something about them changed
+  std::vector<EndpointSeq> dirty_;  // lanes that have changed: the next next() considers them
   struct Sent {
     MonotonicTime at;
     DeliveryKey key;
   };
-  std::deque<Sent> sent_;  // in the last kSlow, in order
+  std::deque<Sent> sent_;  // the requests of the last kSlow, in order
   int sending_ = 0;
-  std::array<int, kServiceClasses> sending_of_{};  // of that, by the lanes' service_class
+  std::array<int, kServiceClasses> sending_of_{};  // the same, by service class of the lanes
   int fetching_ = 0;
-  // The search for what has expired, page by page: the next one when the last is recorded.
+  // The search for expired deliveries, page by page: the next page is read when the last one is recorded.
   struct ExpirySearch {
     MonotonicTime next_at{};
     ExpiryPlace after;
     bool reading = false;
-    std::set<DeliveryKey> released;         // while reading: left `held` after it may have been read
-    std::vector<Decisions::Unsent> unsent;  // for the next decisions
+    std::set<DeliveryKey> released;         // while reading: left `held` after they may have been read
+    std::vector<Decisions::Unsent> unsent;  // to be added to the next decisions
     int recording = 0;
   };
   ExpirySearch search_;

@@ -1,4 +1,4 @@
-// Whose turn it is: what may be sent, fetched and looked for now.
+// Whose turn it is: what may be sent, fetched and searched for now.
 #include <algorithm>
 
 #include "delivery/scheduler.h"
@@ -6,11 +6,11 @@
 namespace outboxd {
 namespace {
 
-constexpr unsigned kLowerEvery = 8;  // turns of a lane: the lower priorities must not starve
+constexpr unsigned kLowerEvery = 8;  // turns of a lane: then a lower priority goes, so that none starves
 constexpr int kMinWindow = 4;
 constexpr Millis kMaxIdleInMemory{500};
 
-// The part of `all` that those of a service_class and below it may use together.
+// The part of `all` that a service class and those below it may use together.
 template <class T>
 T share_of(T all, ServiceClass service_class) {
   return std::max<T>(1,
@@ -44,7 +44,7 @@ std::optional<ServiceClass> Scheduler::worst_with_room() const {
   return std::nullopt;
 }
 
-// Its own share must not be used up, nor that of any service_class above it.
+// The worst class that may still send: neither its own share nor that of any better class may be used up.
 std::optional<ServiceClass> Scheduler::worst_with_slots() const {
   std::optional<ServiceClass> worst;
   int sending = sending_;
@@ -57,7 +57,7 @@ std::optional<ServiceClass> Scheduler::worst_with_slots() const {
   return worst;
 }
 
-// A lane whose requests hang is no longer prompt long before they time out.
+// Finds requests that take too long, so that a lane whose requests hang stops being prompt long before they time out.
 void Scheduler::find_overdue(MonotonicTime now) {
   while (!sent_.empty() && sent_.front().at + kSlow <= now) {
     const Sent sent = sent_.front();
@@ -94,7 +94,7 @@ void Scheduler::consider(Lane& lane, Moment now) {
     if (lane.leaving && lane.held.empty() && !lane.fetch) lanes_.erase(lane.endpoint->seq);
     return;
   }
-  // What cannot be sent for a while is better left on disk: memory is for those that can.
+  // Deliveries that cannot be sent for a while are left on disk: memory is for those that can.
   if (!lane.window.empty() && lane.opens_at() > now.mono + kMaxIdleInMemory) drop_waiting(lane);
   if (may_send(lane, now)) to_send_.push(lane.endpoint->seq, lane.to_send, lane.service_class);
   const bool disk_is_due = lane.disk_due <= now.mono;
@@ -114,11 +114,11 @@ void Scheduler::run_wakes(MonotonicTime now) {
 
 // ---- decisions
 
-// By priority; but each so many-th turn is one of the lower priorities', in rotation.
+// By priority, but every kLowerEvery-th turn goes to one of the lower priorities, in rotation.
 WindowOrder Scheduler::pick(Lane& lane) {
   const WindowOrder first = *lane.window.begin();
   if (first.priority == lane.window.rbegin()->priority || ++lane.turns % kLowerEvery != 0) return first;
-  std::vector<WindowOrder> lower;  // the first of each priority below
+  std::vector<WindowOrder> lower;  // the first delivery of each lower priority
   for (const WindowOrder& entry : lane.window) {
     const int last = lower.empty() ? first.priority : lower.back().priority;
     if (entry.priority < last) lower.push_back(entry);
@@ -126,7 +126,7 @@ WindowOrder Scheduler::pick(Lane& lane) {
   return lower[lane.turns / kLowerEvery % lower.size()];
 }
 
-// True: another delivery with its sequence key is under way, and it waits for that one, out of the window.
+// True: another delivery with its sequence key is under way, and this one waits for it, outside the window.
 bool Scheduler::wait_in_order(Lane& lane, Held& held) {
   if (!held.delivery.sequence_key) return false;
   if (!lane.order) lane.order = std::make_unique<Lane::Order>();
@@ -178,13 +178,13 @@ void Scheduler::fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions) {
   if (!lane.active || lane.fetch || lane.disk_due > now || wanted <= 0) return;
   lane.fetch = std::make_unique<Lane::Fetch>();
   ++fetching_;
-  // What is held is still pending on disk and comes along: ask for that much more.
+  // Held deliveries are still pending on disk and will be read too: ask for that many more.
   decisions.fetch.push_back(
       {lane.endpoint->seq, wanted + static_cast<int>(lane.held.size()), options_.max_fetch_bytes});
 }
 
-// Lanes for which there is no room stay in the queue until there is. What a fetch brings is then taken in any
-// case: memory may exceed its limits by as much as max_fetches of them bring.
+// Lanes without room stay in the queue until there is room. What a fetch brings is then taken in any case, so memory
+// may exceed its limits by what max_fetches of them bring.
 void Scheduler::fetch_some(Moment now, Decisions& decisions) {
   while (fetching_ < options_.max_fetches && !draining_) {
     const auto worst = worst_with_room();

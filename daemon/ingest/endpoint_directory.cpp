@@ -6,7 +6,7 @@ namespace outboxd {
 namespace {
 
 constexpr std::size_t kMaxRememberedMatches = 10'000;
-constexpr std::size_t kMaxRememberedEndpoints = 1'000'000;  // in all of them: 16 MB
+constexpr std::size_t kMaxRememberedEndpoints = 1'000'000;  // in all results together: 16 MB
 
 // The smallest id that begins so.
 std::optional<EndpointId> first_that_begins(std::string_view word) {
@@ -95,7 +95,8 @@ EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std
     found = find_matches(tenant, type);
     kept = {found, changes_};
   }
-  Memory forgotten;  // and what is replaced: let go after the lock
+  // Declared before the lock, like `kept`, so that what is dropped or replaced is freed after unlocking.
+  Memory forgotten;
   const MutexLock lock(mutex_);
   if (memory_.size() >= kMaxRememberedMatches || remembered_ >= kMaxRememberedEndpoints) {
     forgotten.swap(memory_);

@@ -1,5 +1,5 @@
-// The endpoints as committed, in memory. Nobody changes them here: a change is a command to the store, and the fact of
-// its commit comes back (hear). Thread safe.
+// The committed endpoints, in memory. Nothing is changed here directly: a change is a command to the store, and the
+// fact of its commit comes back through hear(). Thread safe.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@ namespace outboxd {
 class EndpointDirectory {
  public:
   void load(Endpoints endpoints);  // once, before anything else
-  // False: it is no news. What another daemon changed may be heard of after later changes of our own.
+  // False: it is not news. A change by another daemon may be heard of after later changes of our own.
   bool hear(const EndpointChanged& fact);
 
   EndpointPtr find(const EndpointId& id) const;  // null: none
@@ -28,9 +28,9 @@ class EndpointDirectory {
   std::vector<EndpointPtr> all() const;
   std::vector<EndpointPtr> of(const PartitionSet& partitions) const;
 
-  // The endpoints that want an event of this tenant and type, oldest first, whatever their state: a paused one's
-  // deliveries wait. Never null, never changed: shared between callers. And the version of the directory that they are
-  // of, for the command that they are put into.
+  // The endpoints that want an event of this tenant and type, oldest first, whatever their state: deliveries to a
+  // paused endpoint wait. `endpoints` is never null and never modified, because callers share it. `version` is the
+  // directory's at that moment, for the command that uses the endpoints.
   struct Matches {
     std::shared_ptr<const std::vector<EndpointPtr>> endpoints;
     DirectoryVersion version = 0;
@@ -46,22 +46,22 @@ class EndpointDirectory {
   std::unordered_map<EndpointSeq, EndpointPtr> by_seq_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<EndpointId, EndpointSeq> by_id_ OUTBOXD_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<EndpointSeq>, std::less<>> by_tenant_
-      OUTBOXD_GUARDED_BY(mutex_);  // each in order
+      OUTBOXD_GUARDED_BY(mutex_);  // each list is sorted
   std::multimap<std::string, EndpointSeq, std::less<>> by_name_ OUTBOXD_GUARDED_BY(mutex_);
-  DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // everything up to it was heard
-  // And what was heard that is newer: version and endpoint. Empty but for daemons that share a store.
+  DirectoryVersion version_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // every change up to this version was heard
+  // Newer changes that were heard already: version and endpoint. Only not empty for daemons that share a store.
   std::map<DirectoryVersion, EndpointSeq> ahead_ OUTBOXD_GUARDED_BY(mutex_);
-  std::uint64_t changes_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // of what is here
-  // What match() answered, valid while no endpoint has changed since: a producer sends few types many times. Old answers
-  // are let go by who asks again, on its thread: there may be a million pointers in them, and facts are heard on the
-  // writer thread. Key: tenant NUL type.
+  std::uint64_t changes_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // counts the changes to this directory
+  // Results of match(), valid while no endpoint has changed since, because a producer sends a few types many times.
+  // Outdated ones are freed by the next caller of match() on its own thread: they may hold a million pointers, and
+  // facts are heard on the writer thread. Key: tenant NUL type.
   struct Remembered {
     Matches matches;
     std::uint64_t changes = 0;
   };
   using Memory = std::unordered_map<std::string, Remembered>;
   mutable Memory memory_ OUTBOXD_GUARDED_BY(mutex_);
-  mutable std::size_t remembered_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // endpoints in all of them
+  mutable std::size_t remembered_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // endpoints in all results together
 };
 
 }  // namespace outboxd

@@ -16,7 +16,7 @@ constexpr std::size_t kMaxReportedName = 64;  // bytes of an unknown member's na
 
 using EventIndex = std::optional<std::size_t>;  // the event's place in a batch
 
-// The start of a name that is not ours, short enough to repeat.
+// The start of a name from outside, short enough to repeat.
 std::string_view excerpt(std::string_view name) {
   if (name.size() <= kMaxReportedName) return name;
   std::size_t length = kMaxReportedName;
@@ -32,13 +32,13 @@ std::string pointer_of(EventIndex index, std::string_view name) {
   return pointer;
 }
 
-// Reads one event object, reporting every bad field.
+// Reads one event object and reports every bad field.
 class EventReader {
  public:
   EventReader(EventIndex index, std::vector<FieldError>& errors, std::optional<Time> now)
       : index_(index), errors_(errors), now_(now) {}
 
-  // The draft means something only if nothing was reported and the scanner met no fault.
+  // The draft is valid only if nothing was reported and the scanner met no fault.
   EventDraft read(JsonScanner& scanner) {
     scanner.open_object();
     while (const auto name = scanner.next_member()) {
@@ -74,13 +74,12 @@ class EventReader {
     seen = true;
     const std::size_t before = errors_.size();
     (this->*field->take)(value);
-    if (field_ == "headers")
-      return;  // what is wrong with one of them is said beside its name, and its value is nobody's
+    if (field_ == "headers") return;  // errors already name the header at fault, and its value may be secret
     for (std::size_t i = before; i < errors_.size(); ++i) errors_[i].detail += what_came(value);
   }
 
   void report_unknown(const std::string& name) {
-    if (errors_.size() >= kMaxReportedErrors) return;  // to look for the nearest name costs time
+    if (errors_.size() >= kMaxReportedErrors) return;  // finding the nearest name takes time
     std::array<std::string_view, kFieldCount> names;
     std::ranges::transform(kFields, names.begin(), &Field::name);
     report(name, "is not a field of an event" + did_you_mean(name, names));
@@ -198,8 +197,8 @@ class EventReader {
     check_times();
   }
 
-  // What comes as `payload` is JSON by its place. Bytes that are called JSON are so too: subscribers parse them, and
-  // the formats that wrap a payload splice them in.
+  // A `payload` member is JSON by construction. Bytes from payload_base64 that are declared to be JSON must be JSON
+  // too, because subscribers parse them and the formats that wrap a payload splice them in.
   void check_json() {
     if (!decoded_ || !content_type_taken_ || !is_json_type(draft_.event.content_type)) return;
     if (const auto fault = json_fault(draft_.event.payload))
@@ -207,7 +206,7 @@ class EventReader {
                                    std::to_string(fault->offset) + ", " + std::string(fault->what));
   }
 
-  // Relative times count from `now`; without one they are compared with each other alone.
+  // Relative times count from `now`; without it they are compared only with each other.
   void check_times() {
     const Event& event = draft_.event;
     const Time now = now_.value_or(Time{});
@@ -233,10 +232,10 @@ class EventReader {
   EventIndex index_;
   std::vector<FieldError>& errors_;
   EventDraft draft_;
-  std::string_view field_;  // the one being read
+  std::string_view field_;  // the field being read
   std::array<bool, kFieldCount> seen_{};
   std::optional<Time> now_;
-  bool decoded_ = false, content_type_taken_ = false;  // payload_base64, content_type: as they should be
+  bool decoded_ = false, content_type_taken_ = false;  // payload_base64, content_type: given and valid
 };
 
 const std::array<EventReader::Field, EventReader::kFieldCount> EventReader::kFields = {{
@@ -298,7 +297,7 @@ Problem too_many(const EventLimits& limits) {
           "more than " + std::to_string(limits.batch_events) + " events in one request"};
 }
 
-// What one request's events have in common while they are read.
+// Reads all events of one request, and holds what they have in common.
 class BodyReader {
  public:
   BodyReader(const std::optional<std::string>& header_key, const EventLimits& limits, std::optional<Time> now)
@@ -398,8 +397,8 @@ Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view bo
 std::string content_digest(const EventDraft& draft) {
   const Event& event = draft.event;
   std::string text;
-  // Each part goes in behind its length, and an absent one differs from an empty one: no two contents give
-  // one text.
+  // Each part is preceded by its length, and an absent part differs from an empty one, so no two contents give the same
+  // text.
   auto add = [&](std::string_view part) { text += std::to_string(part.size()) + ':' + std::string(part); };
   auto add_number = [&](const std::optional<std::int64_t>& number) {
     add(number ? std::to_string(*number) : "");

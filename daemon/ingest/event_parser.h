@@ -1,4 +1,4 @@
-// From the body of POST /v1/events to drafts of events, or to a Problem that names every bad field. Pure.
+// Parses the body of POST /v1/events into drafts of events, or into a Problem that names every bad field. Pure.
 #pragma once
 
 #include <optional>
@@ -12,35 +12,33 @@
 namespace outboxd {
 
 struct EventDraft {
-  Event event;                       // everything but seq, id and created_at, which are given at acceptance
+  Event event;  // everything but seq, id and created_at, which are assigned at acceptance
   std::optional<Millis> delay, ttl;  // relative forms of deliver_at and expires_at, resolved at acceptance
   std::optional<std::string> idempotency_key;
 };
 
 struct EventLimits {
-  std::size_t event_bytes = 1u << 20;  // payload and everything else of one event
+  std::size_t event_bytes = 1u << 20;  // for one event, payload and everything else
   std::size_t batch_events = 1000;
 };
 
-enum class EventBody {
-  kJson,
-  kNdjson
-};  // application/json: an object or an array; application/x-ndjson: one object a line
+// kJson: application/json, an object or an array. kNdjson: application/x-ndjson, one object per line.
+enum class EventBody { kJson, kNdjson };
 
-// `now` is when the request came: expires_at must lie after it, and deliver_at at most kMaxEventDelay. Absent for a row
-// of the SQL outbox, which was checked so when it was inserted.
+// `now` is the time of the request: expires_at must lie after it, and deliver_at at most kMaxEventDelay ahead. Absent
+// for a row of the SQL outbox, where this was checked when it was inserted.
 //
-// The payload's bytes are those of the JSON value in the body, found by position, never re-encoded. An object
-// with the same member twice is refused, for the two readings would differ. `header_key` is the
-// Idempotency-Key header and applies to a single event only. Pointers of errors start with the index in a
-// batch ("/3/type").
+// The payload keeps the exact bytes of the JSON value in the body, found by position and never re-encoded. An object
+// with the same member twice is refused, because parsers disagree on which one counts. `header_key` is the
+// Idempotency-Key header and applies to a single event only. In a batch the pointers of errors start with the index
+// ("/3/type").
 Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view body,
                                              const std::optional<std::string>& header_key,
                                              const EventLimits& limits,
                                              std::optional<Time> now = std::nullopt);
 
-// SHA-256 over everything that makes two events the same for an idempotency key: all fields but the key
-// itself, and but the traceparent, which differs each time a producer repeats a request.
+// SHA-256 over everything that makes two events the same for an idempotency key: all fields except the key itself and
+// the traceparent, which differs each time a producer repeats a request.
 std::string content_digest(const EventDraft& draft);
 
 }  // namespace outboxd

@@ -1,4 +1,4 @@
-// What the text fields of an event may hold, whichever way the event comes in: HTTP or the SQL outbox. Pure.
+// What the text fields of an event may hold, whether it comes by HTTP or through the SQL outbox. Pure.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,14 @@ namespace outboxd {
 inline constexpr Millis kMaxEventDelay = std::chrono::hours(24 * 365);  // delay and ttl
 inline constexpr std::size_t kMaxContentTypeLength = 255;
 
-// Well-formed UTF-8 without control characters (C0, DEL, C1)?
+// Is it well-formed UTF-8 without control characters (C0, DEL, C1)?
 bool is_printable(std::string_view text);
 
 // May this be an ordering key or an idempotency key: 1 to kMaxKeyLength printable bytes?
 bool is_key(std::string_view text);
 
-// A media type with its parameters, as RFC 9110 8.3.1 writes it ("application/xml; charset=utf-8"), bounded
-// in length?
+// Is it a media type with optional parameters, as in RFC 9110 8.3.1 ("application/xml; charset=utf-8"), of bounded
+// length?
 bool is_media_type(std::string_view text);
 
 }  // namespace outboxd

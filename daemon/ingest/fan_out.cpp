@@ -39,11 +39,11 @@ void FanOut::stop() {
 void FanOut::hear(const FanOutWaits& fact) {
   executor_.post([this, waits = fact.fan_out] {
     if (!started_) return;    // the store remembers it
-    if (!waits) newest_ = 0;  // another daemon's event may be older than the newest that was heard of here
-    // Behind what waits in the store nothing can be remembered: the oldest goes first.
+    if (!waits) newest_ = 0;  // another daemon's event may be older than the newest one heard of here
+    // While older events wait in the store, this one must not be queued before them: the oldest goes first.
     if (!waits || left_in_store_ || queue_.size() >= options_.remembered) {
       left_in_store_ = true;
-    } else if (waits->event->seq > newest_) {  // else it was read already
+    } else if (waits->event->seq > newest_) {  // otherwise it was read from the store already
       add(*waits);
     }
     go_on();
@@ -71,7 +71,7 @@ void FanOut::read_more() {
         add(std::move(job));
         continue;
       }
-      // Nobody knows any more of which tenant and type it was. It stays unfinished, and db check names it.
+      // Its tenant and type cannot be trusted any more. It stays unfinished, and db check names it.
       newest_ = job.event->seq;
       log::error("an event on disk no longer matches its checksum: its fan-out is not finished",
                  {{"event_number", newest_}});
@@ -88,7 +88,7 @@ void FanOut::read_more() {
   }
 }
 
-// As many events as have room in it.
+// One step: as many events as there is room for.
 void FanOut::step() {
   std::vector<std::pair<ExpandEvent, Job>> commands;
   std::size_t room = options_.step;
@@ -118,8 +118,8 @@ ExpandEvent FanOut::expand(const Job& job, std::size_t room) const {
       break;
     }
     command.endpoints.push_back(first_attempt(**next, *job.event, options_.first_wait));
-    // The event is there already if it was accepted in order here. If the endpoint is ordered only since then, that
-    // holds for later events.
+    // No order: endpoints at which the event is ordered got their deliveries when it was accepted. An endpoint that has
+    // become ordered since applies that to later events.
     command.endpoints.back().ordering = Ordering::kNone;
   }
   return command;
@@ -130,7 +130,7 @@ void FanOut::submit(ExpandEvent command, Job job) {
                                           const ExpandEvent& done, const Result<Expanded>& answer) mutable {
     bool again = answer && answer->stale;
     if (!answer) {
-      // outboxd is stopping, or something is wrong with the event: the next start goes on with it.
+      // outboxd is stopping, or something is wrong with the event: the next start continues it.
       log::warn("a fan-out was interrupted",
                 {{"event", job.event->id.to_string()}, {"error", answer.error().detail}});
     } else if (!answer->stale && done.more_after) {

@@ -19,7 +19,7 @@ Problem short_of_space() {
           "the disk has less free space than [retention] free_disk: nothing was stored"};
 }
 
-// Which event of a command broke the rule that a refusal names.
+// The index of the event that caused the refusal.
 std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
   if (refused.code != ProblemCode::kIdempotencyConflict || refused.errors.empty()) return std::nullopt;
   const auto index = parse_int(std::string_view(refused.errors.front().pointer).substr(1));
@@ -38,7 +38,7 @@ Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const C
       metrics_(metrics),
       options_(options) {}
 
-// A command is as old as the oldest of its matches.
+// A command counts as matched at the oldest version of its matches.
 void Ingest::match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const {
   const auto found = directory_.match(event.event->tenant, event.event->type);
   matched = std::min(matched, found.version);
@@ -143,7 +143,7 @@ void Ingest::announcement_lost(const NewEvent& event, const Problem& refused) {
 }
 
 void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done) {
-  // `last` runs `done` when every command of this call has let go of it.
+  // `last` runs `done` when every command of this call has released it.
   const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
   AcceptEvents command{.events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   std::size_t room = options_.deliveries_at_once;
@@ -161,8 +161,9 @@ void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done
   commit_rows(std::move(command), last);
 }
 
-// All in one command: what is refused for now is refused together, and rows stay in their order. A key that was used
-// before with other content refuses the command for the sake of one row; it goes on without that one.
+// All rows go in one command, so that a temporary refusal concerns all of them and they stay in order. An idempotency
+// key reused with different content refuses the whole command because of one row; it is submitted again without that
+// row.
 void Ingest::commit_rows(AcceptEvents command, const std::shared_ptr<void>& last) {
   if (command.events.empty()) return;
   commit(std::move(command), "sql", [this, last](AcceptEvents& done, Result<Accepted>& accepted) {
@@ -179,7 +180,7 @@ void Ingest::commit_rows(AcceptEvents command, const std::shared_ptr<void>& last
 void Ingest::reject(std::int64_t row, std::string reason, const std::shared_ptr<void>& last) {
   commits_.submit(RejectOutboxRow{row, clock_.wall(), std::move(reason)},
                   [this, last](const RejectOutboxRow& rejected, const Result<Nothing>& answer) {
-                    if (!answer) return;  // it is looked at again
+                    if (!answer) return;  // the row stays in the outbox and is read again
                     const auto left_out = rejection_log_.take(clock_.monotonic());
                     if (!left_out) return;
                     log::warn("a row of the SQL outbox was rejected, see: outboxctl outbox list --rejected",

@@ -1,5 +1,5 @@
-// Accepting events: find the endpoints that match, and commit. What HTTP and SQL producers and outboxd's own events
-// share. The deliveries reach those who send them as facts of that commit. Thread safe.
+// Accepts events: finds the endpoints that match, and commits. Shared by HTTP producers, SQL producers and outboxd's
+// own events. The delivery side receives the deliveries as facts of that commit. Thread safe.
 #pragma once
 
 #include <atomic>
@@ -22,9 +22,9 @@ class Ingest {
   struct Options {
     EventLimits limits;
     Millis idempotency_window = std::chrono::hours(24);
-    Millis first_wait{0};  // before the first attempt, of endpoints without a schedule of their own
-    // Deliveries made in the transaction that accepts events (besides those in order by a key); FanOut makes the
-    // others.
+    Millis first_wait{0};  // wait before the first attempt at endpoints without a schedule of their own
+    // How many deliveries are made in the transaction that accepts the events (besides those in order by a key); FanOut
+    // makes the others.
     std::size_t deliveries_at_once = 1000;
   };
   Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock, UuidGenerator& ids,
@@ -32,26 +32,25 @@ class Ingest {
 
   const Options& options() const { return options_; }
 
-  // All or none. `done` runs on the writer thread after the commit: one AcceptedEvent for each draft, in
-  // order.
+  // Accepts all or none. `done` runs on the writer thread after the commit, with one AcceptedEvent per draft, in order.
   using Done = std::function<void(Result<std::vector<AcceptedEvent>>)>;
   void accept(std::vector<EventDraft> drafts, Done done);
 
-  // While the disk is short of space nothing is accepted: 503 over HTTP, and SQL rows wait in the outbox.
+  // While the disk is short of space nothing is accepted: HTTP gets 503, and SQL rows wait in the outbox.
   void hold_back(bool disk_is_short) { disk_is_short_ = disk_is_short; }
 
-  // Rows of the SQL outbox: each becomes an event, in the order of the rows, or a rejected row with its reason. `done`
-  // runs when the last is committed, or none could be for now.
+  // Turns each row of the SQL outbox into an event, in order, or marks it as rejected with the reason. `done` runs when
+  // the last one is committed, or when none can be committed for now.
   void ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done);
 
-  // Does any endpoint want such an event of outboxd's own?
+  // Does any endpoint want one of outboxd's own events of this type?
   bool is_wanted(std::string_view ops_type) const;
-  // Accepts one if any endpoint wants it. It is kept until it is committed; only while the
-  // disk is full or short of space it is lost, and the log says so.
+  // Accepts one of outboxd's own events if any endpoint wants it. It is retried until it is committed, and lost, with a
+  // log message, while the disk is full or short of space.
   void announce(EventDraft draft);
 
  private:
-  // After the commit or the refusal, on the writer thread (or, refused, on the caller's).
+  // Runs on the writer thread after the commit or the refusal; for some refusals on the caller's thread.
   using Committed = std::function<void(AcceptEvents&, Result<Accepted>&)>;
 
   NewEvent prepare(EventDraft draft, std::size_t& room, DirectoryVersion& matched) const;
@@ -72,7 +71,7 @@ class Ingest {
   telemetry::Metrics& metrics_;
   Options options_;
   std::atomic<bool> disk_is_short_{false};
-  log::Budget rejection_log_;  // of the writer thread
+  log::Budget rejection_log_;  // used on the writer thread
 };
 
 }  // namespace outboxd

@@ -1,6 +1,6 @@
-// What outboxd itself has to tell: events of its own, for endpoints of tenant `_ops`, made of the facts that it hears.
-// Nothing is told of what happens to those endpoints, or telling it would go on for ever. An announcement is a commit of
-// its own, after the one that it tells of: a crash between the two loses it.
+// outboxd's own events, for endpoints of tenant `_ops`, made from the facts that it hears. Nothing is announced about
+// those endpoints themselves, or it would go on for ever. An announcement is a separate commit after the one that it
+// reports: a crash between the two loses it.
 #pragma once
 
 #include <string>
@@ -21,7 +21,8 @@ class OperationalEvents {
   void hear(const EndpointRecovered& fact);  // outboxd.endpoint.recovered
 
  private:
-  bool is_wanted(const Endpoint& about, std::string_view type) const;  // before a payload is made for nobody
+  // Asked first, so that no payload is made for nobody.
+  bool is_wanted(const Endpoint& about, std::string_view type) const;
   void announce(std::string type, const Json& payload);
 
   Ingest& ingest_;

@@ -7,15 +7,15 @@
 namespace outboxd {
 namespace {
 
-constexpr int kMaxRows = 500;  // at a time
+constexpr int kMaxRows = 500;  // per read
 constexpr std::size_t kMaxBytes = 8u << 20;
-constexpr Millis kPause{250};  // until a row is tried again that could not be committed
+constexpr Millis kPause{250};  // before retrying a row that could not be committed
 
 }  // namespace
 
 void OutboxReader::hear(const OutboxRowsWait&) {
   executor_.post([this] {
-    if (!busy_) read();  // else it follows anyway
+    if (!busy_) read();  // otherwise a read follows anyway
   });
 }
 
@@ -42,7 +42,7 @@ void OutboxReader::read() {
     return read_later();
   }
   const std::int64_t first = rows.empty() ? 0 : rows.front().row;
-  // The same row again: it was refused for now (the store is busy or full).
+  // The same first row as before: it was refused for now (the store is busy or full).
   const bool stuck = first != 0 && first == std::exchange(previous_, first);
   if (first == 0) return;
   if (stuck) {

@@ -8,10 +8,10 @@
 namespace outboxd {
 namespace {
 
-// SQLite's own form is "2026-11-28 15:21:00", in UTC, perhaps with a fraction. RFC 3339 may have the space too.
+// SQLite writes times as "2026-11-28 15:21:00", in UTC, possibly with a fraction. RFC 3339 text may have the space too.
 constexpr std::size_t kDateLength = 10, kSecondsEnd = 19;
 
-// `deliver_at` and `expires_at` hold unix milliseconds, RFC 3339 text, or SQLite's own.
+// `deliver_at` and `expires_at` hold unix milliseconds, RFC 3339 text, or SQLite's own format.
 std::string time_member(std::string value) {
   if (const auto millis = parse_int(value)) return format_time(from_unix_millis(*millis));
   if (value.size() < kSecondsEnd || value[kDateLength] != ' ') return value;
@@ -32,7 +32,8 @@ tl::unexpected<Problem> refuse(ProblemCode code, std::string_view column, std::s
   return problem(code, "the row cannot become an event", {{"/" + std::string(column), std::move(detail)}});
 }
 
-// SQLite keeps bytes that are no UTF-8 in a TEXT column. As JSON they would become U+FFFD, and two keys one.
+// SQLite allows bytes that are not UTF-8 in a TEXT column. As JSON they would become U+FFFD, and two different keys
+// could become one.
 Result<void> refuse_foreign_text(const OutboxRow& row) {
   const std::pair<const char*, const std::optional<std::string>*> texts[] = {
       {"tenant", &row.tenant},
@@ -45,7 +46,7 @@ Result<void> refuse_foreign_text(const OutboxRow& row) {
   return {};
 }
 
-// What is spliced into the text that the parser reads, and what is promised to be JSON.
+// Checks the columns that are spliced into the parser's input and those that must be JSON.
 Result<void> refuse_no_json(const OutboxRow& row) {
   const auto at = [](const JsonFault& fault) {
     return ": at byte " + std::to_string(fault.offset) + ", " + std::string(fault.what);
@@ -64,7 +65,8 @@ Result<void> refuse_no_json(const OutboxRow& row) {
   return {};
 }
 
-// The row as an event object. The payload stays apart: its bytes, white space at the ends included, are the event's.
+// The row as an event object. The payload is kept apart, because its exact bytes, including white space at both ends,
+// are the event's.
 std::string event_object(const OutboxRow& row) {
   std::string body = R"({"payload":null)";
   add(body, "type", dump(Json(row.type)));
@@ -94,7 +96,7 @@ Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits) {
   if (!drafts) return tl::unexpected(std::move(drafts.error()));
   EventDraft draft = std::move(drafts->front());
   draft.event.payload = std::move(row.payload);
-  // W3C Trace Context: one that does not parse is as good as none.
+  // W3C Trace Context: a header that does not parse is treated as absent.
   if (row.traceparent && is_traceparent(*row.traceparent))
     draft.event.traceparent = std::move(row.traceparent);
   return draft;

@@ -1,5 +1,5 @@
-// Checking a row of the SQL outbox: by the very parser that checks POST /v1/events, so that both kinds of
-// producer are held to the same rules. Pure.
+// Checks a row of the SQL outbox with the same parser as POST /v1/events, so that both kinds of producer follow the
+// same rules. Pure.
 #pragma once
 
 #include "common/problem.h"
@@ -8,10 +8,10 @@
 
 namespace outboxd {
 
-// The payload's bytes are the row's. The pointers of its field errors are the columns' names ("/headers").
+// The payload keeps the row's exact bytes. Pointers of field errors are column names ("/headers").
 Result<EventDraft> draft_from_row(OutboxRow row, const EventLimits& limits);
 
-// Why a row was set aside, in the words of who wrote it: his columns ("headers: …; tenant: …").
+// Why a row was rejected, in terms of the columns that the producer knows ("headers: …; tenant: …").
 std::string rejection(const Problem& refused);
 
 }  // namespace outboxd

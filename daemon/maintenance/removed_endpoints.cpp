@@ -29,7 +29,7 @@ void RemovedEndpoints::step() {
                   });
 }
 
-// The store is busy or full, or outboxd stops: then nothing comes of it, and the next start goes on.
+// The store is busy or full, or outboxd is stopping: then the retry never runs, and the next start continues.
 void RemovedEndpoints::try_later(const Problem& refused) {
   if (wait_ == Millis(0))
     log::warn("deliveries of removed endpoints are not discarded yet, trying again",

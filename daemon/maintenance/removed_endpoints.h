@@ -1,6 +1,6 @@
-// Discards what a removed endpoint left behind, in steps that do not hold up other commits: each is a command
-// like any other, and the next is submitted when the one before is committed; one that is refused is tried again until
-// nothing is left. No thread of its own.
+// Discards the pending deliveries of removed endpoints, in steps that do not hold up other commits: each is an ordinary
+// command, submitted when the previous one is committed; a refused one is retried until nothing is left. No thread of
+// its own.
 #pragma once
 
 #include <atomic>
@@ -13,20 +13,20 @@ namespace outboxd {
 
 class RemovedEndpoints {
  public:
-  // `executor` waits between tries.
+  // `executor` runs the waits between tries.
   RemovedEndpoints(GroupCommit& commits, const Clock& clock, Executor& executor)
       : commits_(commits), clock_(clock), executor_(executor) {}
 
   void hear(const EndpointChanged& fact) {
     if (!fact.now) sweep();
   }
-  // Any thread. Begins with what an earlier removal left, which a crash may have cut short.
+  // Any thread. Begins with what earlier removals left, which a crash may have cut short.
   void start();
-  void stop() { stopped_ = true; }  // after the step that is under way
+  void stop() { stopped_ = true; }  // after the step under way
   void sweep();
 
-  static constexpr std::int64_t kRows = 1000;  // of a step
-  static constexpr Millis kFirstWait{100};     // after a refusal; doubled with each
+  static constexpr std::int64_t kRows = 1000;  // per step
+  static constexpr Millis kFirstWait{100};     // after a refusal; doubled with each further one
   static constexpr Millis kMaxWait = std::chrono::seconds(10);
 
  private:
@@ -39,7 +39,7 @@ class RemovedEndpoints {
   std::atomic<bool> stopped_{false};
   std::atomic<bool> sweeping_{false};
   std::atomic<bool> again_{false};
-  Millis wait_{0};  // of the sweep under way
+  Millis wait_{0};  // of the current sweep
 };
 
 }  // namespace outboxd

@@ -62,7 +62,7 @@ void Retention::next_step(DeliveryKey after) {
     const bool deleted = pruned && pruned->events + pruned->deliveries > 0;
     if (deleted) deleted_ = true;
     pause_ = deleted ? kPause : std::min(2 * pause_.load(), kMaxPause);
-    if (!pruned || !pruned->next) return round_ended();  // busy, full or stopping: the next round goes on
+    if (!pruned || !pruned->next) return round_ended();  // if refused (busy, full), the next round continues
     later(pause_, [this, next = *pruned->next] { next_step(next); });
   });
 }

@@ -1,5 +1,5 @@
-// Deletes what is past its keeping, in steps that do not disturb: each is a command like any other, of a bounded
-// number of rows, and the next follows after a pause. No thread of its own.
+// Deletes what is kept no longer, in steps that do not disturb other work: each is an ordinary command over a bounded
+// number of rows, and the next one follows after a pause. No thread of its own.
 #pragma once
 
 #include <atomic>
@@ -15,27 +15,29 @@ namespace outboxd {
 struct RetentionPeriods {
   Millis delivered{};  // delivered and discarded deliveries, and events without any
   Millis dead{};       // dead letters, and rejected rows of the SQL outbox
-  Millis at_least{};   // any event: its idempotency key may still be asked for
+  Millis at_least{};   // the minimum for any event, because its idempotency key may still be used
 };
 
 class Retention {
  public:
-  // `executor` waits between steps.
+  // `executor` runs the waits between steps.
   Retention(GroupCommit& commits, const Clock& clock, telemetry::Metrics& metrics, Executor& executor);
 
   void set(const RetentionPeriods& periods);  // any thread
   void start();                               // any thread
   void stop();                                // any thread
-  // After a clock that jumped far forward what looks old may not be: nothing is deleted for kHold, time to set it right.
+  // After the clock jumped far forward, what looks old may not be: no round begins for kHold, which leaves time to
+  // correct the clock.
   void hear(const DueTimesMoved& fact);
-  // One step for a caller that waits for its result, with what it wants kept instead of what is set.
+  // Runs one step for a caller that waits for its result, with the periods it gives instead of those set.
   void step(const RetentionPeriods& periods, DeliveryKey after, std::function<void(Result<Pruned>)> done);
   RetentionPeriods periods() const;
 
-  static constexpr std::int64_t kRows = 256;  // of a step: about a millisecond
-  static constexpr Millis kPause{10};         // between two; doubled after each that had nothing to delete
+  static constexpr std::int64_t kRows = 256;  // per step: about a millisecond
+  static constexpr Millis kPause{10};  // between two steps; doubled after each that had nothing to delete
   static constexpr Millis kMaxPause{160};
-  // Between two rounds; after one that deleted nothing, 20 times what that took, up to an hour.
+  // Between two rounds; after a round that deleted nothing, 20 times its duration, at least kInterval and at most
+  // kMaxInterval.
   static constexpr Millis kInterval = std::chrono::minutes(1);
   static constexpr Millis kMaxInterval = std::chrono::hours(1);
   static constexpr int kIntervalFactor = 20;
@@ -52,11 +54,11 @@ class Retention {
   telemetry::Metrics& metrics_;
   Executor& executor_;
   std::atomic<Millis> delivered_{}, dead_{}, at_least_{};
-  // kStopping: a round is under way or waited for, and ends by itself unless it is started again before.
+  // kStopping: a round is under way or scheduled, and will end by itself unless retention is started again first.
   enum class State : std::uint8_t { kIdle, kRunning, kStopping };
   std::atomic<State> state_{State::kIdle};
   std::atomic<MonotonicTime> held_until_{};
-  // Of the round under way.
+  // State of the current round.
   MonotonicTime began_{};
   std::atomic<bool> deleted_{false};
   std::atomic<Millis> pause_{kPause};

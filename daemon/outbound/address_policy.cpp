@@ -21,9 +21,8 @@ struct Special {
   std::string_view what;
 };
 
-// The IANA special-purpose registries: every range that is not globally reachable, and ranges within
-// reachable ones that serve only the machine's own surroundings. The first that contains the address gives
-// the reason.
+// The IANA special-purpose registries: every range that is not globally reachable, and ranges within reachable space
+// that serve only the machine's own surroundings. The first range that contains the address gives the reason.
 constexpr Special kSpecial[] = {
     // IPv4 (https://www.iana.org/assignments/iana-ipv4-special-registry)
     {"0.0.0.0/8", "this network"},                     // RFC 791, RFC 1122 3.2.1.3
@@ -68,12 +67,12 @@ constexpr Special kSpecial[] = {
     {"8000::/1", "not global unicast"},
 };
 
-// IPv6 forms that carry an IPv4 address, and the byte where it begins. What they lead to is that address, so
-// it is checked too, also when the operator has allowed the form itself.
+// IPv6 forms that embed an IPv4 address, and the byte where it begins. Traffic ends up at that IPv4 address, so it is
+// checked too, even if the operator has allowed the form itself.
 struct Carrier {
   std::string_view network;
   std::size_t offset;
-  std::uint8_t mask = 0;  // the bytes are kept XORed with it
+  std::uint8_t mask = 0;  // the embedded bytes are XORed with this
 };
 constexpr Carrier kCarriers[] = {
     {"::/96", 12},            // IPv4-compatible
@@ -86,8 +85,8 @@ constexpr Carrier kCarriers[] = {
     {"2001::/32", 12, 0xFF},  // and its client, RFC 4380 4
 };
 
-// ISATAP marks the interface id, within any prefix: 00-00-5E-FE or 02-00-5E-FE, then the IPv4 address (RFC
-// 5214 6.1).
+// ISATAP marks the interface id, under any prefix: 00-00-5E-FE or 02-00-5E-FE, followed by the IPv4 address (RFC 5214
+// 6.1).
 bool is_isatap(const IpAddress& a) {
   return (a.bytes[8] & ~0x03) == 0 && a.bytes[9] == 0 && a.bytes[10] == 0x5E && a.bytes[11] == 0xFE;
 }
@@ -119,10 +118,10 @@ const Special* find_special(const IpAddress& address) {
   return nullptr;
 }
 
-// Within ::/96, but no IPv4-compatible addresses: "::" and "::1" (RFC 4291 2.5.5.1).
+// Within ::/96 but not IPv4-compatible addresses: "::" and "::1" (RFC 4291 2.5.5.1).
 constexpr std::array<IpAddress, 2> kPlainIpv6 = {IpAddress{.v6 = true, .bytes = {}}, kLoopback[0]};
 
-// The address itself, then the IPv4 addresses within it.
+// The address itself, followed by the IPv4 addresses it embeds.
 struct Forms {
   std::array<IpAddress, 4> address;
   std::size_t count = 0;
@@ -228,7 +227,7 @@ std::string Denial::for_operators() const {
   return text + "; " + (remedy.empty() ? "no setting allows it" : remedy);
 }
 
-// Written as the configuration has them, with what is there already: to be copied.
+// Collects settings as the configuration would have them, existing entries included, ready to be copied.
 struct AddressPolicy::Settings {
   std::vector<std::string> texts = {};
 
@@ -270,7 +269,7 @@ std::optional<Denial> AddressPolicy::why_denied(const EndpointUrl& url) const {
   return denial;
 }
 
-// The networks to allow for this address: its own, and those of the addresses within it.
+// Adds the networks that must be allowed for this address and the addresses it embeds.
 void AddressPolicy::add_missing(const IpAddress& address, Settings& settings) const {
   const Forms forms = forms_of(address);
   std::vector<std::string> present, missing;
@@ -284,7 +283,8 @@ void AddressPolicy::add_missing(const IpAddress& address, Settings& settings) co
   if (!missing.empty()) settings.extend("allow_networks", present, missing);
 }
 
-// All that stands against a URL, though one is enough to deny it: whoever changes a setting wants to do it once.
+// Lists everything that denies the URL, although one reason is enough, so that the operator has to change the settings
+// only once.
 std::string AddressPolicy::remedy_for(const EndpointUrl& url) const {
   Settings settings;
   if (!url.https && !options_.allow_http) settings.texts.emplace_back("allow_http = true");

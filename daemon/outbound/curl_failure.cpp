@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kMaxDetail = 160;
 
-// libcurl's details end in numbers and OpenSSL's in library paths: "OpenSSL/3.0.17: error:0A00010B:SSL
-// routines::wrong version number" is "wrong version number" to people.
+// Shortens a detail for people: libcurl's details end in numbers and OpenSSL's start with library paths, as in
+// "OpenSSL/3.0.17: error:0A00010B:SSL routines::wrong version number", of which "wrong version number" is enough.
 std::string tidy(std::string_view detail) {
   if (const auto at = detail.rfind("::"); at != std::string_view::npos) detail.remove_prefix(at + 2);
   return std::string(detail.substr(0, kMaxDetail));
@@ -47,14 +47,14 @@ std::string system_error_text(CURL* easy, const char* otherwise) {
 std::string certificate_text(CURL* easy, std::string_view detail) {
   long result = X509_V_OK;
   curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
-  // Before the chain was looked at, libcurl leaves "unspecified" there.
+  // Before the chain is checked, libcurl leaves "unspecified" there.
   if (result != X509_V_OK && result != X509_V_ERR_UNSPECIFIED) return X509_verify_cert_error_string(result);
   if (detail.find("subject name") != std::string_view::npos) return "certificate is not for this host";
   return detail.empty() ? "certificate could not be verified" : tidy(detail);
 }
 
-// What the other side said: "... routines::tlsv13 alert certificate required, errno 0". In TLS 1.3 a refused client
-// certificate shows only after the handshake.
+// The TLS alert sent by the other side: "... routines::tlsv13 alert certificate required, errno 0". In TLS 1.3 the
+// refusal of a client certificate shows only after the handshake.
 std::optional<std::string> tls_alert(std::string_view detail) {
   constexpr std::string_view kAlert = " alert ";
   const auto at = detail.find(kAlert);

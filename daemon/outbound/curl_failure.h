@@ -1,4 +1,4 @@
-// Why a transfer gave no response, in our classes and in words for people.
+// Why a transfer gave no response: as one of our outcomes and in words for people.
 #pragma once
 
 #include <curl/curl.h>
@@ -16,22 +16,23 @@ struct Failure {
   std::string text;
 };
 
-// How far a transfer came before it ended.
+// How far a transfer got before it ended.
 struct Progress {
   bool tls_started = false;
   bool connected = false;  // TLS included
   bool head_began = false;
-  std::size_t body_bytes = 0;  // to send
+  std::size_t body_bytes = 0;  // size of the request body
 };
 
-// Of a transfer that ended with `code`; `detail` is what libcurl wrote to its error buffer.
+// For a transfer that ended with `code`; `detail` is the content of libcurl's error buffer.
 Failure failure_of(CURL* easy, CURLcode code, std::string_view detail, const Progress& progress,
                    Millis connect_timeout);
 
-// Of a transfer whose request was sent: libcurl looked for another connection to send it again.
+// For a transfer whose request was already sent: does `code` mean that libcurl looked for another connection, to send
+// the request again?
 bool is_want_of_connection(CURLcode code);
 
-// What a transfer that ran out of time was doing: "connecting", "waiting for the response".
+// What a transfer was doing when it timed out: "connecting", "waiting for the response".
 std::string_view stage_of(CURL* easy, const Progress& progress);
 
 }  // namespace outboxd

@@ -20,20 +20,22 @@ void init_curl_once() {
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 }
 
-// An idle connection at which something arrived has ended, or holds bytes that nobody asked for. libcurl
-// would read those as the response to the next request: make it see an end, and let no request out.
+// Retires an idle connection at which something arrived: it has ended, or holds bytes that nobody asked for. libcurl
+// would take those for the response to the next request, so this makes libcurl see an end instead and lets no request
+// out.
 void retire(curl_socket_t fd) {
   std::array<char, 4096> unread;
   for (int i = 0; i < 64 && recv(fd, unread.data(), unread.size(), MSG_DONTWAIT) > 0; ++i) continue;
   shutdown(fd, SHUT_RDWR);
 }
 
-// What the end of a connection looks like to whoever counts bytes: TCP's end counts as one, and over TLS a record of its
-// own says farewell (24 to 31 bytes with the ciphers in use). The first line of a response has more.
+// How many received bytes the mere end of a connection accounts for: TCP counts the end as one byte, and TLS closes
+// with a record of its own (24 to 31 bytes with the ciphers in use). The first line of a response is longer.
 constexpr std::uint64_t kFarewellBytes = 1;
 constexpr std::uint64_t kTlsFarewellBytes = 32;
 
-// Of payload, in the life of this connection; and one more when the other side has ended it, which TCP numbers like a byte.
+// Payload bytes received over the lifetime of this connection, plus one if the other side has ended it, because TCP
+// numbers the end like a byte.
 std::uint64_t received(curl_socket_t fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
@@ -41,7 +43,7 @@ std::uint64_t received(curl_socket_t fd) {
 }
 
 int local_port(curl_socket_t fd) {
-  sockaddr_in6 address{};  // the port is at the same place for IPv4
+  sockaddr_in6 address{};  // IPv4 has the port at the same place
   socklen_t size = sizeof address;
   return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 ? ntohs(address.sin6_port) : -1;
 }
@@ -77,9 +79,9 @@ void CurlLoop::configure(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_SHARE, sessions_);
 }
 
-// libcurl counts the connections in use towards its limit, and over it closes the idle ones first: without
-// this, thousands of hanging requests would cost every healthy endpoint its keep-alive, and a walk over all
-// connections a request.
+// libcurl counts connections in use towards its limit, and when over it closes idle ones first. So the limit grows with
+// the active ones: otherwise thousands of hanging requests would cost every healthy endpoint its keep-alive, and each
+// request a walk over all connections.
 void CurlLoop::limit_connections() {
   const std::size_t others = active_ > 0 ? active_ - 1 : 0;  // than the one whose connection is given back
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
@@ -99,8 +101,8 @@ void CurlLoop::remove(CURL* easy) {
   arm();
 }
 
-// This is what libcurl's timer is for, which thereby has run: libcurl sets it anew if it has more to wait for, and
-// says nothing if it has not.
+// Does what libcurl's timer is for, so the timer counts as fired: libcurl sets it again if it has more to wait for, and
+// says nothing otherwise.
 void CurlLoop::kick() {
   due_.reset();
   act(CURL_SOCKET_TIMEOUT, 0);
@@ -129,8 +131,7 @@ curl_socket_t CurlLoop::open_socket(const curl_sockaddr& address) {
   const curl_socket_t fd =
       ::socket(address.family, address.socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.protocol);
   if (fd == CURL_SOCKET_BAD) return fd;
-  // The number of a socket that libcurl closed just now, by itself, and for which it still counts on our
-  // watch.
+  // libcurl has just closed a socket of this number by itself, and still counts on our watch for it.
   const std::uint32_t stale = socket(fd).watched;
   reset(socket(fd));
   if (stale != 0) {
@@ -141,8 +142,8 @@ curl_socket_t CurlLoop::open_socket(const curl_sockaddr& address) {
   return fd;
 }
 
-// A connection between two requests stays watched, for input: to leave and enter epoll for each request would
-// be two system calls more, and so an end or stray bytes are noticed.
+// A connection stays watched for input between two requests: leaving and re-entering epoll would cost two system calls
+// per request, and this way an end or stray bytes are noticed.
 void CurlLoop::interest(curl_socket_t fd, std::uint32_t events) {
   Socket& s = socket(fd);
   s.busy = events != 0;
@@ -154,7 +155,7 @@ void CurlLoop::interest(curl_socket_t fd, std::uint32_t events) {
   }
   if (s.connected && s.watched == EPOLLIN) return;
   s.watched = 0;
-  loop_.unwatch(fd);  // it may be closed already
+  loop_.unwatch(fd);  // the socket may be closed already
 }
 
 void CurlLoop::ready(curl_socket_t fd, std::uint32_t events) {
@@ -175,7 +176,7 @@ void CurlLoop::ready(curl_socket_t fd, std::uint32_t events) {
 int CurlLoop::close_socket(void* self, curl_socket_t fd) {
   auto& loop = *static_cast<CurlLoop*>(self);
   Socket& s = loop.socket(fd);
-  if (s.watched != 0) loop.loop_.unwatch(fd);  // before the number can mean another socket
+  if (s.watched != 0) loop.loop_.unwatch(fd);  // before the number can be reused for another socket
   if (s.heard != nullptr) *s.heard = received(fd) > s.heard_from;
   loop.reset(s);
   return close(fd);
@@ -186,7 +187,7 @@ void CurlLoop::reset(Socket& socket) {
   socket = Socket{};
 }
 
-// More than one were opened where addresses raced.
+// More than one socket was opened if addresses were tried in parallel.
 void CurlLoop::connected(const std::vector<curl_socket_t>& opened, const Ends& ends) {
   for (const curl_socket_t fd : opened) {
     Socket& s = socket(fd);
@@ -221,8 +222,8 @@ int CurlLoop::on_timer(CURLM*, long timeout_ms, void* self) {
   return 0;  // arm() follows: libcurl calls this from within our calls only
 }
 
-// The loop's timer may be early, never late: moving it for each of libcurl's changes of mind would cost more
-// than a spurious wake-up now and then.
+// The loop's timer may be early but never late: moving it each time libcurl changes its mind would cost more than an
+// occasional needless wake-up.
 void CurlLoop::arm() {
   if (!due_ || (armed_ && armed_->first <= *due_)) return;
   if (armed_) loop_.cancel(*armed_);

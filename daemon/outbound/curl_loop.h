@@ -1,5 +1,5 @@
-// libcurl's multi interface on the event loop: readiness and timers in, finished transfers out. For
-// HttpSender alone; knows nothing of requests.
+// Runs libcurl's multi interface on the event loop: feeds it readiness and timers, and reports finished transfers. Only
+// for HttpSender; knows nothing of requests.
 #pragma once
 
 #include <curl/curl.h>
@@ -17,44 +17,44 @@ namespace outboxd {
 class CurlLoop {  // every call on the loop's thread, and none from inside a libcurl callback
  public:
   using OnDone = std::function<void(CURL* easy, CURLcode code)>;
-  // Of a connection; libcurl tells nothing else of the one that it is about to use.
+  // The two ends of a connection; libcurl gives no other identification of the connection that it is about to use.
   struct Ends {
     std::string local_ip, remote_ip;
     int local_port = 0, remote_port = 0;
     auto operator<=>(const Ends&) const = default;
   };
 
-  // `on_done` gets each transfer that ended by itself, removed already. It may call anything here.
+  // `on_done` gets each transfer that ended by itself, already removed. It may call any member.
   CurlLoop(EventLoop& loop, std::size_t max_idle_connections, OnDone on_done);
-  ~CurlLoop();  // after all transfers were removed, and the easy handles that it configured are gone
+  ~CurlLoop();  // only after all transfers were removed and the easy handles configured by it are gone
   CurlLoop(const CurlLoop&) = delete;
 
-  // An easy handle that runs here must close its sockets through this, open them by open_socket(), and say
-  // which ones carry a connection that is complete (TLS included). libcurl 7.88 closes those that do not by
-  // itself, without a word.
+  // Configures an easy handle to close its sockets through this loop. Its owner must also open them with open_socket()
+  // and report through connected() which ones carry a complete connection (TLS included): libcurl 7.88 closes all
+  // others by itself, without telling.
   void configure(CURL* easy);
   curl_socket_t open_socket(const curl_sockaddr& address);
   void connected(const std::vector<curl_socket_t>& opened, const Ends& ends);
 
-  // When libcurl closes the connection between these ends, `*heard` becomes true if more came in over it since this call
-  // than its end; look() does not wait for that. Until disregard(): `heard` must be there until then. Answers its socket,
-  // or CURL_SOCKET_BAD.
+  // Watches the connection between these ends: when libcurl closes it, or at a look(), `*heard` becomes true if more
+  // arrived over it since this call than the end of the connection. `heard` must stay valid until disregard(). Returns
+  // the socket, or CURL_SOCKET_BAD.
   curl_socket_t listen(const Ends& ends, bool tls, bool* heard);
   void look(curl_socket_t fd, bool* heard);
   void disregard(curl_socket_t fd, const bool* heard);
 
-  void add(CURL* easy);  // begins with the next kick()
+  void add(CURL* easy);  // starts with the next kick()
   void kick();
-  void remove(CURL* easy);  // ends it; its connection is closed unless the transfer was complete
+  void remove(CURL* easy);  // ends the transfer; its connection is closed unless the transfer was complete
 
  private:
   struct Socket {
-    std::uint32_t watched = 0;     // events that the loop reports, 0: none
-    bool busy = false;             // libcurl wants them
-    bool connected = false;        // from then on libcurl closes it through close_socket()
+    std::uint32_t watched = 0;     // events watched for by the loop; 0: none
+    bool busy = false;             // libcurl wants these events
+    bool connected = false;        // once set, libcurl closes it through close_socket()
     std::optional<Ends> ends;      // while it is connected
     bool* heard = nullptr;         // see listen()
-    std::uint64_t heard_from = 0;  // bytes received in all: more of them count
+    std::uint64_t heard_from = 0;  // total bytes received beyond which *heard becomes true
   };
 
   static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
@@ -73,10 +73,10 @@ class CurlLoop {  // every call on the loop's thread, and none from inside a lib
   const std::size_t max_idle_connections_;
   const OnDone on_done_;
   CURLM* multi_;
-  CURLSH*
-      sessions_;  // TLS sessions, which libcurl else keeps with each easy handle: any may serve any endpoint
+  // TLS sessions. libcurl would keep them per easy handle, but any easy handle may serve any endpoint.
+  CURLSH* sessions_;
   std::size_t active_ = 0;
-  std::vector<Socket> sockets_;  // by descriptor
+  std::vector<Socket> sockets_;  // indexed by descriptor
   std::map<Ends, curl_socket_t> by_ends_;
   std::optional<MonotonicTime> due_;
   std::optional<EventLoop::TimerId> armed_;

@@ -17,8 +17,8 @@
 namespace outboxd {
 namespace {
 
-// How long a complete head waits for its body, so that the connection can serve again. The result is known by
-// then.
+// How long to wait for the body after a complete head, so that the connection can be reused. The result is already
+// known by then.
 constexpr Millis kBodyGrace{5'000};
 constexpr std::size_t kMaxSpareTransfers = 1024;
 
@@ -52,8 +52,8 @@ std::size_t idle_share(const HttpSender::Options& options) {
 
 }  // namespace
 
-// A transfer's way: starting_ -> (resolving_) -> launched in curl_ -> finish(), or once more from the start. All of them
-// are in active_, each has a timer.
+// The path of a transfer: starting_ -> (resolving_) -> launched in curl -> finish(), or once more from the start. All
+// transfers are in active_, and each has a timer.
 struct HttpSender::Impl {
   Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
   ~Impl();
@@ -81,7 +81,7 @@ struct HttpSender::Impl {
   void finish(Transfer& transfer, SendResult result);
   void set_timer(Transfer& transfer, MonotonicTime when);
 
-  // Connections, and what belongs to them.
+  // A pool of connections, with everything that belongs to it.
   struct ConnectionPool {
     ConnectionPool(Impl& impl, std::shared_ptr<const AddressPolicy> policy);
     PinnedAddresses pinned;
@@ -162,7 +162,7 @@ void HttpSender::Impl::set_timer(Transfer& transfer, MonotonicTime when) {
   transfer.timer = loop_.call_at(when, [this, t = &transfer] { on_deadline(*t); });
 }
 
-// Requests of one round start together: libcurl is entered once for all of them.
+// Requests of one round start together, so that libcurl is entered once for all of them.
 void HttpSender::Impl::schedule_start() {
   if (start_timer_ || kick_follows_) return;
   start_timer_ = loop_.call_at(loop_.now(), [this] { start_all(); });
@@ -211,7 +211,7 @@ void HttpSender::Impl::find(Transfer& transfer, const std::string& name, Found t
   resolving_.emplace(transfer.id, &transfer);
   resolver_.resolve(name, [this, id = transfer.id, then](const Resolver::Answer& answer) {
     const auto node = resolving_.extract(id);
-    if (node.empty()) return;  // it ran out of time, or was aborted
+    if (node.empty()) return;  // it timed out or was aborted
     (this->*then)(*node.mapped(), answer.addresses, answer.error);
   });
 }
@@ -223,8 +223,8 @@ void HttpSender::Impl::on_addresses(Transfer& transfer, const std::vector<IpAddr
   check_addresses(transfer, addresses);
 }
 
-// One denied address denies the name: whoever controls the name's zone chooses which one is used. localhost
-// is ours, so there the allowed ones are used.
+// One denied address denies the name, because whoever controls the name's zone also chooses which address is used. The
+// addresses of localhost are ours, so there the allowed ones are used.
 void HttpSender::Impl::check_addresses(Transfer& transfer, const std::vector<IpAddress>& found) {
   const std::string& host = transfer.request.url.host;
   const bool built_in = is_localhost(host);
@@ -280,7 +280,7 @@ void HttpSender::Impl::on_ended(CURL* easy, CURLcode code) {
   Transfer& transfer = Transfer::of(easy);
   if (!transfer.wants_fresh_connection()) return finish(transfer, transfer.result(code));
   transfer.begin_anew();
-  start(transfer);  // all the way: the name may mean another address by now, and the policy forbid it
+  start(transfer);  // from the start: the name may now mean another address, or the policy forbid it
 }
 
 void HttpSender::Impl::on_deadline(Transfer& transfer) {

@@ -1,5 +1,5 @@
-// What libcurl's own cache of addresses holds. It resolves nothing here: it is given the addresses that we
-// found and checked, once for each name, and again when they change or grow old. Pure bookkeeping.
+// Tracks what libcurl's address cache holds. libcurl resolves nothing here: it is given the addresses that we found and
+// checked, once per name, and again when they change or get old. Pure bookkeeping.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ class PinnedAddresses {
  public:
   struct Pin {
     std::string entry;  // "+host:port:address,address" for CURLOPT_RESOLVE, empty when libcurl has it already
-    bool prune = false;  // with this request libcurl shall forget what is older than kForgotten
+    bool prune = false;  // with this request, libcurl must forget entries older than kForgotten
   };
   Pin pin(const std::string& host, std::uint16_t port, std::span<const IpAddress> addresses,
           MonotonicTime now);
-  // Of a request that needs no entry, for it goes to a literal address: shall libcurl forget with it?
+  // For a request to a literal address, which needs no entry: is it time for libcurl to prune its cache?
   bool prune_due(MonotonicTime now);
 
-  // An entry is trusted for half as long as libcurl keeps it at least: by whole seconds, on a clock of its
+  // An entry is trusted for half as long as libcurl keeps it, because libcurl counts whole seconds on a clock of its
   // own.
   static constexpr std::chrono::seconds kTrusted{30};
   static constexpr std::chrono::seconds kForgotten{60};

@@ -1,4 +1,4 @@
-// An operator's egress proxy, as [delivery] proxy names it. libcurl never takes one from the environment.
+// An operator's egress proxy, from [delivery] proxy. libcurl never takes one from the environment.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace outboxd {
 
 struct Proxy {
-  std::string url;          // without credentials, empty: none
+  std::string url;          // without credentials; empty: no proxy
   std::string credentials;  // "user:password"
   std::string host;
   std::uint16_t port = 0;

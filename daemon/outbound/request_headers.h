@@ -1,5 +1,5 @@
-// Which headers may not go out: those that would change the framing, begin a header of their own, or pass for one of
-// outboxd's. libcurl refuses nothing of it.
+// Which headers may not be sent: those that would change the framing, inject another header, or imitate one of
+// outboxd's. libcurl refuses none of them.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@ namespace outboxd {
 
 struct SendRequest;
 
-// Why, for people; nothing when all of them may.
+// The reason, for people; nullopt if all headers may be sent.
 std::optional<std::string> why_headers_refused(const SendRequest& request);
 
 }  // namespace outboxd

@@ -12,12 +12,12 @@ namespace outboxd {
 namespace {
 
 constexpr auto kRereadResolvConf = std::chrono::minutes(1);
-constexpr Millis kShortestTtl{1'000};        // also for /etc/hosts, whose entries have none
-constexpr std::size_t kShareOfOneZone = 8;   // an eighth of all places
-constexpr std::size_t kShareOfSuspects = 2;  // half of them
+constexpr Millis kShortestTtl{1'000};        // also used for /etc/hosts, whose entries have none
+constexpr std::size_t kShareOfOneZone = 8;   // an eighth of all slots
+constexpr std::size_t kShareOfSuspects = 2;  // half of all slots
 constexpr int kTries = 2;
 
-// The last two labels, or three where the last two look like a public suffix: co.uk, com.au.
+// The last two labels, or three if the last two look like a public suffix: co.uk, com.au.
 std::string zone_of(const std::string& name) {
   constexpr std::size_t kCountry = 2, kSecondLevel = 3;
   const auto dot_before = [&name](std::size_t dot) {
@@ -63,7 +63,7 @@ void check(int status, const char* what) {
 
 }  // namespace
 
-// One c-ares channel: the name servers as they were when it was made.
+// One c-ares channel, with the name servers as they were when it was created.
 class Resolver::Channel {
  public:
   Channel(EventLoop& loop, const Options& options) : loop_(loop), made_at(loop.now()) {
@@ -73,8 +73,8 @@ class Resolver::Channel {
     int count = 0;
     for (auto* s = servers; s != nullptr; s = s->next) ++count;
     ares_free_data(servers);
-    // c-ares asks every server in turn, then all again with twice the patience: all that within the timeout,
-    // so that one silent family (AAAA, mostly) leaves time for the other's answer to count.
+    // c-ares asks each server in turn, then all again with twice the patience. All of that must fit in the timeout, so
+    // that when one family (mostly AAAA) gets no answer there is time for the other's answer to count.
     open(options, std::max(options.timeout / (3 * std::max(count, 1) + 1), Millis(10)));
   }
   ~Channel() {
@@ -87,7 +87,7 @@ class Resolver::Channel {
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = ARES_AI_NOSORT;  // sorting would connect to addresses that nobody has checked yet
+    hints.ai_flags = ARES_AI_NOSORT;  // sorting would connect to addresses that have not been checked yet
     ++owed;
     ares_getaddrinfo(channel_.get(), name.c_str(), nullptr, &hints, on_answer,
                      new Ask{resolver, *this, name});
@@ -148,8 +148,8 @@ class Resolver::Channel {
         ttl = std::min(ttl, Millis(std::chrono::seconds(n->ai_ttl)));
         if (const auto address = IpAddress::from_sockaddr(n->ai_addr)) answer.addresses.push_back(*address);
       }
-      // libcurl 7.88 does not leave an address that swallows connections for the next of its family within
-      // one request: let another one be the first next time.
+      // Within one request libcurl 7.88 does not move on from an address that swallows connections to the next one of
+      // its family, so the order is shuffled to put another one first next time.
       thread_local std::minstd_rand random{std::random_device{}()};
       std::shuffle(answer.addresses.begin(), answer.addresses.end(), random);
       std::stable_partition(answer.addresses.begin(), answer.addresses.end(),
@@ -208,7 +208,7 @@ void Resolver::resolve(const std::string& name, Done done) {
   query.waiting.push_back(std::move(done));
   if (!added) return;
   query.name = name;
-  // A name that has answered before does not suffer from its neighbours.
+  // A name that has answered before does not suffer from its neighbours: it gets a zone of its own.
   query.zone = cache_.contains(name) ? name : zone_of(name);
   query.deadline = loop_.call_at(std::chrono::steady_clock::now() + options_.timeout, [this, name] {
     finish(name, {{}, error_text(ARES_ETIMEOUT)}, true);
@@ -248,7 +248,7 @@ void Resolver::start_waiting() {
   }
 }
 
-// The zone has just left its rotation; it goes to the end when it may start another.
+// The zone has just left its rotation; it rejoins at the end if it may start another query.
 void Resolver::start_one(const std::string& zone_name) {
   Zone& zone = zones_[zone_name];
   zone.in_rotation = false;
@@ -264,7 +264,8 @@ void Resolver::start_one(const std::string& zone_name) {
     ++zone.under_way;
     ++under_way_;
     if (zone.suspect) ++suspects_under_way_;
-    channel().ask(*this, std::string(query.name));  // may answer at once, and the query and its zone are gone
+    // May answer at once, after which the query and its zone are gone.
+    channel().ask(*this, std::string(query.name));
     return;
   }
   erase_idle_zone(zone_name);
@@ -272,7 +273,7 @@ void Resolver::start_one(const std::string& zone_name) {
 
 Resolver::Channel& Resolver::channel() {
   std::erase_if(retired_, [](const auto& c) { return c->owed == 0; });
-  // resolv.conf changes while we run (DHCP, VPN): look again now and then.
+  // resolv.conf can change while we run (DHCP, VPN), so it is read again now and then.
   if (options_.servers.empty() && loop_.now() - channel_->made_at > kRereadResolvConf) {
     auto fresh = std::make_unique<Channel>(loop_, options_);
     retired_.push_back(std::exchange(channel_, std::move(fresh)));
@@ -287,7 +288,7 @@ void Resolver::answered(const std::string& name, const Answer& answer, Millis tt
 
 void Resolver::finish(const std::string& name, const Answer& answer, bool dead) {
   auto node = queries_.extract(name);
-  if (node.empty()) return;  // its deadline was earlier
+  if (node.empty()) return;  // its deadline came first
   const Query& query = node.mapped();
   loop_.cancel(query.deadline);
   leave_zone(query, dead);

@@ -61,8 +61,8 @@ bool ResponseReader::on_field(std::string_view line) {
   } else if (ascii_iequals(name, "transfer-encoding")) {
     transfer_encoding_ = true;
   }
-  // RFC 9112 6.3: whoever reads such a response one way and reuses its connection takes the rest for the next
-  // response.
+  // RFC 9112 6.3: a client that reads such a response one way and reuses the connection takes the rest of it for the
+  // next response.
   if (transfer_encoding_ && content_length_) ambiguous_ = true;
   if (kept_header_bytes_ + name.size() + value.size() <= kMaxStoredResponseHeaders) {
     kept_header_bytes_ += name.size() + value.size();

@@ -1,6 +1,5 @@
-// What one HTTP response amounts to, from the lines and bytes that libcurl hands over: when its head is
-// complete, what is kept of it, and when enough was read. Pure. A response may be hostile, so every part is
-// bounded.
+// Reads one HTTP response from the lines and bytes that libcurl hands over: decides when its head is complete, what is
+// kept of it, and when enough was read. Pure. A response may be hostile, so every part is bounded.
 #pragma once
 
 #include <optional>
@@ -13,25 +12,25 @@
 
 namespace outboxd {
 
-inline constexpr std::size_t kMaxResponseHeadBytes = 64u
-                                                     << 10;  // interim (1xx) responses and trailers included
+// Interim (1xx) responses and trailers included.
+inline constexpr std::size_t kMaxResponseHeadBytes = 64u << 10;
 
 class ResponseReader {
  public:
   explicit ResponseReader(std::size_t max_body_bytes = 0) : max_body_bytes_(max_body_bytes) {}
 
-  // One line with its end: a status line, a field, the blank line, or a trailer after the body. False: read
-  // no further.
+  // Takes one line with its line ending: a status line, a field, the blank line, or a trailer after the body. False:
+  // stop reading.
   bool on_header_line(std::string_view line);
-  // False: that is enough, hang up.
+  // False: enough was read, hang up.
   bool on_body(std::string_view bytes);
 
-  // The blank line after a final status was seen: from here on the status counts, whatever becomes of the
-  // body. libcurl itself reports a head that was cut off as a success.
+  // True once the blank line after a final status was seen: from then on the status counts, whatever happens to the
+  // body. libcurl itself reports a truncated head as a success.
   bool head_complete() const { return head_complete_; }
   bool anything_came() const { return head_bytes_ > 0; }
   int status() const { return status_; }
-  // Why on_header_line() refused, empty if it did not.
+  // Why on_header_line() refused; empty if it did not.
   const std::string& refusal() const { return refusal_; }
 
   std::vector<HeaderField>& headers() { return headers_; }
@@ -50,7 +49,7 @@ class ResponseReader {
   int status_ = 0;
   bool expects_status_ = true;  // at the beginning, and after each interim response
   bool head_complete_ = false;
-  bool ambiguous_ = false;  // the body's length can be read in two ways
+  bool ambiguous_ = false;  // the body's length is ambiguous
   std::optional<std::string> content_length_;
   bool transfer_encoding_ = false;
   std::string refusal_;

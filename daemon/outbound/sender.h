@@ -1,5 +1,5 @@
-// What sends HTTP requests, as those who have some to send see it: one request in, one result out. HttpSender does it;
-// a simulation has a sender of its own.
+// The interface that sends HTTP requests: one request in, one result out. HttpSender implements it; a simulation has a
+// sender of its own.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,18 @@ namespace outboxd {
 
 struct SendRequest {
   EndpointUrl url;
-  std::vector<HeaderField> headers;  // outboxd's own, all but Host and Content-Length
-  // What endpoint and event ask for. Checked once more before they are sent (common/event.h, why_header_refused): a
-  // row may have been edited by hand.
+  std::vector<HeaderField> headers;  // outboxd's own headers, except Host and Content-Length
+  // Headers that the endpoint and the event ask for. They are checked again before they are sent (common/event.h,
+  // why_header_refused), because a row may have been edited by hand.
   std::vector<HeaderField> extra_headers;
   std::shared_ptr<const EndpointTls> tls;  // null: the system's authorities, no client certificate
   std::shared_ptr<const std::string> body;
-  Millis timeout{20'000};  // whole request: resolve, connect, send, response headers
+  Millis timeout{20'000};  // for the whole request: resolve, connect, send, response headers
   Millis connect_timeout{5'000};
-  // Only whether it would be sent: URL, addresses and TLS files are looked at as for any request, and nothing is
-  // sent. kSuccess: it would, as far as is known.
+  // Only tells whether the request would be sent: URL, addresses and TLS files are checked as for any request, but
+  // nothing is sent. kSuccess: it would be, as far as is known.
   bool preflight = false;
-  // abort() ends all of the same group.
+  // abort() ends all requests of one group.
   std::int64_t group = 0;
 };
 
@@ -38,14 +38,14 @@ struct SendResult {
   Outcome outcome = Outcome::kConnect;
   int status = 0;
   std::string error;        // for people; empty on success
-  std::string denial = {};  // kBlocked: what was denied, and what would allow it; for operators alone
+  std::string denial = {};  // with kBlocked: what was denied and what would allow it; only for operators
   AttemptTimings timings;
   std::vector<HeaderField> response_headers;  // bounded (attempt.h)
   std::string response_body;                  // bounded
-  std::optional<std::string> retry_after;     // that header's value, unparsed
+  std::optional<std::string> retry_after;     // the header's raw value
   std::string remote_address;                 // as in Attempt
   bool resent = false;                        // as in Attempt
-  bool aborted = false;                       // abort() ended it: nothing is known, do not record it
+  bool aborted = false;                       // abort() ended it: the result is unknown, do not record it
 };
 
 class Sender {  // every call on one thread
@@ -55,11 +55,11 @@ class Sender {  // every call on one thread
   virtual ~Sender() = default;
   // `done` is called exactly once, later (never from inside send()), on the same thread.
   virtual void send(SendRequest request, Done done) = 0;
-  // Starts what send() has gathered, which else happens in the loop's next round. May call a `done`.
+  // Starts the requests that send() has gathered; otherwise they start in the loop's next round. May call a `done`.
   virtual void flush() = 0;
-  // From the next request on, also on connections that are open already.
+  // Applies from the next request on, also on connections that are already open.
   virtual void set_policy(const std::shared_ptr<const AddressPolicy>& policy) = 0;
-  // Each done of the group's, or of all, is called, with `aborted`.
+  // Call each `done` of the group, or of all, with `aborted` set.
   virtual void abort(std::int64_t group) = 0;
   virtual void abort_all() = 0;
 };

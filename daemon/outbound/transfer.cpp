@@ -10,7 +10,7 @@ namespace {
 
 constexpr long kReceiveBufferBytes = 4096;      // each request in flight has one
 constexpr long kConnectionLifeSeconds = 300;    // then a new one, so that a change in DNS is followed
-constexpr long kAuthoritiesKeptSeconds = 3600;  // read anew then, for the system's may have changed
+constexpr long kAuthoritiesKeptSeconds = 3600;  // then read again, because the system's may have changed
 
 template <class Value>
 void set(CURL* easy, CURLoption option, Value value) {
@@ -71,8 +71,8 @@ Transfer& Transfer::of(CURL* easy) {
   return *reinterpret_cast<Transfer*>(self);
 }
 
-// Left at their defaults, which are what we want: redirects are not followed, .netrc is not read, no cookie
-// engine, no HSTS, no alt-svc, no Accept-Encoding.
+// These defaults are kept on purpose: redirects are not followed, .netrc is not read, no cookie engine, no HSTS, no
+// alt-svc, no Accept-Encoding.
 void Transfer::set_fixed_options() {
   CURL* const e = easy();
   sender_.connections.configure(e);
@@ -139,7 +139,7 @@ void Transfer::begin_anew() {
   addresses.clear();
 }
 
-// Own authorities are trusted instead of the system's, not beside them.
+// The endpoint's own authorities replace the system's; they do not add to them.
 void Transfer::set_identity() {
   if (set_ == identity) return;
   CURL* const e = easy();
@@ -164,7 +164,7 @@ void Transfer::set_headers() {
     has_type = has_type || ascii_iequals(header.name, "content-type");
     header_offsets_.push_back(header_text_.size());
     header_text_.append(header.name);
-    // To libcurl "name:" means to leave the header out, "name;" to send it empty.
+    // To libcurl "name:" means to omit the header, "name;" to send it empty.
     if (header.value.find_first_not_of(" \t") == std::string::npos) {
       header_text_.append(";");
     } else {
@@ -178,7 +178,7 @@ void Transfer::set_headers() {
     header_offsets_.push_back(header_text_.size());
     header_text_.append(name).append(":").push_back('\0');
   };
-  leave_out("Expect");  // 100-continue costs large bodies a round trip, or a second where it is not known
+  leave_out("Expect");  // 100-continue costs large bodies a round trip, or a second if not supported
   if (!has_type) leave_out("Content-Type");
 
   header_list_.resize(header_offsets_.size());
@@ -212,7 +212,7 @@ void Transfer::launch(PinnedAddresses::Pin pin, MonotonicTime now) {
   pin_ = std::move(pin.entry);
   pin_list_ = {pin_.data(), nullptr};
   set(e, CURLOPT_RESOLVE, pin_.empty() ? nullptr : &pin_list_);
-  // After each transfer libcurl walks its whole cache of addresses, unless told that they keep for ever.
+  // After each transfer libcurl walks its whole address cache, unless told that entries never expire.
   set(e, CURLOPT_DNS_CACHE_TIMEOUT, pin.prune ? static_cast<long>(PinnedAddresses::kForgotten.count()) : -1L);
 }
 
@@ -228,8 +228,8 @@ std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* s
   return static_cast<Transfer*>(self)->reader_.on_body({data, size}) ? size : 0;
 }
 
-// The third check of the address: whatever led libcurl to it, no socket goes where the policy does not allow. And none
-// for a request that was sent already: libcurl would send it again.
+// The third check of the address: whatever led libcurl to it, no socket is opened where the policy forbids. Nor is one
+// for a request that was already sent, because libcurl would send it again.
 curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto& transfer = *static_cast<Transfer*>(self);
   if (transfer.sent_) return CURL_SOCKET_BAD;
@@ -245,7 +245,7 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* 
   return fd;
 }
 
-// The fourth, and the only one that libcurl makes for a connection that is open already.
+// The fourth check, and the only one that libcurl offers for a connection that is already open.
 int Transfer::on_before_request(void* self, char* remote_ip, char* local_ip, int remote_port,
                                 int local_port) {
   auto& transfer = *static_cast<Transfer*>(self);
@@ -263,8 +263,8 @@ int Transfer::on_before_request(void* self, char* remote_ip, char* local_ip, int
   return CURL_PREREQFUNC_OK;
 }
 
-// libcurl sends a request again by itself when a kept connection ends without an answer, and again on the next kept one.
-// Told to take a fresh one it has to ask for a socket, which it does not get.
+// libcurl by itself sends a request again when a kept-alive connection ends without an answer, and would do so on the
+// next one. Told to use a fresh connection, it must ask for a socket, which it does not get.
 void Transfer::leaves(const CurlLoop::Ends& ends, bool on_kept_connection) {
   sent_ = true;
   ++sends_;
@@ -292,7 +292,7 @@ std::optional<Denial> Transfer::why_denied_now(const char* remote_ip, const char
     const auto ip = IpAddress::parse(remote_ip);
     if (!ip) return kNoAddress;
     if (auto why = policy.why_denied(url.host, url.port, *ip)) return why;
-    // Both ends have the same address: this machine, whatever addresses it was given since the start.
+    // If both ends have the same address, it is this machine, whatever addresses it was given since the start.
     return ip == IpAddress::parse(local_ip) ? policy.why_own_port_denied(url.port) : std::nullopt;
   }
   for (const IpAddress& address : addresses) {
@@ -301,8 +301,7 @@ std::optional<Denial> Transfer::why_denied_now(const char* remote_ip, const char
   return std::nullopt;
 }
 
-// Our resolver has found every name before libcurl hears of it: only an address may still be "resolved"
-// there.
+// Our resolver has resolved every name before libcurl hears of it: only an address may still be "resolved" there.
 int Transfer::on_resolve(void*, void*, void* self) {
   const auto& transfer = *static_cast<const Transfer*>(self);
   const auto& proxy = transfer.sender_.proxy;
@@ -311,7 +310,7 @@ int Transfer::on_resolve(void*, void*, void* self) {
   return is_address ? 0 : 1;
 }
 
-// Until the handshake is over libcurl does not say that, and when, the connection was made.
+// Until the handshake is over, libcurl does not report that and when the connection was made.
 CURLcode Transfer::on_tls_start(CURL* easy, void*, void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
   transfer.tls_started_ = std::chrono::steady_clock::now();
@@ -324,7 +323,7 @@ CURLcode Transfer::on_tls_start(CURL* easy, void*, void* self) {
 }
 
 void Transfer::add_way(SendResult& result) const {
-  // What the policy refuses is told to nobody who may have asked for it.
+  // An address that the policy refuses is not shown, because whoever chose the URL could read it.
   if (sends_ > 0 || result.outcome != Outcome::kBlocked) result.remote_address = remote_address_;
   result.resent = sends_ > 1;
   if (fresh_ && sends_ == 1 && !sent_ && result.outcome != Outcome::kBlocked)
@@ -371,7 +370,7 @@ SendResult Transfer::result(std::optional<CURLcode> code) {
     result.outcome = Outcome::kProtocol;
     result.error = reader_.refusal();
   } else if (code) {
-    if (sent_ && is_want_of_connection(*code)) code = CURLE_GOT_NOTHING;  // libcurl would have sent it again
+    if (sent_ && is_want_of_connection(*code)) code = CURLE_GOT_NOTHING;  // libcurl tried to send it again
     auto [outcome, text] = failure_of(easy(), *code, detail_.data(), progress(), request.connect_timeout);
     result.outcome = outcome;
     result.error = std::move(text);

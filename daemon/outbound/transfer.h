@@ -1,6 +1,6 @@
-// One request on its way through libcurl: the easy handle with every option that safety rests on, and the
-// callbacks by which libcurl asks and reports. For HttpSender alone, which decides when and where to; reused
-// from request to request.
+// One request on its way through libcurl: the easy handle with every option that security depends on, and the callbacks
+// by which libcurl asks and reports. Only for HttpSender, which decides when and where to; reused from request to
+// request.
 #pragma once
 
 #include <curl/curl.h>
@@ -26,7 +26,7 @@ namespace outboxd {
 
 class Transfer {
  public:
-  // What transfers share; outlives them.
+  // Shared by transfers; outlives them.
   struct Sender {
     std::shared_ptr<const AddressPolicy> policy;
     Proxy proxy;
@@ -43,29 +43,29 @@ class Transfer {
   void prepare(SendRequest request, HttpSender::Done done, MonotonicTime now);
   // Ready to be added to the CurlLoop.
   void launch(PinnedAddresses::Pin pin, MonotonicTime now);
-  // What came of it. Without a complete head: `code` and why it failed, or a timeout when there is no code.
+  // The result. Without a complete head: the failure that `code` stands for, or a timeout if there is no code.
   SendResult result(std::optional<CURLcode> code);
   void clear();  // forgets the request
 
   CURL* easy() const { return easy_.get(); }
   static Transfer& of(CURL* easy);
-  // It was about to go out on an open connection to an address that is denied now, and nothing was sent; or it was
-  // sent on an open connection that ended before any byte of a response, as one does that the other side was just
-  // closing. A fresh connection may do.
+  // True if nothing was sent because the open connection leads to an address that is denied now, or if the request was
+  // sent on an open connection that ended before any byte of a response, as happens when the other side was just
+  // closing it. A fresh connection may work.
   bool wants_fresh_connection() { return !fresh_ && (denied_connection_ || ended_unanswered()); }
-  void begin_anew();                       // then: from the start, and on a connection of its own
-  void add_way(SendResult& result) const;  // where it went, how often
+  void begin_anew();                       // restarts it, this time on a connection of its own
+  void add_way(SendResult& result) const;  // adds where it went and how often
 
   SendRequest request;
   std::shared_ptr<const TlsIdentity> identity;  // of request.tls
   HttpSender::Done done;
   MonotonicTime started, deadline;
   std::optional<MonotonicTime> resolved;
-  std::vector<IpAddress> addresses;  // that the policy allowed
+  std::vector<IpAddress> addresses;  // addresses that the policy allowed
   // HttpSender's bookkeeping.
   std::uint64_t id = 0;
   std::size_t position = 0;
-  std::size_t pool = 0;  // where it runs, see HttpSender::Impl
+  std::size_t pool = 0;  // index of its pool, see HttpSender::Impl
   EventLoop::TimerId timer;
   bool running = false;  // libcurl has it
 
@@ -97,12 +97,12 @@ class Transfer {
   bool fresh_ = false;
   bool denied_connection_ = false;
   bool sent_ = false;                     // since the launch
-  curl_socket_t kept_ = CURL_SOCKET_BAD;  // it was sent on this one, which had served before
-  bool heard_ = false;                    // something came over that until it was closed
-  int sends_ = 0;                         // in all
+  curl_socket_t kept_ = CURL_SOCKET_BAD;  // the reused connection that it was sent on
+  bool heard_ = false;                    // something arrived on kept_ before it was closed
+  int sends_ = 0;                         // in total, over all launches
   std::string remote_address_;
-  std::optional<Denial> denied_;            // the policy stepped in after the launch
-  std::shared_ptr<const TlsIdentity> set_;  // in the easy handle
+  std::optional<Denial> denied_;            // set if the policy denied it after the launch
+  std::shared_ptr<const TlsIdentity> set_;  // the identity set in the easy handle
   std::array<char, CURL_ERROR_SIZE> detail_{};
   std::string header_text_;
   std::vector<std::size_t> header_offsets_;

@@ -11,8 +11,8 @@
 namespace outboxd {
 namespace {
 
-constexpr auto kMaxWait =
-    std::chrono::seconds(1);  // so that since_progress() tells a stuck loop from an idle one
+// So that since_progress() can tell a stuck loop from an idle one.
+constexpr auto kMaxWait = std::chrono::seconds(1);
 
 constexpr int kTimersARound = 16;
 
@@ -24,8 +24,8 @@ std::int64_t steady_millis(MonotonicTime t) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-// An fd's number may be closed and reused within one round of events: the generation tells the old one's
-// events apart.
+// An fd may be closed and its number reused within one round of events: the generation tells events of the old one
+// apart.
 epoll_data_t pack(int fd, std::uint64_t generation) {
   epoll_data_t data;
   data.u64 = (generation << 32) | static_cast<std::uint32_t>(fd);
@@ -69,7 +69,7 @@ void EventLoop::change(int fd, std::uint32_t events) {
 
 void EventLoop::unwatch(int fd) {
   if (watches_.erase(fd) == 0) return;
-  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // fails when fd was closed already: that removed it
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // fails if fd is already closed, which has removed it
 }
 
 EventLoop::TimerId EventLoop::call_at(MonotonicTime when, Task task) {
@@ -89,7 +89,7 @@ void EventLoop::post(Task task) {
     wake = posted_.empty();
     posted_.push_back(std::move(task));
   }
-  // Only the first one wakes: a burst from other threads costs one system call.
+  // Only the first one wakes the loop, so a burst from other threads costs one system call.
   if (wake) eventfd_write(wake_fd_, 1);
 }
 
@@ -125,8 +125,8 @@ void EventLoop::dispatch(int fd, std::uint64_t generation, std::uint32_t events)
 }
 
 void EventLoop::run_timers() {
-  // Those set meanwhile wait for the next round: a task that calls itself again at once must not keep the
-  // others from running. So do those beyond kTimersARound: ten thousand that end together must not keep the
+  // Timers set meanwhile wait for the next round, so that a task that calls itself again at once cannot keep the others
+  // from running. So do those beyond kTimersARound, so that ten thousand timers due together cannot keep the
   // descriptors waiting.
   const auto first_new = next_timer_;
   int left = kTimersARound;
@@ -165,7 +165,7 @@ void EventLoop::run() {
     run_posted();
     if (after_round_) after_round_();
   }
-  run_posted();  // stop() may have come from the thread that posted before it
+  run_posted();  // whoever called stop() may have posted before it
 }
 
 }  // namespace outboxd

@@ -1,6 +1,5 @@
-// One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. The API's
-// HTTP server and the delivery loop each run one. All but post() and stop() belong to the loop's own thread (or to
-// the time before run()).
+// One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. Everything except
+// post(), stop() and since_progress() may be called only on the loop's own thread, or before run().
 #pragma once
 
 #include <sys/epoll.h>
@@ -26,10 +25,10 @@ class EventLoop : public Executor {
   ~EventLoop() override;
   EventLoop(const EventLoop&) = delete;
 
-  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second
-  // call for the same fd changes both. A handler may watch and unwatch anything, itself included.
+  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second call for
+  // the same fd replaces both. A handler may watch and unwatch any fd, its own included.
   void watch(int fd, std::uint32_t events, FdHandler handler);
-  void change(int fd, std::uint32_t events);  // of a watched fd
+  void change(int fd, std::uint32_t events);  // for a watched fd
   void unwatch(int fd);                       // before closing it
 
   TimerId call_at(MonotonicTime when, Task task) override;
@@ -37,12 +36,12 @@ class EventLoop : public Executor {
 
   void post(Task task) override;
   void run();   // until stop()
-  void stop();  // any thread; for good. What was posted before it still runs
-  // Run after each round of handlers, timers and posted work: the place to act once on many events.
+  void stop();  // any thread; final. Tasks posted before it still run
+  // Sets the task to run after each round of handlers, timers and posted work: the place to act once on many events.
   void after_each_round(Task task) { after_round_ = std::move(task); }
 
-  MonotonicTime now() const override { return now_; }  // read once a round
-  // Time since the loop last came round; while it waits with nothing to do it wakes at least once a second.
+  MonotonicTime now() const override { return now_; }  // updated once per round
+  // Any thread. Time since the loop's last round; an idle loop does a round at least once a second.
   Millis since_progress() const;
 
  private:

@@ -13,7 +13,8 @@ Result<std::string> read_secret_file(const std::string& path) {
   const auto refused = [&path](const std::string& why) {
     return problem(ProblemCode::kInvalidParameter, path + ": " + why);
   };
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);  // a FIFO must not hold us
+  // O_NONBLOCK: a FIFO must not block us.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return refused(std::string("cannot be read: ") + std::strerror(errno));
   std::string text;
   struct stat status {};

@@ -16,15 +16,15 @@
 namespace outboxd {
 namespace {
 
-// Each line is an assignment of its own: a status must not bring in another.
+// Each line is a separate assignment, so control characters in a status become spaces.
 std::string status_line(std::string_view status) {
   std::string line = "STATUS=";
   for (const char c : status) line.push_back(static_cast<unsigned char>(c) < ' ' ? ' ' : c);
   return line;
 }
 
-// A service manager that cannot be told is no reason to stop serving, nor to wait: sd_notify(3) waits for one that does not
-// read. What finds no room is not said; the watchdog is told again a second later.
+// A service manager that cannot be reached is no reason to stop serving or to wait, whereas sd_notify(3) would wait for
+// one that does not read. A message without room is dropped; the watchdog is notified again a second later.
 void notify(const std::string& state) {
   const char* const name = std::getenv("NOTIFY_SOCKET");
   const std::string_view path(name != nullptr ? name : "");
@@ -76,7 +76,7 @@ bool is_loopback(int fd) {
   return address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
-// The names that sd_listen_fds_with_names allocates, one by one and as a whole.
+// Frees the names allocated by sd_listen_fds_with_names, one by one and then the array.
 struct FreeNames {
   void operator()(char** names) const {
     for (char** name = names; *name != nullptr; ++name) std::free(*name);
@@ -91,7 +91,7 @@ void ServiceManager::ready(std::string_view status) const {
 }
 
 void ServiceManager::reloading() const {
-  // Type=notify-reload (systemd 253) wants to know when.
+  // Type=notify-reload (systemd 253) requires the time.
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto usec = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(usec));

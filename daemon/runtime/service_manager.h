@@ -1,5 +1,5 @@
-// The service manager's side of the daemon (sd_notify(3), sd_listen_fds(3)): state, watchdog and sockets
-// handed over. Without a service manager every call does nothing. Only app uses it.
+// The daemon's connection to the service manager (sd_notify(3), sd_listen_fds(3)): state, watchdog, and sockets passed
+// by it. Without a service manager every call does nothing. Only app uses it.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ class ServiceManager {
  public:
   // `status` is one line for `systemctl status`. All thread safe.
   void ready(std::string_view status) const;
-  void reloading() const;  // followed by ready() when done
+  void reloading() const;  // to be followed by ready() when done
   void stopping(std::string_view status) const;
   void status(std::string_view status) const;
   void watchdog() const;  // "still making progress"; the caller decides whether that is true
@@ -28,10 +28,10 @@ struct InheritedSocket {
   bool loopback;  // only processes of this machine can reach it; false for TCP on any other address
 };
 
-// Those named ingest, admin and tcp by FileDescriptorName=. Refused as a whole for any other name, for what
-// is not a listening stream socket, and for an ingest or admin socket that is not a Unix one: callers on
-// those are trusted by file mode alone. Call it once, before threads start; the descriptors are non-blocking
-// and not inherited.
+// The sockets named ingest, admin and tcp by FileDescriptorName=. Refuses all of them if one has any other name, is not
+// a listening stream socket, or is an ingest or admin socket but not a Unix one (callers on those are trusted by file
+// mode alone) or a Unix socket named tcp. Call it once, before threads start; the descriptors are made non-blocking and
+// are not inherited by child processes.
 Result<std::vector<InheritedSocket>> inherited_sockets();
 
 }  // namespace outboxd

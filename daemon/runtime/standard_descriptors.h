@@ -1,11 +1,11 @@
-// Descriptors 0 to 2 of a process that was started without them.
+// Descriptors 0 to 2, for a process that was started without them.
 #pragma once
 
 namespace outboxd {
 
-// The first call of a main. A number that is free would be given to the next file that is opened, and what is written to
-// stderr would go into that: so each that is closed becomes /dev/null, opened the wrong way round. It is taken, and to use it
-// is as much of an error as before.
+// To be called first in main(). A free number would go to the next file opened, and output to stderr would end up in
+// that file. So each closed one becomes /dev/null, opened in the wrong direction: the number is taken, but using it is
+// still an error, as before.
 void fill_standard_descriptors();
 
 }  // namespace outboxd

@@ -69,9 +69,9 @@ std::size_t up_to_limit(const C& c) {
   return static_cast<std::size_t>(std::max<std::int64_t>(c.limit, 1));
 }
 
-// Kept is what the daemon gives itself and only its memory knows. Its sweeps (DiscardRemoved, Prune, a row of the
-// outbox) may be refused: what they are about stays in the store, and who sends them comes again. A fan-out was
-// promised with its event, and so it is no growth.
+// kKept is for what the daemon asks of itself and only its memory knows. Its sweeps (DiscardRemoved, Prune, outbox
+// rows) may be refused, because their work stays recorded in the store and their sender tries again. ExpandEvent counts
+// as kTaken because its deliveries were promised when the event was accepted.
 constexpr std::tuple kTable{
     Row<AcceptEvents>{kRefused, kGrows, at_once, payloads, deliveries_of_all},
     Row<AnnounceEvent>{kKept, kGrows, at_once, payload_of, deliveries_of_one},

@@ -1,5 +1,5 @@
-// What the writer has to know of a command before it carries it out. One table says it for every kind
-// (command_traits.cpp); a kind that is missing there does not compile.
+// What the writer must know about a command before it carries it out, in one table for all kinds (command_traits.cpp).
+// A kind that is missing there does not compile.
 #pragma once
 
 #include <cstddef>
@@ -9,16 +9,17 @@
 namespace outboxd {
 
 struct CommandTraits {
-  // May be turned away with a Problem when too many commands wait, or the store stays busy: somebody waits for the
-  // answer and can repeat it, or what is to be done is written in the store and is found there again. What only the
-  // daemon's memory knows may not: it is kept, and tried again until it is committed.
+  // May be refused with a Problem when too many commands wait or the store stays busy: someone waits for the answer and
+  // can repeat the command, or the work is recorded in the store and will be found there again. A command that only the
+  // daemon's memory knows of is not refusable: it is kept and retried until it is committed.
   bool refusable = true;
-  // Adds work that nobody was promised yet: refused while the disk is full, kept or not.
+  // Adds work that was not promised to anyone yet, so it is refused while the disk is full, even if it is not
+  // refusable.
   bool grows = false;
-  // Somebody waits for its commit. What is not urgent may wait a little for others to share one.
+  // Someone waits for its commit. A command that is not urgent may wait a little so that others share its commit.
   bool urgent = true;
-  std::size_t bytes = 0;  // of payloads, which bound a transaction
-  std::size_t rows = 1;   // of the tables, which do too; at least 1
+  std::size_t bytes = 0;  // of payloads; limits the size of a transaction
+  std::size_t rows = 1;   // written to the tables; limits a transaction too; at least 1
 };
 CommandTraits traits_of(const Command& command);
 

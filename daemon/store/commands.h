@@ -1,12 +1,12 @@
-// What is asked of the store: commands, as data. The one writer thread (group_commit.h) gathers what has arrived and
-// has it carried out in one transaction.
+// What the store is asked to do: commands, as data. The one writer thread (group_commit.h) gathers those that have
+// arrived and has them carried out in one transaction.
 //
-// A command never changes: what comes of it is its Answer, beside it. One that cannot be carried out is refused with a
-// Problem and has no effect. Every command is safe to apply again after a commit of which nobody knows whether it
-// happened: the ids in it (event, attempt, endpoint) tell the store what it has already.
+// A command is not modified; its result is a separate Answer. A command that cannot be carried out is refused with a
+// Problem and has no effect. Every command is safe to apply again after a commit whose result is unknown: the ids in it
+// (event, attempt, endpoint) tell the store what it already has.
 //
-// Commands are small, so that moving them through queues costs nothing; what is large is behind a pointer. What the
-// writer has to know of each kind before it carries it out is in command_traits.cpp.
+// Commands are small, so that they are cheap to move through queues; anything large is behind a pointer. What the
+// writer must know of each kind before it carries it out is in command_traits.cpp.
 #pragma once
 
 #include <memory>
@@ -23,44 +23,46 @@
 
 namespace outboxd {
 
-// Counts the changes of endpoints that the store has committed. Who matches events against the endpoints of a version
-// says which it was.
+// Counts the committed changes of endpoints. A command whose endpoints were matched in memory says which version they
+// were matched at.
 using DirectoryVersion = std::uint64_t;
 
-// Deliveries in order: of those pending with the same endpoint and sequence key (common/endpoint.h) only the head, the
-// first accepted, may be attempted; the others are *blocked*, on disk alone, and StoreReader::due() does not see them.
-// The transaction in which a head leaves `pending` promotes the next one.
+// Deliveries in order: of the pending deliveries with the same endpoint and sequence key (common/endpoint.h), only the
+// head, the one accepted first, may be attempted. The others are *blocked*: they stay on disk, and StoreReader::due()
+// does not return them. The transaction in which the head leaves `pending` promotes the next one.
 struct FirstAttempt {
   EndpointSeq endpoint = 0;
-  Millis due_in{0};                     // from the event's created_at on
+  Millis due_in{0};                     // counted from the event's created_at
   Ordering ordering = Ordering::kNone;  // of the endpoint
 };
 struct NewEvent {
-  std::shared_ptr<Event> event;  // the store sets seq, once it is committed
-  std::vector<FirstAttempt>
-      endpoints;  // those that match, each once; or the first of them, with `more_after`
-  // More endpoints match than one transaction should write: those after this one, up to the newest there is, follow by
-  // ExpandEvent. The store remembers that until the last step. Those ordered by a key are all in `endpoints`.
+  std::shared_ptr<Event> event;         // the store sets seq when it is committed
+  std::vector<FirstAttempt> endpoints;  // those that match, each once; with `more_after`, the first of them
+  // Set when more endpoints match than one transaction should write: deliveries to the endpoints after this one, up to
+  // the newest existing one, follow by ExpandEvent. The store remembers this until the last step. Endpoints at which
+  // the event is ordered are all in `endpoints`.
   std::optional<EndpointSeq> more_after;
-  std::int64_t deliveries = 0;  // with more_after: how many match in all
+  std::int64_t deliveries = 0;  // with more_after: how many endpoints match in total
   std::optional<std::string> idempotency_key;
-  std::string content_digest;  // SHA-256 of what makes two events the same; with an idempotency key
-  std::optional<std::int64_t> outbox_row;  // from the SQL outbox: that row goes in the same transaction
+  // With an idempotency key: SHA-256 of everything that makes two events the same.
+  std::string content_digest;
+  // The row of the SQL outbox that the event came from; it is deleted in the same transaction.
+  std::optional<std::int64_t> outbox_row;
 };
 
-// Commit events and a pending delivery for each of their endpoints. All or none. The same idempotency key with other
-// content: refused with kIdempotencyConflict, pointer "/<index>".
+// Commit events and a pending delivery for each of their endpoints, all or none. Reusing an idempotency key with
+// different content is refused with kIdempotencyConflict, pointer "/<index>".
 struct AcceptedEvent {
   EventId id;
   Time created_at{};
   std::int64_t deliveries = 0;
-  bool duplicate = false;    // the key was seen with the same content: id and the rest are the first one's
-  bool row_deleted = false;  // its outbox row is gone: nothing was stored
+  bool duplicate = false;    // the key was used with the same content: all else is the first event's
+  bool row_deleted = false;  // its outbox row no longer exists: nothing was stored
 };
 struct Accepted {
-  bool stale =
-      false;  // one of the endpoints was removed since they were matched: nothing was stored, match again
-  std::vector<AcceptedEvent> events;  // in the order of the command's
+  // One of the endpoints was removed since they were matched: nothing was stored, match again.
+  bool stale = false;
+  std::vector<AcceptedEvent> events;  // in the order of the command's events
 };
 struct AcceptEvents {
   using Answer = Accepted;
@@ -69,14 +71,14 @@ struct AcceptEvents {
   DirectoryVersion matched = 0;
 };
 
-// An event of outboxd's own (an operational event), committed like any other. No idempotency key.
+// One of outboxd's own events (an operational event), committed like any other, without an idempotency key.
 struct AnnounceEvent {
   using Answer = Accepted;
   std::shared_ptr<const NewEvent> event;
   DirectoryVersion matched = 0;
 };
 
-// The next step of an event's fan-out: deliveries for these endpoints too. One that exists is left as it is.
+// The next step of an event's fan-out: deliveries to these endpoints as well. An existing delivery is left as it is.
 struct Expanded {
   bool stale = false;  // as in Accepted
 };
@@ -88,8 +90,8 @@ struct ExpandEvent {
   DirectoryVersion matched = 0;
 };
 
-// Keep a row of the SQL outbox that can never become an event, with the reason.
-struct Nothing {};  // to tell but that it is done
+// Mark a row of the SQL outbox that can never become an event as rejected, and keep it with the reason.
+struct Nothing {};  // the answer holds nothing; it only says that the command is done
 struct RejectOutboxRow {
   using Answer = Nothing;
   std::int64_t row = 0;
@@ -97,16 +99,16 @@ struct RejectOutboxRow {
   std::string reason;
 };
 
-// One attempt was made (or none: an expired or skipped delivery), and what follows for the delivery. It does not move a
-// delivery that has left `pending` by an operator's hand meanwhile, nor does an expiry end one that an operator has put
-// back; the attempt is recorded in any case. The answer is where the delivery stands then.
+// Record an attempt (or none, for an expired or skipped delivery) and its consequence for the delivery. A delivery that
+// an operator has meanwhile moved out of `pending` is not moved, and an expiry does not end one that an operator has
+// put back to pending; the attempt is recorded in any case. The answer is the state of the delivery afterwards.
 struct Recorded {
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
   std::optional<Time> due_at;  // with kPending
-  bool moved = false;          // by this outcome, to the state that it says
+  bool moved = false;          // this outcome moved the delivery, to the state that it asked for
 };
-// Whose an outcome is, for those who hear of it (facts.h): the store hands it on and does not look at it.
+// What an outcome is about, for those who hear of it (facts.h): the store passes it on without looking at it.
 struct OutcomeSubject {
   DeliveryId delivery;
   EventId event;
@@ -117,38 +119,38 @@ struct OutcomeSubject {
 struct RecordOutcome {
   using Answer = Recorded;
   DeliveryKey key;
-  std::shared_ptr<const Attempt> attempt;  // always there, and a success, with kDelivered
+  std::shared_ptr<const Attempt> attempt;  // set, and a success, with kDelivered
   std::shared_ptr<const OutcomeSubject> subject;
-  Millis due_in{0};  // with kPending: from `at` on
+  Millis due_in{0};  // with kPending: counted from `at`
   Time at{};         // now
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason;
-  bool urgent = false;  // something waits for this commit: see GroupCommit
+  bool urgent = false;  // something waits for this commit, see GroupCommit
 };
 
-// Since when every attempt of an endpoint has failed (absent: not so any more). No effect on a removed endpoint.
+// Record since when every attempt at an endpoint has failed (absent: that is over). No effect on a removed endpoint.
 struct SetFailingSince {
   using Answer = Nothing;
   EndpointSeq endpoint = 0;
   std::optional<Time> since;
-  std::optional<Time> recovered_from;  // it had been failing since then, and is told of
+  std::optional<Time> recovered_from;  // it had been failing since this time: reported as EndpointRecovered
 };
 
 // The answer is the endpoint as stored.
 struct CreateEndpoint {
   using Answer = EndpointPtr;
-  EndpointPtr endpoint;  // the store gives it its seq
+  EndpointPtr endpoint;  // the store assigns its seq
 };
-// Replace every field of an endpoint but seq, id, created_at, its state and failing_since (which is over when the
-// receiver is another one: same_receiver). A new `ordering` holds for events accepted and replayed from then on.
-// Refused with kNotFound when there is none, and with kConflict when it has changed since `if_updated_at`: read it
-// again and merge again.
+// Replace every field of an endpoint except seq, id, created_at, its state and failing_since (which is cleared if the
+// receiver changes: same_receiver). A new `ordering` applies to events accepted or replayed from then on. Refused with
+// kNotFound if there is no such endpoint, and with kConflict if it has changed since `if_updated_at`: read it and merge
+// again.
 struct UpdateEndpoint {
   using Answer = EndpointPtr;
   EndpointPtr endpoint;
   Time if_updated_at{};
 };
-// To kActive: failing_since is forgotten. Refused with kNotFound when there is none.
+// Change the state. Activating clears failing_since. Refused with kNotFound if there is no such endpoint.
 struct SetEndpointState {
   using Answer = EndpointPtr;
   EndpointId id;
@@ -156,9 +158,9 @@ struct SetEndpointState {
   EndpointState state = EndpointState::kActive;
   std::string disabled_reason;
 };
-// What its subscriber or its failures make of an endpoint: disabled. Kept until it is committed, unlike an operator's
-// SetEndpointState. Refused with kNotFound when it was removed meanwhile, and with kConflict when it has changed since
-// `if_updated_at`: what made it fail may be over.
+// Disable an endpoint because of what its subscriber answered or its attempts' failures. Unlike an operator's
+// SetEndpointState, it is kept until it is committed. Refused with kNotFound if the endpoint was removed meanwhile, and
+// with kConflict if it has changed since `if_updated_at`, because the cause of the failures may be gone.
 struct DisableEndpoint {
   using Answer = EndpointPtr;
   EndpointId id;
@@ -166,17 +168,17 @@ struct DisableEndpoint {
   Time if_updated_at{};
   std::string reason;
 };
-// Its pending deliveries become discarded, in steps: see DiscardRemoved. The id is not found any more from here on. The
-// answer is the endpoint as it was.
+// Remove an endpoint: from here on its id is not found, and its pending deliveries are discarded in steps
+// (DiscardRemoved). The answer is the endpoint as it was.
 struct RemoveEndpoint {
   using Answer = EndpointPtr;
   EndpointId id;
   Time at{};
 };
-// Discard up to `limit` pending deliveries of removed endpoints: a step; the store remembers what is left.
+// Discard up to `limit` pending deliveries of removed endpoints, as one step; the store remembers what is left.
 struct Discarded {
   std::int64_t deliveries = 0;
-  bool more = false;  // there may be others
+  bool more = false;  // there may be more to discard
 };
 struct DiscardRemoved {
   using Answer = Discarded;
@@ -184,8 +186,8 @@ struct DiscardRemoved {
   Time at{};
 };
 
-// An operator's hand on a delivery: to pending (retry or replay: attempts count from 0, due `at`), or to discarded.
-// Refused with kNotFound or kConflict. The answer is the delivery as it is now.
+// An operator's change of a delivery: to pending (retry or replay: its attempts count from 0 again and it is due `at`)
+// or to discarded. Refused with kNotFound or kConflict. The answer is the changed delivery.
 struct ChangeDelivery {
   using Answer = Delivery;
   DeliveryKey key;
@@ -193,7 +195,7 @@ struct ChangeDelivery {
   Time at{};
 };
 
-// Send an event (again) to these endpoints: a delivery is made, or put back to pending, for each. Refused with
+// Send an event (again) to these endpoints: for each a delivery is created or put back to pending. Refused with
 // kNotFound.
 struct Replayed {
   std::int64_t deliveries = 0;
@@ -205,28 +207,28 @@ struct ReplayEvent {
   Time at{};
 };
 
-// Delete what is past its keeping, oldest events first, `limit` rows at most: a step of retention. An event goes with
-// its last delivery. What a step reads is bounded too, however much of it is to be kept. Gives free pages back to the
-// file system, some in each step.
+// Delete what retention no longer keeps, oldest events first, about `limit` rows: one step of retention. An event goes
+// with its last delivery. How much a step reads is bounded too, even if most of it is to be kept. Each step also
+// returns some free pages to the file system.
 struct Pruned {
   std::int64_t events = 0, deliveries = 0, attempts = 0;
   std::int64_t idempotency_keys = 0, outbox_rows = 0, endpoints = 0;  // rejected rows; removed endpoints
-  std::optional<DeliveryKey> next;  // where the next step goes on; absent: nothing is left to delete for now
+  std::optional<DeliveryKey> next;  // where the next step continues; absent: nothing more to delete for now
 };
 struct Prune {
   using Answer = Pruned;
-  Time delivered_before{};  // deliveries that were delivered or discarded before, and events that had none
+  Time delivered_before{};  // delivered and discarded deliveries, and events without any
   Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
   Time at{};                // now
   std::int64_t limit = 256;
-  DeliveryKey after{};  // {}: from the beginning; else `next` of the step before
+  DeliveryKey after{};  // {}: start from the beginning; otherwise `next` of the previous step
 };
 
-// What one store alone can do, as a command of its own making (sqlite/secret_encryption.h). Others refuse it. It says
-// itself what came of it, once that is committed.
+// A task that only one kind of store knows, as a command defined by that store (sqlite/secret_encryption.h). Other
+// stores refuse it. The task object itself holds the result, once it is committed.
 struct StoreTask {
   virtual ~StoreTask() = default;
-  virtual std::int64_t rows() const = 0;  // how many it may write
+  virtual std::int64_t rows() const = 0;  // how many rows it may write
 };
 struct RunStoreTask {
   using Answer = Nothing;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Millis kHeldUp{50};
 
-// Absent: the thread was held up between looking at the one clock and at the other.
+// Absent: the thread was delayed between reading the two clocks.
 std::optional<Millis> difference(const Clock& clock) {
   const MonotonicTime before = clock.monotonic();
   const Time wall = clock.wall();

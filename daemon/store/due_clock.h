@@ -1,9 +1,10 @@
-// The clock that due times on disk are told by: the wall clock, but that it never goes back.
+// The clock for due times on disk: the wall clock, except that it never goes back.
 //
-// A wall clock that is set back by an hour (by a year, after a glitch) would make everything that is due within
-// that time wait for it to catch up. So due times are stored as wall time + ahead(), and ahead() grows by each
-// step back: whatever waited goes on waiting for as long as it would have. A step forward is not undone, for it
-// cannot be told from a machine that slept; it makes what falls due in the skipped time due at once.
+// If the wall clock were used as it is and someone set it back by an hour (or, after a glitch, a year), every delivery
+// due within that time would wait for the clock to catch up. So due times are stored as wall time + ahead(), and
+// ahead() grows by each step back: whatever waits goes on waiting only for as long as it would have. A step forward is
+// not compensated, because it cannot be told from a machine that slept; deliveries whose due time it skips become due
+// at once.
 #pragma once
 
 #include "common/clock.h"
@@ -13,18 +14,18 @@ namespace outboxd {
 
 class DueClock {  // any thread
  public:
-  // What the store keeps of it. `last` is due time at the last commit; unset before the first.
+  // The part that is stored. `last` is the due time at the last commit, zero before the first.
   struct State {
     Millis ahead{0};
     Time last{};
   };
   DueClock(const Clock& clock, State stored);
 
-  // Each of these looks at the clocks.
+  // Each of these calls reads both clocks.
   Millis ahead() OUTBOXD_EXCLUDES(mutex_);                      // due time - wall time
   Time now() OUTBOXD_EXCLUDES(mutex_) { return state().last; }  // due time
   State state() OUTBOXD_EXCLUDES(mutex_);
-  // The longest step forward that was seen since this was asked last.
+  // The longest step forward seen since the last call.
   enum class Step {
     kNone,
     kForward,
@@ -32,9 +33,9 @@ class DueClock {  // any thread
   };
   Step take_step() OUTBOXD_EXCLUDES(mutex_);
 
-  static constexpr Millis kStep{250};                       // less is drift, or a thread that was held up
-  static constexpr Millis kJump = std::chrono::minutes(1);  // far, while running
-  static constexpr Millis kJumpWhileDown = std::chrono::days(1);  // time passes between two runs
+  static constexpr Millis kStep{250};  // anything less is drift, or a thread that was delayed
+  static constexpr Millis kJump = std::chrono::minutes(1);        // counts as far while the daemon runs
+  static constexpr Millis kJumpWhileDown = std::chrono::days(1);  // at a start: time passes between two runs
 
  private:
   void look() OUTBOXD_REQUIRES(mutex_);
@@ -42,7 +43,7 @@ class DueClock {  // any thread
   const Clock& clock_;
   Mutex mutex_;
   State state_ OUTBOXD_GUARDED_BY(mutex_);
-  Millis wall_minus_mono_ OUTBOXD_GUARDED_BY(mutex_);  // when it was last looked at
+  Millis wall_minus_mono_ OUTBOXD_GUARDED_BY(mutex_);  // when the clocks were last read
   Step step_ OUTBOXD_GUARDED_BY(mutex_) = Step::kNone;
 };
 

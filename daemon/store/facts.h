@@ -1,7 +1,7 @@
 // Facts: what a commit made true, as data. The store returns those of a batch with its answers, in the order of the
-// commands; commits by others (SQL producers, other daemons) arrive as the same facts, as hints: without the event, and
-// perhaps for nothing. Nothing else tells the delivery side, the directory, the fan-out or the sweeper anything.
-// Who hears which: app/fact_router.h.
+// commands. Commits by others (SQL producers, other daemons) arrive as the same facts but as hints: without the event,
+// and possibly when nothing has changed. Facts are the only way in which the delivery side, the directory, the fan-out
+// and the sweeper learn of changes. Who hears which: app/fact_router.h.
 #pragma once
 
 #include <memory>
@@ -15,59 +15,59 @@
 
 namespace outboxd {
 
-// A delivery was accepted a moment ago by this daemon and may be attempted: here it is, with its event.
+// This daemon has just accepted a delivery that may be attempted; the fact carries it with its event.
 struct DeliveryReady {
   DueDelivery delivery;
 };
-// Something of an endpoint becomes due on disk in so long.
+// Something at an endpoint is or becomes due on disk, `due_in` from now.
 struct DueOnDisk {
   EndpointSeq endpoint = 0;
   Millis due_in{0};
-  bool by_operator = false;  // who wants it tried, whatever the endpoint's health says
+  bool by_operator = false;  // an operator wants it tried, whatever the endpoint's health
 };
-// A delivery is not to be sent any more: an operator discarded it, or it is blocked by another one now.
+// A delivery must not be sent any more: an operator discarded it, or another delivery now blocks it.
 struct DeliveryWithdrawn {
   DeliveryKey key;
 };
-// What came of a delivery is committed, and its place in memory is free.
+// The outcome of a delivery is committed, so its place in memory is free.
 struct OutcomeRecorded {
   DeliveryKey key;
-  Recorded now = {};                  // where the delivery stands
-  std::optional<Millis> due_in = {};  // it is pending, and due again in so long
-  bool promoted = false;              // a delivery that it blocked may be attempted now
+  Recorded now = {};                  // the state of the delivery
+  std::optional<Millis> due_in = {};  // set if it is pending: how long until it is due again
+  bool promoted = false;              // a delivery that it blocked was promoted and may be attempted now
   Time at{};                          // when the outcome was decided
-  // As the command had them; null in a hint, and `attempt` when there was none.
+  // As in the command. Both are null in a hint; `attempt` is null also when none was made.
   std::shared_ptr<const Attempt> attempt = {};
   std::shared_ptr<const OutcomeSubject> subject = {};
 };
 struct EndpointChanged {
   EndpointSeq endpoint = 0;
-  EndpointPtr now;  // null: it was removed, and its deliveries wait to be discarded
+  EndpointPtr now;  // null: it was removed; its pending deliveries are still to be discarded
   DirectoryVersion version = 0;
-  bool disabled = false;  // by this change, for what came of its attempts
+  bool disabled = false;  // this change disabled it because of its attempts
 };
-// An endpoint answers again, of which every attempt had failed.
+// An endpoint whose attempts had all failed has answered successfully again.
 struct EndpointRecovered {
   EndpointSeq endpoint = 0;
   Time failing_since{};
 };
-// An event has deliveries yet to be made. Null: the store knows which.
+// An event has deliveries still to be made. Null: the store knows which event.
 struct FanOutWaits {
   std::shared_ptr<const UnfinishedFanOut> fan_out;
 };
 // The SQL outbox may hold new rows.
 struct OutboxRowsWait {};
-// The clock that due times are told by made a step forward: what was said of waits is too long.
+// The clock for due times stepped forward, so waits that were announced earlier are now too long.
 struct DueTimesMoved {
-  bool by_far = false;  // so far that somebody may have set it wrongly
+  bool by_far = false;  // so far that someone may have set the clock wrongly
 };
-// This daemon became the owner of these partitions, or is it no more.
+// This daemon became the owner of these partitions, or ceased to be.
 struct PartitionsOwned {
   PartitionSet partitions;
 };
 struct PartitionsLost {
   PartitionSet partitions;
-  bool abort = false;  // transfers under way: abort them, instead of letting them finish
+  bool abort = false;  // abort the transfers under way instead of letting them finish
 };
 
 using Fact = std::variant<DeliveryReady, DueOnDisk, DeliveryWithdrawn, OutcomeRecorded, EndpointChanged,

@@ -1,5 +1,5 @@
-// Promise 5, fail stop: after the store failed nothing more may be acknowledged, by anybody. Ends the process
-// at once, without running destructors; recovery is the next start's.
+// Promise 5, fail stop: once the store has failed, nothing more may be acknowledged by any thread. Ends the process at
+// once, without running destructors; the next start recovers.
 #pragma once
 
 #include <functional>
@@ -8,12 +8,13 @@
 
 namespace outboxd {
 
-inline constexpr int kFailStopStatus = 70;  // EX_SOFTWARE: what the process ends with
+inline constexpr int kFailStopStatus = 70;  // the exit status of the process
 
 [[noreturn]] void fail_stop(std::string_view what);
 
-// A thread of the daemon: named `name`, at most 15 bytes, and the end of the process if `body` throws. Every thread is made
-// here, so that none ends in std::terminate. Throws std::runtime_error, with what to do, when there is no thread to be had.
+// Starts a thread of the daemon, named `name` (at most 15 bytes). If `body` throws, the process ends with a log
+// message. Every thread is started here, so that none ends in std::terminate. Throws std::runtime_error, with advice,
+// if the system has no thread to give.
 std::thread start_thread(const char* name, std::function<void()> body);
 
 }  // namespace outboxd

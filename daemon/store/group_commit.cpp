@@ -19,12 +19,12 @@ using Monotonic = std::chrono::steady_clock;
 
 constexpr Millis kFirstBackoff{2};
 constexpr Millis kMaxBackoff{100};
-constexpr std::size_t kMaxLingering = 256;  // outcomes: more of them are worth a commit of their own
-constexpr Millis kIdleRound{1000};          // how often an idle writer comes round, for since_progress()
+constexpr std::size_t kMaxLingering = 256;  // this many outcomes are worth a commit of their own
+constexpr Millis kIdleRound{1000};          // an idle writer does a round this often, for since_progress()
 
 }  // namespace
 
-// Commands move from `incoming` (shared) to `waiting` (the writer thread's own), and from its front into batches.
+// Commands move from `incoming` (shared) to `waiting` (only the writer thread's), and from its front into batches.
 struct GroupCommit::Impl {
   struct Item {
     Command command;
@@ -50,13 +50,13 @@ struct GroupCommit::Impl {
   bool asleep OUTBOXD_GUARDED_BY(mutex) = false;
   bool lingering OUTBOXD_GUARDED_BY(mutex) = false;  // asleep for options.linger
   bool draining OUTBOXD_GUARDED_BY(mutex) = false;
-  bool stopped OUTBOXD_GUARDED_BY(mutex) = false;  // nobody will come for `incoming` any more
+  bool stopped OUTBOXD_GUARDED_BY(mutex) = false;  // nobody takes from `incoming` any more
   bool failed OUTBOXD_GUARDED_BY(mutex) = false;
 
-  // The writer thread's own.
+  // Only for the writer thread.
   Items waiting;
   Millis backoff{0};
-  std::size_t uncertain = 0;  // at the front of `waiting`: a batch that may be committed already
+  std::size_t uncertain = 0;  // size of a batch at the front of `waiting` that may be committed already
   std::atomic<Monotonic::rep> progress{0};
   std::atomic<std::size_t> waiting_count{0};
   std::thread thread;
@@ -120,7 +120,7 @@ void GroupCommit::enqueue(Command command, Completion completion) {
     item.completion(item.command, answer);
     return;
   }
-  // Refused here and not stored, but answered by the writer thread like everything else, in its turn.
+  // Refused now, but answered by the writer thread in its turn, like every other command.
   if (traits.refusable && i.refusable_count >= i.options.queue) {
     Impl::refuse(item, ProblemCode::kTooManyRequests,
                  "too many writes are waiting for the store: try again later");
@@ -141,7 +141,7 @@ void GroupCommit::drain() {
   }
   i.wake.notify_one();
   if (i.thread.joinable()) i.thread.join();
-  Impl::Items left;  // only when it was never started
+  Impl::Items left;  // not empty only if the thread was never started
   {
     const MutexLock lock(i.mutex);
     i.stopped = true;
@@ -203,7 +203,7 @@ void GroupCommit::Impl::round() {
   writer.maintain();
 }
 
-// Takes over what has arrived; sleeps while there is nothing to do. False: drained.
+// Takes over what has arrived; sleeps while there is nothing to do. False: everything is drained.
 bool GroupCommit::Impl::gather() {
   const MutexLock lock(mutex);
   if (incoming.empty() && waiting.empty() && !draining) {
@@ -241,7 +241,8 @@ void GroupCommit::Impl::take_incoming() {
   waiting_count = waiting.size();
 }
 
-// How many of `waiting` go into the next transaction: what may be committed already goes again, alone and as it was.
+// How many of `waiting` go into the next transaction. A batch that may be committed already is repeated alone and
+// unchanged.
 std::size_t GroupCommit::Impl::next_batch() const {
   if (uncertain > 0) return uncertain;
   std::size_t count = 0;
@@ -288,7 +289,7 @@ void GroupCommit::Impl::apply(std::size_t count) {
   complete(done, std::move(applied.answers));
 }
 
-// `answers`: of those that are not refused, in order.
+// `answers` holds one for each item that is not refused, in order.
 void GroupCommit::Impl::complete(Items& items, std::vector<Result<AnyAnswer>> answers) {
   {
     const MutexLock lock(mutex);
@@ -305,7 +306,7 @@ void GroupCommit::Impl::complete(Items& items, std::vector<Result<AnyAnswer>> an
   }
 }
 
-// What may be committed already is refused by nobody.
+// Spares commands that may be committed already.
 void GroupCommit::Impl::refuse_growth(std::size_t count) {
   for (std::size_t n = uncertain; n < count; ++n) {
     const CommandTraits& traits = waiting[n].traits;
@@ -314,7 +315,7 @@ void GroupCommit::Impl::refuse_growth(std::size_t count) {
   }
 }
 
-// What waited too long is given up: what can be refused always, the rest only when outboxd stops.
+// Gives up what has waited too long: refusable commands always, the others only when outboxd is stopping.
 void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto limit = clock.monotonic() - options.busy_limit;
   std::int64_t given_up = 0;
@@ -330,7 +331,7 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
               {{"commands", given_up}});
 }
 
-// The transaction is to be tried again: completes what is refused by now, keeps the rest for the next one.
+// The transaction will be tried again: completes the commands refused by now and keeps the rest for the next one.
 void GroupCommit::Impl::postpone(const char* why) {
   if (backoff.count() == 0) log::warn("a transaction could not be committed, trying again", {{"error", why}});
   backoff = std::clamp(backoff * 2, kFirstBackoff, kMaxBackoff);

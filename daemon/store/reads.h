@@ -1,4 +1,4 @@
-// What is read from the store: rows, pages and filters.
+// What can be read from the store: rows, pages and filters.
 #pragma once
 
 #include <map>
@@ -20,46 +20,46 @@ struct DueDelivery {
   DeliveryKey key;
   int attempts = 0;       // since creation or replay
   int attempts_ever = 0;  // number of the last attempt
-  Time due_at{};          // by the store's clock: to be compared with other deliveries' alone
-  Millis due_in{0};       // from when the store told of it; not positive: it is due
+  Time due_at{};          // by the store's clock: only comparable with that of other deliveries
+  Millis due_in{0};       // counted from when the store reported it; zero or negative: due
   Time created_at{};
   std::optional<std::string> sequence_key;  // common/endpoint.h
-  // The event's; absent too when an operator's retry or replay overrode it.
+  // The event's; absent also when an operator's retry or replay has lifted it.
   std::optional<Time> expires_at = {};
   std::shared_ptr<const Event> event;
 };
 
-// A place among the deliveries that expire, which are ordered by time, then key.
+// A position in the list of expiring deliveries, ordered by time, then key.
 struct ExpiryPlace {
   Time expires_at{};
   DeliveryKey key;
 };
 
-// How long ago something at an endpoint became due; negative: it becomes due in so long.
+// How long ago the oldest due delivery of an endpoint became due; negative: it becomes due in that time.
 struct OldestDue {
   EndpointSeq endpoint = 0;
   Millis age{0};
 };
 
-// What an endpoint's lane has waiting on disk.
+// What is waiting on disk for an endpoint's lane.
 struct DueWindow {
-  // Due now: higher priority first, then earlier due, then earlier accepted. When there are more than asked for, every
-  // priority that has something due is there with at least a sixteenth of the rows: the low ones must not starve.
+  // Due now: higher priority first, then earlier due, then earlier accepted. If there are more than requested, up to a
+  // sixteenth of the rows is reserved for each priority, so that the low ones do not starve.
   std::vector<DueDelivery> deliveries;
-  // When to look again: 0 if more are due than were returned, else the wait for the earliest later one; absent: nothing
-  // is pending beyond these.
+  // When to look again: 0 if more are due than were returned, otherwise the wait until the next one is due; absent:
+  // nothing else is pending.
   std::optional<Millis> next_due_in;
 };
 
 struct Page {
   int limit = 50;
-  std::string after;  // cursor, as an earlier page gave it
+  std::string after;  // cursor: `next` of an earlier page
 };
 template <class Row>
 struct Rows {
   std::vector<Row> rows;
-  // Absent: that was the last page. A page may be short and still have a next one: each looks at a bounded number of
-  // rows.
+  // Absent: this was the last page. A short page may still have a next one, because each page examines a bounded number
+  // of rows.
   std::optional<std::string> next;
 };
 
@@ -94,20 +94,20 @@ struct OutboxRow {
   std::optional<std::string> tenant, content_type, ordering_key, idempotency_key, headers, deliver_at,
       expires_at, traceparent;
   std::optional<std::int64_t> priority;
-  std::optional<std::string> rejected;  // the reason, in lists of rejected rows
+  std::optional<std::string> rejected;  // the reason; set in lists of rejected rows
   std::optional<Time> rejected_at;
 };
-// An event whose deliveries are not all made yet.
+// An event for which some deliveries are still to be made.
 struct UnfinishedFanOut {
   std::shared_ptr<const Event> event;
-  EndpointSeq after = 0, last = 0;  // endpoints in (after, last] that match are still to be served
+  EndpointSeq after = 0, last = 0;  // matching endpoints in (after, last] still need a delivery
 };
-// The endpoints that are not removed, and the version that they are of.
+// The endpoints that are not removed, and the version of the directory they belong to.
 struct Endpoints {
   std::vector<Endpoint> endpoints;
   DirectoryVersion version = 0;
 };
-// How many secrets are encrypted with the key of each id ("" for those in plain).
+// How many secrets are encrypted with each key, by key id ("" for secrets in plain text).
 using SecretKeys = std::map<std::string, std::int64_t>;
 struct StoreStatus {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
@@ -115,7 +115,7 @@ struct StoreStatus {
   std::int64_t outbox_rejected = 0;
   std::int64_t database_bytes = 0;
   int schema_version = 0;
-  // What a store of this kind has to tell besides, by the names that users see ("wal_bytes").
+  // Further figures of this kind of store, by the names that users see ("wal_bytes").
   std::vector<std::pair<std::string, std::int64_t>> figures;
 };
 

@@ -1,5 +1,5 @@
-// The durable half of outboxd, as the rest of the daemon sees it. Domain verbs only: no SQL, connection or statement
-// shows here, and the engine does not know which store it runs on.
+// The durable half of outboxd, as the rest of the daemon sees it. The interface speaks only of the domain: no SQL,
+// connection or statement shows here, and the engine does not know which store it runs on.
 //
 //   commands.h   what is asked of it            facts.h   what its commits made true
 //   reads.h      what is read from it           errors.h  how it fails
@@ -19,7 +19,8 @@
 
 namespace outboxd {
 
-// Says who records. A store that has handed this daemon's partitions to another one refuses the token (kFenced).
+// Identifies the daemon that records. A store that has given this daemon's partitions to another one refuses the token
+// (kFenced).
 struct OwnerToken {
   std::string text;
   bool operator==(const OwnerToken&) const = default;
@@ -28,39 +29,41 @@ struct OwnerToken {
 struct Batch {
   std::span<const Command* const> commands;
   OwnerToken owner;
-  // The same commands were applied before and ended in StoreError::kUnknown: some may be committed already.
+  // The same commands were applied before and that ended in StoreError::kUnknown: they may be committed already.
   bool repeat = false;
 };
 struct Applied {
-  std::vector<Result<AnyAnswer>> answers;  // one for each command, in their order; a Problem: it was refused
+  std::vector<Result<AnyAnswer>> answers;  // one per command, in order; a Problem: the command was refused
   Facts facts;
 };
 
 class StoreWriter {  // used by one thread
  public:
   virtual ~StoreWriter() = default;
-  // All commands in one transaction, in order; durable on return. Throws StoreError: if it may_try_again(), what is to
-  // be tried is the same batch.
+  // Applies all commands in order, in one transaction that is durable on return. Throws StoreError; if it
+  // may_try_again(), apply the same batch again.
   virtual Applied apply(const Batch& batch) = 0;
-  // Between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws StoreError (kFailed).
+  // Called between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws StoreError
+  // (kFailed).
   virtual void maintain() = 0;
   // The last call of a clean stop. Throws StoreError (kFailed).
   virtual void finish() {}
 };
 
-// Each call is one short read transaction with a bound on the rows it looks at, and may throw StoreError.
-class StoreReader {  // each used by one thread at a time; any number of them
+// Each call is one short read transaction that examines a bounded number of rows, and may throw StoreError.
+class StoreReader {  // each by one thread at a time; there may be several
  public:
   virtual ~StoreReader() = default;
 
-  // delivery. `limit` rows and `max_bytes` of payload at most (but the first row of each priority, however large).
+  // For delivery. At most `limit` rows and `max_bytes` of payload, except that the first row of each priority may be
+  // larger.
   virtual DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) = 0;
-  // Pending deliveries whose time is over at `now`, whatever holds them, blocked ones too: `limit` at most, after that
-  // place. Their events have no payload.
+  // At most `limit` pending deliveries that have expired at `now`, in order from `after` on, whatever holds them back;
+  // blocked ones too. Their events carry no payload.
   virtual std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) = 0;
 
-  // status. A few seeks for each endpoint that has something pending, whatever its backlog.
-  // The earliest due one of each of the next `limit` such endpoints, blocked ones counted, removed endpoints too.
+  // For status; a few seeks per endpoint that has something pending, whatever its backlog. For each of the next `limit`
+  // such endpoints, removed ones too: how long its oldest delivery has been due, blocked ones included.
   virtual std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) = 0;
   // How many deliveries of an endpoint are pending, counted up to `limit`.
   virtual std::int64_t backlog(EndpointSeq endpoint, int limit) = 0;
@@ -68,10 +71,10 @@ class StoreReader {  // each used by one thread at a time; any number of them
   // endpoints
   virtual Endpoints all_endpoints() = 0;
   virtual std::optional<Endpoint> endpoint(const EndpointId& id) = 0;
-  // Lists: a cursor that another list gave is refused with kInvalidParameter.
+  // Lists refuse a cursor of another list with kInvalidParameter.
   virtual Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant,
                                            const Page& page) = 0;  // oldest first
-  virtual SecretKeys secret_keys() = 0;  // of all endpoints, also removed ones that retention has not deleted
+  virtual SecretKeys secret_keys() = 0;  // of all endpoints, and of removed ones that retention still keeps
 
   // events and deliveries, newest first
   virtual std::optional<EventRow> event(const EventId& id, bool with_payload) = 0;
@@ -82,14 +85,14 @@ class StoreReader {  // each used by one thread at a time; any number of them
 
   virtual std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) = 0;  // oldest first
 
-  // the SQL outbox: those not rejected, in order
+  // The SQL outbox: rows that are not rejected, in order.
   virtual std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) = 0;
   virtual Result<Rows<OutboxRow>> rejected_outbox(const Page& page) = 0;
 
   virtual StoreStatus status() = 0;
 };
 
-// Who serves the store: the partitions that are this daemon's from the start, and what it records them with.
+// The partitions that belong to this daemon from the start, and the token it records with.
 struct Ownership {
   OwnerToken token;
   PartitionSet partitions;
@@ -102,10 +105,11 @@ class Store {
   virtual std::unique_ptr<StoreReader> new_reader() = 0;
   virtual Ownership ownership() const = 0;
   // Blocks until others have probably changed something (a producer's INSERT INTO outbox, another daemon's commit),
-  // `timeout` passes, or interrupt() is called from another thread: answers what may be true now. One thread waits.
+  // `timeout` passes, or interrupt() is called from another thread. Returns what may be true now. Only one thread may
+  // wait.
   virtual Facts wait_for_changes(Millis timeout) = 0;
   virtual void interrupt() = 0;
-  // Nothing is under way any more for partitions that this daemon was told to give up.
+  // Tells the store that nothing is under way any more for partitions that this daemon was told to give up.
   virtual void release(const PartitionSet& partitions) = 0;
 };
 

@@ -1,5 +1,5 @@
-// Room on the disk that is given up when it is full: SQLite cannot even delete then, and what became of the
-// deliveries under way must be recorded. A file beside the database, of real blocks.
+// Disk space that is given up when the disk is full. SQLite cannot even delete rows then, yet the outcomes of the
+// deliveries under way must be recorded. It is a file beside the database whose blocks are really allocated.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@ namespace outboxd::sqlite {
 
 class Ballast {
  public:
-  // Makes the file if there is room for it twice. `bytes` 0: no ballast, and a file of earlier is removed.
+  // Creates the file if the disk has twice the space for it. `bytes` 0: no ballast, and a file from an earlier run is
+  // removed.
   Ballast(const Location& database, std::int64_t bytes);
 
-  // The disk is full: gives the room back. False: there was none to give.
+  // Gives the space back, because the disk is full. False: there was none to give.
   bool release();
-  // Makes it again when there is room for it twice. Looks at most once a second.
+  // Creates the file again when the disk has twice the space for it. Looks at most once a second.
   void restore_if_possible();
   bool released() const { return released_; }
 

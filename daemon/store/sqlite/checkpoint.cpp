@@ -56,7 +56,7 @@ void Checkpoint::run() {
     begin_.run();
   } catch (const StoreError& error) {
     if (error.kind != StoreError::Kind::kBusy) throw;
-    return;  // a producer is writing: after our next batch, then
+    return;  // a producer is writing: try after our next batch
   }
   int in_log = 0;
   int copied = 0;
@@ -64,8 +64,8 @@ void Checkpoint::run() {
       sqlite3_wal_checkpoint_v2(writer_.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
   rollback_.run();
   const int primary = rc & 0xff;
-  // BUSY: a producer's own checkpoint is under way. FULL: the database file cannot grow; the WAL stays and
-  // commits decide.
+  // BUSY: a producer's own checkpoint is running. FULL: the database file cannot grow; the WAL stays, and the next
+  // commit shows whether there is space.
   if (primary == SQLITE_BUSY || primary == SQLITE_FULL) return;
   if (rc != SQLITE_OK) writer_.fail(rc, "checkpointing");
   copied_ = copied;

@@ -1,4 +1,4 @@
-// The row of table `counter`: the numbers given last, and how much of everything there is.
+// The row of table `counter`: the last numbers assigned, and how many of everything there are.
 #pragma once
 
 #include "store/sqlite/database.h"

@@ -31,8 +31,9 @@ namespace {
 
 decltype(sqlite3_vfs::xAccess) look_for_file = nullptr;
 
-// The database is in WAL mode from its first moment: no rollback journal beside it is ours. SQLite would take whatever
-// stands there for that of a crash, and delete the file that its last bytes name, or wait for ever if it is a FIFO.
+// The database is in WAL mode from the start, so a rollback journal beside it is never ours. SQLite would take whatever
+// file is there for the journal of a crash, and delete the file named in its last bytes, or wait for ever if it is a
+// FIFO.
 int look_for_no_journal(sqlite3_vfs* vfs, const char* name, int flags, int* found) {
   if (!std::string_view(name).ends_with("-journal")) return look_for_file(vfs, name, flags, found);
   *found = 0;
@@ -40,15 +41,15 @@ int look_for_no_journal(sqlite3_vfs* vfs, const char* name, int flags, int* foun
 }
 
 void set_up_sqlite() {
-  // The statistics cost a global lock around every allocation. Refused, harmlessly, if SQLite is in use
-  // already.
+  // Memory statistics cost a global lock around every allocation. The call fails, harmlessly, if SQLite is already in
+  // use.
   sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   sqlite3_initialize();
   sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
   look_for_file = std::exchange(vfs->xAccess, look_for_no_journal);
 }
 
-// Asks SQLite and not the file system, so that it works on every VFS. `which`: an SQLITE_FCNTL_..._POINTER. 0: not open.
+// Asks SQLite, not the file system, so that it works on every VFS. `which`: an SQLITE_FCNTL_..._POINTER. 0: not open.
 std::int64_t size_of(sqlite3* db, int which) {
   sqlite3_file* file = nullptr;
   sqlite3_int64 size = 0;
@@ -73,19 +74,21 @@ Database::Database(const Location& location, Mode mode, Millis busy_timeout, int
   db_.reset(db);
   if (rc != SQLITE_OK) fail(rc, "opening " + location.path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
-  // TRUSTED_SCHEMA off would forbid json_valid() in CHECKs, which schemas before 7 have.
+  // TRUSTED_SCHEMA stays on, because off would forbid json_valid() in CHECKs, which schemas before 7 have.
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  // Whoever may write to the file may add triggers and views to it. None of theirs runs here, and ours is for producers.
+  // Whoever can write to the file can add triggers and views. None of them may run here; our own trigger is meant for
+  // producers' connections.
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
-  execute("PRAGMA synchronous=FULL");      // EXTRA adds nothing in WAL mode; NORMAL lost acknowledged commits
+  execute("PRAGMA synchronous=FULL");  // EXTRA adds nothing in WAL mode; NORMAL has lost acknowledged commits
   execute("PRAGMA wal_autocheckpoint=0");  // see checkpoint.h
-  execute("PRAGMA secure_delete=OFF");     // Debian's default zeroes what is deleted
+  execute("PRAGMA secure_delete=OFF");     // Debian's default overwrites deleted data with zeros
   execute("PRAGMA foreign_keys=OFF");
-  execute("PRAGMA mmap_size=0");  // an I/O error must be an error code and not SIGBUS
+  execute("PRAGMA mmap_size=0");  // an I/O error must be an error code, not SIGBUS
   execute("PRAGMA temp_store=MEMORY");
   execute("PRAGMA cache_size=-" + std::to_string(cache_kib));
-  // SQLite would swallow an I/O error of that checkpoint and go on; and what only reads leaves the files alone.
+  // The checkpoint at closing would swallow an I/O error, and a connection that only reads should leave the files
+  // alone.
   sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   if (mode == Mode::kReader) execute("PRAGMA query_only=ON");
 }
@@ -158,7 +161,7 @@ bool Statement::step() {
 }
 
 std::string_view Cursor::view(int c) const {
-  // The bytes first: asking for their number afterwards cannot convert them any more.
+  // Fetch the bytes before their number: asked for afterwards, the number can no longer cause a conversion.
   const void* bytes = sqlite3_column_blob(stmt(), c);
   const int size = sqlite3_column_bytes(stmt(), c);
   if (size == 0) return {};

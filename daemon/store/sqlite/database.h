@@ -1,6 +1,5 @@
-// A connection and its prepared statements: the one place that calls sqlite3_* for statements, and that turns
-// result codes into exceptions. A connection and its statements belong to one thread at a
-// time.
+// A connection and its prepared statements: the only place that calls sqlite3_* for statements and that turns result
+// codes into exceptions. A connection and its statements belong to one thread at a time.
 #pragma once
 
 #include <sqlite3.h>
@@ -19,7 +18,7 @@
 
 namespace outboxd::sqlite {
 
-// A CHECK, UNIQUE or NOT NULL constraint refused a row: the command's fault and not the store's.
+// A CHECK, UNIQUE or NOT NULL constraint refused a row: the fault of the command, not of the store.
 struct ConstraintViolation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -29,7 +28,7 @@ struct SqliteFailure : StoreError {
         code(c) {}
   int code;  // primary result code
 };
-// SQLite reads it, but outboxd never wrote it.
+// A value that SQLite can read but outboxd never wrote.
 struct CorruptValue : StoreError {
   explicit CorruptValue(const std::string& what) : StoreError(Kind::kCorrupt, what) {}
 };
@@ -37,9 +36,9 @@ enum class Mode { kWriter, kReader };
 
 class Database {
  public:
-  // Opens an existing file and sets everything that a connection of ours needs (WAL, FULL, no autocheckpoint, ...). On a
-  // VFS of its own it makes an empty file if there is none, because nobody can make one there outside SQLite.
-  // `on_error` is told of every error that is thrown from then on.
+  // Opens an existing file and applies the settings that all our connections need (FULL, no autocheckpoint, ...). On a
+  // VFS of its own it creates an empty file if there is none, because nothing outside SQLite can create one there.
+  // `on_error` is called for every error that is thrown.
   Database(const Location& location, Mode mode, Millis busy_timeout, int cache_kib,
            std::function<void()> on_error = {});
 
@@ -49,15 +48,15 @@ class Database {
   void execute(const std::string& sql, const OnRow& on_row = {});
   std::int64_t query_int(const std::string& sql);
   std::string query_text(const std::string& sql);
-  // Moves the whole WAL into the file and empties it, for the last connection before it closes. Unlike what SQLite
-  // does by itself then, it tells of a failure. False: others use the database, which is as good.
+  // Moves the whole WAL into the file and empties it; for the last connection before it closes. Unlike SQLite's own
+  // checkpoint at closing, it reports failures. False: others are using the database, which is fine too.
   bool checkpoint_all();
-  // Bytes of the database file and of the write-ahead log, which may hold pages that are not in the file yet.
+  // Sizes in bytes of the database file, and of the write-ahead log, which may hold pages that are not in the file yet.
   std::int64_t file_size();
   std::int64_t wal_size();
   bool in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
-  // The one way in which a result code becomes an exception. SQLITE_BUSY and SQLITE_FULL ->
-  // StoreError (kBusy, kFull), SQLITE_CONSTRAINT -> ConstraintViolation, all else -> SqliteFailure.
+  // The only place that turns a result code into an exception: SQLITE_BUSY and SQLITE_FULL into StoreError (kBusy,
+  // kFull), SQLITE_CONSTRAINT into ConstraintViolation, everything else into SqliteFailure.
   [[noreturn]] void fail(int rc, std::string_view doing) const;
 
  private:
@@ -68,7 +67,7 @@ class Database {
   std::function<void()> on_error_;
 };
 
-// Bytes as a BLOB; a std::string_view alone binds as TEXT.
+// Binds bytes as a BLOB; a plain std::string_view binds as TEXT.
 struct Blob {
   std::string_view bytes;
 };
@@ -80,9 +79,9 @@ inline std::optional<std::int64_t> millis(const std::optional<Time>& t) {
   return t ? std::optional(unix_millis(*t)) : std::nullopt;
 }
 
-// A prepared statement: an index range read or a write by key, for none may scan a table (tests/store/query_plan_test.cpp
-// asks SQLite for the plan of each that the daemon prepares). What is bound is not copied: it must live until the
-// statement has been run or its Cursor is gone.
+// A prepared statement: a read of an index range or a write by key. None may scan a table;
+// tests/store/query_plan_test.cpp asks SQLite for the plan of each that the daemon prepares. Bound values are not
+// copied: they must live until the statement has run or its Cursor is gone.
 class Statement {
  public:
   Statement(Database& db, std::string_view sql);
@@ -93,7 +92,7 @@ class Statement {
     bind_all(args...);
     finish();
   }
-  // Rows that a run changed.
+  // How many rows the last run changed.
   int changes() const { return sqlite3_changes(db_.handle()); }
 
  private:
@@ -111,7 +110,7 @@ class Statement {
   void bind(int at, int v) { check(sqlite3_bind_int64(stmt_.get(), at, v)); }
   void bind(int at, std::nullopt_t) { check(sqlite3_bind_null(stmt_.get(), at)); }
   void bind(int at, std::string_view v) {
-    // A null pointer would bind NULL.
+    // A null pointer would bind NULL, not an empty text.
     check(
         sqlite3_bind_text64(stmt_.get(), at, v.data() ? v.data() : "", v.size(), SQLITE_STATIC, SQLITE_UTF8));
   }
@@ -133,7 +132,7 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> stmt_;
 };
 
-// The rows of a statement that is run; resets it at the end of its life.
+// The rows of a running statement; resets the statement when destroyed.
 class Cursor {
  public:
   template <class... Args>
@@ -145,7 +144,7 @@ class Cursor {
 
   bool next() { return statement_.step(); }
 
-  // Columns of the current row, from 0. Views live until the next call of next().
+  // Columns of the current row, numbered from 0. Views are valid until the next call of next().
   bool is_null(int c) const { return sqlite3_column_type(stmt(), c) == SQLITE_NULL; }
   std::int64_t integer(int c) const { return sqlite3_column_int64(stmt(), c); }
   int number(int c) const { return sqlite3_column_int(stmt(), c); }

@@ -1,8 +1,8 @@
-// Deliveries in order: of those pending with one endpoint and sequence key the first accepted is the head and the
-// others are blocked. Every command that puts a delivery there or takes one away keeps it so, by one seek to the first
-// of them; what is in no order costs nothing.
+// Deliveries in order: of the pending deliveries with the same endpoint and sequence key, the one accepted first is the
+// head and the others are blocked. Every command that adds or removes such a delivery maintains this with one seek to
+// the first of them; deliveries in no order cost nothing.
 //
-// A part of the Writer: its calls belong into the transaction of the command that changes the delivery.
+// A part of the Writer: call it within the transaction of the command that changes the delivery.
 #pragma once
 
 #include <optional>
@@ -19,19 +19,19 @@ class DeliveryOrder {
  public:
   explicit DeliveryOrder(Database& db) : db_(db) {}
 
-  // Where a delivery stands that will be pending with this sequence key and is not yet. A head that it comes
-  // before is demoted (on a repeat, perhaps it was before).
+  // The place of a delivery that is about to become pending with this sequence key. If it precedes the current head,
+  // that one is demoted (on a repeat it may have been demoted the first time).
   struct Place {
     bool blocked = false;
     std::optional<DeliveryKey> demoted;
   };
   Place place(DeliveryKey key, const std::optional<std::string>& sequence_key,
               const Transaction& transaction);
-  // After one has left: true if the next one was blocked and is the head now.
+  // After a delivery has left the order: true if the next one was blocked and is now the head.
   bool promote(EndpointSeq endpoint, const std::string& sequence_key);
-  // The one that this one blocks.
+  // The next delivery after `key` in the same order.
   std::optional<DeliveryKey> next_in_order(DeliveryKey key, const std::string& sequence_key);
-  // Absent: the delivery is not pending, or in no order.
+  // Absent: the delivery is not pending, or is in no order.
   std::optional<std::string> sequence_key_of_pending(DeliveryKey key);
 
  private:

@@ -1,5 +1,5 @@
-// Writes to a delivery and its attempts: made, moved by an outcome, moved by an operator, kept in order. Columns
-// order_key and behind are what the code calls the sequence key and blocked.
+// Statements on a delivery and its attempts: created, moved by an outcome, moved by an operator, kept in order. The
+// columns order_key and behind are what the code calls the sequence key and blocked.
 #pragma once
 
 #include <string_view>
@@ -20,13 +20,13 @@ inline constexpr std::string_view kFindDelivery =
 inline constexpr std::string_view kChangeDelivery =
     "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
     " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7,"
-    " expires_at = CASE ?3 WHEN 'pending' THEN NULL ELSE expires_at END"  // an operator's word goes before the event's
+    " expires_at = CASE ?3 WHEN 'pending' THEN NULL ELSE expires_at END"  // an operator's retry overrides the event's expiry
     " WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kDiscardPending =
     "UPDATE delivery SET state = 'discarded', finished_at = ?3, order_key = NULL WHERE event = ?1 AND "
     "endpoint = ?2 AND state = 'pending'";
 
-// From the beginning: the one that is or should be the head.
+// With ?3 = 0 it finds the delivery that is, or should be, the head.
 inline constexpr std::string_view kFirstInOrder =
     "SELECT event, behind FROM delivery INDEXED BY delivery_in_order WHERE endpoint = ?1 AND "
     "order_key = ?2 AND event > ?3 AND state = 'pending' ORDER BY event LIMIT 1";
@@ -36,8 +36,9 @@ inline constexpr std::string_view kSequenceKeyOfPending =
     "SELECT order_key FROM delivery WHERE event = ?1 AND endpoint = ?2 AND state = 'pending' AND order_key "
     "IS NOT NULL";
 
-// Only what is still pending moves: what an operator did meanwhile stands. One statement for what is in no
-// order, which is tried first, and one for what is: the first leaves the index of those in order alone.
+// Moves only a pending delivery, so that what an operator did meanwhile stands. There are two statements: the first,
+// for deliveries in no order, is tried first and leaves the index of those in order alone; the second is for those in
+// order.
 #define OUTBOXD_MOVE                                                                                    \
   "UPDATE delivery SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), error = CASE ?6 WHEN 0 " \
   "THEN error ELSE ?7 END,"                                                                             \

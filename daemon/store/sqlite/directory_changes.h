@@ -1,6 +1,6 @@
-// Counts the changes of endpoints, and tells whether what was matched at an earlier version names an endpoint that was
-// removed since: nothing may be stored for that one any more. In memory, from 0 at each start, for commands do not outlive
-// the process.
+// Counts the changes of endpoints, and tells whether endpoints matched at an earlier version include one that was
+// removed since, for which nothing may be stored any more. Kept in memory, from 0 at each start, because commands do
+// not outlive the process.
 #pragma once
 
 #include <atomic>
@@ -13,16 +13,16 @@ namespace outboxd::sqlite {
 
 class DirectoryChanges {
  public:
-  static constexpr std::size_t kMaxRemembered =
-      1024;  // removals; what is older than all of them is taken for stale
+  // Removals; a match older than all of these counts as stale.
+  static constexpr std::size_t kMaxRemembered = 1024;
 
   explicit DirectoryChanges(std::atomic<DirectoryVersion>& committed) : committed_(committed) {}
 
-  // Around a transaction: what was changed since begin() and not committed is forgotten by the next begin().
+  // To be called around a transaction: the next begin() forgets changes that were not committed.
   void begin();
   void commit();
 
-  DirectoryVersion change() { return ++version_; }  // an endpoint was made, changed or removed
+  DirectoryVersion change() { return ++version_; }  // an endpoint was created, changed or removed
   DirectoryVersion remove(EndpointSeq endpoint);
   bool is_stale(DirectoryVersion matched, const std::vector<FirstAttempt>& endpoints) const {
     return matched < last_removal() && names_removed(matched, endpoints);
@@ -39,7 +39,7 @@ class DirectoryChanges {
   std::atomic<DirectoryVersion>& committed_;
   DirectoryVersion version_ = 0;
   std::deque<Removal> removals_;    // oldest first
-  DirectoryVersion forgotten_ = 0;  // of the last removal that is not among them any more
+  DirectoryVersion forgotten_ = 0;  // version of the newest removal that is no longer in the list
 };
 
 }  // namespace outboxd::sqlite

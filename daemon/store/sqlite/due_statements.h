@@ -1,17 +1,17 @@
-// What is pending: read by the delivery loop, and by status for each endpoint.
+// Pending deliveries, as read by the delivery loop and, for each endpoint, by status.
 #pragma once
 
 #include <string_view>
 
 namespace outboxd::sqlite::sql {
 
-// One seek finds the highest priority that has anything pending and its earliest due time; the next one goes
-// below it.
+// One seek finds the highest priority with anything pending, and its earliest due time; the next seek looks below that
+// priority.
 inline constexpr std::string_view kNextPriority =
     "SELECT priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND priority <= "
     "?2 AND state = 'pending' AND behind = 0"
     " ORDER BY priority DESC, due_at, event LIMIT 1";
-// How many of one priority are due, counted up to ?4.
+// How many deliveries of one priority are due, counted up to ?4.
 inline constexpr std::string_view kCountDue =
     "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND "
     "priority = ?2 AND due_at <= ?3 AND state = 'pending' AND behind = 0 LIMIT ?4)";
@@ -34,8 +34,8 @@ inline constexpr std::string_view kExpiredAfter =
     " WHERE (d.expires_at, d.event, d.endpoint) > (?1, ?2, ?3) AND d.expires_at <= ?4 AND d.state = 'pending'"
     " ORDER BY d.expires_at, d.event, d.endpoint LIMIT ?5";
 
-// The next endpoint that has something pending which is behind no other: its highest priority, and that one's earliest
-// due time. kNextPriority goes on from there.
+// The next endpoint with a pending delivery that is not blocked: its highest such priority, and the earliest due time
+// of that. kNextPriority continues from there.
 inline constexpr std::string_view kNextPendingEndpoint =
     "SELECT endpoint, priority, due_at FROM delivery INDEXED BY delivery_pending WHERE endpoint > ?1 AND "
     "state = 'pending'"
@@ -60,7 +60,7 @@ inline constexpr std::string_view kUnfinishedFanOuts =
     "?2";
 
 inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM counter WHERE one = 1";
-// Every event in turn, for the check of their checksums: columns as read_checked_event has them.
+// Every event in turn, to verify the checksums; columns as read_checked_event expects them.
 inline constexpr std::string_view kWholeEventsAfter =
     "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
     "created_at,"

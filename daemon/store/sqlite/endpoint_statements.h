@@ -22,7 +22,7 @@ inline constexpr std::string_view kUpdateEndpoint =
     "WHERE seq = ?1";
 inline constexpr std::string_view kEndpointById =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1 AND removed_at IS NULL";
-// Removed ones too, as long as retention keeps them.
+// Removed ones too, while retention keeps them.
 inline constexpr std::string_view kEndpointByIdEver =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1";
 inline constexpr std::string_view kEndpointsAfter =
@@ -45,7 +45,7 @@ inline constexpr std::string_view kSetEndpointState =
     "?1";
 inline constexpr std::string_view kSetFailingSince =
     "UPDATE endpoint SET failing_since = ?2 WHERE seq = ?1 AND removed_at IS NULL";
-// Removed endpoints too: what retention has not deleted yet is still on the disk.
+// Removed endpoints too: until retention deletes them, their secrets are on the disk.
 inline constexpr std::string_view kSecretsAfter =
     "SELECT seq, id, secrets FROM endpoint WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 inline constexpr std::string_view kSetSecrets = "UPDATE endpoint SET secrets = ?2 WHERE seq = ?1";

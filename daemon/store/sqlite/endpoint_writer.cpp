@@ -24,7 +24,7 @@ EndpointPtr tell_changed(Endpoint endpoint, Transaction& transaction, bool disab
   return now;
 }
 
-// What an update makes of an endpoint, but for its version.
+// The endpoint after an update, except for its version.
 Endpoint updated(const UpdateEndpoint& command, const Endpoint& stored) {
   Endpoint e = *command.endpoint;
   e.seq = stored.seq;
@@ -36,7 +36,7 @@ Endpoint updated(const UpdateEndpoint& command, const Endpoint& stored) {
   return e;
 }
 
-// Of a repeat: is it there from the first time?
+// On a repeat: was the change made the first time?
 bool is_in(const Endpoint& stored, const UpdateEndpoint& command) {
   return stored.updated_at >= next_version(command.endpoint->updated_at, command.if_updated_at) &&
          updated(command, stored) == stored;
@@ -156,7 +156,7 @@ std::optional<EndpointSeq> EndpointWriter::next_to_discard() {
   return row.integer(0);
 }
 
-// An endpoint without a delivery counts as a row: thousands of them are no single step either.
+// An endpoint without deliveries counts as one row, so that thousands of them do not make one step too long.
 Result<Discarded> EndpointWriter::execute(const DiscardRemoved& command, Transaction& transaction) {
   std::int64_t left = command.limit;
   std::int64_t discarded = 0;
@@ -173,12 +173,12 @@ Result<Discarded> EndpointWriter::execute(const DiscardRemoved& command, Transac
   return Discarded{discarded, more};
 }
 
-// No blocked delivery is promoted, for all of them go.
+// No blocked delivery is promoted, because all of them are discarded.
 std::int64_t EndpointWriter::discard_some(EndpointSeq endpoint, std::int64_t limit, Time at,
                                           Counters& counters) {
   std::int64_t count = 0;
   for (Statement* some : {&pending_of_endpoint_, &pending_in_order_of_endpoint_}) {
-    // First read, then written: the updates take rows out of the index that is read.
+    // Read first, then written, because the updates remove rows from the index being read.
     std::vector<EventSeq> events;
     {
       Cursor row(*some, endpoint, limit - count);

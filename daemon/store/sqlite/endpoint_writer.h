@@ -1,4 +1,4 @@
-// Makes, changes and removes endpoints, and discards what is pending at the removed ones. A part of the Writer.
+// Creates, changes and removes endpoints, and discards what is pending at removed ones. A part of the Writer.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace outboxd::sqlite {
 
 class EndpointWriter {
  public:
-  // Without `secrets`, those of endpoints are stored in plain.
+  // Without `secrets`, the secrets of endpoints are stored in plain text.
   EndpointWriter(Database& db, std::shared_ptr<const SecretBox> secrets)
       : db_(db), secrets_(std::move(secrets)) {}
 

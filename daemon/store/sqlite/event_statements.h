@@ -1,4 +1,4 @@
-// Accepting events: from a command, from a row of the SQL outbox, and the fan-out that is left of one.
+// Accepting events: from a command or a row of the SQL outbox, and the fan-out that remains of one.
 #pragma once
 
 #include <string_view>
@@ -10,7 +10,7 @@ inline constexpr std::string_view kInsertEvent =
     "traceparent,"
     " created_at, deliver_at, expires_at, deliveries, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
     "?10, ?11, ?12, ?13, ?14, ?15)";
-// What is known for certain only at the end: endpoints may have changed on the way.
+// Run at the end of a fan-out: endpoints may have changed on the way, so the count is certain only then.
 inline constexpr std::string_view kCountEventDeliveries =
     "UPDATE event SET deliveries = (SELECT count(*) FROM delivery WHERE event = ?1) WHERE seq = ?1";
 inline constexpr std::string_view kAddEventDeliveries =

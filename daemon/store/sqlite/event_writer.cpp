@@ -12,24 +12,24 @@
 namespace outboxd::sqlite {
 namespace {
 
-// There may be something of these events to be sent that was not told of yet.
+// These endpoints may have something due that was not announced the first time.
 void tell_again(const std::vector<FirstAttempt>& endpoints, Transaction& transaction) {
   for (const FirstAttempt& first : endpoints) transaction.tell(DueOnDisk{.endpoint = first.endpoint});
 }
 
 }  // namespace
 
-// What is to become of one event of a command, decided before anything is written.
+// What to do with one event of a command, decided before anything is written.
 struct EventWriter::Disposition {
   enum Kind { kStore, kStoredBefore, kDuplicate, kDuplicateInCommand, kRowDeleted } kind = kStore;
-  AcceptedEvent first = {};     // with kStoredBefore and kDuplicate: the stored one's
+  AcceptedEvent first = {};     // with kStoredBefore and kDuplicate: what was stored
   std::size_t first_index = 0;  // with kDuplicateInCommand
 };
 
-// Refused when a key was used with other content, here or before. Reads only.
+// Refuses the command if a key was used with different content, in the same command or before. Only reads.
 std::optional<Problem> EventWriter::check_idempotency(const AcceptEvents& command,
                                                       std::vector<Disposition>& dispositions) {
-  std::unordered_map<std::string, std::size_t> seen;  // tenant NUL key: the index of its first event
+  std::unordered_map<std::string, std::size_t> seen;  // tenant NUL key -> index of the first event with it
   for (std::size_t i = 0; i < command.events.size(); ++i) {
     const NewEvent& event = command.events[i];
     if (!event.idempotency_key) continue;
@@ -71,7 +71,7 @@ std::optional<std::string> EventWriter::find_in_command(const AcceptEvents& comm
                         ? before
                         : Disposition{Disposition::kDuplicateInCommand, {}, first};
   if (earlier.content_digest == command.events[i].content_digest) return std::nullopt;
-  // A row of the SQL outbox knows no request: its conflict names the event.
+  // To the author of an outbox row there is no request with indexes, so its conflict names the event.
   if (!earlier.outbox_row) return "/" + std::to_string(first) + " of this request";
   return (before.kind == Disposition::kDuplicate ? before.first.id : earlier.event->id).to_string();
 }
@@ -154,8 +154,9 @@ std::optional<AcceptedEvent> EventWriter::find_accepted_before(const NewEvent& e
   return found;
 }
 
-// A command is stored as a whole, so that one of its events tells of all. (A duplicate whose outbox row went the first
-// time is answered as one whose row was deleted: neither was stored.)
+// A command is stored as a whole, so finding one of its events means that all were stored. (A duplicate whose outbox
+// row was deleted the first time is now answered as if the producer had deleted the row: in both cases nothing was
+// stored for it.)
 bool EventWriter::find_accepted_before(const AcceptEvents& command, std::vector<Disposition>& dispositions,
                                        Transaction& transaction) {
   bool found = false;
@@ -213,7 +214,8 @@ bool EventWriter::has_delivery(DeliveryKey key) {
   return row.next();
 }
 
-// Twice by the same daemon when nobody knew of the first time, or by two when one has just taken over from the other.
+// A step can arrive twice: from the same daemon when the result of the first commit was unknown, or from two when one
+// has just taken over from the other.
 bool EventWriter::was_expanded(const ExpandEvent& command) {
   Cursor row(fan_out_of_, command.event->seq);
   if (!row.next()) return true;
@@ -228,7 +230,7 @@ Result<Expanded> EventWriter::execute(const ExpandEvent& command, Transaction& t
   }
   if (transaction.directory().is_stale(command.matched, command.endpoints)) return Expanded{.stale = true};
   for (const FirstAttempt& first : command.endpoints) {
-    // One that is there must not be given a place in the order.
+    // A delivery that exists must not be given a place in the order again.
     if (first.ordering != Ordering::kNone && has_delivery({e.seq, first.endpoint})) continue;
     insert_delivery(insert_delivery_unless_there_, command.event, e.seq, first, transaction);
   }
@@ -247,8 +249,8 @@ Result<Nothing> EventWriter::execute(const RejectOutboxRow& command, Transaction
   return Nothing{};
 }
 
-// A producer may give its row a number, and after the largest one SQLite has none left for the rows of others: they
-// would be told that the database is full.
+// A producer may choose the row's number, and after the largest number SQLite has none left for later rows: other
+// producers would be told that the database is full.
 void EventWriter::renumber(std::int64_t outbox_row) {
   constexpr std::int64_t kMax = std::int64_t{1} << 62;
   if (outbox_row < kMax) return;

@@ -28,26 +28,26 @@ class EventWriter {
   struct Disposition;
   std::optional<Problem> check_idempotency(const AcceptEvents& command,
                                            std::vector<Disposition>& dispositions);
-  // The event that had this key first, stored or in the same command, decides the disposition. Both answer what used
-  // the key with other content.
+  // Finds the event that used this key first, stored or in the same command, and sets the disposition by it. Returns
+  // what used the key with different content, or nullopt.
   std::optional<std::string> find_stored(const NewEvent& event, Disposition& disposition);
   static std::optional<std::string> find_in_command(const AcceptEvents& command, std::size_t first,
                                                     std::size_t i, std::vector<Disposition>& dispositions);
   AcceptedEvent accept(const AcceptEvents& command, std::size_t i, const Disposition& disposition,
                        const std::vector<AcceptedEvent>& before, Transaction& transaction);
 
-  // Of a repeat: is it there from the first time?
+  // On a repeat: was it stored the first time?
   bool find_accepted_before(const AcceptEvents& command, std::vector<Disposition>& dispositions,
                             Transaction& transaction);
   std::optional<AcceptedEvent> find_accepted_before(const NewEvent& event, Transaction& transaction);
   bool was_expanded(const ExpandEvent& command);
 
   bool outbox_row_waits(std::int64_t outbox_row);
-  bool delete_outbox_row(std::int64_t outbox_row);  // false: it does not wait any more
+  bool delete_outbox_row(std::int64_t outbox_row);  // false: it is not waiting any more
   void renumber(std::int64_t outbox_row);
 
   AcceptedEvent insert(const NewEvent& event, Millis idempotency_window, Transaction& transaction);
-  // False: it is there already, and `insert` leaves that as it is.
+  // False: the delivery exists already, and `insert` leaves it as it is.
   bool insert_delivery(Statement& insert, const std::shared_ptr<const Event>& event, EventSeq seq,
                        const FirstAttempt& first, Transaction& transaction);
   bool has_delivery(DeliveryKey key);

@@ -19,8 +19,8 @@ namespace {
 
 constexpr mode_t kLockMode = 0660;
 
-// statfs(2) and linux/magic.h: NFS, SMB, SMB2, CIFS, AFS (two), Ceph, 9P, Coda, GFS2, OCFS2, Lustre, NCP,
-// FUSE is not among them: most of what is mounted by it is local.
+// statfs(2) and linux/magic.h: NFS, SMB, SMB2, CIFS, AFS (two), Ceph, 9P, Coda, GFS2, OCFS2, Lustre, NCP. FUSE is not
+// listed, because most FUSE mounts are local.
 constexpr std::array<unsigned, 13> kNetworkTypes = {
     0x6969,     0x517B,     0xFE534D42, 0xFF534D42, 0x5346414F, 0x6B414653, 0x00C36400,
     0x01021997, 0x73757245, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x564C};
@@ -77,7 +77,7 @@ FileLock::FileLock(const Location& location) {
                      path + " is already served by " + owner + ": stop that one first");
   }
   struct stat status {};
-  // Only when it is new: later somebody may have had a reason to change it.
+  // Only for a new file: someone may have had a reason to change the mode later.
   if (fstat(fd_, &status) == 0 && status.st_size == 0) fchmod(fd_, kLockMode);  // whatever the umask
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(fd_, 0) != 0 || pwrite(fd_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
@@ -88,7 +88,7 @@ FileLock::FileLock(const Location& location) {
   }
 }
 
-// The file stays: removing it would let two processes lock two files of one name.
+// The file is not removed: otherwise two processes could each lock a different file of the same name.
 FileLock::~FileLock() {
   if (fd_ >= 0) close(fd_);
 }

@@ -1,4 +1,4 @@
-// Who may touch the database file: one daemon at a time, on a local file system. Held from before the file is
+// Who may use the database file: one daemon at a time, on a local file system. Held from before the file is first
 // looked at until after the last connection is closed.
 #pragma once
 
@@ -10,9 +10,9 @@ namespace outboxd::sqlite {
 
 class FileLock {
  public:
-  // Locks "<path>.lock" and writes our pid into it. Throws StoreError: kLocked when another process (or another
-  // store of this process) has it, kCannotOpen for a missing folder, no permission, or a network file system. On a
-  // VFS of its own a database has one owner anyway.
+  // Locks "<path>.lock" and writes our pid into it. Throws StoreError: kLocked if another process (or another store of
+  // this process) holds it, kCannotOpen for a missing folder, missing permission, or a network file system. On a VFS of
+  // its own a database has only one owner anyway, so nothing is locked.
   explicit FileLock(const Location& location);
   ~FileLock();
   FileLock(const FileLock&) = delete;
@@ -21,11 +21,11 @@ class FileLock {
   int fd_ = -1;
 };
 
-// The folder that a database is in: where its companions are, and what is watched and synced.
+// The folder of the database: it holds the companion files, and is what is watched and synced.
 std::string folder_of(const std::string& path);
 
-// Does a statfs(2) type belong to a file system whose locks or shared memory other machines do not see?
-// SQLite's WAL cannot work there.
+// Does this statfs(2) type belong to a file system whose locks or shared memory other machines do not see? SQLite's WAL
+// cannot work there.
 bool is_network_file_system(long type);
 
 }  // namespace outboxd::sqlite

@@ -19,10 +19,10 @@ using Monotonic = std::chrono::steady_clock;
 
 constexpr int kCacheKib = 64;
 constexpr Millis kAskEvery{1};
-constexpr Millis kAskFor{
-    100};  // after inotify fired; measured: the slowest commit became visible after 39 ms
+// After inotify fired; the slowest commit measured became visible after 39 ms.
+constexpr Millis kAskFor{100};
 constexpr Millis kAskAnyway{250};
-constexpr Millis kWithoutInotify{5};  // the pace when the system gives us no inotify instance
+constexpr Millis kWithoutInotify{5};  // polling interval when the system gives us no inotify instance
 
 }  // namespace
 
@@ -50,7 +50,7 @@ ForeignCommits::~ForeignCommits() {
 void ForeignCommits::interrupt() {
   const std::uint64_t one = 1;
   if (write(interrupt_, &one, sizeof one) < 0) {
-    // Only when the counter is at its limit: then it is readable anyway.
+    // Fails only when the counter is at its limit, and then it is readable anyway.
   }
 }
 
@@ -64,7 +64,7 @@ bool ForeignCommits::wait(Millis timeout) {
     Millis pause = inotify_ < 0 ? kWithoutInotify : now < asking_until ? kAskEvery : kAskAnyway;
     pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
     bool stirred = false;
-    // While asking anyway inotify has nothing to add, and under load it would fire for each page written.
+    // While polling, inotify has nothing to add, and under load it would fire for each page written.
     if (sleep(pause, now >= asking_until, stirred)) return false;
     if (stirred) asking_until = Monotonic::now() + kAskFor;
   }

@@ -1,9 +1,9 @@
 // Notices that another process has committed rows to `outbox`.
 //
-// inotify on the folder says that somebody writes to the WAL, but it fires before the commit can be seen;
-// PRAGMA data_version on a connection that never writes says, exactly, that somebody has committed, but has
-// to be asked (2 µs). So: sleep until inotify, then ask every millisecond for a while; and every 250 ms
-// regardless, should inotify miss something.
+// inotify on the folder tells that someone writes to the WAL, but fires before the commit is visible. PRAGMA
+// data_version on a connection that never writes tells exactly whether someone has committed, but must be polled (2
+// µs). So: sleep until inotify fires, then poll every millisecond for a while; and poll every 250 ms in any case,
+// should inotify miss something.
 #pragma once
 
 #include <string>
@@ -19,14 +19,14 @@ class ForeignCommits {
   ~ForeignCommits();
   ForeignCommits(const ForeignCommits&) = delete;
 
-  // Returns when a commit was seen and `outbox` has rows that wait, at the timeout, or after interrupt(), then false. One
-  // thread. Commits of our own writer count as foreign here, which is why the table is asked too.
+  // Returns true when a commit was seen and `outbox` has rows waiting, or at the timeout; false after interrupt(). For
+  // one thread. Commits of our own writer count as foreign here, which is why the table is checked too.
   bool wait(Millis timeout);
-  void interrupt();  // any thread; wakes the wait under way or else the next one
+  void interrupt();  // any thread; wakes the current wait() or, if there is none, the next
 
  private:
   bool outbox_changed();
-  // True: interrupted. `stirred` is set when inotify reports anything.
+  // True: interrupted. Sets `stirred` if inotify reports anything.
   bool sleep(Millis at_most, bool heed_inotify, bool& stirred);
 
   Database db_;

@@ -1,4 +1,4 @@
-// What people ask for: events, deliveries and rejected rows of the SQL outbox, newest first, and attempts.
+// What people list: events, deliveries and rejected rows of the SQL outbox, newest first, and attempts.
 #pragma once
 
 #include <string_view>
@@ -17,7 +17,6 @@ inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
 
-// those that wait behind others)
 #define OUTBOXD_DELIVERY_ROW(index)                                                                         \
   "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
   " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind"                       \
@@ -34,7 +33,7 @@ inline constexpr std::string_view kDeadBefore =
 inline constexpr std::string_view kDeadOfEndpointBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event < ?2 AND d.state = 'dead' ORDER BY d.event DESC LIMIT ?3";
 
-// Those pending at one endpoint, in the order in which they will be sent, and then those that wait behind others.
+// Pending deliveries of one endpoint in the order in which they will be sent, followed by the blocked ones.
 inline constexpr std::string_view kPendingOfEndpointFrom =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_pending ") "d.endpoint = ?1 AND d.priority = ?2 AND (d.due_at, d.event) > (?3, ?4) AND d.state = 'pending'"
                          " AND d.behind = 0 ORDER BY d.due_at, d.event LIMIT ?5";

@@ -1,8 +1,8 @@
-// Where a database is: a path on the system's disk, or a name on an SQLite VFS of a test's own.
+// Where a database is: a path on the system's disk, or a name on an SQLite VFS that a test provides.
 //
-// On such a VFS (a simulated machine's disk) only SQLite finds the file, so the store leaves out what it otherwise looks at
-// outside SQLite: the lock file and the kind of file system, the header before the first connection, inodes, the ballast and
-// inotify. Whoever looks outside SQLite asks is_on_disk() first.
+// On such a VFS (the disk of a simulated machine) only SQLite can find the file, so the store skips everything it
+// otherwise does outside SQLite: the lock file, the type of file system, the header check before the first connection,
+// inodes, the ballast and inotify. Code that looks at files without SQLite checks is_on_disk() first.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ struct Location {
   bool is_on_disk() const { return vfs.empty(); }
 
   std::string path;
-  std::string vfs;  // as sqlite3_vfs_register() knows it; empty: the system's
+  std::string vfs;  // the name given to sqlite3_vfs_register(); empty: the system's VFS
 };
 
 }  // namespace outboxd::sqlite

@@ -1,4 +1,4 @@
-// What goes wrong while a database is opened, as the StoreError that says why it cannot be served.
+// Turns errors while a database is opened into the StoreError that says why it cannot be served.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace outboxd::sqlite {
 
 [[noreturn]] void unusable(const std::string& path, int code, const std::string& what);
 
-// What goes wrong while opening is no failure of a running store: it is told by a kind of its own.
+// An error while opening is not a failure of a running store, so it gets a kind of its own.
 template <class Open>
 auto opening(const std::string& path, Open open) {
   try {

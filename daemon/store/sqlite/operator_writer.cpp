@@ -34,7 +34,8 @@ void OperatorWriter::make_pending(const Delivery& from, const std::optional<std:
                                   Time at, Transaction& transaction) {
   const auto& [event, endpoint] = from.key;
   const bool was_pending = from.state == DeliveryState::kPending;
-  // Replayed while it is pending, it leaves the place that it has: its sequence key may be another one now.
+  // A delivery replayed while pending first leaves its place in the order, because its sequence key may be different
+  // now.
   const auto left = was_pending ? order_.sequence_key_of_pending(from.key) : std::nullopt;
   if (left) discard_pending_.run(event, endpoint, millis(at));
   const DeliveryOrder::Place place = order_.place(from.key, sequence_key, transaction);
@@ -43,7 +44,7 @@ void OperatorWriter::make_pending(const Delivery& from, const std::optional<std:
   if (left) order_.promote(endpoint, *left);
   transaction.counters().move(from.state, DeliveryState::kPending);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
-  // What waits in memory has the attempts and the expiry of before: it is read again.
+  // The copy in memory has the old attempt count and expiry, so it must be read again.
   if (was_pending) transaction.tell(DeliveryWithdrawn{from.key});
   tell_due(endpoint, transaction);
 }
@@ -80,7 +81,8 @@ Result<Delivery> OperatorWriter::execute(const ChangeDelivery& command, Transact
   return *find_delivery(command.key, transaction);
 }
 
-// Whom it demoted is the next one in its order; whom it promoted is found when the endpoint's due deliveries are read.
+// The delivery that it demoted is the next one in its order; one that it promoted is found when the endpoint's due
+// deliveries are read.
 void OperatorWriter::tell_again(const Delivery& changed, Transaction& transaction) {
   if (changed.state != DeliveryState::kPending) {
     transaction.tell(DeliveryWithdrawn{changed.key});

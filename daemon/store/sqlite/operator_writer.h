@@ -1,4 +1,4 @@
-// An operator's hand on deliveries: retry, discard, replay. A part of the Writer.
+// An operator's changes to deliveries: retry, discard, replay. A part of the Writer.
 #pragma once
 
 #include <optional>
@@ -32,7 +32,7 @@ class OperatorWriter {
   void insert_delivery(DeliveryKey key, int priority, const std::optional<std::string>& sequence_key, Time at,
                        Transaction& transaction);
   void discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction);
-  void tell_again(const Delivery& changed, Transaction& transaction);  // of a repeat
+  void tell_again(const Delivery& changed, Transaction& transaction);  // on a repeat
 
   Database& db_;
   DeliveryOrder& order_;

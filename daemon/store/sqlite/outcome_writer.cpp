@@ -6,7 +6,7 @@
 
 namespace outboxd::sqlite {
 
-// What is to become of the delivery.
+// What the delivery is to become.
 struct OutcomeWriter::Verdict {
   DeliveryState state = DeliveryState::kPending;
   std::optional<DeadReason> reason = {};
@@ -51,7 +51,8 @@ bool OutcomeWriter::expires(DeliveryKey key) {
   return row.next();
 }
 
-// Without an attempt a delivery that is to stay pending has left no trace; to postpone it again changes nothing.
+// An outcome without an attempt that leaves the delivery pending has left no trace, but postponing it again changes
+// nothing.
 bool OutcomeWriter::was_recorded(const RecordOutcome& command) {
   const auto& [event, endpoint] = command.key;
   if (command.attempt) {
@@ -63,7 +64,7 @@ bool OutcomeWriter::was_recorded(const RecordOutcome& command) {
   return row.next() && read_state(row.view(2)) == command.state;
 }
 
-// What is gone has been discarded, for all that anybody can do with it.
+// A delivery that no longer exists counts as discarded: nothing can be done with it either way.
 void OutcomeWriter::read_standing(OutcomeRecorded& fact, const Transaction& transaction) {
   Cursor row(find_delivery_, fact.key.event, fact.key.endpoint);
   if (!row.next()) {
@@ -78,12 +79,13 @@ void OutcomeWriter::read_standing(OutcomeRecorded& fact, const Transaction& tran
   fact.due_in = transaction.due_in(row.time(5));
 }
 
-// On a repeat an attempt that is there counts no second time, and its delivery is moved only if a repeated command before
-// it has put that back to pending. The next one in order may not have been told of.
+// On a repeat, an attempt that is already stored is not counted again, and its delivery is moved only if a repeated
+// command before this one has put it back to pending. The next delivery in its order may not have been announced the
+// first time, so it is announced again.
 Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transaction& transaction) {
   OutcomeRecorded fact{
       .key = command.key, .at = command.at, .attempt = command.attempt, .subject = command.subject};
-  // An operator's replay lifts the expiry, also one that was decided before.
+  // An operator's replay lifts the expiry, even if the delivery was found expired before that.
   const bool overruled = command.reason == DeadReason::kExpired && !expires(command.key);
   const Verdict verdict = overruled ? Verdict{} : Verdict{command.state, command.reason};
   const bool again = transaction.repeats() && was_recorded(command);
@@ -124,7 +126,7 @@ void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a) {
     return insert_attempt_.changes() > 0;
   };
   if (insert(a.number)) return;
-  // The number is taken (an attempt under way while an operator replayed): an attempt is never lost for that.
+  // The number may be taken (an attempt was under way while an operator replayed), but no attempt may be lost for that.
   std::int64_t next = 0;
   {
     Cursor row(last_attempt_, key.event, key.endpoint);

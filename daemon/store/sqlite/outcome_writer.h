@@ -1,5 +1,5 @@
-// Records what became of an attempt: the attempt, the delivery's new state, and who is the next in its order. A part of
-// the Writer.
+// Records the outcome of an attempt: the attempt, the delivery's new state, and the promotion of the next delivery in
+// its order. A part of the Writer.
 #pragma once
 
 #include <optional>
@@ -20,8 +20,8 @@ class OutcomeWriter {
  private:
   bool expires(DeliveryKey key);
   bool was_recorded(const RecordOutcome& command);
-  // Moves the delivery if it is pending, by one statement for what is in no order and one for what is. True: it did, and
-  // `fact` says where it stands.
+  // Moves the delivery if it is pending, with one statement for deliveries in no order and another for those in order.
+  // True: it moved, and `fact` holds its new state.
   struct Verdict;
   bool move(const RecordOutcome& command, const Verdict& verdict, OutcomeRecorded& fact,
             Transaction& transaction);

@@ -28,7 +28,7 @@ Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std
       db_(location, Mode::kReader, busy_timeout, cache_kib, std::move(on_error)),
       last_unchecked_(db_.query_int(std::string(sql::kLastUnchecked))) {}
 
-// One look at what an endpoint has due. Seeks a few times a priority, whatever the backlog.
+// Reads what an endpoint has due, with a few seeks per priority, whatever the backlog.
 class Reader::DueScan {
  public:
   // `now` and all due times are as on disk (due_clock.h).
@@ -42,7 +42,7 @@ class Reader::DueScan {
     for (const Level& level : levels_) {
       reserved -= level.reserved;
       read(level.priority, reserved);
-      if (next_due_ == now_) continue;  // more are due than fit: no need to know when others are
+      if (next_due_ == now_) continue;  // more are due than fit: later due times do not matter
       Cursor later(reader_.first_due_after_, endpoint_, level.priority, millis(now_));
       if (later.next()) earlier(next_due_, later.time(0));
     }
@@ -53,7 +53,7 @@ class Reader::DueScan {
  private:
   struct Level {
     int priority;
-    int reserved = 0;  // rows that it gets before a higher priority gets more
+    int reserved = 0;  // rows it is guaranteed before a higher priority gets more
   };
 
   // The priorities that have something due.
@@ -76,7 +76,7 @@ class Reader::DueScan {
     }
   }
 
-  // What is due of one priority, but for the rows that lower ones are sure of.
+  // Reads what is due of one priority, but leaves the rows reserved for lower ones.
   void read(int priority, int reserved) {
     const int left = limit_ - static_cast<int>(window_.deliveries.size());
     const int room = std::clamp(left - reserved, std::min(1, left), left);
@@ -137,7 +137,7 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
     auto event = std::make_shared<Event>();
     const DeliveryKey key{row.integer(0), row.integer(1)};
     event->seq = key.event;
-    // The id may be what is damaged: then the delivery dies of that, and the others go on.
+    // The id itself may be damaged: then this delivery dies of it, and the others go on.
     if (const auto id = row.view(8); id.size() == event->id.uuid.bytes.size()) {
       event->id = EventId{read_uuid(id)};
     } else {
@@ -157,7 +157,7 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
   return found;
 }
 
-// Two lists in order of endpoint, merged: heads and what is in no order, and the blocked.
+// Merges two lists, both ordered by endpoint: deliveries that may be attempted, and blocked ones.
 std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
   const Time now = shared_->due_clock.now();
   const Snapshot snapshot(*this);
@@ -203,7 +203,8 @@ std::int64_t Reader::backlog(EndpointSeq endpoint, int limit) {
 }
 
 Endpoints Reader::all_endpoints() {
-  // The version first: endpoints that are newer than it are matched again for nothing, older ones would be stored for.
+  // Read the version before the endpoints. Endpoints newer than the version only cause a needless second match; a
+  // version newer than the endpoints would let deliveries be stored for removed ones.
   Endpoints all{.endpoints = {}, .version = shared_->directory_version};
   const Snapshot snapshot(*this);
   Cursor row(endpoints_after_, 0, std::numeric_limits<std::int64_t>::max());

@@ -1,5 +1,5 @@
-// A StoreReader: one connection that cannot write. Each call is one short read transaction, and looks at a
-// bounded number of rows.
+// A StoreReader: one connection that cannot write. Each call is one short read transaction and examines a bounded
+// number of rows.
 #pragma once
 
 #include <functional>

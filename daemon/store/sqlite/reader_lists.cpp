@@ -1,5 +1,5 @@
-// The lists that people ask for: keyset pages, each over at most kMaxRowsExamined rows. Filters that no
-// index serves are applied here, row by row, so that the statements stay few and fixed.
+// The lists that people ask for: keyset pages, each examining at most kMaxRowsExamined rows. Filters that no index
+// serves are applied here, row by row, so that the statements stay few and fixed.
 #include <algorithm>
 #include <limits>
 
@@ -14,11 +14,11 @@ constexpr int kMaxRowsExamined = 20000;
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxPage = 1000;
 constexpr std::int64_t kHighestPriority = 9;
-// Events are numbered in the order of their commits, which is that of their times but for requests that
-// overlapped and for small steps of the clock: lists bounded in time look this much further.
+// Events are numbered in the order of their commits, which is the order of their times except for overlapping requests
+// and small steps of the clock: lists bounded in time look this much further.
 constexpr Millis kClockSlack = std::chrono::minutes(1);
 
-// A cursor is the letter of the list it belongs to and the key of the last row: "d17-4".
+// A cursor is the letter of the list it belongs to, followed by the key of the last row: "d17-4".
 using Key = std::vector<std::int64_t>;
 
 std::string write_cursor(char list, const Key& key) {
@@ -33,7 +33,7 @@ tl::unexpected<Problem> foreign_cursor() {
                  {{"cursor", "must be next_cursor of the page before, of the same list"}});
 }
 
-// Absent for the first page: then `start`.
+// An empty text is the first page, and gives `start`.
 Result<Key> read_cursor(const std::string& text, char list, Key start) {
   if (text.empty()) return start;
   Key key;
@@ -53,8 +53,7 @@ Result<Key> read_cursor(const std::string& text, char list, Key start) {
   return foreign_cursor();
 }
 
-// A place among the deliveries that are pending in order at one endpoint: "o", the sequence key in hex, "-", the
-// event.
+// A position among the deliveries pending in order at one endpoint: "o", the sequence key in hex, "-", the event.
 struct PlaceInOrder {
   std::string sequence_key;
   EventSeq event = 0;
@@ -92,7 +91,7 @@ bool is_too_old(const std::optional<Time>& since, Time t) {
 
 }  // namespace
 
-// Collects the rows of one page of deliveries from whatever range they are read.
+// Collects the rows of one page of deliveries, whatever range they are read from.
 class Reader::DeliveryScan {
  public:
   DeliveryScan(Millis ahead, const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint,
@@ -101,7 +100,8 @@ class Reader::DeliveryScan {
 
   int rows_left() const { return kMaxRowsExamined - examined_; }
   bool done() const { return done_; }
-  // `key` of the row, for the cursor; `newest_first` allows to stop at the first event that is too old.
+  // `make_key` gives the key of a row, for the cursor; `newest_first` allows stopping at the first event that is too
+  // old.
   template <class MakeKey>
   void read(Cursor& row, bool newest_first, MakeKey make_key) {
     while (!done_ && row.next()) {
@@ -117,8 +117,8 @@ class Reader::DeliveryScan {
     }
   }
 
-  // Of deliveries in order, those that are blocked by others. `previous` is the place of the row before, absent
-  // when that was none of these.
+  // Of deliveries in order, takes only the blocked ones. `previous` is the place of the row before; absent if that row
+  // was not one in order.
   void read_blocked(Cursor& row, std::optional<PlaceInOrder> previous) {
     const auto cursor = [&] { return previous ? write_cursor(*previous) : write_cursor(list_, last_); };
     while (!done_ && row.next()) {
@@ -172,7 +172,8 @@ std::optional<EndpointSeq> Reader::seq_of(const EndpointId& id) {
   return row.integer(0);
 }
 
-// A number just above every event created before `until`: ids begin with their time (RFC 9562).
+// A number just above that of every event created before `until`, found by id because ids begin with their time (RFC
+// 9562).
 EventSeq Reader::newest_before(const std::optional<Time>& until) {
   if (!until) return kEnd;
   Uuid id;
@@ -229,7 +230,7 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
   return answer;
 }
 
-// First what may be attempted, in the order it will be, then what is blocked.
+// First the deliveries that may be attempted, in the order of sending, then the blocked ones.
 Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
                                                       const Page& page) {
   DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'w');
@@ -256,7 +257,7 @@ Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filt
   return std::move(scan.rows);
 }
 
-// Which range to read: the narrowest that an index has for this filter.
+// Reads the narrowest range that an index has for this filter.
 Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const Page& page) {
   const Snapshot snapshot(*this);
   const bool dead = filter.state == DeliveryState::kDead;

@@ -1,4 +1,4 @@
-// Retention: what may be past its keeping, and deleting it.
+// Retention: finding what it may no longer keep, and deleting it.
 #pragma once
 
 #include <string_view>

@@ -10,12 +10,13 @@
 namespace outboxd::sqlite {
 namespace {
 
-// Most events that are past their time and stay wait as dead letters: a step reads more of them than it deletes.
+// A step reads more events than it deletes, because most old events that stay are waiting as dead letters.
 constexpr int kMaxEventsRead = 512;
-constexpr std::int64_t kDeliveriesPerRead = 512;   // of one event at a time
+constexpr std::int64_t kDeliveriesPerRead = 512;   // of one event, in one read
 constexpr std::int64_t kMaxDeliveriesRead = 2048;  // in one step: a millisecond or two, if all of them stay
 constexpr std::int64_t kPagesAtOnce = 64;          // given back to the file system in one step
-// Free pages that stay, for what comes next: a tenth of the file, and not worth the trouble below a megabyte.
+// Free pages that are kept for later writes: a tenth of the file, but at least a megabyte, below which returning them
+// is not worth the trouble.
 constexpr std::int64_t kFreePagesKept = 256;
 constexpr std::int64_t kFreeShare = 10;
 
@@ -57,14 +58,14 @@ std::int64_t RetentionWriter::prune_endpoints(Time before, std::int64_t limit) {
   return static_cast<std::int64_t>(removed.size());
 }
 
-// One step of retention: what it may still do, and how far it came.
+// One step of retention: its remaining budget, and how far it has come.
 struct RetentionWriter::Step {
   const Prune& command;
   Counters& counters;
-  std::int64_t deletes;                     // rows that it may delete yet
-  std::int64_t reads = kMaxDeliveriesRead;  // deliveries that it may read yet
-  EndpointSeq after = 0;                    // of the event that it is at: those up to this one were read
-  bool kept = false;                        // one of them stays
+  std::int64_t deletes;                     // rows that it may still delete
+  std::int64_t reads = kMaxDeliveriesRead;  // deliveries that it may still read
+  EndpointSeq after = 0;                    // the last endpoint read of the current event
+  bool kept = false;                        // a delivery of the current event stays
   Pruned pruned = {};
 
   bool is_over() const { return deletes <= 0 || reads <= 0; }
@@ -109,7 +110,7 @@ bool RetentionWriter::prune_event(EventSeq event, bool old, Step& step) {
   step.kept = !old;
   if (!prune_deliveries(event, step)) return false;
   if (step.kept) return true;
-  // The steps before may have kept some.
+  // Earlier steps may have kept some deliveries.
   for (Statement* reason_to_stay : {&any_delivery_of_, &fan_out_of_}) {
     Cursor row(*reason_to_stay, event);
     if (row.next()) return true;
@@ -130,7 +131,8 @@ void RetentionWriter::prune_events(Step& step) {
   }
   const Time newest = std::max(command.delivered_before, command.dead_before);
   for (const auto& [event, accepted_at] : events) {
-    // Those after it are newer still; but one from the future was accepted while the clock was wrong.
+    // All later events are newer still. But one from the future was accepted while the clock was wrong, and ends
+    // nothing.
     if (accepted_at >= newest && accepted_at <= command.at) return;
     step.after = event == command.after.event ? command.after.endpoint : 0;
     if (!prune_event(event, accepted_at < command.delivered_before, step)) {
@@ -156,7 +158,7 @@ Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& trans
     Pruned& pruned = step.pruned;
     step.deletes -= pruned.idempotency_keys = prune_keys(command.at, step.deletes);
     step.deletes -= pruned.outbox_rows = prune_rejected(command.dead_before, step.deletes);
-    // Its deliveries were discarded when it was removed: they are gone before it.
+    // A removed endpoint's deliveries were discarded when it was removed, so they are deleted before it is.
     const Time long_ago = std::min(command.delivered_before, command.dead_before) - std::chrono::days(1);
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);
   }

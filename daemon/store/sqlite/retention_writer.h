@@ -1,4 +1,4 @@
-// Deletes what is past its keeping, in steps of a bounded number of rows: every table has its turn. A part of the
+// Deletes what retention no longer keeps, in steps of a bounded number of rows; every table has its turn. A part of the
 // Writer.
 #pragma once
 
@@ -16,14 +16,14 @@ class RetentionWriter {
   Result<Pruned> execute(const Prune& command, Transaction& transaction);
 
  private:
-  // Each answers how many rows it has deleted.
+  // Each returns how many rows it has deleted.
   std::int64_t prune_keys(Time now, std::int64_t limit);
   std::int64_t prune_rejected(Time before, std::int64_t limit);
   std::int64_t prune_endpoints(Time before, std::int64_t limit);
 
   struct Step;
   void prune_events(Step& step);
-  // False: the step is over before the event is.
+  // False: the step ended before the event was done.
   bool prune_event(EventSeq event, bool old, Step& step);
   bool prune_deliveries(EventSeq event, Step& step);
   bool give_back_pages();  // true: there are more

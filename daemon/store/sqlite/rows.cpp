@@ -33,7 +33,7 @@ std::vector<HeaderField> decode_headers(std::string_view text) {
   return headers;
 }
 
-// A secret opens in its endpoint's row alone.
+// Ties a sealed secret to its endpoint's row, so that it opens nowhere else.
 std::string place_of(const EndpointId& endpoint) {
   return "endpoint.secrets " + endpoint.to_string();
 }
@@ -90,7 +90,7 @@ T word(std::optional<T> parsed, std::string_view column) {
   return *parsed;
 }
 
-constexpr int kMaxCount = 1'000'000'000;  // of what is counted: a sum of two fits
+constexpr int kMaxCount = 1'000'000'000;  // for anything counted; small enough that the sum of two fits
 
 int int_between(const Cursor& row, int column, int least, int most, std::string_view name) {
   const std::int64_t value = row.integer(column);
@@ -98,7 +98,7 @@ int int_between(const Cursor& row, int column, int least, int most, std::string_
   return static_cast<int>(value);
 }
 
-// Not so long that sums of them and times overflow.
+// Short enough that sums with times do not overflow.
 constexpr Millis kMaxDuration = std::chrono::hours(24 * 366 * 10);
 
 Millis bounded(Millis d, std::string_view column) {
@@ -248,11 +248,12 @@ std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int f
   event->seq = seq;
   read_event(row, first, *event);
   const int checksum = first + 12;
-  // Damage that takes the checksum away must not pass for an event from before.
+  // A missing checksum is accepted only for events from before there were checksums: otherwise damage that erases the
+  // checksum would go unnoticed.
   const bool whole =
       row.is_null(checksum) ? seq <= last_unchecked : row.integer(checksum) == event_checksum(*event);
   event->damaged = event->damaged || !whole;
-  event->json_checked = !row.is_null(checksum);  // whatever has a checksum was checked before it got one
+  event->json_checked = !row.is_null(checksum);  // events with a checksum were checked before they got it
   return event;
 }
 
@@ -284,7 +285,7 @@ Delivery read_delivery(const Cursor& row, Millis ahead) {
 }
 
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead) {
-  // A damaged event id takes no page of deliveries with it.
+  // A damaged event id must not make a whole page of deliveries fail.
   const auto event = row.view(10);
   return {read_delivery(row, ahead), event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
           EndpointId{read_uuid(row.view(11))}, row.text(12), row.text(13)};

@@ -1,5 +1,5 @@
-// Domain values to and from the columns of the schema: JSON for lists, words for enumerations. Pure but for
-// the cursors it reads. A stored value that cannot be read is a corrupt database: CorruptValue.
+// Converts domain values to and from the columns of the schema: JSON for lists, words for enumerations. Pure except for
+// the cursors it reads. A stored value that cannot be read means a corrupt database: CorruptValue.
 #pragma once
 
 #include <memory>
@@ -20,8 +20,8 @@ namespace outboxd::sqlite {
 // [["name", "value"], ...]; nullopt for none.
 std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers);
 
-// An endpoint's fields as the columns hold them; the views bound to statements point in here.
-// Without a `box` the secrets are stored in plain.
+// An endpoint's fields as the columns hold them; statements bind views into this object. Without a `box` the secrets
+// are stored in plain text.
 struct EndpointColumns {
   EndpointColumns(const Endpoint& endpoint, const SecretBox* box);
   std::string types, secrets, headers;
@@ -30,19 +30,19 @@ struct EndpointColumns {
 };
 
 Endpoint read_endpoint(const Cursor& row, const SecretBox* box);  // sql::kEndpoint*
-// The column `secrets`, with every secret sealed by the key that seals now.
+// The column `secrets` with every secret sealed again by the current key.
 std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, const SecretBox& box);
 void count_secret_keys(std::string_view stored, SecretKeys& counts);
 Ordering read_ordering(std::string_view word);
-// id, tenant, type, payload, ... expires_at. What cannot be read stays empty, and the event is damaged: one bad row stops
-// neither lists nor the deliveries of others.
+// Columns from `first`: id, tenant, type, payload, ... expires_at. A column that cannot be read leaves its field empty
+// and marks the event as damaged, so that one bad row stops neither lists nor the deliveries of others.
 void read_event(const Cursor& row, int first, Event& event);
-// The event with its payload and its checksum in the column after expires_at. Up to `last_unchecked` events were accepted
-// before there were checksums.
+// The event with its payload, verified against the checksum in the column after expires_at. Events up to
+// `last_unchecked` were accepted before there were checksums.
 std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int first,
                                           EventSeq last_unchecked);
 EventRow read_event_row(const Cursor& row);  // sql::kEventById, kEventsBefore
-// The first ten columns. `ahead`: how far due time is ahead of the wall clock (due_clock.h).
+// Reads the first ten columns. `ahead`: how far due time is ahead of the wall clock (due_clock.h).
 Delivery read_delivery(const Cursor& row, Millis ahead);
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead);
 DeliveryState read_state(std::string_view word);

@@ -16,7 +16,7 @@
 namespace outboxd::sqlite {
 namespace {
 
-constexpr mode_t kFileMode = 0660;  // producers write too; -wal and -shm get the same mode from SQLite
+constexpr mode_t kFileMode = 0660;  // producers write too; SQLite gives -wal and -shm the same mode
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
 constexpr Millis kBusyTimeout{5000};
 constexpr int kCacheKib = 2000;
@@ -57,8 +57,8 @@ std::uintmax_t size_or_zero(const std::string& path) {
   return error ? 0 : size;
 }
 
-// A file shorter than its header says has lost its end. With a WAL that is not empty the header may be ahead:
-// SQLite decides.
+// A file shorter than its header says has lost its end. If the WAL is not empty the header may be ahead of the file:
+// then SQLite decides.
 void check_length(const std::string& path, const unsigned char* header, std::uintmax_t size) {
   if (size_or_zero(path + "-wal") > 0) return;
   const bool count_is_valid = big_endian(header + 24) == big_endian(header + 92);
@@ -74,7 +74,7 @@ int number_of(const embedded::File& file) {
   return number;
 }
 
-// Migrations may do what SQLite refuses connections that work with data: change the text of the schema.
+// Migrations may do what SQLite refuses to ordinary connections: edit the text of the schema.
 class SchemaWrites {
  public:
   explicit SchemaWrites(Database& db) : db_(db) { set_defensive(0); }
@@ -112,7 +112,7 @@ void sync_folder(const std::string& path) {
 bool inspect_file(const Location& location) {
   if (!location.is_on_disk()) return true;
   const std::string& path = location.path;
-  const File file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us
+  const File file(path, O_RDONLY | O_NONBLOCK);  // O_NONBLOCK: a FIFO must not block us
   if (file.fd() < 0) {
     if (errno != ENOENT) cannot("open", path);
     if (size_or_zero(path + "-wal") > 0) {
@@ -158,10 +158,10 @@ void create_file(const std::string& path, std::span<const embedded::File> migrat
   {
     Database db(draft, Mode::kWriter, kBusyTimeout, kCacheKib);
     fill(db, migrations);
-    db.checkpoint_all();  // the file alone gets the name
+    db.checkpoint_all();  // only the file itself is renamed
   }
   for (const char* suffix : {"-wal", "-shm"}) unlink((draft + suffix).c_str());
-  unlink((path + "-shm").c_str());  // of a database that was moved away
+  unlink((path + "-shm").c_str());  // left by a database that was moved away
   if (rename(draft.c_str(), path.c_str()) != 0) cannot("create", path);
   sync_folder(path);
   log::info("created the database", {{"path", path}});

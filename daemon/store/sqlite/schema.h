@@ -1,5 +1,5 @@
-// The database file before it is served: is it ours, is it whole, which schema has it; creating it and
-// bringing it up to date. The caller holds the FileLock.
+// Checks the database file before it is served (is it ours, is it whole, which schema does it have), creates it and
+// migrates it. The caller holds the FileLock.
 #pragma once
 
 #include <span>
@@ -10,26 +10,26 @@
 
 namespace outboxd::sqlite {
 
-inline constexpr std::size_t kHeaderSize = 100;             // of any SQLite database
+inline constexpr std::size_t kHeaderSize = 100;             // bytes, of any SQLite database
 inline constexpr std::int32_t kApplicationId = 0x4F425844;  // "OBXD", in the header of every database of ours
 
-// Looks at the file without SQLite, before any connection is open, and changes nothing. True: one of ours.
-// False: there is none. Throws StoreError: kCorrupt for anything else.
-// On a VFS of its own: always true, because only SQLite can look there.
+// Inspects the file without SQLite, before any connection is open, and changes nothing. True: it is one of ours. False:
+// there is none. Throws StoreError: kCorrupt if it is anything else, kCannotOpen if it cannot be read. On a VFS of its
+// own it is always true, because only SQLite can look there.
 bool inspect_file(const Location& location);
 bool is_header_of_ours(std::span<const unsigned char, kHeaderSize> header);
 
-// Makes the file with every migration applied, under another name, and gives it its name when it is complete:
-// a file that exists is never half made, so an empty one is not ours.
+// Creates the file under another name, with every migration applied, and renames it when it is complete. A file at
+// `path` is therefore never half made, and an empty one is not ours.
 void create_file(const std::string& path, std::span<const embedded::File> migrations);
 
-// Makes an empty database one in WAL mode with every migration applied.
+// Puts an empty database into WAL mode and applies every migration.
 void fill(Database& db, std::span<const embedded::File> migrations);
 
 int schema_version(Database& db);
 int newest_version(std::span<const embedded::File> migrations);
-// Each newer migration in a transaction of its own, with the version. Throws StoreError: kNewerSchema
-// when the database is newer than the newest.
+// Applies each newer migration, together with its version number, in a transaction of its own. Throws StoreError:
+// kNewerSchema if the database is newer than the newest migration.
 void migrate(Database& db, std::span<const embedded::File> migrations);
 
 }  // namespace outboxd::sqlite

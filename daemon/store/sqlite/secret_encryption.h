@@ -1,4 +1,4 @@
-// What an operator asks of this store alone: that no endpoint's secrets stay on the disk in plain, or encrypted with an
+// An operator's task for this store alone: leave no endpoint's secrets on the disk in plain text or encrypted with an
 // earlier key.
 #pragma once
 
@@ -9,8 +9,8 @@
 
 namespace outboxd {
 
-// Encrypts the secrets of the next `limit` endpoints, removed ones too, with the key that encrypts now. Refused with
-// kConflict when there is none, or when secrets are encrypted with a key that is not known.
+// Encrypts the secrets of the next `limit` endpoints, removed ones too, with the current key. Refused with kConflict if
+// there is no key, or if secrets are encrypted with an unknown one.
 class EncryptSecrets final : public StoreTask {
  public:
   explicit EncryptSecrets(EndpointSeq after_endpoint = 0, std::int64_t at_most = 100)
@@ -19,9 +19,9 @@ class EncryptSecrets final : public StoreTask {
 
   const EndpointSeq after;
   const std::int64_t limit;
-  // Once it is committed:
-  std::int64_t changed = 0;         // endpoints that were not encrypted, or with another key
-  std::optional<EndpointSeq> next;  // the last one looked at; absent: there are no more
+  // Set once it is committed:
+  std::int64_t changed = 0;         // endpoints whose secrets were in plain text or under another key
+  std::optional<EndpointSeq> next;  // the last endpoint looked at; absent: there are no more
 };
 
 }  // namespace outboxd

@@ -8,10 +8,10 @@ namespace outboxd::sqlite {
 struct SecretsWriter::Found {
   struct Row {
     EndpointSeq seq;
-    std::string secrets;  // as they are to be
+    std::string secrets;  // the new value of the column
   };
-  std::vector<Row> rows;            // first read, then written
-  std::optional<EndpointSeq> last;  // absent: none was left to look at
+  std::vector<Row> rows;            // read first, then written
+  std::optional<EndpointSeq> last;  // absent: there was no endpoint left to look at
 };
 
 Result<SecretsWriter::Found> SecretsWriter::find(EndpointSeq after, std::int64_t limit) {
@@ -34,8 +34,8 @@ Result<SecretsWriter::Found> SecretsWriter::find(EndpointSeq after, std::int64_t
   return found;
 }
 
-// What secrets were before stays in the free room of pages, also where b-trees were split: every page of the table is
-// written anew, and the old ones are zeroed. (A DELETE without WHERE gives whole pages back.)
+// Former secrets remain in the unused space of pages, also where b-trees were split. So every page of the table is
+// rewritten and the old ones are overwritten with zeros. (A DELETE without WHERE frees whole pages.)
 void SecretsWriter::wipe_pages() {
   db_.execute("PRAGMA secure_delete=ON");
   db_.execute("CREATE TEMP TABLE kept AS SELECT * FROM endpoint");

@@ -25,7 +25,7 @@ sqlite3_file* file_of(Database& db) {
   return file;
 }
 
-// Of a file that this process has open, whatever became of its name.
+// The status of a file that this process has open, whatever happened to its name.
 struct stat status_of_open(dev_t device, ino_t inode) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     struct stat status {};
@@ -36,7 +36,7 @@ struct stat status_of_open(dev_t device, ino_t inode) {
 }
 
 struct Emptied {
-  bool copied = false;  // everything in the log is in the database
+  bool copied = false;  // everything in the log has been copied into the database
   bool empty = false;   // and the log's file is empty
 };
 Emptied empty_the_log(Database& db) {
@@ -60,8 +60,8 @@ std::string rescued_path(const std::string& path) {
 
 ServedFiles::ServedFiles(Database& db, const Location& location) : db_(db), path_(location.path) {
   if (!location.is_on_disk()) return;
-  const char* const name =
-      sqlite3_db_filename(db.handle(), "main");  // symbolic links resolved: its companions are there
+  // With symbolic links resolved, because the companion files are beside the real file.
+  const char* const name = sqlite3_db_filename(db.handle(), "main");
   add(path_, Part::kDatabase);
   add(sqlite3_filename_wal(name), Part::kLog);
   add(std::string(name) + "-shm", Part::kOther);
@@ -103,21 +103,22 @@ std::optional<std::string> ServedFiles::what_happened_to(const File& file) const
     if (now.st_dev == file.device && now.st_ino == file.inode) return std::nullopt;
     return "was replaced by another file while outboxd served it";
   }
-  // Any other error says nothing about the file.
+  // Any other error says nothing about the file itself.
   if (errno != ENOENT && errno != ENOTDIR) return std::nullopt;
   return "was removed or moved away while outboxd served it";
 }
 
-// The beginning of the file, through the descriptor that SQLite has: to open and close it here would drop SQLite's locks.
+// Reads the header through the descriptor that SQLite has open: opening and closing the file here would release
+// SQLite's locks.
 bool ServedFiles::is_still_ours() const {
   sqlite3_file* const file = file_of(db_);
   std::array<unsigned char, kHeaderSize> header{};
   const int rc = file->pMethods->xRead(file, header.data(), static_cast<int>(header.size()), 0);
   if (rc == SQLITE_OK) return is_header_of_ours(header);
-  return rc != SQLITE_IOERR_SHORT_READ;  // what else fails, fails at the next commit too
+  return rc != SQLITE_IOERR_SHORT_READ;  // any other failure will show at the next commit too
 }
 
-// As much of what was accepted as possible goes where the next start, or the operator, finds it. Answers what to do.
+// Saves as much accepted data as possible to where the next start, or the operator, finds it. Returns what to do.
 std::string ServedFiles::save(const File& file) {
   if (file.part == Part::kOther) return ": start again; nothing that was accepted is in it";
   try {
@@ -139,14 +140,14 @@ std::string ServedFiles::save(const File& file) {
   }
 }
 
-// A file without a name ends with this process.
+// An unlinked file disappears with this process, so it must be copied.
 std::string ServedFiles::copy_of_removed(mode_t mode) {
   const std::string target = rescued_path(path_);
   const int fd = open(target.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) throw std::runtime_error(target + ": " + std::strerror(errno));
   close(fd);  // before SQLite opens it
   {
-    // Page by page, so that a write-ahead log that is still beside it does no harm.
+    // Copied page by page, so that a stale write-ahead log beside it does no harm.
     Database copied(target, Mode::kWriter, Millis(0), kCacheKib);
     sqlite3_backup* const backup = sqlite3_backup_init(copied.handle(), "main", db_.handle(), "main");
     if (backup != nullptr) sqlite3_backup_step(backup, -1);

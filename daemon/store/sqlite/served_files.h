@@ -1,8 +1,8 @@
-// Are the files that the next start will find those that this process has open? SQLite goes on with files that were removed,
-// moved or replaced, and acknowledges what nobody will ever find again.
+// Checks that the files which the next start will find are those that this process has open. If they were removed,
+// moved or replaced, SQLite would go on and acknowledge data that nobody will ever find again.
 //
-// Inode and device tell. What they cannot tell: a file that was overwritten in place (cp over it keeps its inode). That is
-// noticed when it is no database of ours any more, and not when it is an older copy of ours.
+// The check compares inode and device. These cannot reveal a file that was overwritten in place (cp keeps the inode):
+// that is noticed if the file is no longer a database of ours, but not if it is an older copy of ours.
 #pragma once
 
 #include <sys/types.h>
@@ -17,16 +17,18 @@ namespace outboxd::sqlite {
 
 class ServedFiles {
  public:
-  // The database at `path` as the configuration names it, with its -wal, -shm and .lock. `db` has read from it already, and
-  // outlives this. Throws StoreError (kFailed) when it is not `path` any more. On a VFS of its own nobody else touches the
-  // files, and none is looked at.
+  // The database at the path in `location`, as the configuration names it, with its -wal, -shm and .lock. `db` has
+  // already read from it and outlives this. Throws StoreError (kFailed) if that path no longer names the file that `db`
+  // has open. On a VFS of its own nobody else touches the files, so none is checked.
   ServedFiles(Database& db, const Location& location);
 
-  // Both throw StoreError (kFailed), which says what happened to which file and what to do, after they have saved what can be.
-  // Outside a transaction, on the thread of `db`.
-  void
-  check();  // the two files that hold what was accepted: before each acknowledgement, two calls of stat(2)
-  void check_all();  // and those without which other processes go their own way, and what is in the database
+  // Both throw StoreError (kFailed), which says what happened to which file and what to do, after saving what can be
+  // saved. Call them outside a transaction, on the thread of `db`.
+  //
+  // Checks the two files that hold accepted data, before each acknowledgement: two calls of stat(2).
+  void check();
+  // Checks also the files that keep other processes in step with this one, and the header of the database.
+  void check_all();
 
  private:
   enum class Part { kDatabase, kLog, kOther };
@@ -48,7 +50,8 @@ class ServedFiles {
   std::vector<File> files_;
 };
 
-// Where check() copies a database to that was removed; a start without a database refuses to make a new one beside it.
+// Where check() copies a removed database to. While that copy is there, a start without a database refuses to create a
+// new one.
 std::string rescued_path(const std::string& path);
 
 }  // namespace outboxd::sqlite

@@ -1,5 +1,5 @@
-// What the connections of one open store share: its writer, its readers and the wait for changes, each on a thread of its
-// own.
+// What the connections of one open store share: the writer, the readers and the wait for changes, each on a thread of
+// its own.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,8 @@ struct Shared {
 
   ReadGate gate;
   DueClock due_clock;
-  std::atomic<DirectoryVersion> directory_version =
-      0;  // of the endpoints as committed; raised after the commit
+  // Version of the committed endpoints; raised after the commit.
+  std::atomic<DirectoryVersion> directory_version = 0;
 };
 
 }  // namespace outboxd::sqlite

@@ -1,4 +1,4 @@
-// One read transaction of a Reader: everything read in its life belongs to one moment.
+// One read transaction of a Reader: everything read during its lifetime belongs to one moment.
 #pragma once
 
 #include <shared_mutex>
@@ -11,7 +11,7 @@ class Reader::Snapshot {
  public:
   explicit Snapshot(Reader& reader) : reader_(reader), gate_(reader.shared_->gate) { reader_.begin_.run(); }
   ~Snapshot() {
-    // COMMIT of a read cannot lose anything; if it fails, the next BEGIN says so.
+    // The COMMIT of a read can lose nothing; if it fails, the next BEGIN reports that.
     try {
       reader_.commit_.run();
     } catch (const std::exception&) {

@@ -18,7 +18,7 @@ using namespace sqlite;
 
 constexpr int kSmallCacheKib = 2000;
 
-// Brings the file to the newest schema, or makes it. Answers the version it had. The caller owns it.
+// Migrates the file to the newest schema, or creates it. Returns the version it had. The caller owns the file.
 int prepare_file(const SqliteOptions& options) {
   const auto migrations = embedded::sqlite_migrations();
   const Location location(options);
@@ -31,7 +31,7 @@ int prepare_file(const SqliteOptions& options) {
     unusable(options.path, SQLITE_READONLY, "no permission to write to it");
   const int version = schema_version(db);
   if (version == 0) {
-    fill(db, migrations);  // new on a VFS of its own, or a crash came before its first table
+    fill(db, migrations);  // it is new on a VFS of its own, or a crash came before its first table
   } else {
     migrate(db, migrations);
   }
@@ -73,7 +73,8 @@ class SqliteStore final : public Store {
                  options.ballast_bytes, options.checkpoints, options.secrets, on_error("commit")},
                 *shared_),
         foreign_commits_(Location(options), options.busy_timeout) {
-    new_reader();  // prepares what no other connection has yet: a damaged schema shows now
+    // Prepares the statements that no other connection has yet, so that a damaged schema shows now.
+    new_reader();
   }
 
   StoreWriter& writer() override { return writer_; }
@@ -81,7 +82,7 @@ class SqliteStore final : public Store {
     return std::make_unique<Reader>(Location(options_), options_.busy_timeout, options_.reader_cache_kib,
                                     shared_, options_.secrets, on_error("read"));
   }
-  // The lock on the file is held for as long as the store is open: everything is this daemon's, always.
+  // The file lock is held while the store is open, so everything always belongs to this daemon.
   Ownership ownership() const override { return {owner_, PartitionSet().set()}; }
   void release(const PartitionSet&) override {}
   Facts wait_for_changes(Millis timeout) override {
@@ -102,7 +103,7 @@ class SqliteStore final : public Store {
 
   const SqliteOptions options_;
   const OwnerToken owner_ = new_token();
-  const FileLock file_lock_;  // given up last
+  const FileLock file_lock_;  // released last
   const int version_before_;
   std::shared_ptr<Shared> shared_;
   Writer writer_;
@@ -133,7 +134,7 @@ SqliteSchema sqlite_schema(const SqliteOptions& options) {
       lock = std::make_unique<FileLock>(location);
       inspect_file(location);
     } catch (const StoreError& error) {
-      if (error.kind != StoreError::Kind::kLocked) throw;  // a daemon serves it: it has looked
+      if (error.kind != StoreError::Kind::kLocked) throw;  // a daemon serves it and has inspected it
     }
     Database db(location, Mode::kReader, options.busy_timeout, kSmallCacheKib);
     schema.current = schema_version(db);

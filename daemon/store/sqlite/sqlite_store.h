@@ -1,6 +1,6 @@
-// The embedded store: one SQLite file in WAL mode, one daemon that owns it, producers of other processes that
-// INSERT INTO its table `outbox`. This header and those of what only SQLite's store can do (sqlite_tools.h,
-// secret_encryption.h) are all that the rest of the daemon may include of this folder.
+// The embedded store: one SQLite file in WAL mode, owned by one daemon, with producers in other processes that INSERT
+// INTO its table `outbox`. Of this folder the rest of the daemon may include only this header and those of what only
+// SQLite's store can do (sqlite_tools.h, secret_encryption.h).
 #pragma once
 
 #include <functional>
@@ -16,26 +16,26 @@
 namespace outboxd {
 
 struct SqliteOptions {
-  std::string path;  // made when there is none; "<path>-wal", "-shm" and ".lock" beside it
-  // Empty: the system's. A test runs the store on an SQLite VFS of its own, which it has registered; see location.h.
+  std::string path;  // created if missing; "<path>-wal", "-shm" and ".lock" are beside it
+  // Empty: the system's VFS. A test may run the store on an SQLite VFS that it has registered; see location.h.
   std::string vfs = {};
-  Millis busy_timeout{1000};     // how long a transaction waits for another process's before kBusy
-  int writer_cache_kib = 16384;  // memory for pages, of the writer's connection
-  int reader_cache_kib = 4096;   // and of each reader's
-  // Of "<path>.ballast", given up when the disk is full. 0: none.
+  Millis busy_timeout{1000};     // how long a transaction waits for another process before kBusy
+  int writer_cache_kib = 16384;  // page cache of the writer's connection
+  int reader_cache_kib = 4096;   // page cache of each reader
+  // Size of "<path>.ballast", which is given up when the disk is full. 0: none.
   std::int64_t ballast_bytes = 0;
-  // False: another program checkpoints (Litestream); the WAL is its matter then.
+  // False: another program (Litestream) checkpoints and takes care of the WAL.
   bool checkpoints = true;
-  // What the endpoints' secrets are encrypted with; null: nothing. Without the key of one that is encrypted, reading
-  // that endpoint throws StoreError (kMissingKey).
+  // Encrypts the endpoints' secrets; null: they are stored in plain text. Reading an endpoint whose secrets are
+  // encrypted with a key that is missing here throws StoreError (kMissingKey).
   std::shared_ptr<const SecretBox> secrets = {};
-  const Clock* clock = nullptr;  // outlives the store; absent: the system's
-  // Told of each error that SQLite answers while the store is open (busy, full, a failure): of "commit", which is all that
-  // writes, or of "read". On any thread.
+  const Clock* clock = nullptr;  // outlives the store; null: the system's clock
+  // Called for each error that SQLite returns while the store is open (busy, full, a failure), with "commit" for the
+  // writer's connection or "read" for a reader's. On any thread.
   std::function<void(std::string_view op)> on_error = {};
 };
 
-// Opens, creates or migrates. Throws StoreError; a file that is not a whole database of ours is left
+// Opens, creates or migrates the database. Throws StoreError; a file that is not an intact database of ours is left
 // untouched.
 std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options);
 
@@ -43,10 +43,10 @@ struct SqliteSchema {
   int current = 0;  // of the file; 0: there is no file
   int known = 0;    // to this binary
 };
-// What `outboxd --check` shows. Works beside a running daemon; creates and changes nothing. Throws StoreError.
+// For `outboxd --check`. Works beside a running daemon; creates and changes nothing. Throws StoreError.
 SqliteSchema sqlite_schema(const SqliteOptions& options);
-// `outboxd migrate`: creates the file or brings it to the schema of this binary. Answers what it was before.
-// Throws StoreError, also while a daemon serves the file.
+// For `outboxd migrate`: creates the file or migrates it to the schema of this binary. Returns the schema it had
+// before. Throws StoreError, also while a daemon serves the file.
 SqliteSchema migrate_sqlite(const SqliteOptions& options);
 
 }  // namespace outboxd

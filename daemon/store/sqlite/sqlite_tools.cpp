@@ -21,11 +21,11 @@ namespace {
 using namespace sqlite;
 
 constexpr int kCacheKib = 16384;
-constexpr int kPagesAtOnce = 1024;  // 4 MiB between two reports of progress
+constexpr int kPagesAtOnce = 1024;  // 4 MiB between two progress reports
 constexpr const char* kMaxProblems = "100";
-constexpr std::size_t kMaxNamed = 20;  // damaged events; the others are counted
+constexpr std::size_t kMaxNamed = 20;  // damaged events listed; the others are only counted
 
-// What must hold between tables, each as the number of rows for which it does not.
+// What must hold between tables. Each query counts the rows for which it does not.
 struct Agreement {
   const char* broken;
   const char* count;
@@ -46,7 +46,7 @@ constexpr Agreement kAgreements[] = {
      "<> EXISTS"
      " (SELECT 1 FROM delivery WHERE endpoint = d.endpoint AND order_key = d.order_key AND state = 'pending'"
      " AND event < d.event)"
-     // Of a removed endpoint they are discarded in steps, and nothing moves up.
+     // Those of a removed endpoint are discarded in steps, without any promotion.
      " AND NOT EXISTS (SELECT 1 FROM endpoint WHERE seq = d.endpoint AND discarding = 1)"},
     {"finished deliveries that still hold a place in order",
      "SELECT count(*) FROM delivery WHERE order_key IS NOT NULL AND state <> 'pending'"},
@@ -102,11 +102,11 @@ struct CloseBackup {
   void operator()(sqlite3_backup* backup) const { sqlite3_backup_finish(backup); }
 };
 
-// The copy; the caller names it `target` when it is done.
+// Makes the copy at `part`; the caller renames it when it is complete.
 void copy(Database& source, const std::string& part,
           const std::function<void(std::int64_t, std::int64_t)>& progress) {
   Database copied(part, Mode::kWriter, Millis(0), kCacheKib);
-  // Of one moment: while this transaction is open, commits of others do not make the copy begin again.
+  // The open transaction keeps the copy to one moment: commits of others do not make it start again.
   source.execute("BEGIN");
   source.query_int("SELECT count(*) FROM counter");
   const std::unique_ptr<sqlite3_backup, CloseBackup> backup(

@@ -43,8 +43,8 @@ Facts Transaction::commit() {
   return std::exchange(facts_, {});
 }
 
-// Waits were told from the begin on, and locks and disk have taken their time since. If the clock was set forward in
-// between, nobody else tells those who are told of these.
+// Waits were computed as of the begin, and locks and the disk have taken time since. If the clock was set forward in
+// between, nothing else corrects the waits in these facts.
 void Transaction::shorten_waits(Millis by) {
   for (Fact& fact : facts_) {
     if (auto* ready = std::get_if<DeliveryReady>(&fact)) ready->delivery.due_in -= by;
@@ -53,7 +53,7 @@ void Transaction::shorten_waits(Millis by) {
   }
 }
 
-// After some errors SQLite has rolled back by itself.
+// After some errors SQLite has already rolled back by itself.
 bool Transaction::rollback() noexcept {
   try {
     if (db_.in_transaction()) rollback_.run();

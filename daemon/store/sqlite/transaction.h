@@ -1,8 +1,8 @@
-// The transaction over a batch of commands: what they have changed so far, and what is told when it is committed.
+// The transaction over a batch of commands: what they have changed so far, and which facts follow its commit.
 //
-// The Writer begins it and ends it. The parts that carry out commands (EventWriter, OutcomeWriter, ...) are handed it with
-// each command; they keep no state of their own besides prepared statements, so a rollback has nothing to undo in them.
-// A command is refused, if at all, before it has written or told anything.
+// Only the Writer begins and ends it. The parts that carry out commands (EventWriter, OutcomeWriter, ...) receive it
+// with each command; they keep no state of their own except prepared statements, so a rollback has nothing to undo in
+// them. A command that is refused is refused before it has written anything or announced any fact.
 #pragma once
 
 #include <algorithm>
@@ -27,30 +27,30 @@ class Transaction {
  public:
   Transaction(Database& db, Shared& shared);
 
-  Counters& counters() { return counters_; }  // with what the batch has changed
+  Counters& counters() { return counters_; }  // includes the changes of the batch so far
   DirectoryChanges& directory() { return directory_; }
 
-  // The same commands were applied before, and may be committed already: each looks first whether it is there. Then it
-  // is answered as it was, and told again.
+  // The same commands were applied before and may be committed already. Each command first checks whether its effect is
+  // there; if so, it is answered as the first time and its facts are announced again.
   bool repeats() const { return repeats_; }
 
   // How far due times on disk are ahead of the wall clock (due_clock.h).
   Millis ahead() const { return ahead_; }
-  // As the column due_at has it: `due` as it was decided at `at`, which lies in the future when the clock was set
-  // back since.
+  // The value of column due_at for `due`, as it was decided at `at`. If `at` lies in the future, the clock was set back
+  // since, and the step is taken off.
   std::int64_t due_millis(Time due, Time at) const {
     return millis(due + ahead_ - std::max(at - wall_ - DueClock::kStep, Millis(0)));
   }
-  // How long it is from now until that which is due then, by the column.
+  // The wait from now until `due`, a value of column due_at.
   Millis due_in(Time due) const { return due - (wall_ + ahead_); }
 
-  // Told once the transaction is committed, in this order.
+  // Facts to announce once the transaction is committed, in this order.
   template <class F>
   void tell(F fact) {
     facts_.emplace_back(std::move(fact));
   }
-  // Done once it is committed, for what a command was given to be filled in. Of a size that std::function does not
-  // allocate for.
+  // Runs once the transaction is committed, to fill in results of a command. Small enough that std::function does not
+  // allocate.
   template <class Action>
   void when_committed(Action action) {
     static_assert(sizeof action <= 2 * sizeof(void*));
@@ -58,12 +58,12 @@ class Transaction {
   }
 
  private:
-  friend class Writer;  // begins and ends the transaction, and nobody else does
+  friend class Writer;  // the only class that begins and ends the transaction
 
   void begin(const Batch& batch);
   Facts commit();  // durable on return
   void shorten_waits(Millis by);
-  // False: it could not be undone, and the connection must not be used any more.
+  // False: the rollback failed, and the connection must not be used any more.
   bool rollback() noexcept;
 
   Database& db_;
@@ -74,7 +74,7 @@ class Transaction {
   Counters committed_;
   DirectoryChanges directory_;
 
-  // Of the transaction under way.
+  // State of the current transaction.
   Counters counters_;
   bool repeats_ = false;
   Millis ahead_{0};

@@ -5,8 +5,8 @@
 
 namespace outboxd::sqlite::sql {
 
-// Transactions. IMMEDIATE, for other processes write too: a transaction that first reads and then cannot
-// write would have to be undone.
+// IMMEDIATE, because other processes write too: a transaction that first reads and then cannot get the write lock would
+// have to be rolled back.
 inline constexpr std::string_view kBegin = "BEGIN IMMEDIATE";
 inline constexpr std::string_view kCommit = "COMMIT";
 inline constexpr std::string_view kRollback = "ROLLBACK";

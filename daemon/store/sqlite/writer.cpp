@@ -8,9 +8,10 @@
 namespace outboxd::sqlite {
 namespace {
 
-// The WAL file is cut to this when it begins anew; until then it is as long as it once had to be.
+// The WAL file is truncated to this size when it starts again from its beginning; until then it stays as long as it
+// once became.
 constexpr std::int64_t kWalBytesKept = 32 << 20;
-// Also when there is nothing to commit: the group commit comes round once a second.
+// Applies also when there is nothing to commit, because the group commit does a round every second.
 constexpr Millis kCheckAllFilesEvery{500};
 
 template <class Part, class C>
@@ -58,8 +59,8 @@ Applied Writer::apply(const Batch& batch) {
   }
 }
 
-// Each round carries out all or finds one command that can never be. The room that the ballast gave is for what became
-// of deliveries: growth is refused, but not what may be committed already.
+// Each round either commits the batch or finds one command that can never succeed. The space freed by the ballast is
+// for the outcomes of deliveries: growth is refused, except in a repeat, which may be committed already.
 Applied Writer::apply_until_legal(const Batch& batch) {
   Refusals refused(batch.commands.size());
   if (ballast_.released() && !batch.repeat) {
@@ -84,7 +85,7 @@ Result<AnyAnswer> Writer::execute(const Command& command) {
       command);
 }
 
-// `at`: the command that is being carried out; their number: all are.
+// `at` is the index of the command being carried out; the number of commands when all are done.
 Applied Writer::execute_all(const Batch& batch, const Refusals& refused, std::size_t& at) {
   Applied applied;
   applied.answers.reserve(batch.commands.size());
@@ -108,7 +109,7 @@ std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused) 
     rollback();
     if (at == batch.commands.size() || std::holds_alternative<RecordOutcome>(*batch.commands[at]))
       fail(violation.what());
-    // Only this command is at fault, for good. The others are carried out again without it.
+    // Only this command is at fault, and always will be. The others are carried out again without it.
     log::error("a command breaks a rule of the schema", {{"error", violation.what()}});
     refused[at] = Problem{ProblemCode::kInternal,
                           "the store refused the values; the daemon's log says which rule they break"};
@@ -157,7 +158,7 @@ void Writer::maintain() {
   }
 }
 
-// What SQLite does itself at the last close would swallow an I/O error; after this it finds nothing to copy.
+// SQLite's own checkpoint at the last close would swallow an I/O error; after this one it has nothing left to copy.
 void Writer::finish() {
   if (failed_ || !checkpoint_) return;
   try {

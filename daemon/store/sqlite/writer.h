@@ -1,5 +1,5 @@
-// The StoreWriter: what surrounds a batch (its transaction, the disk, the files); what a command does is the matter of
-// the parts. One connection, one thread.
+// The StoreWriter: it handles what surrounds a batch (the transaction, the disk, the files); its parts carry out the
+// commands. One connection, one thread.
 #pragma once
 
 #include <functional>
@@ -34,7 +34,7 @@ class Writer final : public StoreWriter {
     Millis busy_timeout{};
     int cache_kib = 0;
     std::int64_t ballast_bytes = 0;
-    bool checkpoints = true;  // false: another program does
+    bool checkpoints = true;  // false: another program checkpoints
     std::shared_ptr<const SecretBox> secrets;
     std::function<void()> on_error = {};
   };
@@ -45,9 +45,9 @@ class Writer final : public StoreWriter {
   void finish() override;
 
  private:
-  using Refusals = std::vector<std::optional<Problem>>;  // one for each command
-  // One transaction over the commands that are not refused yet. Absent: one of them broke a constraint; everything was
-  // undone, and it is refused now.
+  using Refusals = std::vector<std::optional<Problem>>;  // one per command
+  // Runs one transaction over the commands that are not refused yet. Absent: one of them violated a constraint;
+  // everything was rolled back, and that command is now refused.
   std::optional<Applied> try_apply(const Batch& batch, Refusals& refused);
   Applied apply_until_legal(const Batch& batch);
   Applied execute_all(const Batch& batch, const Refusals& refused, std::size_t& at);
@@ -58,7 +58,7 @@ class Writer final : public StoreWriter {
   bool all_files_due() const;
 
   const OwnerToken owner_;
-  Ballast ballast_;  // before the connection is opened: what it gives up must not be in the way
+  Ballast ballast_;  // before the connection, so that any space it gives up is free by then
   Database db_;
   std::optional<Checkpoint> checkpoint_;
   Transaction transaction_;
@@ -70,7 +70,7 @@ class Writer final : public StoreWriter {
   OperatorWriter operator_{db_, order_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
-  std::optional<ServedFiles> files_;  // when everything is open
+  std::optional<ServedFiles> files_;  // set when everything is open
   MonotonicTime files_checked_{};
 };
 
