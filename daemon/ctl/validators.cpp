@@ -10,7 +10,7 @@
 namespace outboxd::ctl {
 namespace {
 
-// `accepts` decides, `wanted` finishes the sentence "… is no …". The value is bounded, for it ends up in a
+// `accepts` decides, `wanted` finishes the sentence "… is no …". The value is shortened, because it ends up in a
 // message.
 template <class F>
 CLI::Validator check(std::string type_name, std::string wanted, F accepts) {
