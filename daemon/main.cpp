@@ -48,7 +48,7 @@ config::Sources sources_of(const Flags& flags) {
   return sources;
 }
 
-// What an operator can do about a store that cannot be served, where the error does not say it.
+// What an operator can do about a store that cannot be served, if the error itself does not say so.
 std::string_view remedy_for(StoreError::Kind kind) {
   switch (kind) {
     case StoreError::Kind::kMissingKey:
@@ -123,13 +123,13 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   fill_standard_descriptors();
-  hold_signals();  // before any thread is made: all inherit it
+  hold_signals();  // before any thread is made, because threads inherit it
   handle_fatal_signals();
   try {
     const int status = run(argc, argv);
     if (status == 0 && !std::cout.flush()) throw std::runtime_error("cannot write to stdout");
     return status;
-  } catch (const std::exception& error) {  // before there was a log
+  } catch (const std::exception& error) {  // before the log was set up
     std::fprintf(stderr, "outboxd: %s\n", error.what());
     return 1;
   }

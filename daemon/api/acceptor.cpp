@@ -24,7 +24,7 @@ void Acceptor::start() {
   for (const auto& listener : listeners_) {
     fcntl(listener.fd, F_SETFL, fcntl(listener.fd, F_GETFL) | O_NONBLOCK);
     const int on = 1;
-    // Accepted sockets inherit it: one call a listener instead of one a connection.
+    // Accepted sockets inherit it: one call per listener instead of one per connection.
     if (!listener.unix_socket) setsockopt(listener.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     loop_.watch(listener.fd, EPOLLIN, [this, &listener](std::uint32_t) { accept_from(listener); });
   }
@@ -63,7 +63,7 @@ void Acceptor::pause(int error) {
 void Acceptor::close() {
   loop_.cancel(resume_timer_);
   for (const auto& listener : listeners_) {
-    // First the file, while connecting still works: a successor that finds it gone need not ask whether it is
+    // Unlink the file first, while connecting still works: a successor that finds no file need not test whether it is
     // stale.
     if (!listener.unlink_path.empty()) unlink(listener.unlink_path.c_str());
     loop_.unwatch(listener.fd);

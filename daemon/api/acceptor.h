@@ -1,6 +1,6 @@
-// Accepts connections on the listening sockets, a burst at a time so that the connections that are there get their
-// turn, and pauses when the process has no file descriptors left. Owns the listening sockets. Belongs to the loop's
-// thread; what becomes of a connection is none of its business.
+// Owns the listening sockets and accepts connections on them, in bounded bursts so that open connections get their turn
+// in between. Pauses while the process has no file descriptors left. Belongs to the loop's thread; what happens on an
+// accepted connection is not its concern.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
-// The attempts recorded lately, in memory, for those who follow them (GET /v1/attempts). Every attempt gets the next
-// number of one sequence, so a reader knows exactly what it has seen, and is told how many it came too late for.
-// Bounded: the oldest go when there are too many. Nobody who adds one waits for a reader. Thread safe.
+// The most recent attempts, kept in memory for clients that follow them (GET /v1/attempts). Attempts are numbered in
+// one sequence, so a reader knows exactly what it has seen and is told how many it missed. Bounded: the oldest are
+// dropped when there are too many. Recording an attempt never waits for readers to catch up. Thread safe.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct RecordedAttempt {
   EventId event;
   EndpointId endpoint;
   std::string type;                               // of the event
-  Attempt attempt;                                // without what came back: that is on disk
-  DeliveryState state = DeliveryState::kPending;  // what the attempt made of the delivery
+  Attempt attempt;                                // without the response, which is on disk only
+  DeliveryState state = DeliveryState::kPending;  // of the delivery, after this attempt
   std::optional<DeadReason> reason;
   std::optional<Time> due_at;  // of the next attempt, while pending
   Time recorded_at{};
@@ -32,26 +32,27 @@ struct RecordedAttempt {
 class AttemptFeed {
  public:
   static constexpr std::size_t kDefaultKept = 16'384;  // about a second at full speed; 10 MB
-  static constexpr std::size_t kMaxExamined = 4096;    // by one read, which holds the lock meanwhile
+  static constexpr std::size_t kMaxExamined = 4096;    // by one read, because it holds the lock
 
   struct Filter {
     std::optional<EndpointId> endpoint;
-    bool failed = false;  // only those that failed
+    bool failed = false;  // only failed attempts
   };
   using Rows = std::vector<std::shared_ptr<const RecordedAttempt>>;
   struct Page {
     Rows rows;                  // in the order they were recorded
-    std::uint64_t last = 0;     // number of the last one looked at: where the next page begins
-    std::uint64_t dropped = 0;  // recorded after `after` and gone again before this page was asked for
+    std::uint64_t last = 0;     // number of the last attempt examined; the next page begins after it
+    std::uint64_t dropped = 0;  // recorded after `after`, but dropped before this page was read
   };
 
   explicit AttemptFeed(std::size_t kept = kDefaultKept) : kept_(kept) {}
   AttemptFeed(const AttemptFeed&) = delete;
 
-  void hear(const OutcomeRecorded& fact);  // of an outcome without an attempt nothing is kept
-  // Those after number `after`, the first ones first. A page may be short: each looks at a bounded number.
+  void hear(const OutcomeRecorded& fact);  // ignores outcomes without an attempt
+  // The attempts after number `after`, oldest first. A page may hold fewer than `limit`, because each call examines a
+  // bounded number.
   Page after(std::uint64_t after, const Filter& filter, std::size_t limit) const;
-  // The latest `limit` there are.
+  // The latest `limit` attempts.
   Page latest(const Filter& filter, std::size_t limit) const;
 
  private:

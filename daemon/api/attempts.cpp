@@ -8,7 +8,7 @@
 namespace outboxd::api {
 namespace {
 
-// A place in the feed. Its numbers begin anew when the daemon does: `run` tells its lives apart.
+// A position in the feed. Numbering starts anew with each start of the daemon, so `run` says which start it was.
 struct Place {
   std::int64_t run = 0;
   std::uint64_t number = 0;

@@ -43,7 +43,7 @@ Result<Authenticator::Grant> Authenticator::authorise(std::string_view authoriza
   }
   const std::string digest = sha256(authorization.substr(kScheme.size()));
   const ApiToken* found = nullptr;
-  for (const auto& token : tokens_) {  // all of them, so that the time says nothing about which one it was
+  for (const auto& token : tokens_) {  // all of them, so that the time does not reveal which one matched
     if (constant_time_equal(token.sha256, digest)) found = &token;
   }
   if (found == nullptr) return problem(ProblemCode::kUnauthorized, "The token is not known.");

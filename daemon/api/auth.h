@@ -13,24 +13,24 @@ namespace outboxd::api {
 
 class Authenticator {
  public:
-  // The tokens of a file (common/api_token.h). The error begins with its path. A file without tokens is read as
-  // well: then nobody may call.
+  // Reads the tokens of a file (its format: common/api_token.h). Errors begin with its path. A file without tokens is
+  // not an error: then nobody may call.
   static Result<std::shared_ptr<const Authenticator>> from_file(const std::string& path);
   static Result<std::shared_ptr<const Authenticator>> from_text(std::string_view text,
                                                                 const std::string& path);
   static std::shared_ptr<const Authenticator> nobody();
-  // No tokens configured: callers on TCP (which is loopback only then) are producers. Anybody with an account on the
-  // machine may be one, and none of them is an operator.
+  // For when no tokens are configured: every caller over TCP, which is then loopback only, is a producer and never an
+  // operator, because anybody with an account on the machine can connect.
   static std::shared_ptr<const Authenticator> without_tokens();
 
   bool has_tokens() const { return !tokens_.empty(); }
   bool asks_for_tokens() const { return !open_; }
   struct Grant {
     Scope scope = Scope::kNone;
-    std::string_view name;  // of the token, "" without one; as long as this authenticator
+    std::string_view name;  // of the token, "" without one; valid as long as this authenticator
   };
-  // What a caller with this Authorization header ("" when absent) may do. kUnauthorized for none or a wrong
-  // one. Constant time in the token.
+  // What a caller with this Authorization header ("" when absent) may do. kUnauthorized if a token is needed and the
+  // header holds none or a wrong one. The time it takes does not depend on which token matches.
   Result<Grant> authorise(std::string_view authorization) const;
 
  private:

@@ -104,7 +104,7 @@ tl::expected<void, HttpRefusal> BodyDecoder::read_trailer(std::string_view line)
   extras_ += line.size();
   if (extras_ > kMaxChunkExtrasBytes) return refuse(431, "The chunked body's trailers are too long.");
   if (auto field = parse_field_line(line); !field) return tl::unexpected(field.error());
-  return {};  // dropped: no handler may take a trailer for a header
+  return {};  // dropped: no handler may mistake a trailer for a header
 }
 
 }  // namespace outboxd::api

@@ -21,8 +21,8 @@ class BodyDecoder {
   static BodyDecoder chunked(std::size_t limit);
 
   bool done() const { return state_ == State::kDone; }
-  // Takes what belongs to the body from the front of `input`, appends the content to `body`, and answers how
-  // many bytes it took: all of them unless the body ended. Not to be called again after a refusal.
+  // Consumes the bytes at the front of `input` that belong to the body, appends the content to `body`, and returns how
+  // many it consumed: all of them unless the body ended. Must not be called again after a refusal.
   tl::expected<std::size_t, HttpRefusal> feed(std::string_view input, std::string& body);
 
  private:

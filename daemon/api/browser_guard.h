@@ -1,5 +1,5 @@
-// What a browser could be tricked into, and the rules against it. They apply to TCP only: no browser speaks
-// to a Unix socket. Pure.
+// Protects against requests that a web page tricks a browser into sending. Applies to TCP only: no browser speaks to a
+// Unix socket. Pure.
 #pragma once
 
 #include <span>
@@ -10,18 +10,18 @@
 
 namespace outboxd::api {
 
-// DNS rebinding: a page of evil.example whose name was made to point to 127.0.0.1 sends its own name as Host.
-// So Host must be a loopback name or address, the address that the client connected to (`local_address`,
-// without brackets or port), or one of `allowed` (names without port, any case). An absent Host (HTTP/1.0)
-// passes: browsers always send one.
+// Against DNS rebinding: when the name evil.example is made to point to 127.0.0.1, its page reaches us, but sends its
+// own name as Host. So Host must be a loopback name or address, the address that the client connected to
+// (`local_address`, without brackets or port), or one of `allowed` (names without port, any case). An absent Host
+// (HTTP/1.0) passes: browsers always send one.
 bool host_allowed(std::string_view host, std::string_view local_address,
                   std::span<const std::string> allowed);
 
-// Cross-site requests: a page may POST anywhere, but only with the content types of forms unless it asks
-// first (CORS), which is never granted here. So a write that a browser says comes from another site
-// (Sec-Fetch-Site, which pages cannot set) is kForbidden; and one that carries an Origin must have a JSON
-// content type, else kUnsupportedMediaType: application/json, application/x-ndjson or application/…+json.
-// Without either header the caller is no browser page, and the handler alone checks the type.
+// Against cross-site requests: a page may POST anywhere, but only with the content types of forms unless it asks first
+// (CORS), which is never granted here. So a write that a browser marks as coming from another site (Sec-Fetch-Site,
+// which pages cannot set) is kForbidden; and a write with an Origin must have a JSON content type (application/json,
+// application/x-ndjson or application/…+json), else it is kUnsupportedMediaType. Without either header the caller is
+// not a web page, and the handler alone checks the type.
 Result<void> check_write(const Request& request);
 
 }  // namespace outboxd::api

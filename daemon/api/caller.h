@@ -1,4 +1,4 @@
-// Who is at the other end of a connection: the kernel's word on it, taken once when the connection is accepted.
+// Who is at the other end of a connection, as the kernel reports it when the connection is accepted.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 namespace outboxd::api {
 
 struct Caller {
-  Scope scope = Scope::kNone;  // without a token
+  Scope scope = Scope::kNone;  // what it may do without a token
   bool unix_socket = false;
-  std::string peer;           // for logs, as Request::peer
+  std::string peer;           // for logs, like Request::peer
   std::string local_address;  // TCP: without port
-  Peer counted_as;            // in what peers share
+  Peer counted_as;            // whose quota it uses
 };
 
-// Of a connection `fd` that was accepted on `listener`.
+// `fd` is a connection that was accepted on `listener`.
 std::shared_ptr<const Caller> describe_caller(int fd, const Listener& listener);
 
 }  // namespace outboxd::api

@@ -35,8 +35,7 @@ void Connection::on_event(std::uint32_t events) {
     case State::kReading:
       return receive();
     case State::kHandling:
-      // Sending early or half-closing is fine and is looked at later; a client that is gone cannot be
-      // answered.
+      // A client may send ahead or half-close: that is looked at later. One that is gone cannot be answered.
       return gone ? close() : watch(0);
     case State::kWriting:
       return gone ? close() : flush();
@@ -101,7 +100,8 @@ void Connection::after_feed(RequestReader::State before) {
     body_mark_ = reader_.body().size();
   }
   if (began && reader_.head().expect_continue && reader_.body().empty()) {
-    // A client that has read the answers to its earlier requests has room for this.
+    // A client that has read the answers to its earlier requests leaves room for this, so a short write means that it
+    // has not.
     if (stream_.write(kContinue).bytes != kContinue.size()) close();
   }
 }
@@ -123,7 +123,7 @@ void Connection::dispatch() {
 
 void Connection::answer(Finished& finished) {
   if (state_ != State::kHandling) return;
-  // What was only read can be asked for again; what has changed something is told in any case.
+  // The answer to a read may be replaced, because the client can ask again; the answer to a change must get through.
   if (const auto full = env_.quotas.why_no_memory(caller_->counted_as); full && only_reads(finished.method))
     finished.answer = refusal_answer(*full);
   const AnswerFraming framing{
@@ -209,7 +209,8 @@ void Connection::check_deadline() {
 
 void Connection::expire() {
   if (state_ == State::kWriting) {
-    // Half an answer must not look like a whole one, nor its rest stay in the kernel for a client that takes none.
+    // A reset: half an answer must not look like a whole one, nor its rest stay in the kernel for a client that takes
+    // none.
     const struct linger reset { .l_onoff = 1, .l_linger = 0 };
     setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   }

@@ -21,8 +21,8 @@
 
 namespace outboxd::api {
 
-// A client that sends or takes a byte now and then makes no progress: so much of a body, or of an answer,
-// must pass within each body timeout, or its rest.
+// At least this much of a body or of an answer, or all that is left of it, must pass within each body timeout: a client
+// that sends or takes a byte now and then makes no progress.
 inline constexpr std::size_t kMinBodyProgress = 16u << 10;
 
 class Connection {
@@ -36,34 +36,35 @@ class Connection {
     telemetry::Metrics& metrics;
     const Timeouts timeouts;
     const HeadLimits head_limits;
-    // Asked as soon as a request's head is there: why this caller does not get to send a body.
+    // Called as soon as a request's head is complete: why this caller may not send a body; nullopt: it may.
     std::function<std::optional<HttpRefusal>(const Caller&, const Head&)> why_unknown;
-    // Takes a complete request. What comes of it is given to answer(), but never from within this call.
+    // Takes a complete request. Its answer is passed to answer() later, never from within this call.
     std::function<void(const std::shared_ptr<const Caller>&, const Ticket&, RequestReader::Complete)> handle;
     std::function<void(std::uint64_t id)> on_closed;
     bool stopping = false;         // answers end their connections
-    std::string read_buffer = {};  // what one read takes
+    std::string read_buffer = {};  // shared by the reads of all connections
     DateHeader date = {};
   };
 
-  // Of an accepted socket, which it owns; `tls` is null when it speaks in the clear. The caller of this constructor has
-  // the loop watch `fd` for EPOLLIN and calls on_event(). `env` outlives it. It is closed before it is destroyed.
+  // Owns the accepted socket `fd`; `tls` is null for plain HTTP. Whoever constructs it has the loop watch `fd` for
+  // EPOLLIN and call on_event(). `env` must outlive it, and it must be closed before it is destroyed.
   Connection(std::uint64_t id, int fd, TlsSession tls, std::shared_ptr<const Caller> caller,
              Environment& env);
   Connection(const Connection&) = delete;
 
   void on_event(std::uint32_t epoll_events);
-  // To the request that it handed over; no effect when it is closed. May replace the answer when memory is short.
+  // Answers the request that was handed to `handle`; no effect once closed. May replace the answer when memory is
+  // short.
   void answer(Finished& finished);
   void refuse(const HttpRefusal& refusal);  // answers and closes
   void check_deadline();                    // closes, or answers 408, when the client is too slow
-  void close();                             // at once; no effect when it is closed
+  void close();                             // at once; no effect once closed
 
   const Caller& caller() const { return *caller_; }
   bool is_closed() const { return state_ == State::kClosed; }
-  // Waits for a request of which nothing has come.
+  // No byte of the next request has arrived.
   bool is_idle() const { return state_ == State::kReading && reader_.state() == RequestReader::State::kIdle; }
-  // A request is on its way in, or an answer on its way out.
+  // Anything but done: an idle connection is busy too, until stop() closes it.
   bool is_busy() const { return state_ != State::kLingering && state_ != State::kClosed; }
 
  private:
@@ -72,11 +73,11 @@ class Connection {
   //   reading ──request──▶ handling ──answer──▶ writing ┴─close──▶ lingering ──▶ closed
   //      └──────refused or too slow: an answer──────▲
   enum class State {
-    kReading,    // a request, or waiting for one, or for TLS to begin
-    kHandling,   // its request is with a worker or a handler; nothing is read meanwhile
-    kWriting,    // the socket takes no more of the answer for now
-    kLingering,  // all is sent; what the client still sends is thrown away, so that no reset overtakes the
-                 // answer
+    kReading,   // reading a request, or waiting for one or for the TLS handshake
+    kHandling,  // its request is with a worker or a handler; nothing is read meanwhile
+    kWriting,   // the socket takes no more of the answer for now
+    // everything is sent; what the client still sends is discarded, so that no reset overtakes the answer
+    kLingering,
     kClosed,
   };
 
@@ -104,11 +105,11 @@ class Connection {
   RequestReader reader_;
   std::string leftover_;       // pipelined bytes of the next request
   std::string out_;            // the answer, until it is sent
-  std::size_t sent_ = 0;       // of it
-  std::size_t sent_mark_ = 0;  // what was sent when its deadline was last renewed
+  std::size_t sent_ = 0;       // of out_
+  std::size_t sent_mark_ = 0;  // sent_ when the deadline was last renewed
   bool close_when_sent_ = false;
-  std::size_t body_mark_ = 0;  // the body's size when its deadline was last renewed
-  std::size_t counted_ = 0;    // the bytes that the quotas know of
+  std::size_t body_mark_ = 0;  // the body's size when the deadline was last renewed
+  std::size_t counted_ = 0;    // the bytes reported to the quotas
   std::uint32_t watched_ = EPOLLIN;
   MonotonicTime deadline_{};
 };

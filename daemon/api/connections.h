@@ -1,5 +1,5 @@
-// The open connections of the HTTP server: lets them in by the quotas, finds the one that an answer is for, and closes
-// those that are too slow. What happens on one is connection.h's business. Belongs to the loop's thread.
+// The HTTP server's open connections: admits them within the quotas, routes each answer to its connection, and closes
+// those that are too slow. What happens on a single connection is in connection.h. Belongs to the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -13,23 +13,23 @@ namespace outboxd::api {
 
 class Connections {
  public:
-  // Connections tell it what is closed: `env.on_closed` is not the caller's to set.
+  // Sets `env.on_closed` itself.
   explicit Connections(Connection::Environment env);
   ~Connections();  // closes all
   Connections(const Connections&) = delete;
 
-  void add(int fd, const Listener& listener);  // an accepted socket; one too many is told so and closed
-  void answer(Finished& finished);             // as Connection::answer(); no effect when it is gone
+  void add(int fd, const Listener& listener);  // an accepted socket; over quota it is refused and closed
+  void answer(Finished& finished);             // as Connection::answer(); no effect when it has gone
   // Closes the idle ones; the others close when they have been answered.
   void stop();
   bool any_busy() const;
-  // Frees what was closed. To be called between events, because a closed connection may still be on the stack.
+  // Destroys closed connections. To be called between events, because a closed connection may still be on the stack.
   void erase_closed();
 
  private:
   struct Entry {
     std::unique_ptr<Connection> connection;
-    bool admitted = true;  // false: one too many, here to be told so
+    bool admitted = true;  // false: over quota, open only until it has been told so
   };
   void on_closed(std::uint64_t id);
   void arm_sweep();

@@ -40,7 +40,7 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   const auto id = path_id<DeliveryId>(request, "delivery");
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->delivery(delivery_key(*id));
-  // Any well-formed id gives some key; it names this delivery only if all of it does.
+  // Any well-formed id yields some key, so the delivery found must also have exactly this id.
   if (!row || row->delivery.id() != *id) return not_found("delivery", id->to_string());
   return std::move(*row);
 }
@@ -57,7 +57,7 @@ Result<Answer> show_delivery(Context& context, const Request& request) {
   return json_answer(200, json);
 }
 
-// Retry moves to pending, discard to discarded.
+// Retry sets the state pending, discard sets it discarded.
 void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState state) {
   const Request& request = exchange->request();
   if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());

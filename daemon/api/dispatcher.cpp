@@ -43,7 +43,7 @@ Answer no_route_answer(const Router::NoRoute& no_route) {
   return answer;
 }
 
-// A header that is given twice is refused, because a proxy before us may have looked at the other one.
+// A header given twice is refused, because a proxy in front of us may have looked at the other one.
 std::optional<Problem> why_headers_refused(const Request& request) {
   for (const std::string_view name : {"authorization", "content-type", "idempotency-key", "origin"}) {
     const auto count = std::ranges::count_if(
@@ -55,7 +55,7 @@ std::optional<Problem> why_headers_refused(const Request& request) {
   return std::nullopt;
 }
 
-// Nothing here undoes a coding of the body, and its bytes are not JSON (RFC 9110, 15.5.16).
+// Bodies with a content coding are refused, because nothing here decodes them (RFC 9110, 15.5.16).
 std::optional<Answer> why_coding_refused(const Request& request) {
   const auto coding = request.header("content-encoding");
   if (!coding || only_reads(request.method) || ascii_iequals(*coding, "identity")) return std::nullopt;

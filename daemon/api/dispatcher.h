@@ -15,7 +15,7 @@
 
 namespace outboxd::api {
 
-// One line a second at most: whoever is refused could fill the disk with them.
+// Logs at most one refusal a second: otherwise a refused caller could fill the disk with log lines.
 class RefusalLog {
  public:
   void note(const PendingExchange& exchange, const Problem& refusal);
@@ -23,7 +23,7 @@ class RefusalLog {
  private:
   std::mutex mutex_;
   MonotonicTime next_{};
-  std::uint64_t left_out_ = 0;  // since the last line; the next one says so
+  std::uint64_t left_out_ = 0;  // since the last line; the next line says how many
 };
 
 class Dispatcher {
@@ -32,17 +32,17 @@ class Dispatcher {
              std::vector<std::string> allowed_hosts)
       : router_(std::move(routes)), auth_(std::move(auth)), allowed_hosts_(std::move(allowed_hosts)) {}
 
-  // Any thread. The requests that are being authorised go by the old one.
+  // Any thread. Requests that are being authorised already use the old one.
   void set_authenticator(std::shared_ptr<const Authenticator> auth) {
     std::atomic_store(&auth_, std::move(auth));
   }
 
-  // Any thread, as soon as a request's head is there: a caller without a token does not get to send a body, which would
-  // take memory from others.
+  // Any thread, as soon as a request's head is complete: why this caller may not send a body; nullopt: it may. A caller
+  // without a valid token may not, because the body would take memory from others.
   std::optional<HttpRefusal> why_unknown(const Caller& caller, const Head& head) const;
 
-  // Any thread. A new request is routed, one that was resumed goes on. Every request is answered, now or by its handler
-  // later; what a handler throws is logged and answered 500, without its text.
+  // Any thread. Routes a new request, or continues a resumed one. Every request is answered, now or later by its
+  // handler; an exception is logged and answered with 500, without its text.
   void handle(const std::shared_ptr<PendingExchange>& exchange);
 
  private:
@@ -50,7 +50,7 @@ class Dispatcher {
   void refuse(PendingExchange& exchange, const Problem& problem);
   struct Granted {
     Scope scope;
-    std::string token;  // the name of the one that allows it, "" when it takes none
+    std::string token;  // name of the token that allows it, "" if none was needed
   };
   Result<Granted> authorise(const PendingExchange& exchange, Scope needed) const;
 

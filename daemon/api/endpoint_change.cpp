@@ -14,8 +14,7 @@ void try_change(Context& context, const EndpointId& id, Merge merge, EndpointAns
   if (!base) return done(not_found("endpoint", id.to_string()));
   auto merged = merge(*base);
   if (!merged) return done(tl::unexpected(merged.error()));
-  // Two changes within one millisecond must not look like one, or the second would overwrite the first
-  // unseen.
+  // Two changes within one millisecond must have different times, or the second would overwrite the first unnoticed.
   merged->updated_at = std::max(context.clock.wall(), base->updated_at + Millis{1});
   commit_endpoint(context,
                   UpdateEndpoint{std::make_shared<const Endpoint>(std::move(*merged)), base->updated_at},

@@ -34,8 +34,8 @@ EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view d
   };
 }
 
-// Goes on if a request to this endpoint would be let go now, else answers that it would not. Why the policy denies a
-// URL, and what would allow it, only operators are told: told to a tenant it would map the inside of the network.
+// Calls `go_on` if a request to this endpoint would be allowed now, else answers with a refusal. Only operators are
+// told why the policy denies a URL and what would allow it: a tenant could map the internal network with that.
 void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& endpoint,
                 std::function<void()> go_on) {
   auto url = parse_endpoint_url(endpoint.url);
@@ -108,7 +108,7 @@ Result<Answer> list_endpoints(Context& context, const Request& request) {
   return list_answer(std::move(data), rows->next);
 }
 
-// As stored: what is in memory does not follow failing_since.
+// Read from the store, because the endpoint in memory does not follow failing_since.
 Result<Answer> show_endpoint(Context& context, const Request& request) {
   const auto known = find_endpoint(context, request);
   if (!known) return tl::unexpected(known.error());
@@ -131,7 +131,7 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
     if (merged) date_secrets(*merged, context.clock.wall());
     return merged;
   };
-  // The state has a command of its own, for the delivery loop changes it too.
+  // The state has a command of its own, because the delivery loop changes it too.
   const auto state = body->contains("state")
                          ? std::optional(std::pair(wanted->state, wanted->disabled_reason))
                          : std::nullopt;
@@ -284,7 +284,7 @@ void rotate_secret(Context& context, const ExchangePtr& exchange) {
   change_endpoint(context, (*endpoint)->id, merge, done);
 }
 
-// What became of the endpoint's latest deliveries: a bounded look, and it says when that was not all.
+// What became of the endpoint's latest deliveries. Looks at a bounded number of them, and says so if there were more.
 Result<Answer> show_stats(Context& context, const Request& request) {
   const Time now = context.clock.wall();
   Query query(request, now);

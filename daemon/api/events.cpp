@@ -40,7 +40,7 @@ Answer accepted_batch(const std::vector<AcceptedEvent>& accepted) {
   return json_answer(202, text + "]}");
 }
 
-// The store names events by their place in the command; callers know fields of their body.
+// The store refers to events by their place in the command; callers know the fields of their body.
 Problem in_terms_of_body(Problem refused, bool batch) {
   if (refused.code != ProblemCode::kIdempotencyConflict) return refused;
   for (auto& error : refused.errors) error.pointer = (batch ? error.pointer : "") + "/idempotency_key";
@@ -176,7 +176,7 @@ Result<Answer> show_payload(Context& context, const Request& request) {
                  {"Content-Disposition", "attachment; filename=\"" + row->event.id.to_string() + '"'}}};
 }
 
-// The endpoints a replay goes to: the one named in the body, or all that match the event now.
+// The endpoints a replay goes to: the one named in the body, else all that match the event now.
 Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& event, const Json& body) {
   const auto named = text_member(body, "endpoint");
   if (!named) return tl::unexpected(named.error());
@@ -186,7 +186,7 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
     for (const auto& endpoint : *all) matching.push_back(endpoint->seq);
     return matching;
   }
-  // Another tenant's endpoint is as good as none: an event never leaves its tenant.
+  // Another tenant's endpoint is treated as unknown: an event never leaves its tenant.
   const auto endpoint = find_endpoint_of_tenant(context.directory, **named, event.tenant, "/endpoint");
   if (!endpoint) return tl::unexpected(endpoint.error());
   return std::vector<EndpointSeq>{(*endpoint)->seq};
@@ -214,8 +214,7 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
 }  // namespace
 
 std::vector<Route> event_routes(Context& context) {
-  // Producers may hand events over and ask after one whose id they hold; whatever shows others' events is for
-  // operators.
+  // Producers may send events and look up one whose id they hold; what shows other producers' events is for operators.
   return {
       {"POST", "/v1/events", Scope::kIngest, deferring(context, accept_events)},
       {"GET", "/v1/events", Scope::kAdmin,

@@ -50,8 +50,8 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual const Request& request() const = 0;
-  // For an answer that needs what another thread knows, and then more work than that thread should do: goes on with
-  // `rest` on a worker. Any thread, at most once, before respond().
+  // Continues with `rest` on a worker: for an answer that needs something from another thread, and then more work than
+  // that thread should do. Any thread, at most once, before respond().
   virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }

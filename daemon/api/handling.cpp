@@ -14,10 +14,10 @@
 namespace outboxd::api {
 namespace {
 
-constexpr std::size_t kMaxEchoed = 64;  // bytes of a caller's name or id repeated to it
+constexpr std::size_t kMaxEchoed = 64;  // bytes of a caller's name or id that an answer repeats
 constexpr std::size_t kMaxReportedErrors = 20;
-constexpr std::size_t kMaxJsonBody =
-    256u << 10;  // what an operator sends is small; parsed it takes twenty times its size
+// What operators send is small, and parsing takes twenty times the body's size in memory.
+constexpr std::size_t kMaxJsonBody = 256u << 10;
 
 bool is_utf8_charset(std::string_view parameter) {
   const auto equals = parameter.find('=');
@@ -29,7 +29,7 @@ bool is_utf8_charset(std::string_view parameter) {
   return ascii_iequals(value, "utf-8") || ascii_iequals(value, "us-ascii");
 }
 
-// Valid, and not nested too deeply to work with?
+// Is it valid, and not nested too deeply to work with?
 Result<void> check_json(std::string_view body) {
   JsonScanner scanner(body);
   scanner.open_object();
@@ -40,7 +40,7 @@ Result<void> check_json(std::string_view body) {
                                               std::string(scanner.fault()->what));
 }
 
-// Nlohmann's parser keeps one of two members with the same name; the caller may have meant the other.
+// Finds repeated member names: nlohmann's parser keeps only one of the two, and the caller may have meant the other.
 class RepeatedName {
  public:
   bool operator()(int, Json::parse_event_t event, Json& parsed) {

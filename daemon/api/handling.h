@@ -16,13 +16,12 @@
 
 namespace outboxd::api {
 
-// Does a piece of a request's work. Of what it throws a store that is busy becomes 503, one that is full 507, and all else is
-// logged and becomes 500: for a request that goes on on another thread.
+// Runs a part of a request's work, for a request that continues on another thread. What it throws is answered: with 503
+// if the store is busy, 507 if it is full; anything else is logged and answered with 500.
 void guarded(const ExchangePtr& exchange, const std::function<void()>& work);
 
-// Handlers from functions that answer at once, and from functions that answer later. Query parameters other
-// than `parameters`, and any given twice, are refused. What the functions throw is answered as by
-// guarded().
+// Handlers made from functions that answer at once, and from functions that answer later. Query parameters other than
+// `parameters`, and any given twice, are refused. Exceptions are answered as by guarded().
 using Parameters = std::vector<std::string_view>;
 Handler answering(Context& context, Result<Answer> (*function)(Context&, const Request&),
                   Parameters parameters = {});
@@ -38,7 +37,7 @@ Result<std::string> media_type(const Request& request);
 Result<Json> json_body(const Request& request);
 // The same for actions whose body may be left out, restricted to these members.
 Result<Json> action_body(const Request& request, std::initializer_list<std::string_view> members);
-// Member `name` of such a body, nullopt when absent; kInvalidParameter when it is no string.
+// Member `name` of such a body, nullopt when absent; kInvalidParameter when it is not a string.
 Result<std::optional<std::string>> text_member(const Json& body, std::string_view name);
 
 Answer json_answer(int status, const Json& json);
@@ -48,12 +47,12 @@ Answer list_answer(Json data, const std::optional<std::string>& next);
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id);
 tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detail);
 
-// What a person calls an endpoint; null: it has no name, or is not there any more.
+// The endpoint's name; null when it has none or was removed.
 Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint);
 // A delivery as lists show it.
 Json json_of_row(const Context& context, const DeliveryRow& row);
 
-// The route's first placeholder. An id of another kind, or none at all, names nothing: kNotFound.
+// The id in the route's first placeholder. An id of another kind, or text that is not an id, is kNotFound.
 template <class Id>
 Result<Id> path_id(const Request& request, std::string_view what) {
   const std::string& text = request.path_parameters.at(0);

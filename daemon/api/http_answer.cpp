@@ -73,7 +73,7 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-// Refusals of HTTP itself that no handler ever answers, so common/problem.h need not know them.
+// Problems of HTTP itself, which no handler ever answers with, so common/problem.h need not know them.
 struct ProtocolProblem {
   int status;
   std::string_view type, title;

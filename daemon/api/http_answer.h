@@ -12,17 +12,17 @@ namespace outboxd::api {
 
 struct AnswerFraming {
   bool keep_alive = true;
-  bool http_1_0 = false;   // must be told that the connection stays
+  bool http_1_0 = false;   // the client must be told that the connection stays open
   bool head_only = false;  // the request was HEAD: content-length as for GET, no content
-  bool shown = false;      // a browser may show it as a page: it asked with GET, or nobody knows
+  bool shown = false;      // a browser may show it as a page: the method was GET, or is not known
 };
 
-// Status line, headers and content in one piece, for one write. `date` is an IMF-fixdate. Control characters
-// in extra headers' values become spaces. Browsers are told to guess no type, to keep nothing, and of what they
-// show to load and run nothing; an answer's own Cache-Control or Content-Security-Policy goes before.
+// Status line, headers and content in one piece, for one write. `date` is an IMF-fixdate. Control characters in extra
+// headers' values become spaces. Browsers are told not to guess the type, not to cache, and not to load or run anything
+// from a page they show; an answer's own Cache-Control or Content-Security-Policy takes precedence.
 std::string render_answer(const Answer& answer, const AnswerFraming& framing, std::string_view date);
 
-// The problem+json of a refused request; 400, 408, 413, 414, 417, 431 and 503 are known.
+// The problem+json of a refused request; knows 400, 408, 413, 414, 417, 431 and 503.
 Answer refusal_answer(const HttpRefusal& refusal);
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), made anew once a second. For one thread.

@@ -60,7 +60,7 @@ bool has_clear_escapes(std::string_view query) {
   return true;
 }
 
-// Leaves the path and query of an absolute-form target, and its authority in `host`.
+// Returns the path and query of an absolute-form target, and puts its authority into `host`.
 tl::expected<std::string, HttpRefusal> origin_form(std::string_view target, std::string& host) {
   const auto scheme_end = target.find("://");
   const auto scheme = target.substr(0, scheme_end);
@@ -123,7 +123,7 @@ tl::expected<void, HttpRefusal> read_request_line(std::string_view line, Head& h
   return check_target(head.target);
 }
 
-// What the fields that concern framing said, before they are checked together.
+// What the framing fields say, until they are checked together.
 struct Framing {
   int hosts = 0;
   std::string_view host;
@@ -160,7 +160,7 @@ tl::expected<void, HttpRefusal> read_content_length(std::string_view value, std:
   return {};
 }
 
-// Takes the field if it concerns framing; true when it did and need not be kept.
+// Reads the field if it concerns framing. True: it does, and need not be kept.
 tl::expected<bool, HttpRefusal> read_framing_field(const FieldLine& field, const HeadLimits& limits,
                                                    Head& head, Framing& framing) {
   switch (field.name.size()) {
@@ -216,7 +216,7 @@ tl::expected<void, HttpRefusal> check_framing(const Framing& framing, Head& head
   return {};
 }
 
-// The Host field's, unless the request line has named one.
+// Takes the host from the Host field, unless the request line has named one.
 void settle_host(const Framing& framing, Head& head) {
   if (head.host.empty()) {
     head.host = framing.host;

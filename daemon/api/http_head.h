@@ -1,6 +1,5 @@
-// The strict reading of a request's head (RFC 9110, RFC 9112): pure, no sockets. What passes has one meaning
-// to every parser; where the RFCs let a server be lenient we refuse, because a proxy before us may read it
-// differently.
+// The strict parser of a request's head (RFC 9110, RFC 9112): pure, no sockets. What passes means the same to every
+// parser; where the RFCs let a server be lenient we refuse, because a proxy in front of us may read it differently.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,7 @@
 namespace outboxd::api {
 
 inline constexpr std::size_t kMaxTargetBytes = 8000;  // RFC 9112, 3: at least so much of a request line
-inline constexpr std::size_t kMaxPathBytes = 1024;    // the longest path that has a route is a tenth of it
+inline constexpr std::size_t kMaxPathBytes = 1024;    // ten times the longest path that has a route
 
 struct HeadLimits {
   std::size_t max_bytes = 16u << 10;       // 431
@@ -25,17 +24,17 @@ struct HeadLimits {
 struct Head {
   std::string method;  // any token
   std::string target;  // origin-form, as sent; of an absolute-form target its path and query
-  std::string
-      host;  // as sent; "" when absent (HTTP/1.0 alone may omit it). An absolute-form target's authority takes
-             // its place, also among the headers (RFC 9112, 3.2.2)
+  // As sent; "" when absent (only HTTP/1.0 may omit it). The authority of an absolute-form target replaces it, also
+  // among the headers (RFC 9112, 3.2.2).
+  std::string host;
   std::uint64_t content_length = 0;
   bool chunked = false;
   bool http_1_0 = false;
   bool keep_alive = true;        // what the client asks for
   bool expect_continue = false;  // never on HTTP/1.0
-  std::vector<HeaderField>
-      headers;  // in order, values as sent without the spaces around them; the framing ones
-                // (content-length, transfer-encoding, connection, expect) are left out
+  // In order; values as sent, without the spaces around them; without the framing fields (content-length,
+  // transfer-encoding, connection, expect).
+  std::vector<HeaderField> headers;
   bool has_body() const { return chunked || content_length > 0; }
 };
 
@@ -50,7 +49,7 @@ tl::expected<HeadEnd, HttpRefusal> find_head_end(std::string_view buffer, std::s
 // `head` ends with its blank line.
 tl::expected<Head, HttpRefusal> parse_head(std::string_view head, const HeadLimits& limits);
 
-// One `name: value` line without its CRLF: why it is no field line of RFC 9110, or the field. Also used for
+// Parses one `name: value` line without its CRLF, or says why it is not a field line of RFC 9110. Also used for
 // trailers.
 struct FieldLine {
   std::string_view name, value;

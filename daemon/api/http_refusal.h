@@ -1,5 +1,5 @@
-// Why the bytes of a client are no acceptable HTTP request. The connection's framing is in doubt then, so
-// after a refusal it is answered and closed, never read on.
+// Why the bytes of a client are not an acceptable HTTP request. The connection's framing is in doubt from then on, so
+// the request is answered and the connection closed; no further request is read from it.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace outboxd::api {
 
 struct HttpRefusal {
-  int status = 400;  // one that refusal_answer() of http_answer.h knows
+  int status = 400;  // one of those that refusal_answer() of http_answer.h knows
   std::string detail;
 };
 

@@ -50,7 +50,7 @@ struct HttpServer::Impl {
   bool stopping = false;
   EventLoop::TimerId stop_timer{};
   std::function<void()> stopped;
-  // Tells posted tasks whether this object is still there.
+  // Tells posted tasks whether this object still exists.
   const std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
 
@@ -94,8 +94,8 @@ Connection::Environment HttpServer::Impl::environment() {
 void HttpServer::Impl::handle(const std::shared_ptr<const Caller>& caller, const Ticket& ticket,
                               RequestReader::Complete complete) {
   ++in_flight;
-  quotas.change_bytes(ticket.peer, 0,
-                      ticket.weight);  // until it is answered, also when its connection is gone
+  // Counted until it is answered, even when its connection is gone.
+  quotas.change_bytes(ticket.peer, 0, ticket.weight);
   const auto exchange =
       std::make_shared<PendingExchange>(finished_queue, caller, ticket, std::move(complete));
   if (!pool.submit(exchange)) {

@@ -1,6 +1,6 @@
-// The API's HTTP server, the one door into it. It owns every socket, reads requests without ever blocking, checks head
-// and framing strictly, undoes chunking, and only then gives a complete request in memory to a worker. A silent or slow
-// client costs a file descriptor and its bytes, never a thread.
+// The API's HTTP server, the only way into the API. It owns every socket, reads requests without ever blocking, checks
+// head and framing strictly, undoes chunking, and only then gives a worker the complete request. A silent or slow
+// client costs a file descriptor and its bytes in memory, never a thread.
 //
 //   event loop (1 thread)                       workers (few)                      any thread
 //   accept → read → strict head → body ──────▶  route → authorise → handler  ───▶  Exchange::respond
@@ -44,14 +44,14 @@ class HttpServer {
     // Host names accepted on TCP besides loopback and the connection's own address; without port.
     std::vector<std::string> allowed_hosts;
   };
-  // Takes the loop's after_each_round().
+  // Uses the loop's after_each_round() for itself.
   HttpServer(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,
              std::shared_ptr<const Authenticator> auth, telemetry::Metrics& metrics, Options options);
   ~HttpServer();  // on the loop's thread, or when the loop runs no more; exchanges still unanswered may outlive it
   HttpServer(const HttpServer&) = delete;
 
   void start();  // workers; the loop is run by its owner
-  // Any thread. Holds for the next request of every connection.
+  // Any thread. Applies from the next request on each connection.
   void set_authenticator(std::shared_ptr<const Authenticator> auth);
   // Any thread. Closes the listeners and idle connections; requests under way are answered, with Connection:
   // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.

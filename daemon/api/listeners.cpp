@@ -57,7 +57,7 @@ std::pair<std::string, std::string> split_address(const std::string& address) {
   return {host, address.substr(colon + 1)};
 }
 
-// getaddrinfo takes 99999 for a port, modulo 65536.
+// getaddrinfo would take 99999 for a port, modulo 65536.
 bool is_port(const std::string& text) {
   std::uint16_t port = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -76,7 +76,7 @@ std::string bound_name(int fd) {
   return name + ":" + port.data();
 }
 
-// Makes room for a socket file: nothing is there, or the leftover of a process that died.
+// Makes room for a socket file: removes one that a dead process left, and refuses anything else that is there.
 Result<void> clear_stale_socket(const sockaddr_un& address) {
   const std::string path = address.sun_path;
   struct stat status {};
@@ -143,7 +143,7 @@ Result<Listener> listen_tcp(const std::string& address, Scope scope) {
   Fd fd(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return cannot(with_errno(address, errno));
   const int on = 1;
-  // So that a restart need not wait for old connections in TIME_WAIT; two listeners still exclude each other.
+  // So that a restart need not wait for old connections in TIME_WAIT; it does not let two listeners share the port.
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (found->ai_family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(fd.get(), kBacklog) != 0) {

@@ -1,5 +1,4 @@
-// The sockets that the API is served on: what is known of each, and how they are made. Who accepts on them is
-// acceptor.h's business.
+// The sockets that the API is served on: what is known of each, and how they are made. acceptor.h accepts on them.
 #pragma once
 
 #include <memory>
@@ -13,8 +12,8 @@ namespace outboxd::api {
 
 struct Listener {
   int fd = -1;  // bound and listening; the server closes it
-  // What a caller on it may do without a token: on a Unix socket the file's mode decides who that is, on TCP
-  // kNone asks for a token.
+  // What a caller may do without a token. On a Unix socket the file's mode decides who can call; on TCP it is kNone,
+  // which leaves the decision to the Authenticator.
   Scope scope = Scope::kNone;
   bool unix_socket = false;
   std::string name;  // for logs and /v1/status: "127.0.0.1:8877", "/run/outboxd/admin.sock"

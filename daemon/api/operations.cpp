@@ -100,7 +100,7 @@ Result<std::optional<Millis>> duration_member(const Json& body, std::string_view
   return duration;
 }
 
-// Where a step begins: `next` of the answer before.
+// Where a step begins: `next` of the previous answer.
 Result<std::int64_t> after_member(const Json& body) {
   const Json after = body.value("after", Json(0u));
   if (!after.is_number_unsigned() || after.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())
@@ -108,7 +108,7 @@ Result<std::int64_t> after_member(const Json& body) {
   return after.get<std::int64_t>();
 }
 
-// The same for a step of retention: where it begins, as text.
+// Where a step of retention begins, as text.
 std::string cursor_of(DeliveryKey key) {
   return std::to_string(key.event) + "." + std::to_string(key.endpoint);
 }
@@ -127,7 +127,7 @@ Result<DeliveryKey> prune_after(const Json& body) {
   return key;
 }
 
-// A step a request, so that no answer waits for long: the caller goes on from `next` until it is null.
+// One step per request, so that no answer takes long: the caller continues from `next` until it is null.
 void prune(Context& context, const ExchangePtr& exchange) {
   const auto body = action_body(exchange->request(), {"delivered", "dead", "after"});
   if (!body) return exchange->respond(body.error());
@@ -167,7 +167,7 @@ Result<Answer> show_secrets(Context& context, const Request&) {
                           {"encrypted", std::move(keys)}});
 }
 
-// In steps, as prune().
+// In steps, like prune().
 void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
   const auto body = action_body(exchange->request(), {"after"});
   if (!body) return exchange->respond(body.error());
@@ -183,7 +183,8 @@ void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
 }  // namespace
 
 std::vector<Route> operation_routes(Context& context) {
-  // What a load balancer asks says nothing about anybody's events. Metrics name endpoints.
+  // Health and readiness reveal nothing about anybody's events, so load balancers may ask for them; metrics name
+  // endpoints.
   return {
       {"GET", "/v1/status", Scope::kAdmin, deferring(context, show_status)},
       {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},

@@ -1,4 +1,4 @@
-// Who holds how much of the HTTP server, so that one peer cannot take what is there for all. For one thread.
+// Counts what each peer holds of the HTTP server, so that one peer cannot use up what is there for all. For one thread.
 #pragma once
 
 #include <sys/socket.h>
@@ -10,9 +10,9 @@
 
 namespace outboxd::api {
 
-// Those that share a limit: an IPv4 address, an IPv6 network of a site (its /64: one host may have all its
-// addresses), a user on a Unix socket. The admin socket's are apart, so that what a user's producers do does
-// not lock the user out as operator.
+// Callers that share a limit: an IPv4 address, an IPv6 /64 network (one host may have all its addresses), or a user on
+// a Unix socket. Users of the admin socket are counted apart, so that a user's own producers cannot lock that user out
+// as an operator.
 struct Peer {
   enum class Kind : std::uint8_t { kIpv4, kIpv6, kProducer, kOperator };
   Kind kind = Kind::kIpv4;
@@ -21,7 +21,7 @@ struct Peer {
   auto operator<=>(const Peer&) const = default;  // NOLINT(modernize-use-nullptr): what is generated
 };
 
-Peer peer_at(const sockaddr_storage& address);  // of TCP
+Peer peer_at(const sockaddr_storage& address);  // of a TCP connection
 
 class PeerTable {
  public:
@@ -30,7 +30,7 @@ class PeerTable {
     std::size_t bytes = 0;
   };
   Use of(const Peer& peer) const;
-  const Use& over_tcp() const { return over_tcp_; }  // by all its peers
+  const Use& over_tcp() const { return over_tcp_; }  // of all TCP peers together
   // Adds to its use, or takes away; a peer that uses nothing costs nothing.
   void count(const Peer& peer, std::ptrdiff_t connections, std::ptrdiff_t bytes);
 

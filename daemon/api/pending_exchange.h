@@ -24,7 +24,7 @@ namespace outboxd::api {
 // What the loop needs to know to send an answer and to account for it.
 struct Ticket {
   std::uint64_t connection = 0;
-  std::size_t weight = 0;  // bytes counted against max_buffered_bytes, and as this peer's
+  std::size_t weight = 0;  // bytes counted against max_buffered_bytes and against the peer
   Peer peer;
   bool http_1_0 = false;
   bool keep_alive = true;
@@ -40,8 +40,8 @@ struct Finished {
 
 class PendingExchange;
 
-// Answers on their way from any thread to the loop, and exchanges that go on on a worker. A burst of answers posts to
-// the loop once. Exchanges may outlive the server: after detach() both are dropped.
+// Carries answers from any thread to the loop, and resumed exchanges to a worker. A burst of answers posts to the loop
+// once. Exchanges may outlive the server: after detach() both are dropped.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
   using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;
@@ -58,7 +58,7 @@ class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
   Mutex mutex_;
   EventLoop* loop_ OUTBOXD_GUARDED_BY(mutex_);  // null once detached
   std::vector<Finished> finished_ OUTBOXD_GUARDED_BY(mutex_);
-  EventLoop::Task on_finished_;  // of the loop's thread, like the next one
+  EventLoop::Task on_finished_;  // used by the loop's thread only, like on_resume_
   Resume on_resume_;
 };
 
@@ -73,12 +73,12 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   void respond(Answer answer) override;
   void resume(Handler rest) override;
 
-  // For the worker, before the handler has it.
+  // For the worker, before the handler gets the request.
   Request& mutable_request() { return request_; }
   void set_route(const Route* route) { route_ = route; }
   // What resume() left to be done; empty: the request is new.
   Handler take_rest() { return std::exchange(rest_, nullptr); }
-  // The log is to say how it was answered: to an operator, with this token or ("") none.
+  // Has the answer logged, as one to an operator with the token of this name, or ("") without a token.
   void log_answer(std::string token) { token_ = std::move(token); }
   const Caller& caller() const { return *caller_; }
   // The target's two parts, as sent.

@@ -1,5 +1,5 @@
-// The query parameters of one request, read strictly: an unknown one, one given twice, or one that cannot be
-// read is refused, and all of them are named at once.
+// The query parameters of one request, read strictly: unknown, repeated and unreadable ones are refused, and all of
+// them are named in one answer.
 #pragma once
 
 #include <initializer_list>
@@ -29,7 +29,7 @@ class Query {
   bool flag(std::string_view name);                 // "true" or "false", the default
   Page page();                                      // limit and cursor
 
-  // One that `parse` (text to optional) understands; `expected` finishes the sentence "must be …".
+  // A parameter that `parse` (text to optional) understands; `expected` finishes the sentence "must be …".
   template <class Parse>
   auto parsed(std::string_view name, Parse parse, std::string_view expected)
       -> decltype(parse(std::string_view())) {
@@ -39,7 +39,7 @@ class Query {
     if (!result) refuse(name, "must be " + std::string(expected) + "; got " + in_quotes(*value));
     return result;
   }
-  // One of a few words, those that `parse` knows.
+  // A parameter that is one of a few words, those that `parse` knows.
   template <class Parse>
   auto word(std::string_view name, Parse parse, std::initializer_list<std::string_view> words)
       -> decltype(parse(std::string_view())) {
@@ -58,7 +58,7 @@ class Query {
 
   void refuse(std::string_view name, std::string detail);
   bool has(std::string_view name) const { return request_.query.contains(std::string(name)); }
-  // What was refused so far, once everything has been read.
+  // Names everything that was refused; call it once all parameters have been read.
   std::optional<Problem> refusal() const;
 
  private:

@@ -11,7 +11,7 @@
 
 namespace outboxd::api {
 
-// No request of ours has a tenth of these. The bound keeps what one target of 8,000 bytes can allocate small.
+// Bounds what one target of 8,000 bytes can make us allocate; no request that we serve has a tenth of these.
 inline constexpr std::size_t kMaxQueryParameters = 100;
 
 // Names and values decoded. A pair without '=' has the value "", an empty pair is skipped, and a repeated name stays

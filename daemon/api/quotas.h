@@ -1,5 +1,5 @@
-// Who may hold how many connections, and how many bytes of requests and answers, so that no caller takes what is there
-// for all. Only counts: it knows no sockets. Belongs to the loop's thread.
+// Limits how many connections, and how many bytes of requests and answers, each caller may hold, so that no caller uses
+// up what is there for all. Only counts: it knows no sockets. Belongs to the loop's thread.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +10,11 @@
 
 namespace outboxd::api {
 
-// All callers over TCP together leave this part of both to the Unix sockets, if there are any: nobody has shown a token
-// yet when a connection takes its place, and on loopback a caller may have as many addresses as it likes.
+// If there are Unix sockets, all TCP callers together leave one part in this many of both limits to them: a connection
+// counts before its caller has shown a token, and on loopback a caller may have as many addresses as it likes.
 inline constexpr std::size_t kShareOfUnixSockets = 4;
-// Operators on the admin Unix socket find room when all others hold what they may: so many connections beyond the
-// limit, and the last sixteenth of the bytes.
+// Reserved for operators on the admin Unix socket, so that they get in when everybody else is at the limits: this many
+// connections beyond the limit, and the last sixteenth of the bytes.
 inline constexpr std::size_t kAdminPlaces = 16;
 inline constexpr std::size_t kAdminShareOfBuffer = 16;
 
@@ -30,7 +30,7 @@ class Quotas {
 
   // Why this peer may not have one more connection; nullopt: it may.
   std::optional<HttpRefusal> why_no_place(const Peer& peer) const;
-  // Why nothing more is taken from this peer, by what is held now; nullopt: more is.
+  // Why no more bytes are taken from this peer for now; nullopt: they are.
   std::optional<HttpRefusal> why_no_memory(const Peer& peer) const;
 
   void add_connection(const Peer& peer) { count(peer, 1, 0); }
@@ -39,7 +39,7 @@ class Quotas {
 
  private:
   void count(const Peer& peer, std::ptrdiff_t connections, std::ptrdiff_t bytes);
-  // What TCP may have of something.
+  // How much of a limit TCP may use.
   std::size_t of_tcp(std::size_t all) const {
     return limits_.unix_sockets ? all - all / kShareOfUnixSockets : all;
   }

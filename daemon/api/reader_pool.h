@@ -1,5 +1,5 @@
-// Lends StoreReaders to the API's worker threads: one for each caller at a time, made when first needed and
-// kept. As many exist as handlers ever read at once, so the number of workers bounds them. Thread safe.
+// Lends StoreReaders to the API's worker threads, each to one caller at a time; they are made when first needed and
+// kept. There are as many as handlers ever read at once, so the number of workers bounds them. Thread safe.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ class ReaderPool {
   explicit ReaderPool(Make make) : make_(std::move(make)) {}
   ReaderPool(const ReaderPool&) = delete;
 
-  // Gives the reader back when it goes. Keep it no longer than one handler's run: never until a commit.
+  // Returns the reader when destroyed. Hold it only while a handler runs, never while waiting for a commit.
   class Lease {
    public:
     Lease(ReaderPool& pool, std::unique_ptr<StoreReader> reader) : pool_(pool), reader_(std::move(reader)) {}

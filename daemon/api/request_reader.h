@@ -1,5 +1,5 @@
-// One connection's bytes, in any pieces, to complete requests: head, then body. Pure: no sockets, no clock.
-// A connection asks it after each read what has become of the request.
+// Turns one connection's bytes, however they are split, into complete requests: head, then body. Pure: no sockets, no
+// clock. After each read the connection asks it for its state.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,7 @@ class RequestReader {
 
   explicit RequestReader(const HeadLimits& limits) : limits_(limits) {}
 
-  // Takes bytes of the current request and answers how many: all unless it became complete or refused.
+  // Consumes bytes of the current request and returns how many: all, unless it became complete or refused.
   std::size_t feed(std::string_view bytes);
 
   State state() const { return state_; }
@@ -37,7 +37,7 @@ class RequestReader {
     std::string body;
   };
   Complete take();         // in kComplete; then ready for the next request
-  void drop() { take(); }  // gives back the memory of a request that will not be completed
+  void drop() { take(); }  // frees the memory of a request that will not be completed
 
  private:
   std::size_t feed_head(std::string_view bytes);

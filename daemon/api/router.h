@@ -29,8 +29,8 @@ class Router {
     std::vector<std::string> path_parameters;  // decoded, in the order of the placeholders
   };
   struct NoRoute {
-    std::string
-        allowed;  // "GET, HEAD, POST" for 405's Allow header; "" when the path has no route at all: 404
+    // "GET, HEAD, POST" for 405's Allow header; "" when the path has no route at all: 404.
+    std::string allowed;
   };
   // `path` as sent, without the query. HEAD finds the GET route.
   tl::expected<Match, NoRoute> find(std::string_view method, std::string_view path) const;

@@ -9,15 +9,15 @@
 
 namespace outboxd::api {
 
-std::vector<Route> event_routes(
-    Context& context);  // producers hand events over; operators list, read and replay them
+// Producers send events; operators list, read and replay them.
+std::vector<Route> event_routes(Context& context);
 std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen, and their secrets
-std::vector<Route> delivery_routes(
-    Context& context);  // what became of each event, with every attempt; retry and discard
-std::vector<Route> attempt_routes(Context& context);    // what is attempted, as it is recorded
+// What became of each event, with every attempt; retry and discard.
+std::vector<Route> delivery_routes(Context& context);
+std::vector<Route> attempt_routes(Context& context);    // attempts, as they are recorded
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
-std::vector<Route> setup_routes(Context& context);      // with what the daemon runs, for those who mend it
-std::vector<Route> openapi_routes(Context& context);    // the description
+std::vector<Route> setup_routes(Context& context);      // how the daemon is set up, for repairs
+std::vector<Route> openapi_routes(Context& context);    // openapi.json
 
 std::vector<Route> all_routes(Context& context);
 

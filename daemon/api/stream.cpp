@@ -60,7 +60,7 @@ bool Stream::holds_bytes() const {
   return session_ && SSL_pending(session_.get()) > 0;
 }
 
-// Looks at the first byte before OpenSSL does: to a client that sends plain HTTP it would answer in TLS.
+// Looks at the first byte before OpenSSL does, which would answer a client of plain HTTP in TLS.
 bool Stream::speaks_tls(Transfer& otherwise) {
   if (spoken_) return true;
   char first = 0;

@@ -13,11 +13,11 @@ namespace outboxd::api {
 class Stream {
  public:
   enum class Outcome {
-    kDone,        // as many bytes as said; of a write perhaps not all
-    kWantsRead,   // again, with the same bytes, when the socket can be read
+    kDone,        // `bytes` were moved; a write may be partial
+    kWantsRead,   // call again, with the same bytes, when the socket can be read
     kWantsWrite,  // ... or written
     kEnd,         // the client has sent all it will
-    kNotTls,      // the client does not speak TLS; the stream is in the clear now, to tell it so
+    kNotTls,      // the client does not speak TLS; the stream is plain now, so that it can be told
     kTlsFailed,   // why_failed(); the client has been sent an alert
     kGone,
   };
@@ -35,7 +35,7 @@ class Stream {
   Outcome finish();
 
   bool handshaking() const;
-  // Bytes that were read from the socket already: it will not become readable because of them.
+  // Holds bytes that were read from the socket already, so the socket will not become readable because of them.
   bool holds_bytes() const;
   const std::string& why_failed() const { return why_failed_; }
 
@@ -45,7 +45,7 @@ class Stream {
 
   const int fd_;
   TlsSession session_;   // null: in the clear
-  bool spoken_ = false;  // the first byte has come, and it is TLS's
+  bool spoken_ = false;  // the first byte has arrived, and it begins TLS
   std::string why_failed_;
 };
 

@@ -30,7 +30,7 @@ std::string openssl_reason() {
 }
 
 struct Identity {
-  std::vector<Certificate> chain;  // the server's own first
+  std::vector<Certificate> chain;  // the server's own certificate first
   PrivateKey key;
 };
 
@@ -67,7 +67,7 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, con
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// A socket for OpenSSL. Its own one writes without MSG_NOSIGNAL: a client that is gone would be a SIGPIPE.
+// A socket BIO of our own: OpenSSL's writes without MSG_NOSIGNAL, so a client that is gone would raise SIGPIPE.
 int socket_of(BIO* bio) {
   return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
 }
@@ -123,15 +123,15 @@ Result<TlsServer::Context> TlsServer::load(const std::string& cert_file, const s
   SSL_CTX* const context = owner.get();
   if (context == nullptr) return bad(cert_file, "TLS cannot be set up: " + openssl_reason());
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  // A request's framing says where it ends, so a connection that ends without close_notify cuts nothing off
-  // unseen.
+  // HTTP's framing says where a request ends, so a connection that ends without close_notify cannot truncate one
+  // unnoticed.
   SSL_CTX_set_options(context,
                       SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   // A client that sends only key updates must not keep the loop in one read.
   SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // tickets need no memory of ours
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // session tickets need no memory of ours
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
 
   const auto identity = read_identity(cert_file, key_file);

@@ -1,5 +1,5 @@
-// The TLS side of a TCP listener: its certificate and key, from files, which may be renewed while serving.
-// TLS 1.2 at least; HTTP/1.1 is what ALPN agrees on. With stream.cpp the only place of this folder that knows OpenSSL.
+// The TLS side of a TCP listener: its certificate and key, read from files that may be renewed while serving. TLS 1.2
+// at least; ALPN agrees on HTTP/1.1. Apart from stream.cpp nothing else in this folder knows OpenSSL.
 #pragma once
 
 #include <memory>
@@ -21,14 +21,14 @@ using TlsSession = std::unique_ptr<ssl_st, TlsFree>;
 
 class TlsServer {
  public:
-  // PEM: the certificate with its chain, and its key, not encrypted. An error names the file; a certificate
-  // that has expired is only warned of, in the log.
+  // PEM: the certificate with its chain, and its unencrypted key. Errors name the file; an expired certificate is only
+  // logged as a warning.
   static Result<std::shared_ptr<TlsServer>> from_files(std::string cert_file, std::string key_file);
 
-  // Any thread. Reads the files again, for new connections. On an error what was read before stays.
+  // Any thread. Reads the files again, for new connections. On an error, what was read before stays in use.
   Result<void> reload();
 
-  // The server's end of a connection on this socket, its handshake still to be done; null without memory.
+  // The server's end of a connection on this socket, before its handshake; null when out of memory.
   TlsSession accept(int fd) const;
 
  private:

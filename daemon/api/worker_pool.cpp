@@ -33,7 +33,7 @@ bool WorkerPool::put(const Item& item, std::size_t max_queue) {
     const MutexLock lock(mutex_);
     if (queue_.size() >= max_queue) return false;
     queue_.push_back(item);
-    wake = sleeping_ > 0;  // a busy worker comes back by itself: no system call then
+    wake = sleeping_ > 0;  // a busy worker comes back by itself, without a system call
   }
   if (wake) wake_.notify_one();
   return true;
@@ -52,7 +52,7 @@ void WorkerPool::run() {
     queue_.pop_front();
     lock.unlock();
     work_(item);
-    item.reset();  // outside the lock: the last reference may be this one
+    item.reset();  // outside the lock: this may be the last reference
     lock.lock();
   }
 }

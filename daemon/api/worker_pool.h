@@ -19,12 +19,12 @@ class WorkerPool {
   using Work = std::function<void(const Item&)>;  // must not throw
 
   WorkerPool(std::size_t max_queue, Work work) : max_queue_(max_queue), work_(std::move(work)) {}
-  ~WorkerPool();  // ends when each worker has finished what it is at; what still waits is dropped
+  ~WorkerPool();  // waits for what the workers are doing; drops what is still queued
   WorkerPool(const WorkerPool&) = delete;
 
   void start(int workers);
   bool submit(const Item& item);  // false: the queue is full
-  // One that was let in before: it goes on, however full the queue is. Each request does so once at most.
+  // For a request that was admitted before: it is queued however full the queue is. Each request does so at most once.
   void resume(const Item& item);
 
  private:

@@ -26,11 +26,11 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusTimeout{250};  // for the delivery loops' part of a status
-constexpr Millis kStuck =
-    std::chrono::seconds(20);  // a loop or the writer without progress for so long is not healthy
+constexpr Millis kStatusTimeout{250};  // how long a status waits for the delivery loops' part
+// Without progress for this long, a loop or the writer is not healthy.
+constexpr Millis kStuck = std::chrono::seconds(20);
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
-constexpr Millis kChangesTimeout{250};  // how late a change of others that was not noticed is found
+constexpr Millis kChangesTimeout{250};  // how late a change by others is found when no notice of it came
 
 struct OpenFiles {
   std::int64_t limit = 0;
@@ -192,7 +192,7 @@ void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::Secr
                   });
 }
 
-// Any thread: of the configuration only what no reload changes.
+// Any thread: reads only those parts of the configuration that no reload changes.
 api::DaemonSetup App::setup() const {
   api::DaemonSetup setup = daemon_setup(config_);
   setup.config_file = config_file_;
@@ -208,7 +208,7 @@ std::optional<std::string> App::why_not_healthy() const {
   return std::nullopt;
 }
 
-// The loops' answer or the deadline, whichever comes first.
+// Answers with what the loops say or, once the time is up, without it.
 void App::ask_loops(std::function<void(LoopStatus)> done) {
   const auto once =
       [asked = std::make_shared<std::atomic<bool>>(false),
@@ -231,12 +231,12 @@ telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
   return snapshot_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader);
 }
 
-// Anew on each reload: the machine's addresses change too.
+// Done again on each reload, because the machine's addresses change too.
 void App::apply_policy() {
   delivery_.set_policy(address_policy(config_, own_listeners(listeners_)));
 }
 
-// The partitions that are ours make everybody begin: they come as a fact like any other.
+// Everything begins with the fact that the partitions are ours, which is routed like any other.
 void App::start() {
   directory_.load(store_->new_reader()->all_endpoints());
   commits_.tell([this](Facts facts) { facts_.route(std::move(facts)); });
@@ -245,7 +245,7 @@ void App::start() {
   delivery_.start();
   background_thread_ = start_thread("background", [this] { background_loop_.run(); });
   retention_.set(retention_periods(config_));
-  // What the store has to say of the time before: that the clock jumped, and retention must not believe it.
+  // What the store knows of the time before this start: if the clock has jumped, retention must not believe it.
   facts_.route(store_->wait_for_changes(Millis(0)));
   facts_.route({PartitionsOwned{store_->ownership().partitions}});
   changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
@@ -265,7 +265,7 @@ void App::wait_for_changes() {
   }
 }
 
-// What makes more work by itself: the commits of others, the SQL outbox, fan-out, retention.
+// Ends what makes work by itself: the commits of others, the SQL outbox, fan-out, retention.
 void App::end_background() {
   watching_ = false;
   store_->interrupt();
@@ -276,7 +276,7 @@ void App::end_background() {
   if (background_thread_.joinable()) background_thread_.join();
 }
 
-// Nothing new comes in, then nothing new goes out, then everything that happened is committed.
+// First nothing new comes in, then nothing new goes out, then everything that happened is committed.
 void App::stop() {
   stopping_ = true;
   manager_.stopping("finishing what is under way");
@@ -289,14 +289,14 @@ void App::stop() {
   delivery_.stop(config_.delivery.stop_timeout);
   server_done.get_future().wait();
   commits_.drain();
-  delivery_.end_threads();  // what is checked or tested there for a caller is none of theirs any more
+  delivery_.end_threads();  // checks and tests still running there have no caller any more
   api_loop_.stop();
   api_thread_.join();
   log::info("stopped");
 }
 
-// What start() began, or what went on since, ends here by an error: no thread and no completion may come to a part that is
-// gone already. Nothing is finished, so outcomes of attempts are lost and those are made again.
+// Ends after an error what start() began, also when serving had begun: no thread and no completion may reach a part
+// that is already destroyed. Nothing is finished, so outcomes of attempts are lost and those attempts are made again.
 void App::abandon() {
   stopping_ = true;
   end_background();

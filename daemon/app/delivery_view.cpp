@@ -6,10 +6,10 @@
 namespace outboxd {
 namespace {
 
-constexpr int kEndpointsAtOnce = 250;  // in one read: a millisecond or two
+constexpr int kEndpointsAtOnce = 250;  // in one read, which takes a millisecond or two
 constexpr std::size_t kWorstEndpoints = 10;
-constexpr int kMaxCounted = 1000;  // of the backlog of one of them
-// Below this a due delivery is on its way, and no reason to look at its endpoint.
+constexpr int kMaxCounted = 1000;  // deliveries in the backlog of one of these
+// Below this a due delivery is simply on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
 
 bool is_worse(const api::DeliveryStatus::Lane& a, const api::DeliveryStatus::Lane& b) {

@@ -1,5 +1,6 @@
-// How delivery is doing, for people and metrics: what the loops know of their endpoints, and since when something is due at
-// each, which the store knows, whatever holds it back (a breaker, a pause, a rate, an order) and wherever it waits.
+// How delivery is doing, for people and metrics: what the loops know of their endpoints, and how long something has
+// been due at each endpoint. The latter the store knows, whatever holds it back (a breaker, a pause, a rate, an order)
+// and wherever it waits.
 #pragma once
 
 #include <optional>
@@ -12,8 +13,8 @@
 
 namespace outboxd {
 
-// The endpoints at which something is due, and for how long the oldest of it has been. Costs a few seeks for each endpoint
-// that has anything pending, in short reads; nothing depends on the backlog.
+// How long the oldest due delivery of each endpoint has been due; endpoints with nothing due are left out. Costs a few
+// seeks for each endpoint that has anything pending, in short reads; nothing depends on the backlog.
 using DueAges = std::unordered_map<EndpointSeq, Millis>;
 DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory);
 

@@ -1,4 +1,4 @@
-// What outboxd ends with, by what its store said (main's --help lists them all).
+// The exit status of outboxd for an error of its store (main's --help lists all statuses).
 #pragma once
 
 #include "store/errors.h"

@@ -15,7 +15,7 @@ void FactRouter::route(Facts facts) {
 bool FactRouter::hear(const PartitionsOwned& fact) {
   to_.delivery.own(fact.partitions);
   if (fact.partitions.test(kHousekeepingPartition)) {
-    // What the owner before did not finish is in the store.
+    // What the previous owner did not finish is in the store.
     to_.fan_out.start();
     to_.outbox.start();
     to_.removed_endpoints.start();

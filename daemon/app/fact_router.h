@@ -1,7 +1,7 @@
 // Who hears which fact: the only way in which the parts of the daemon learn what was committed.
 //
-// Facts come from the writer's thread after each commit, and as hints from the one that waits for the commits of others;
-// they are handed on in their order, and nobody here may block.
+// Facts come from the writer's thread after each commit, and as hints from the thread that waits for the commits of
+// others. They are handed on in the order they came, and nobody here may block.
 #pragma once
 
 #include <functional>
@@ -35,7 +35,7 @@ class FactRouter {
   void route(Facts facts);  // any thread
 
  private:
-  // The table: a line a fact. Delivery hears what is left of a batch together, after all others.
+  // The table: one line per fact. Delivery hears its facts of a batch together, after everybody else has heard theirs.
   enum : bool { kOthersOnly, kDeliveryToo };
   bool hear(const DeliveryReady&) { return kDeliveryToo; }
   bool hear(const DueOnDisk&) { return kDeliveryToo; }
@@ -44,7 +44,7 @@ class FactRouter {
     return tell(fact, to_.attempts, to_.operational_events), kDeliveryToo;
   }
   bool hear(const EndpointChanged& fact) {
-    if (!to_.directory.hear(fact)) return kOthersOnly;  // a later one was heard before
+    if (!to_.directory.hear(fact)) return kOthersOnly;  // a later change was heard before
     return tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
   }
   bool hear(const EndpointRecovered& fact) { return tell(fact, to_.operational_events), kOthersOnly; }

@@ -72,7 +72,7 @@ std::vector<AddressPolicy::OwnListener> own_listeners(const std::vector<api::Lis
                                                  : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
     const bool everywhere = *address == IpAddress{.v6 = address->v6};
     own.push_back({only(*address), port, everywhere});
-    // To connect to 0.0.0.0 or :: is to connect to this machine.
+    // Connecting to 0.0.0.0 or :: connects to this machine.
     for (const char* unspecified : {"0.0.0.0/8", "::/128"})
       own.push_back({Network::parse(unspecified).value(), port});
     if (!everywhere) continue;
@@ -151,7 +151,7 @@ std::vector<api::Listener> open_listeners(const config::Config& config) {
     return std::ranges::any_of(inherited, [use](const InheritedSocket& socket) { return socket.use == use; });
   };
   for (const InheritedSocket& socket : inherited) {
-    // The configuration cannot see this address; without tokens whoever reaches it may send events.
+    // The configuration does not know this address, and without tokens whoever reaches it may send events.
     if (socket.use == InheritedSocket::Use::kTcp && !socket.loopback && listen.tokens_file.empty()) {
       throw std::runtime_error(
           "the TCP socket of systemd is not on loopback: set [listen] tokens_file, or ListenStream= to "

@@ -16,7 +16,7 @@
 namespace outboxd {
 namespace {
 
-// An IPv4 network may be written as IPv6 (RFC 4291 2.5.5.2). What is to be denied is the network, however it is written.
+// An IPv4 network may be written as IPv6 (RFC 4291 2.5.5.2); it is to be denied however it is written.
 void add_as_ipv4(std::vector<Network>& networks) {
   constexpr int kMappedBits = 96;
   const Network mapped = Network::parse("::ffff:0:0/96").value();
@@ -33,25 +33,26 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
   std::vector<Network> parsed;
   for (const auto& text : texts) {
     if (const auto network = Network::parse(text))
-      parsed.push_back(*network);  // the configuration checked them
+      parsed.push_back(*network);  // the configuration has checked them
   }
   return parsed;
 }
 
-// Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. And the connections beyond
-// limits.connections: of those who are told that there is no place, and of operators (api/http_server.h), 80.
+// Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. Then 80
+// connections beyond limits.connections: for callers who are told that there is no place, and for operators
+// (api/http_server.h).
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kMinDescriptors = 32;
-// Besides the connection of each attempt there may be idle ones, at most twice as many (outbound/http_sender.cpp).
+// Each attempt has a connection, and there may be at most twice as many idle ones (outbound/http_sender.cpp).
 constexpr std::int64_t kOfAttempt = 3;
-constexpr std::int64_t kInManyPools =
-    2048;  // connections from which on libcurl's walks over all of them cost
+// From this many connections on, libcurl's walks over all connections of a pool become expensive.
+constexpr std::int64_t kInManyPools = 2048;
 
 }  // namespace
 
 api::HttpServer::Options http_server_options(const config::Config& config) {
   api::HttpServer::Options options;
-  // They wait for no commit, so more of them than cores only cost wake-ups.
+  // Workers wait for no commit, so more of them than cores would only cost wake-ups.
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);
   options.max_connections_per_peer = static_cast<std::size_t>(config.limits.connections_per_peer);
@@ -76,7 +77,8 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   options.engine.request.connect_timeout = delivery.connect_timeout;
   options.engine.request.user_agent =
       delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
-  // Fewer would be closed and opened again whenever the number under way goes up and down.
+  // With fewer, connections would be closed and opened again whenever the number of attempts under way goes up and
+  // down.
   options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
   options.sender.connection_pools = delivery.max_in_flight >= kInManyPools ? 32 : 1;
   options.sender.proxy = delivery.proxy;

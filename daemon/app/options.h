@@ -22,14 +22,14 @@ api::HttpServer::Options http_server_options(const config::Config& config);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
-// These count in `metrics`, which outlives what they are given to.
+// These count in `metrics`, which must outlive whatever gets the options.
 GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics);
 SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
                              telemetry::Metrics& metrics);
-// How many files may be open at a time with this configuration.
+// How many files this configuration may have open at a time.
 std::int64_t descriptors_wanted(const config::Config& config);
-// Lowers what needs file descriptors to what a process with so many can have. Throws std::runtime_error when that is
-// too little to serve at all.
+// Lowers the settings that need file descriptors to what a process with this limit can have. Throws std::runtime_error
+// when the limit is too low to serve at all.
 void fit_to_descriptors(config::Config& config, std::int64_t limit);
 
 RetentionPeriods retention_periods(const config::Config& config);

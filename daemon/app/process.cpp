@@ -15,7 +15,7 @@
 namespace outboxd {
 namespace {
 
-// SQLite maps the index of the write-ahead log into memory: when somebody cuts that file short there is no error code.
+// SQLite maps the index of the write-ahead log into memory: if somebody truncates that file, the only sign is SIGBUS.
 void stop_on_bus_error(int) {
   log::write_if_room(
       "outboxd: SIGBUS: a file that was mapped into memory was cut short (the database's -shm?)\n");
@@ -33,8 +33,8 @@ std::int64_t raise_descriptor_limit() {
       std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
 }
 
-// A limit of 0 is what systemd-coredump obeys as well; other programs that core_pattern names do not, so no memory is
-// in what they are given (core(5)).
+// systemd-coredump obeys a limit of 0; other programs that core_pattern names do not, so the memory is also excluded
+// from what they are given (core(5)).
 void forbid_core_dumps() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);

@@ -6,13 +6,13 @@
 
 namespace outboxd {
 
-std::int64_t raise_descriptor_limit();  // to the hard limit; answers how many files may be open now
+std::int64_t raise_descriptor_limit();  // to the hard limit; returns how many files may be open now
 void forbid_core_dumps();               // memory holds signing secrets and events
 void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kFailStopStatus
 
-// Those that a daemon that serves acts on: SIGTERM, SIGINT and SIGHUP.
+// The signals that a serving daemon acts on: SIGTERM, SIGINT and SIGHUP.
 sigset_t handled_signals();
-void hold_signals();     // they wait from now on for whoever reads them (signalfd)
-void release_signals();  // they do again what they do to any program
+void hold_signals();     // from now on they wait until somebody reads them (signalfd)
+void release_signals();  // gives them their default effects back
 
 }  // namespace outboxd

@@ -13,7 +13,7 @@
 namespace outboxd::config {
 namespace {
 
-constexpr std::size_t kMaxQuoted = 60;  // of a wrong value in an error
+constexpr std::size_t kMaxQuoted = 60;  // characters of a wrong value quoted in an error
 
 std::string shown(std::string_view text) {
   std::string out = "\"";
@@ -62,7 +62,7 @@ bool acceptable_text(const Key& key, const std::string& text) {
   }
 }
 
-// One value for each type of field: the parsed value, or nullopt.
+// One specialisation for each type of field: the parsed value, or nullopt.
 template <class T>
 std::optional<T> read(const Key& key, const toml::node& node);
 

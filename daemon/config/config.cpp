@@ -35,7 +35,7 @@ Origin origin_of(const std::string& source, const toml::source_region& region) {
   return {source, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
 }
 
-// Names come from outside: they are cut, and control bytes are shown as question marks.
+// Names come from outside, so they are cut, and control bytes are shown as question marks.
 std::string shown(std::string_view name) {
   std::string text(name.substr(0, kMaxShownName));
   std::replace_if(
@@ -108,7 +108,7 @@ void Loader::load_file(const std::string& path, bool required) {
   } catch (const toml::parse_error& e) {
     error(origin_of(path, e.source()), "not valid TOML: " + shown(e.description()));
   }
-  // toml++ walks a table by name, people read a file from the top.
+  // toml++ walks a table by name, but people read a file from the top.
   std::stable_sort(errors_.begin() + before, errors_.end(), [](const Error& a, const Error& b) {
     return std::pair(a.origin.line, a.origin.column) < std::pair(b.origin.line, b.origin.column);
   });
@@ -184,7 +184,7 @@ void Loader::set(const Key& key, const toml::node& value, const Origin& origin) 
 
 void Loader::require(bool good, const char* key, const std::string& what, const char* other) {
   if (good || failed_.contains(key) || failed_.contains(other)) return;
-  // The one that was set by somebody is the one to look at.
+  // Points at the value that somebody has set: of the two, that is the one to look at.
   const bool is_default = !loaded_.origins.contains(key);
   error(loaded_.origins[is_default ? other : key], std::string(key) + ": " + what);
 }

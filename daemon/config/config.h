@@ -1,6 +1,6 @@
-// outboxd's configuration: what it holds, and how it is put together from files, environment and flags. Only
-// app, main and `outboxctl config` see it; every module takes its own Options. Holds no secret: those come
-// from files named here.
+// outboxd's configuration: what it holds, and how it is put together from files, environment and flags. Only app, main
+// and `outboxctl config` see it; every module takes its own Options. It holds no secrets: those come from files that it
+// names.
 #pragma once
 
 #include <cstdint>
@@ -80,14 +80,14 @@ struct Config {
 
 struct Sources {
   std::string file = kDefaultFile;
-  bool file_required = false;  // named by the user: then it must exist
+  bool file_required = false;  // named by the user, so it must exist
   // Each {name, value}. Environment: OUTBOXD_<SECTION>__<KEY>; overrides: "section.key". Lists are separated
   // by commas.
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::pair<std::string, std::string>> overrides;
 };
 
-// Those variables of the process's environment that are meant for the configuration.
+// The variables of the process's environment that are meant for the configuration.
 std::vector<std::pair<std::string, std::string>> environment_of_process();
 
 // Where a value came from.
@@ -102,9 +102,8 @@ struct Loaded {
   std::map<std::string, Origin> origins;  // "section.key", those that are not the default
 };
 
-// The file, then conf.d/*.toml beside it by name, then the environment, then the overrides; later wins. On
-// failure all errors, each "origin: section.key: what is wrong; what is expected", in the order of the
-// sources.
+// Reads the file, then conf.d/*.toml beside it by name, then the environment, then the overrides; later values win. On
+// failure returns all errors, each "origin: section.key: what is wrong; what is expected", in the order of the sources.
 tl::expected<Loaded, std::vector<std::string>> load(const Sources& sources);
 
 // Every key with its value as TOML writes it, in the order of the documentation.

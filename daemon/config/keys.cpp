@@ -146,7 +146,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-constexpr std::size_t kMaxWord = 64;  // beyond it nothing is similar, and the distance costs too much
+constexpr std::size_t kMaxWord = 64;  // beyond this nothing is similar, and computing the distance is slow
 
 bool similar(std::string_view wrong, std::string_view right) {
   if (wrong.size() > kMaxWord) return false;
@@ -233,7 +233,7 @@ std::string suggest_key(std::string_view section, std::string_view wrong) {
 }
 
 std::string value_text(const Key& key, const Config& config) {
-  // The fields give write access; reading does not use it.
+  // The fields only give write access; reading does not change anything.
   auto& readable = const_cast<Config&>(config);
   return std::visit([&](auto field) { return ValueText{key.kind}(field(readable)); }, key.field);
 }

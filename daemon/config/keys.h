@@ -1,5 +1,5 @@
-// Every key there is, as data: parsing, bounds, documentation, the example file and the tests all read this
-// table. For this folder and its tests.
+// All configuration keys, as data: parsing, bounds, documentation, the example file and the tests all read this table.
+// For this folder and its tests.
 #pragma once
 
 #include <span>
@@ -42,8 +42,8 @@ struct Key {
   std::string_view section, name;
   Kind kind;
   AnyField field;
-  // Of a number, of bytes, of milliseconds, of each element of a list of those; of the length of a text (0:
-  // may be empty).
+  // Bounds of a number, of bytes, of milliseconds, of each element of a list of those; of the length of a text (0: may
+  // be empty).
   std::int64_t min, max;
   std::string_view doc;
 
@@ -56,7 +56,7 @@ std::span<const Key> keys();
 const Key* find_key(std::string_view section, std::string_view name);
 bool is_section(std::string_view name);
 
-// ", did you mean …?" for a word that is none of the sections or keys, or "".
+// ", did you mean …?" for a word that is not a section or a key, or "" if nothing is similar.
 std::string suggest_section(std::string_view wrong);
 std::string suggest_key(std::string_view section, std::string_view wrong);
 

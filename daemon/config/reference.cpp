@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kWidth = 100;
 
-// The words of `text` behind `first`, in lines of at most kWidth; the further ones begin with `next`.
+// Writes the words of `text` after `first`, in lines of at most kWidth; continuation lines begin with `next`.
 void write_wrapped(std::ostream& out, std::string_view first, std::string_view next, std::string_view text) {
   std::string line(first);
   std::istringstream words{std::string(text)};

@@ -1,4 +1,4 @@
-// The textual forms of configuration values that nothing else in outboxd shares. Pure.
+// The textual forms of configuration values that no other part of outboxd uses. Pure.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@ constexpr std::size_t kShownBodyBytes = 200;
 constexpr int kMaxBusyTries = 10;
 constexpr std::int64_t kMaxBusyWaitSeconds = 30;
 
-// Discarded when it is no JSON, or nested deeper than the daemon ever answers: writing JSON out recurses, and somebody else
-// may be answering.
+// Returns a discarded value for text that is not JSON, or is nested deeper than the daemon ever answers: writing JSON
+// out recurses, and something else than outboxd may be answering.
 Json parse_answer(const std::string& body) {
   constexpr int kMaxDepth = 256;
   bool too_deep = false;

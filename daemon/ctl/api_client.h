@@ -1,6 +1,5 @@
-// The HTTP API as commands see it: paths in, JSON out. Everything but a 2xx is thrown as a Failure with the
-// exit status of failure.h and the daemon's own explanation; no answer at all is exit status 5.
-// Used by one thread.
+// The HTTP API as commands see it: paths in, JSON out. Any answer but a 2xx is thrown as a Failure with the exit status
+// of failure.h and the daemon's own explanation; no answer at all is exit status 5. Used by one thread.
 #pragma once
 
 #include <functional>
@@ -38,12 +37,12 @@ class ApiClient {
   };
   explicit ApiClient(Options options) : options_(std::move(options)) {}
 
-  // Any status is an answer; throws only when none came.
+  // Returns an answer of any status; throws only when there was none.
   HttpResponse send(std::string_view method, const std::string& path, std::string_view body,
                     std::string_view content_type, Millis timeout = kRequestTimeout);
 
-  // The same; but a daemon that is busy (429, 503: it kept nothing of the request) is asked again, for some minutes.
-  // `waiting` is told each time what to tell the user.
+  // The same, but asks again for some minutes while the daemon is busy (429, 503: it kept nothing of the request).
+  // `waiting` is called each time with a message for the user.
   using Waiting = std::function<void(const std::string& message)>;
   HttpResponse send_patiently(std::string_view method, const std::string& path, std::string_view body,
                               std::string_view content_type, const Waiting& waiting);
@@ -63,8 +62,8 @@ class ApiClient {
   HttpClient http_;
 };
 
-// What a refusal means to the user: `<title>: <detail>`, then a line for each field error. Reads
-// problem+json, and makes do with less.
+// What a refusal means to the user: `<title>: <detail>`, then a line for each field error. Reads problem+json, and
+// copes with less.
 Failure failure_of(const HttpResponse& response);
 // The body of a 2xx as JSON.
 Json json_of(const HttpResponse& response);

@@ -1,5 +1,5 @@
-// The command groups of outboxctl, one file each. Each declares its commands and options on `app`, and what
-// they do as the session's action.
+// The command groups of outboxctl, one file each. Each function declares its commands and options on `app`, and sets
+// what they do as the session's action.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -23,7 +23,7 @@ void add_listen(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);
 void add_help(CLI::App& app, Session& session);
 
-// The groups of `outboxctl --help`.
+// The groups that `outboxctl --help` shows.
 inline constexpr const char* kLook = "Look";
 inline constexpr const char* kAct = "Act";
 inline constexpr const char* kRun = "Run the daemon";

@@ -1,4 +1,4 @@
-// `config`: the daemon's configuration as it would read it, on this machine, without the daemon.
+// `config`: the configuration as the daemon would read it, on this machine, without the daemon.
 #include <memory>
 
 #include "ctl/commands.h"
@@ -24,7 +24,7 @@ int check(Session& session, const Options& options) {
   return loaded ? kExitOk : kExitConfiguration;
 }
 
-// Text, numbers, lists and booleans are written alike in TOML and JSON, as far as the configuration has them.
+// The texts, numbers, lists and booleans that the configuration has are written alike in TOML and JSON.
 Json json_of(const std::string& toml_value) {
   Json value = Json::parse(toml_value, nullptr, false);
   return value.is_discarded() ? Json(toml_value) : value;

@@ -1,4 +1,4 @@
-// The daemon's configuration as it would read it, for the commands that work on this machine without it.
+// The configuration as the daemon would read it, for commands that work on this machine without the daemon.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,7 +12,7 @@ namespace outboxd::ctl {
 
 void add_config_option(CLI::App& command, std::optional<std::string>& file);
 config::Sources configuration_sources(const std::optional<std::string>& file);
-// Throws Failure (configuration) after a line for each error.
+// Prints a line for each error and throws Failure (configuration) if there is any.
 config::Loaded load_configuration(const Session& session, const std::optional<std::string>& file);
 
 }  // namespace outboxd::ctl

@@ -1,5 +1,5 @@
-// What `db` and `doctor` do with the database file itself. outboxctl's main makes them from the store: this folder
-// knows none. All throw DatabaseFailure.
+// What `db` and `doctor` do with the database file itself. outboxctl's main makes them from the store, because this
+// folder knows no store. All throw DatabaseFailure.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct DatabaseSchema {
 using Progress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 struct DatabaseTools {
-  std::function<std::vector<std::string>(const std::string& path, bool quick)> check;  // what is wrong
+  std::function<std::vector<std::string>(const std::string& path, bool quick)> check;  // lists what is wrong
   std::function<void(const std::string& path, const std::string& target, const Progress&)> backup;
   std::function<DatabaseSchema(const std::string& path)> schema;
   std::function<DatabaseSchema(const std::string& path)> migrate;  // `current`: what it was before

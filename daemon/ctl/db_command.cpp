@@ -100,7 +100,8 @@ Failure not_ahead() {
   return {kExitFailed, "the answer's next step does not lie ahead; is it outboxd that listens there?"};
 }
 
-// Where the next step begins; null: that was the last one. Something else than outboxd may be answering.
+// Where the next step begins; null: that was the last one. Checked, because something else than outboxd may be
+// answering.
 Json next_step(const Json& answer, const Json& last) {
   Json next = answer.is_object() ? answer.value("next", Json()) : Json();
   if (next.is_null()) return next;
@@ -108,7 +109,7 @@ Json next_step(const Json& answer, const Json& last) {
   return next;
 }
 
-// One bounded step after another, as the daemon would do by itself.
+// One bounded step after another, as the daemon does on its own.
 int prune(Session& session, const Options& options) {
   Json body = Json::object();
   if (options.delivered) body["delivered"] = *options.delivered;

@@ -34,7 +34,7 @@ std::string done_word(const std::string& action) {
   return action == "retry" ? "retried" : "discarded";
 }
 
-// Changes each; goes on after a refusal. Exit status: that of all, or 1 when they differ.
+// Changes each delivery, also after one was refused. Returns the exit status that all had, or 1 when they differ.
 int change_each(Session& session, const std::string& action, const std::vector<std::string>& ids,
                 bool show_rows) {
   std::vector<Json> changed;
@@ -63,7 +63,7 @@ int change_each(Session& session, const std::string& action, const std::vector<s
   if (failed > kMaxShownFailures) session.warn(std::to_string(failed - kMaxShownFailures) + " more failed");
   const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
   if (table) {
-    if (done > failed || failed == 0)  // else the failures say it all
+    if (done > failed || failed == 0)  // else the failures already say everything
       session.print(std::to_string(done - failed) + " " + done_word(action) + "\n");
   } else if (show_rows || session.format() == Format::kId) {
     session.print_rows({}, changed);
@@ -129,8 +129,8 @@ int retry_ids(Session& session, const std::vector<std::string>& ids) {
       deliveries.push_back(id);
       continue;
     }
-    (void)session.api().get("/v1/events/" +
-                            id);  // an unknown one is not found, rather than without deliveries
+    // So that an unknown event is reported as not found, rather than as one without deliveries.
+    (void)session.api().get("/v1/events/" + id);
     Path dead("/v1/deliveries");
     dead.with("event", id).with("state", "dead");
     const Listed listed = fetch_list(session.api(), dead, {kMaxListed, std::nullopt});

@@ -1,5 +1,5 @@
-// Retrying and discarding, one delivery or many. Many are counted first, asked about, then changed one by
-// one; which ones is settled by the count.
+// Retrying and discarding, one delivery or many. Many are first counted, which settles which ones they are; then the
+// user is asked, and they are changed one by one.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace outboxd::ctl {
 
-inline constexpr std::size_t kMaxChanged = 100'000;  // by one command; said when reached
+inline constexpr std::size_t kMaxChanged = 100'000;  // by one command; it says so when this is reached
 
 struct ChangeOptions {
   std::string action;  // "retry" or "discard"
@@ -20,7 +20,7 @@ struct ChangeOptions {
 };
 int change_deliveries(Session& session, const ChangeOptions& options);
 
-// Deliveries by id, and for an event's id its dead deliveries.
+// Retries deliveries by id, and for an event's id its dead deliveries.
 int retry_ids(Session& session, const std::vector<std::string>& ids);
 
 }  // namespace outboxd::ctl

@@ -1,4 +1,4 @@
-// `doctor`: what is wrong with this installation, and how to mend it. Looks, and changes nothing.
+// `doctor`: what is wrong with this installation, and how to mend it. It only looks, and changes nothing.
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
@@ -25,7 +25,7 @@ struct Options {
   bool full = false;
 };
 
-// With what the daemon runs: as it says itself, or as the configuration on this machine would have it.
+// How the daemon is set up: as it says itself or, if it does not answer, as the configuration on this machine says.
 struct Setup {
   std::string database;
   std::int64_t free_disk = 0;
@@ -61,7 +61,7 @@ std::vector<Json> list(const Json& object, const char* name) {
   return {found.begin(), found.end()};
 }
 
-// A path of the daemon's; "" when it told none.
+// A path of the daemon's; "" when the daemon did not name it.
 std::string path_in(const Json& object, const char* name) {
   const std::string text = member_text(object, name);
   return text == "-" ? "" : text;
@@ -116,7 +116,7 @@ class Doctor {
     add("wrong", what, found, mend);
   }
 
-  // The daemon may run with another file than the one that was looked for here, or with one that has changed since.
+  // The daemon may use another file than the one found here, or a file that has changed since.
   void configuration(const Options& options) {
     if (setup_.told.is_null()) return good("configuration", options.config.value_or(config::kDefaultFile));
     const std::string runs_with = path_in(setup_.told, "config_file");
@@ -254,7 +254,7 @@ class Doctor {
     good("clock", "synchronised");
   }
 
-  // As the daemon finds them, with its own name servers.
+  // Whether names resolve as the daemon sees it, with its own name servers.
   void names() {
     if (setup_.told.is_null()) return;
     std::string servers;
@@ -350,7 +350,7 @@ Cell result_cell(const Json& row, const Style&) {
   return {result, result == "ok" ? Tint::kGood : result == "wrong" ? Tint::kBad : Tint::kWarn};
 }
 
-// The daemon knows best. What is wrong with asking it is told by the doctor's own row.
+// Prefers what the daemon says. If it cannot be asked, the doctor's row about the daemon says why.
 Setup find_setup(Session& session, const Options& options) try {
   return setup_told(session.api().get("/v1/setup"));
 } catch (const Failure& failure) {

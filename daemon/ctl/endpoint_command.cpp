@@ -13,7 +13,7 @@
 namespace outboxd::ctl {
 namespace {
 
-// A test goes out for real and waits for the subscriber, whose endpoint may allow minutes.
+// A test sends a real request and waits for the subscriber, whose endpoint may allow minutes.
 constexpr Millis kTestTimeout = std::chrono::minutes(6);
 
 std::vector<Column> endpoint_columns() {
@@ -32,7 +32,7 @@ std::vector<Column> endpoint_columns() {
           time_column("CREATED", "created_at", true)};
 }
 
-// What `add` and `set` may say about an endpoint.
+// What `add` and `set` can set of an endpoint.
 struct EndpointFields {
   std::optional<std::string> url, name, types, tenant, secret_file, format, timeout, retry_schedule, metadata;
   std::optional<std::string> rate_limit, ordering, on_failure_in_order;

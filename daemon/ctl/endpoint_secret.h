@@ -1,4 +1,4 @@
-// `endpoint secret`: what an endpoint's requests are signed with.
+// `endpoint secret`: the secrets that an endpoint's requests are signed with.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -16,8 +16,8 @@ struct BatchChunk {
   std::string body;                // the lines, each with its newline
   std::vector<std::size_t> lines;  // the file's line number of each
 };
-// The next lines up to the bounds, blank ones left out; empty at the end. Throws Failure (usage) for a line
-// over the bound.
+// Reads the next lines up to the bounds and leaves out blank ones; the chunk is empty at the end of the file. Throws
+// Failure (usage) for a line over the bound.
 class BatchReader {
  public:
   explicit BatchReader(std::istream& in) : in_(in) {}
@@ -26,7 +26,7 @@ class BatchReader {
  private:
   std::istream& in_;
   std::size_t line_number_ = 0;
-  std::string held_;  // read, but did not fit
+  std::string held_;  // a line that was read, but did not fit
 };
 
 // "/3/type" of a request becomes "line 1004: /type".

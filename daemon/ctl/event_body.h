@@ -1,4 +1,4 @@
-// The body of POST /v1/events from what `event send` was given. Pure.
+// Makes the body of POST /v1/events from what `event send` was given. Pure.
 #pragma once
 
 #include <optional>
@@ -17,9 +17,9 @@ struct EventFields {
   std::vector<HeaderField> headers;
 };
 
-// Without a content type, or with a JSON one, `data` must be JSON and is spliced in as it is (white space
-// around it does not belong to the value and is dropped); with another one its bytes go as base64. Throws
-// Failure (usage) for data that is no JSON.
+// Without a content type, or with a JSON one, `data` must be JSON and is spliced in as it is, except for the white
+// space around it, which is not part of the value. With another content type its bytes are sent as base64. Throws
+// Failure (usage) for data that should be JSON and is not.
 std::string event_body(const EventFields& fields);
 
 }  // namespace outboxd::ctl

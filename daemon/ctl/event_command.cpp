@@ -1,4 +1,4 @@
-// `event`: what producers handed over, and handing it over by hand.
+// `event`: the events that producers sent, and sending one by hand.
 #include <unistd.h>
 
 #include <cstdio>
@@ -144,7 +144,7 @@ void add_show(CLI::App& group, Session& session) {
   command->callback([&session, id] { session.action = [&session, id] { return show(session, *id); }; });
 }
 
-// The exact bytes; only a terminal is spared what could control it.
+// Prints the exact bytes; only for a terminal are control bytes escaped.
 int print_payload(Session& session, const std::string& id) {
   const std::string payload = session.api().get_bytes("/v1/events/" + id + "/payload");
   session.print(::isatty(STDOUT_FILENO) ? escape_control(payload) + "\n" : payload);
@@ -160,7 +160,7 @@ void add_payload(CLI::App& group, Session& session) {
       [&session, id] { session.action = [&session, id] { return print_payload(session, *id); }; });
 }
 
-// An endpoint that does not exist is not found; one of another tenant is refused.
+// An endpoint that does not exist is reported as not found; one of another tenant is refused.
 Json replay(ApiClient& api, const std::string& id, const std::optional<std::string>& endpoint,
             const std::string& body) try {
   return api.post("/v1/events/" + id + "/replay", body);

@@ -1,5 +1,4 @@
-// How a command ends when it does not succeed: thrown anywhere below run(), printed once, turned into the
-// exit status.
+// How an unsuccessful command ends: thrown anywhere below run(), printed once, turned into the exit status.
 #pragma once
 
 #include <stdexcept>
@@ -7,7 +6,7 @@
 
 namespace outboxd::ctl {
 
-// What scripts that call outboxctl rely on (docs/operations.md).
+// Exit statuses, which scripts that call outboxctl rely on (docs/operations.md).
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // or only partly done
 inline constexpr int kExitUsage = 2;
@@ -30,7 +29,7 @@ constexpr int exit_code_of_status(int http_status) {
   return kExitFailed;
 }
 
-// The exit status of one command over several items: theirs if all ended alike, else 1.
+// The exit status of one command over several items: the common one if all ended alike, else 1.
 constexpr int combine_exit_codes(int so_far, int next, bool first) {
   return first || so_far == next ? next : kExitFailed;
 }

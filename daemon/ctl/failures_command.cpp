@@ -9,7 +9,7 @@
 namespace outboxd::ctl {
 namespace {
 
-constexpr int kMaxEndpoints = 200;  // whose held deliveries one command counts
+constexpr int kMaxEndpoints = 200;  // how many endpoints' held deliveries one command counts
 constexpr const char* kHeld = "held";
 
 struct Options {
@@ -21,7 +21,7 @@ GroupBy group_by(const std::string& text) {
   return text == "endpoint" ? GroupBy::kEndpoint : text == "type" ? GroupBy::kType : GroupBy::kError;
 }
 
-// Up to kMaxListed of each kind: `note` says when there were more.
+// Up to kMaxListed of each kind; a note says when there are more.
 std::vector<Json> list(Session& session, Path path, const Options& options, const std::string& kind) {
   if (options.since) path.with("since", to_rfc3339(*options.since, session.style().now));
   Listed listed = fetch_list(session.api(), path, {kMaxListed, std::nullopt});
@@ -39,7 +39,7 @@ std::vector<Json> deliveries_in(Session& session, const Options& options, const 
   return list(session, path, options, state == "dead" ? "dead" : "retrying");
 }
 
-// The error that an endpoint shows: that of the newest of its deliveries that has one.
+// The error shown for an endpoint: that of its newest delivery that has one.
 std::string error_of(const std::string& endpoint, const std::vector<Json>& failed) {
   for (const Json& delivery : failed) {
     if (member_text(delivery, "endpoint") == endpoint && member_text(delivery, "error") != "-")
@@ -48,8 +48,8 @@ std::string error_of(const std::string& endpoint, const std::vector<Json>& faile
   return kHeld;
 }
 
-// Behind an endpoint whose breaker is open, or that is disabled, deliveries wait that were never attempted and so have no
-// error of their own.
+// Behind an endpoint that fails or is disabled wait deliveries that were never attempted, and so have no error of their
+// own.
 std::vector<Json> held_behind_failing_endpoints(Session& session, const Options& options,
                                                 const std::vector<Json>& failed) {
   const Listed endpoints = fetch_list(session.api(), Path("/v1/endpoints"), {kMaxListed, std::nullopt});
@@ -73,7 +73,7 @@ std::vector<Json> held_behind_failing_endpoints(Session& session, const Options&
 }
 
 int run_failures(Session& session, const Options& options) {
-  // Retrying ones first: what an endpoint answers now says more than what it answered to those that died.
+  // Retrying ones first, because an endpoint's current errors say more than those of the deliveries that died.
   std::vector<Json> deliveries = deliveries_in(session, options, "pending");
   for (Json& dead : deliveries_in(session, options, "dead")) deliveries.push_back(std::move(dead));
   for (Json& held : held_behind_failing_endpoints(session, options, deliveries))

@@ -20,7 +20,7 @@ int help(Session& session, const CLI::App& app, const std::vector<std::string>& 
     command = &subcommand(*command, word);
     name += " " + command->get_name();
   }
-  // Not help(): of a command whose subcommand was given, as ours is of `app`, it speaks of that.
+  // Not help(): for a command whose subcommand was given, as `app` is here, it would print the subcommand's help.
   session.print(command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
   return kExitOk;
 }

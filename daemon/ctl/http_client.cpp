@@ -77,11 +77,11 @@ HttpClient::~HttpClient() = default;
 
 tl::expected<HttpResponse, std::string> HttpClient::send(const HttpRequest& request) {
   CURL* curl = handle_->curl;
-  curl_easy_reset(curl);  // keeps the connection
+  curl_easy_reset(curl);  // keeps the connection open
   HeaderList headers;
-  append(headers, "Expect:");  // no round trip of 100-continue before large bodies
+  append(headers, "Expect:");  // saves the round trip of 100-continue before large bodies
   for (const HeaderField& field : request.headers) {
-    // libcurl would send a line break as it is and so let a value forge another header.
+    // libcurl would send a line break as it is, and so let a value forge another header.
     if (has_control(field.name) || has_control(field.value))
       return tl::unexpected("header " + field.name + " has control bytes");
     append(headers, field.name + ": " + field.value);

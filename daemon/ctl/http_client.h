@@ -1,6 +1,6 @@
-// One HTTP exchange at a time over TCP or a Unix socket, on a kept-alive connection. What outboxctl's API
-// client and `listen --forward-to` stand on. Takes no proxy from the environment and follows no redirect.
-// Each used by one thread.
+// One HTTP exchange at a time over TCP or a Unix socket, on a kept-alive connection. outboxctl's API client and `listen
+// --forward-to` are built on it. Takes no proxy from the environment and follows no redirect. Each client is used by
+// one thread.
 #pragma once
 
 #include <memory>
@@ -43,7 +43,7 @@ class HttpClient {
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
 
-  // Any status is an answer. The error says why none came: refused, timed out, cut off, too large.
+  // Returns an answer of any status. The error says why there was none: refused, timed out, cut off, too large.
   tl::expected<HttpResponse, std::string> send(const HttpRequest& request);
 
  private:
@@ -51,10 +51,10 @@ class HttpClient {
   std::unique_ptr<Handle> handle_;
 };
 
-// Why `url` cannot be sent to, or nullopt: it must be http or https with a host, without user info, query and
+// Why nothing can be sent to `url`, or nullopt: it must be http or https with a host, without user info, query and
 // fragment.
 std::optional<std::string> why_base_url_refused(const std::string& url);
-// Does it stay on this machine?
+// Does the URL stay on this machine?
 bool is_loopback_url(const std::string& url);
 
 }  // namespace outboxd::ctl

@@ -1,4 +1,4 @@
-// Reading what the user named: files and stdin, bounded. Failures (usage) name the option.
+// Reads the files that the user named, or stdin, within a bound. Failures (usage) name the option.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ inline constexpr std::size_t kMaxInputBytes = 16u << 20;  // the daemon's defaul
 
 // "-" is stdin.
 std::string read_file(const std::string& path, std::size_t max_bytes, std::string_view option);
-// A secret from a file, checked; never quoted in a message.
+// Reads a secret from a file and checks it; it is never quoted in a message.
 std::string read_secret(const std::string& path, std::string_view option, bool public_key_too = false);
 
 }  // namespace outboxd::ctl

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM for the commands that go on until then: they end with status 0, for that is how they are
+// Ctrl-C and SIGTERM for the commands that run until they come. Those exit with status 0, because that is how they are
 // meant to end.
 #pragma once
 
@@ -6,9 +6,9 @@
 
 namespace outboxd::ctl {
 
-// Blocks both signals in this thread and those it starts from now on. Call it before starting any.
+// Blocks both signals in this thread and in the threads it starts from now on. Call it before starting any.
 void hold_interrupts();
-// Waits for one of them, at most so long. True: one came.
+// Waits for one of them, for at most `timeout`. True: one came.
 bool wait_for_interrupt(Millis timeout);
 void wait_for_interrupt();
 

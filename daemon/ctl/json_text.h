@@ -1,5 +1,4 @@
-// A JSON object written member by member, into which texts that are JSON already are spliced as they are:
-// what a user gave
+// A JSON object written member by member. Texts that are JSON already are spliced in as they are, so what a user gave
 // (`1.10`, `12345678901234567890`, the order of keys) reaches the daemon byte for byte.
 #pragma once
 

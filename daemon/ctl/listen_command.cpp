@@ -80,7 +80,7 @@ int run_listen(Session& session, const Options& o) {
     try {
       session.print(text);
     } catch (const Failure&) {
-      std::_Exit(kExitFailed);  // nobody reads any more
+      std::_Exit(kExitFailed);  // nobody reads the output any more
     }
   });
   const std::string url = "http://127.0.0.1:" + std::to_string(receiver.port()) + "/";
@@ -90,7 +90,7 @@ int run_listen(Session& session, const Options& o) {
   receiver.start();
   wait_for_interrupt();
   const std::lock_guard lock(printing);  // no line is cut in two
-  // Ordinary destruction would wait for every idle connection's keep-alive time.
+  // Ordinary destruction would wait until every idle connection's keep-alive time is over.
   std::_Exit(kExitOk);
 }
 

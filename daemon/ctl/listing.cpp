@@ -35,7 +35,7 @@ Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options) 
     }
     for (Json& row : answer["data"]) listed.rows.push_back(std::move(row));
     Json next = answer.value("next_cursor", Json());
-    // A cursor that stays where it is would make this endless.
+    // A cursor that does not move on would make this endless.
     if (next == listed.next_cursor) next = nullptr;
     listed.next_cursor = std::move(next);
   } while (listed.next_cursor.is_string() && listed.rows.size() < static_cast<std::size_t>(options.limit));

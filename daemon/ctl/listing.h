@@ -26,11 +26,11 @@ struct Listed {  // NOLINT(bugprone-exception-escape): moving nlohmann's JSON th
 };
 Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options);
 
-// Fetches, prints, and says on stderr when there is more. `when_empty` may throw instead.
+// Fetches and prints the list, and says on stderr if there is more. `when_empty` may throw instead.
 int print_list(Session& session, const Path& path, const ListOptions& options,
                const std::vector<Column>& columns, const std::function<void()>& when_empty = nullptr);
 
-// Rows of the SQL outbox that could not become events: `path` is that of events.
+// Rows of the SQL outbox that could not become events; `path` is the path of the list of events.
 int print_rejected_rows(Session& session, Path path, const ListOptions& options);
 
 // The filters that lists of events and of deliveries share, and those of deliveries alone.
@@ -40,9 +40,9 @@ struct Filters {
   Path applied_to(Path path, Time now) const;
 };
 // For when nothing was found: throws Failure (not found) if the filters name an endpoint or event that does not exist.
-// (Not before: a removed endpoint's deliveries are still listed by its id.)
+// Not called earlier, because a removed endpoint's deliveries are still listed by its id.
 void require_named(ApiClient& api, const Filters& filters);
 void add_common_filters(CLI::App* command, Filters& filters);    // tenant, type, since, until
-void add_delivery_filters(CLI::App* command, Filters& filters);  // and state, endpoint, event, error
+void add_delivery_filters(CLI::App* command, Filters& filters);  // and also state, endpoint, event, error
 
 }  // namespace outboxd::ctl

@@ -167,8 +167,8 @@ std::string render_table(std::span<const Column> columns, std::span<const Json> 
   }
   const std::unique_ptr<libscols_table, TableDeleter> table(scols_new_table());
   require(table != nullptr);
-  // Never cut to the terminal's width: an id must be fit to copy. Never encoded by libsmartcols: it is
-  // escaped already.
+  // Never cut to the terminal's width, because an id must be fit to copy. Never encoded by libsmartcols, because the
+  // text is already escaped.
   scols_table_set_termforce(table.get(), SCOLS_TERMFORCE_NEVER);
   scols_table_enable_noencoding(table.get(), 1);
   scols_table_enable_colors(table.get(), style.color);

@@ -1,5 +1,5 @@
-// What commands print: tables, fields, JSON, ids. Pure, from JSON to text; text from outside has its control
-// bytes escaped here.
+// What commands print: tables, fields, JSON, ids. Pure, from JSON to text; control bytes in text from outside are
+// escaped here.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ std::optional<Format> parse_format(std::string_view);
 struct Style {
   Format format = Format::kTable;
   bool color = false;
-  Time now{};  // ages are told from here
+  Time now{};  // what ages are relative to
 };
 
 enum class Tint { kPlain, kGood, kWarn, kBad, kDim };
@@ -40,7 +40,7 @@ struct Column {
 
 // A member as text: "-" for null and absent, lists with commas, objects as JSON.
 std::string member_text(const Json& object, std::string_view name);
-// Columns over one member: as it is, or a time as its distance from now ("3m ago", "in 2h") and in full when
+// Columns that show one member: as it is, or a time as its distance from now ("3m ago", "in 2h"), and in full when
 // wide.
 Column column(std::string title, std::string member, bool wide_only = false);
 Column number_column(std::string title, std::string member, bool wide_only = false);
@@ -62,10 +62,10 @@ using Fields = std::vector<std::pair<std::string, Cell>>;
 std::string render_fields(const Fields& fields, const Style& style);
 // Every member of an object but those in `skip`, which the caller shows otherwise.
 Fields fields_of(const Json& object, std::span<const std::string_view> skip);
-// Indented (kJson) or on one line, with a newline at the end. Characters that a terminal would act upon are
-// \u escapes: the same JSON, harmless to look at.
+// Indented (kJson) or on one line, with a newline at the end. Characters that a terminal would act upon become \u
+// escapes: the same JSON, harmless to look at.
 std::string render_json(const Json& json, bool indented);
-// Rows in the wanted format; `next_cursor` shows in kJson alone. Ids are the member `id_member`.
+// Rows in the wanted format; `next_cursor` is shown in kJson only. Ids are the member `id_member`.
 std::string render_rows(std::span<const Column> columns, const std::vector<Json>& rows,
                         const Json& next_cursor, const Style& style, const std::string& id_member = "id");
 

@@ -23,12 +23,12 @@ constexpr Millis kForwardTimeout = std::chrono::seconds(20);
 
 class Server final : public httplib::Server {
  public:
-  // The library asks the kernel for a backlog of 5, and a burst of connections then waits a second for the
-  // SYN's repetition.
+  // The library asks the kernel for a backlog of 5; in a burst of connections, the others would wait a second for the
+  // SYN to be sent again.
   void widen_backlog() { ::listen(svr_sock_, kBacklog); }
 };
 
-// The rest belongs to this connection, or libcurl writes its own.
+// Whether a header is forwarded: all others belong to this connection, or libcurl writes its own.
 bool goes_onward(const std::string& name) {
   const std::string lower = ascii_lower(name);
   return lower.starts_with("webhook-") || lower.starts_with("outboxd-") || lower.starts_with("ce-") ||
@@ -36,7 +36,7 @@ bool goes_onward(const std::string& name) {
          lower.starts_with("x-");
 }
 
-// "the header webhook-id is missing"; "" when all that verifying needs are there.
+// "the header webhook-id is missing"; "" when everything that verifying needs is there.
 std::string what_is_missing(const httplib::Request& request) {
   std::string missing;
   int count = 0;
@@ -92,7 +92,7 @@ void Receiver::Impl::handle(const httplib::Request& request, httplib::Response& 
   received.attempt = request.get_header_value("outboxd-attempt");
   received.timestamp = request.get_header_value("webhook-timestamp");
   received.content_type = request.get_header_value("content-type");
-  // The library's own limit does not hold for chunked bodies.
+  // Counted here, because the library's own limit does not hold for chunked bodies.
   const bool complete = read([&](const char* data, std::size_t size) {
     if (received.body.size() + size > kMaxReceivedBytes) return false;
     received.body.append(data, size);
@@ -147,7 +147,7 @@ Receiver::Receiver(Options options, OnReceived on_received)
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(SIZE_MAX);
   server.set_keep_alive_timeout(kKeepAliveSeconds);
-  // Not the library's SO_REUSEPORT, with which two programs share a port without a word.
+  // Replaces the library's SO_REUSEPORT, with which two programs would silently share the port.
   server.set_socket_options([](int socket) {
     const int on = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

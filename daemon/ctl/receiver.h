@@ -1,6 +1,6 @@
-// `listen`: a subscriber for development and demonstrations. It takes POSTs on the loopback interface, shows,
-// verifies and if asked to fails, delays or forwards them. Not a part of the daemon, and no model for one: a
-// thread for each connection.
+// `listen`: a subscriber for development and demonstrations. It takes POSTs on the loopback interface, shows and
+// verifies them, and on request fails, delays or forwards them. It is not a part of the daemon and no model for one: it
+// uses a thread for each connection.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ namespace outboxd::ctl {
 
 inline constexpr std::size_t kMaxReceivedBytes = 64u << 20;
 
-// One request as it came, and what it was answered.
+// One request as it was received, and how it was answered.
 struct Received {
   Time at{};
   std::string path, type, id, attempt, timestamp, content_type, body;
@@ -28,7 +28,7 @@ class Receiver {
  public:
   struct Options {
     int port = 0;                      // 0: any free one
-    std::vector<std::string> secrets;  // one of them must verify; none: not checked
+    std::vector<std::string> secrets;  // a signature by any of them is enough; none: not checked
     std::vector<FailShare> fail;
     std::vector<FailType> fail_types;
     Millis delay{0};         // before each answer

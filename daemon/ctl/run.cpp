@@ -19,8 +19,7 @@
 namespace outboxd::ctl {
 namespace {
 
-// CLI11 writes "--delay TEXT:DURATION Excludes: …"; the last word of the type is enough to know what to
-// write.
+// CLI11 writes "--delay TEXT:DURATION Excludes: …"; the last word of the type is enough to know what to write.
 class HelpFormatter final : public CLI::Formatter {
  public:
   std::string make_option_opts(const CLI::Option* option) const override {
@@ -64,7 +63,7 @@ void add_version(CLI::App& app, Session& session) {
   });
 }
 
-// The command that the line got as far as: "outboxctl event send".
+// The innermost command that was parsed, and its name: "outboxctl event send".
 CLI::App* deepest(CLI::App* app, std::string& name) {
   name = app->get_name();
   for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands()) {
@@ -97,14 +96,13 @@ int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
   return kExitUsage;
 }
 
-// Box drawing is not used, but names and payloads may be any language: libsmartcols counts columns by the
-// locale.
+// libsmartcols measures text by the locale, and names and payloads may be in any language.
 void use_utf8() {
   std::setlocale(LC_CTYPE, "");
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-// Nobody may take an answer that was lost on its way out for one that said nothing.
+// An answer that could not be written must not pass for an empty one.
 int with_stdout_written(int status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   if (status != kExitOk) return status;
@@ -133,7 +131,7 @@ int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
 
 int run(int argc, char** argv, const DatabaseTools& tools) {
   use_utf8();
-  std::signal(SIGPIPE, SIG_IGN);  // an error of print() in its place: what a command has begun it finishes
+  std::signal(SIGPIPE, SIG_IGN);  // print() gets an error instead: a command finishes what it has begun
   curl_global_init(CURL_GLOBAL_DEFAULT);
   CLI::App app("Look at and steer outboxd, the event delivery daemon.", "outboxctl");
   app.formatter(std::make_shared<HelpFormatter>());  // inherited by the commands

@@ -1,5 +1,5 @@
-// outboxctl: the operator's and the producer's command line, a client of the HTTP API. Only `db` and `doctor` touch the
-// database file, for they must work without a daemon, and only through DatabaseTools. Scripts rely on its commands,
+// outboxctl: the command line of operators and producers, a client of the HTTP API. Only `db` and `doctor` touch the
+// database file, because they must work without a daemon, and only through DatabaseTools. Scripts rely on its commands,
 // formats and exit statuses (docs/operations.md).
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace outboxd::ctl {
 
-// The whole program. The answer is the exit status (failure.h).
+// The whole program. Returns the exit status (failure.h).
 int run(int argc, char** argv, const DatabaseTools& tools);
 
 }  // namespace outboxd::ctl

@@ -1,5 +1,5 @@
-// What every command is given: the global options as parsed, the API, and where its words go. Data goes to
-// stdout, messages to stderr.
+// What every command is given: the parsed global options, the API, and where to print. Data goes to stdout, messages to
+// stderr.
 #pragma once
 
 #include <functional>
@@ -27,11 +27,10 @@ class Session {
 
   const DatabaseTools& tools;
 
-  // What the chosen command does, set while parsing and run after it. The answer is the exit status.
+  // What the chosen command does, set while parsing and run afterwards. Returns the exit status.
   std::function<int()> action;
 
-  // Connects at its first call. Throws Failure (usage) for options that contradict each other or name nothing
-  // usable.
+  // Connects when first called. Throws Failure (usage) for options that contradict each other or name nothing usable.
   ApiClient& api();
   Style style() const;
   Format format() const;
@@ -41,15 +40,16 @@ class Session {
   void print(const std::string& text) const;    // data; throws Failure if it cannot be written
   void note(const std::string& message) const;  // a line on stderr, unless --quiet
   void warn(const std::string& message) const;  // a line on stderr in any case
-  // One JSON object: as JSON, as its id, or as `fields`.
+  // Prints one JSON object: as JSON, as its id, or as `fields`.
   void print_object(const Json& object, const Fields& fields, const std::string& id_member = "id") const;
-  // For what is shown once. The first before anything is done: throws Failure if there is no stdout at all. What
-  // the second throws, when `print` could not write, ends with `consolation`: what was done, and how to get at it.
+  // For what can be shown only once. require_stdout(), called before anything is done, throws Failure if there is no
+  // stdout at all. If `print` cannot write, print_once() throws a Failure that ends with `consolation`: what was done,
+  // and how to get at it.
   static void require_stdout();
   static void print_once(const std::function<void()>& print, const std::string& consolation);
   void print_rows(const std::vector<Column>& columns, const std::vector<Json>& rows,
                   const Json& next_cursor = nullptr, const std::string& id_member = "id") const;
-  // Asks on the terminal. Without one, throws Failure (usage) that asks for --yes.
+  // Asks on the terminal. Without a terminal, throws a Failure (usage) that asks for --yes.
   bool confirm(const std::string& question) const;
   static bool can_ask();
   bool shows_progress() const;

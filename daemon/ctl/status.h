@@ -5,11 +5,11 @@
 
 namespace outboxd::ctl {
 
-// Due deliveries go out at once while all is well: this much behind is trouble.
+// Due deliveries go out at once while all is well, so being this late means trouble.
 inline constexpr std::int64_t kOverdueSeconds = 60;
 
-// Why an operator should look, or nullopt when all is well: overdue deliveries, disabled endpoints. Dead
-// letters alone are history.
+// Why an operator should look, or nullopt when all is well: overdue deliveries or disabled endpoints. Dead letters
+// alone are no reason, because they are history.
 std::optional<std::string> why_unhealthy(const Json& status);
 std::string render_status(const Json& status, const Style& style);
 Fields database_fields(const Json& status);

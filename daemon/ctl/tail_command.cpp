@@ -1,5 +1,5 @@
-// `tail`: attempts as they are recorded, until Ctrl-C. It follows the daemon's feed from page to page, so that every
-// attempt shows once; what the feed no longer held when it was asked for is counted and said.
+// `tail`: attempts as they are recorded, until Ctrl-C. It follows the daemon's feed page by page, so that every attempt
+// is shown once; attempts that the feed had already dropped are counted and reported.
 #include <algorithm>
 #include <memory>
 
@@ -50,7 +50,7 @@ std::string line_of(const Json& attempt, const Style& style) {
          (error == "-" ? "" : "  " + escape_control(error)) + "\n";
 }
 
-// "a gap" on stderr, and among JSON lines, whose reader may look nowhere else.
+// Reports a gap on stderr, and also among JSON lines, because their reader may look nowhere else.
 void tell_gap(Session& session, const Json& dropped) {
   if (session.format() == Format::kJsonl) session.print(render_json({{"dropped", dropped}}, false));
   session.warn(dropped.is_null()

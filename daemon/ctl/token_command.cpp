@@ -1,6 +1,6 @@
 // `token`: who may call the API over TCP. Works on the file of [listen] tokens_file, on this machine, without the
-// daemon, which notices a change within seconds. Only hashes are in the file: a token is shown when it is made, and never
-// again.
+// daemon, which notices a change within seconds. The file holds hashes only: a token is shown when it is made, and
+// never again.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ namespace outboxd::ctl {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = 1u << 20;
-constexpr mode_t kMode = 0640;  // the daemon reads it by its group
+constexpr mode_t kMode = 0640;  // the daemon can read it through its group
 
 struct Options {
   std::optional<std::string> config, file;
@@ -47,7 +47,7 @@ std::string read_if_there(const std::string& path) {
   try {
     return read_file(path, kMaxFileBytes, "tokens file");
   } catch (const Failure& failure) {
-    throw Failure(kExitFailed, failure.what());  // it may not be the caller who named it
+    throw Failure(kExitFailed, failure.what());  // not a usage error: the caller may not have named the file
   }
 }
 
@@ -57,8 +57,8 @@ std::vector<ApiToken> tokens_in(const std::string& text, const std::string& path
   return std::move(*tokens);
 }
 
-// Whole or not at all, with the owner and the mode that the file had: a daemon that reads it meanwhile sees the old one or
-// the new one.
+// Replaces the file as a whole or not at all, keeping its owner and mode: a daemon that reads it meanwhile sees the old
+// file or the new one.
 void replace(const std::string& path, const std::string& text) {
   const std::string next = path + ".new";
   const auto failed = [&](const char* what) -> Failure {
@@ -100,7 +100,7 @@ int create(Session& session, const Options& options) {
   const Json made = {{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}};
   Session::print_once(
       [&] {
-        // Alone on its line: `token create … > FILE` makes what --token-file reads.
+        // Alone on its line, so that `token create … > FILE` makes a file for --token-file.
         if (table) return session.print(secret + "\n");
         session.print_object(made, {}, "token");
       },
@@ -120,7 +120,7 @@ int list(Session& session, const Options& options) {
   return kExitOk;
 }
 
-// Its line goes; all others, comments too, stay as they are.
+// Removes the token's line; all others, comments too, stay as they are.
 int revoke(Session& session, const Options& options) {
   const std::string path = path_of(session, options);
   const std::string text = read_if_there(path);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxReference = 512;  // bytes; what the API takes
 
-// `accepts` decides, `wanted` finishes the sentence "… is no …". The value is bounded, for it ends up in a
+// `accepts` decides, `wanted` finishes the sentence "… is no …". The value is shortened, because it ends up in a
 // message.
 template <class F>
 CLI::Validator check(std::string type_name, std::string wanted, F accepts) {

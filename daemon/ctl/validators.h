@@ -1,5 +1,5 @@
-// What the values of options must look like: checks that CLI11 runs while parsing, so that a bad one ends
-// with the usage status and a message that names the option.
+// What the values of options must look like: checks that CLI11 runs while parsing, so that a bad value ends with the
+// usage status and a message that names the option.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,8 +15,8 @@ CLI::Validator is_duration();     // "90s", "2h30m"
 CLI::Validator is_time_or_age();  // RFC 3339, or a duration before now
 CLI::Validator is_event_type_();  // "order.paid"
 CLI::Validator is_patterns();     // "order.*,invoice.**"
-CLI::Validator is_header();       // "name: value", one that a subscriber may be sent
-// How an operator calls an endpoint: its id, the beginning of it, or its name.
+CLI::Validator is_header();       // "name: value" that may be sent to a subscriber
+// What an operator may call an endpoint: its name, its id, or the beginning of its id.
 CLI::Validator names_endpoint();
 CLI::Validator is_event_id();
 CLI::Validator is_delivery_id();

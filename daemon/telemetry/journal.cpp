@@ -3,7 +3,7 @@
 #include <sys/uio.h>
 #include <syslog.h>
 
-#define SD_JOURNAL_SUPPRESS_LOCATION  // CODE_FILE would be this file for every entry
+#define SD_JOURNAL_SUPPRESS_LOCATION  // else CODE_FILE would be this file for every entry
 #include <systemd/sd-journal.h>
 
 namespace outboxd::log {
@@ -25,7 +25,7 @@ int priority(Level level) {
   return LOG_ERR;
 }
 
-// Names are A-Z, 0-9 and underscores.
+// Field names consist of A-Z, 0-9 and underscores.
 std::string field_name(std::string_view key) {
   std::string name = "OUTBOXD_";
   for (const char c : key.substr(0, kMaxJournalFieldName - name.size())) {

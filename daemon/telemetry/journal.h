@@ -14,7 +14,7 @@ namespace outboxd::log {
 // length.
 std::vector<std::string> journal_fields(Level level, std::string_view message, Fields fields);
 
-// Waits until the journal has room for it. False if it did not take it.
+// Waits until the journal has room for the entry. False: the journal did not take it.
 bool send_to_journal(std::vector<std::string> entry);
 
 }  // namespace outboxd::log

@@ -1,6 +1,6 @@
-// A metric family with a cache from label values to series: prometheus-cpp's Family::Add sorts, copies and
-// locks for every call, this one looks up without allocating. Bounded: values beyond kMaxSeries share one
-// series labelled "other". For metrics.cpp alone.
+// A metric family with a cache from label values to series: prometheus-cpp's Family::Add sorts, copies and locks on
+// every call, while this looks up without allocating. Bounded: values beyond kMaxSeries share one series labelled
+// "other". For metrics.cpp alone.
 #pragma once
 
 #include <prometheus/family.h>
@@ -25,25 +25,25 @@ struct TransparentHash {
 
 inline constexpr std::size_t kMaxSeries = 4096;  // of one family; 200 endpoints with 10 outcomes need 2,010
 
-// `Args` are what a series of this family is constructed with (a histogram's boundaries).
+// `Args` are the further arguments that a series of this family is constructed with (a histogram's boundaries).
 template <class Metric, class... Args>
 class LabelledMetric {
  public:
   LabelledMetric(prometheus::Family<Metric>& family, std::vector<std::string> names, Args... args)
       : family_(family), names_(std::move(names)), args_(std::move(args)...) {}
 
-  // As many values as there are names. Not for a family whose series are removed: the series must outlive what is done
-  // with it. Thread safe.
+  // Takes as many values as there are names. Not for a family whose series are removed, because the returned reference
+  // must stay valid. Thread safe.
   Metric& with(std::initializer_list<std::string_view> values) {
     const MutexLock lock(mutex_);
     return find(values);
   }
-  // Counts one more. Thread safe, like the next one.
+  // Counts one more. Thread safe, like remove().
   void increment(std::initializer_list<std::string_view> values) {
     const MutexLock lock(mutex_);
     find(values).Increment();
   }
-  // Ends all series whose first value is this one.
+  // Removes all series whose first value is this one.
   void remove(std::string_view first) {
     const std::string start = std::string(first) + kSeparator;
     const MutexLock lock(mutex_);

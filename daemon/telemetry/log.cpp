@@ -57,8 +57,8 @@ std::string notice_of_dropped(std::uint64_t lines) {
                 {{"lines", lines}});
 }
 
-// The logger that writes by itself, and the one that has a thread write. spdlog's pool joins its thread when it is
-// destroyed, and that thread may wait for a reader for ever: so nothing here ever is.
+// Two loggers: one writes directly, the other has a thread write. Neither is ever destroyed, because spdlog's pool
+// joins its thread then, and that thread may wait for a reader for ever.
 class Loggers {
  public:
   Loggers()
@@ -85,7 +85,8 @@ class Loggers {
     }
     current_ = behind_.get();
   }
-  // Back to direct, if all that waited is written in time. Else the thread keeps it, and the end of the process ends both.
+  // Switches back to direct writing, if all that waited is written in time. Else the thread keeps the log, and both end
+  // with the process.
   void write_directly() {
     const auto deadline = std::chrono::steady_clock::now() + kFlushLimit;
     while (sink_->handled() + overrun() < submitted_) {
@@ -98,13 +99,13 @@ class Loggers {
 
  private:
   static void prepare(spdlog::logger& logger) {
-    logger.set_level(spdlog::level::trace);  // what comes here is wanted
-    // By itself spdlog tells stderr of its own errors, without asking whether anybody reads.
+    logger.set_level(spdlog::level::trace);  // levels are checked before
+    // By default spdlog reports its own errors on stderr, and might wait there for a reader.
     logger.set_error_handler([](const std::string&) {});
   }
   std::uint64_t overrun() const { return pool_ ? pool_->overrun_counter() : 0; }
 
-  std::shared_ptr<spdlog::details::thread_pool> pool_;  // with behind_: made once, by the main thread
+  std::shared_ptr<spdlog::details::thread_pool> pool_;  // made once together with behind_, by the main thread
   const std::shared_ptr<LogSink> sink_;
   const std::shared_ptr<spdlog::logger> direct_;
   std::shared_ptr<spdlog::logger> behind_;

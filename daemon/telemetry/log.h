@@ -56,24 +56,25 @@ inline void error(std::string_view message, Fields fields = {}) {
   write(Level::kError, message, fields);
 }
 
-// While it lives a thread of its own writes the log, and nobody who logs waits for whoever reads it: of more than 2,048
-// lines that wait the oldest are dropped, counted, and told of once there is room. Before it whoever logs writes. One at a
-// time, by the main thread; throws std::exception when there is no thread to be had. Its end writes what still waits, for
-// a second at most.
+// While it lives, a thread of its own writes the log, so nobody who logs waits for whoever reads it: if more than 2,048
+// lines wait, the oldest are dropped and counted, and the log says so once there is room. Without it, whoever logs
+// writes the line. One at a time, by the main thread; throws std::exception when no thread can be made. Its destructor
+// writes what still waits, for a second at most.
 class Background {
  public:
   Background();
   ~Background();
   Background(const Background&) = delete;
 };
-std::uint64_t dropped();  // lines that nobody will ever read, since the start
+std::uint64_t dropped();  // lines lost since the start
 
-// The line of a process that ends at once: on stderr before this returns, or dropped if that would have to wait.
+// The last line of a process that ends at once: on stderr before this returns, or dropped if writing would have to
+// wait.
 void last_words(std::string_view message, Fields fields);
-// The same for bytes as they are; safe in a signal handler. What is beyond PIPE_BUF is cut off.
+// The same for plain bytes; safe in a signal handler. Bytes beyond PIPE_BUF are cut off.
 void write_if_room(std::string_view bytes);
 
-// For lines that somebody outside can cause at will: so many a second and no more. One thread.
+// For log lines that somebody outside can cause at will: limits how many are written per second. For one thread.
 class Budget {
  public:
   // Whether a line may be written now, and if so how many were left out since the last one.

@@ -15,8 +15,8 @@ namespace {
 
 constexpr char kJournalMark = '\0';  // no line of text begins with it
 
-// False: nobody will ever read it. Pieces of PIPE_BUF, because that much fits when poll() says that there is room: the
-// descriptor is shared with whoever started us, so it cannot be made non-blocking.
+// False: the line can never be written. Writes pieces of PIPE_BUF, because that much fits when poll() says that there
+// is room; the descriptor is shared with whoever started us, so it cannot be made non-blocking.
 bool write_waiting(int fd, std::string_view text) {
   while (!text.empty()) {
     pollfd room{fd, POLLOUT, 0};

@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 3> kEndpointStates = {"active", "paused",
 constexpr std::array<std::string_view, 7> kMethods = {"GET",  "POST", "PATCH",  "DELETE",
                                                       "HEAD", "PUT",  "OPTIONS"};
 
-// Seconds. Each covers what is normal finely and what is a disaster coarsely.
+// In seconds: fine where values are normal, coarse where they are a disaster.
 const Buckets kRequestSeconds = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
 const Buckets kAttemptSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60};
 const Buckets kLatencySeconds = {.001, .0025, .005, .01,  .025, .05,   .1,    .5,    1,
@@ -57,7 +57,7 @@ class EndpointLabels {
     const MutexLock lock(mutex_);
     if (const auto it = seen_.find(endpoint); it != seen_.end()) seen_.erase(it);
   }
-  // Those that are missing here and were missing the last time: an endpoint that was made a moment ago may be missing once.
+  // The labels missing from this snapshot and from the last one: an endpoint made a moment ago may be missing once.
   std::vector<std::string> missing_twice(const std::vector<Snapshot::EndpointGauge>& all) {
     Set there;
     for (const auto& one : all) there.insert(one.endpoint);
@@ -95,7 +95,7 @@ void add_gauge(MetricFamily& family, const std::vector<std::pair<std::string, st
   metric.gauge.value = value;
 }
 
-// The endpoints beyond the cap share one series: the oldest age among them, and how many are in each state.
+// The endpoints beyond the cap share one series: the highest age among them, and how many are in each state.
 void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
                             std::vector<MetricFamily>& out) {
   struct Sum {
@@ -219,7 +219,7 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
       .Register(impl_->registry)
       .Add({{"version", OUTBOXD_VERSION}, {"revision", OUTBOXD_REVISION}})
       .Set(1);
-  // Present from the start, so that a rate over the first event is not lost.
+  // Present from the start, so that a rate does not miss the first event.
   impl_->accepted.with({"http"});
   impl_->accepted.with({"sql"});
   impl_->db_errors.with({"commit"});
@@ -243,7 +243,7 @@ void Metrics::events_deduplicated(std::int64_t n) {
 
 void Metrics::http_request(std::string_view route, std::string_view method, int code,
                            std::chrono::nanoseconds duration) {
-  // A client may send any word as its method.
+  // A client may send any word as its method, so unknown ones share one label.
   const bool known = std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
   impl_->requests.with({route, known ? method : kOther, std::to_string(code)}).Increment();
   impl_->request_duration.Observe(seconds(duration));

@@ -1,6 +1,6 @@
-// The metrics that /metrics shows, on prometheus-cpp's registry (in Debian, maintained, MIT: chosen
-// over a registry of our own because histograms and the text format are not what outboxd exists for). Thread
-// safe. Hot paths keep references to their counters; label lookups take a lock.
+// The metrics that /metrics shows, on prometheus-cpp's registry (in Debian, maintained, MIT; we have no registry of our
+// own because histograms and the text format are not what outboxd exists for). Thread safe. Hot paths keep references
+// to their counters, because label lookups take a lock.
 #pragma once
 
 #include <chrono>
@@ -16,12 +16,12 @@
 
 namespace outboxd::telemetry {
 
-// Gauges that are read when somebody asks, not kept up to date.
+// Gauges that are computed when somebody asks, not kept up to date.
 struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
-  std::optional<std::int64_t> in_flight;  // absent: the delivery loops have not said
+  std::optional<std::int64_t> in_flight;  // absent: a delivery loop did not answer in time
   std::int64_t database_bytes = 0;
-  // What a store of this kind tells besides: name ("wal_bytes") and value.
+  // Further figures of this kind of store: name ("wal_bytes") and value.
   std::vector<std::pair<std::string, std::int64_t>> store_figures;
   struct EndpointGauge {
     std::string endpoint, state;
@@ -41,12 +41,12 @@ class Metrics {
   void events_deduplicated(std::int64_t n);
   void http_request(std::string_view route, std::string_view method, int code,
                     std::chrono::nanoseconds duration);
-  // The endpoint label is capped: 200 endpoints have their own, the first ones seen; the rest share "other", whose counters
-  // only grow. A removed endpoint gives its place back, and its series end.
+  // At most 200 endpoints have a label of their own, the first ones seen; the rest share "other", whose counters only
+  // grow. A removed endpoint frees its label, and its series end.
   void attempt(std::string_view endpoint, Outcome outcome, Millis duration);
   void delivery_finished(std::string_view endpoint,
                          std::string_view result);  // "delivered", "dead", "discarded"
-  void delivery_damaged();                          // besides, when that is why it is dead
+  void delivery_damaged();  // besides delivery_finished(), for a dead delivery that is damaged
   void endpoint_removed(std::string_view endpoint);
   void delivery_latency(Millis accepted_to_success);
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
@@ -55,8 +55,8 @@ class Metrics {
   void policy_denied(std::string_view reason);  // one of outbound/address_policy.h
   void config_reload(bool successful);
 
-  // Prometheus text format 0.0.4, process_* included; the gauges are those of the snapshot. What was counted for an
-  // endpoint after its removal (an attempt that was under way) ends with the second snapshot that does not have it.
+  // Prometheus text format 0.0.4, process_* included; the gauges are those of the snapshot. Series that an attempt
+  // under way added for an endpoint after its removal end with the second snapshot that does not have the endpoint.
   std::string render(const std::optional<Snapshot>& snapshot = std::nullopt);
 
  private:

@@ -16,8 +16,8 @@ namespace {
 
 using prometheus::MetricType;
 
-// Of /proc/self/stat, proc(5): fields are counted after the command name, which may hold spaces and
-// parentheses itself.
+// Values of /proc/self/stat, proc(5). Fields are counted after the command name, which may itself hold spaces and
+// parentheses.
 struct Stat {
   double cpu_seconds, start_seconds_after_boot, virtual_bytes, resident_bytes;
 };
@@ -47,8 +47,7 @@ double seconds_of(clockid_t clock) {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-// Not from /proc/stat, which ProcSubset=pid hides. Taken once: a metric that never changes should not
-// flicker.
+// Not read from /proc/stat, which ProcSubset=pid hides. Computed once: a metric that never changes should not flicker.
 double boot_time() {
   static const double time = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME);
   return time;

@@ -1,5 +1,5 @@
-// The process_* metrics that every Prometheus client library exposes, read from /proc when asked. Linux only.
-// For metrics.cpp alone.
+// The process_* metrics that every Prometheus client library exposes, read from /proc when needed. Linux only. For
+// metrics.cpp alone.
 #pragma once
 
 #include <prometheus/metric_family.h>

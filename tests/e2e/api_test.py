@@ -10,7 +10,7 @@ EVENT = b'{"type":"a.b","payload":1}'
 
 
 def read_all(sock):
-    """Everything until the other side closes."""
+    """Reads everything until the other side closes."""
     data = b""
     while True:
         try:
@@ -87,7 +87,7 @@ class Raw(EndToEndTest):
                     try:
                         sock.sendall(attack)
                     except (BrokenPipeError, ConnectionResetError):
-                        pass  # it was refused before it had all
+                        pass  # the request was refused before it was complete
                     answer = read_all(sock)
                     self.assertRegex(answer[:12], rb"^HTTP/1.1 4\d\d")
                     self.assertIn(b"application/problem+json", answer)
@@ -128,7 +128,7 @@ class Raw(EndToEndTest):
 
 
 class Details(EndToEndTest):
-    """`detail` is what people read: it names the field, what came, what is taken, and the word that was probably meant."""
+    """`detail` is what people read: it names the field, what was sent, what is accepted, and the word that was probably meant."""
 
     def test_each_refusal_says_all_that_is_needed_to_mend_it(self):
         daemon = self.daemon().start()

@@ -1,4 +1,4 @@
-"""outboxctl against the real daemon, as an operator would use it; and scripts' view of its exit statuses."""
+"""outboxctl against the real daemon, as an operator would use it, and its exit statuses, as scripts rely on them."""
 import json
 import re
 import signal
@@ -131,7 +131,7 @@ class Ctl(EndToEndTest):
         marked = self.receiver()
         self.ctl("endpoint", "add", marked.url, "--types", "mark")
         tail = self.tail()
-        self.ctl("event", "send", "mark", "--data", "1")  # who sees it follows the feed
+        self.ctl("event", "send", "mark", "--data", "1")  # whoever sees this event follows the feed
         self.assertEqual("mark", json.loads(tail.stdout.readline())["type"])
         batch = "".join(json.dumps({"type": "load.it", "payload": {"n": n}}) + "\n" for n in range(1000)).encode()
         self.ctl("event", "send", "--batch", "-", stdin=batch)
@@ -230,7 +230,7 @@ class Ctl(EndToEndTest):
 
 
 def times(text):
-    """Seconds of an RFC 3339 time, within a day."""
+    """An RFC 3339 time as seconds since midnight."""
     hours, minutes, seconds = text[11:-1].split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 

@@ -7,7 +7,7 @@ import unittest
 
 from harness import EndToEndTest, needs_package, wait_until
 
-# Number forms, key order and bytes that every JSON library likes to tidy up.
+# Number forms, key order and bytes that JSON libraries like to tidy up.
 AWKWARD = '{ "z": 1.10, "a": 12345678901234567890,  "é": "Zürich \\u00e9 😀", "nested": {"b":1e5,"a":[ ]} , "z2":-0.0}'
 
 
@@ -148,7 +148,7 @@ class Delivery(EndToEndTest):
         self.assertEqual("expired", daemon.wait_for_state("dead", 1)[0]["reason"])
 
     def replay_after_expiry(self, status, act):
-        """An event that has expired, its first attempt answered with `status`; `act` is what the operator does."""
+        """Lets an event expire after its first attempt was answered with `status`; then `act` is what the operator does."""
         answers = [status, 200]
         receiver = self.receiver(lambda request: answers.pop(0) if len(answers) > 1 else answers[0])
         daemon = self.daemon().start()
@@ -240,7 +240,7 @@ class Delivery(EndToEndTest):
         for url in ("http://169.254.169.254/", "http://10.0.0.1/", "http://[::1]/", "http://0x7f.1/", "http://127.1/", "ftp://127.0.0.1/"):
             answer = daemon.post("/v1/endpoints", {"url": url})
             self.assertEqual(422, answer.status, url)
-            if "169.254" in url:  # an operator asks, and is told
+            if "169.254" in url:  # an operator is told the reason
                 self.assertIn("address 169.254.169.254 is not allowed", answer.json["detail"])
         daemon.endpoint(receiver.url, retry_schedule=["0s", "50ms"])
         daemon.event()

@@ -10,7 +10,7 @@ from harness import EndToEndTest, UnixConnection, wait_until
 
 
 class Producers:
-    """Threads that post events as fast as they are acknowledged, and keep the ids of those that were."""
+    """Threads that post events as fast as they are acknowledged, and keep the ids of the acknowledged ones."""
 
     def __init__(self, daemon, threads=8, events=None):
         self.daemon = daemon
@@ -41,7 +41,7 @@ class Producers:
                 if response.status == 202:
                     with self.lock:
                         self.acknowledged.append(json.loads(body)["id"])
-        except (OSError, ValueError, Exception):  # the daemon is killed under us: what is not acknowledged does not count
+        except (OSError, ValueError, Exception):  # the daemon was killed meanwhile: what was not acknowledged does not count
             pass
         finally:
             connection.close()
@@ -66,7 +66,7 @@ class Durability(EndToEndTest):
         daemon.start()
         wait_until(lambda: acknowledged <= set(receiver.ids()), "every acknowledged event arrives", 60)
         wait_until(lambda: not daemon.deliveries("&state=pending"), "nothing is left pending")
-        # A repeat is the same event: its id names a row of ours, and there are no other ids.
+        # A repeat has the id of its event, so every id received must be that of a stored event.
         stored = {row["event"] for row in daemon.deliveries()}
         self.assertEqual(set(), set(receiver.ids()) - stored)
 
@@ -84,7 +84,7 @@ class Durability(EndToEndTest):
         daemon.start()
         wait_until(lambda: acknowledged <= set(receiver.ids()), "every acknowledged event arrives", 60)
         self.assertGreater(delivered_before, 0)
-        # After a clean stop nothing was under way: nothing is sent twice.
+        # Nothing was under way at the clean stop, so nothing is sent twice.
         self.assertEqual(len(receiver.ids()), len(set(receiver.ids())))
 
     def test_requests_cut_off_by_the_stop_limit_are_due_again(self):
@@ -163,7 +163,7 @@ class SqlProducers(EndToEndTest):
         for values in ("('', '1')", "('no spaces', '1')", "('a..b', '1')", "('a.b', '{not json')", "('a.b', NULL)", "(NULL, '1')"):
             refused = daemon.sql(f"INSERT INTO outbox(type, payload) VALUES {values};")
             self.assertRegex(refused.stderr, "(type|payload): ", values)
-        # As rows are that waited when the daemon learned to refuse them at once.
+        # Without the trigger, like a row that was inserted before rows were refused at their INSERT.
         daemon.sql(".dbconfig enable_trigger off\nINSERT INTO outbox(type, payload, headers) VALUES ('a.b', '1', '{\"host\": \"evil\"}');")
         rejected = wait_until(lambda: daemon.get("/v1/events?rejected=true").json["data"], "the row is rejected")
         self.assertEqual(1, len(rejected))
@@ -184,7 +184,7 @@ class SqlProducers(EndToEndTest):
         self.assertEqual(("application/octet-stream", "7"), (request.headers["content-type"], request.headers["x-shop"]))
         event = daemon.get(f"/v1/events/{request.id}").json
         self.assertEqual(("acme", "k", 9), (event["tenant"], event["ordering_key"], event["priority"]))
-        daemon.sql(insert)  # the same key and content: the same event
+        daemon.sql(insert)  # same key and content, so it is the same event
         wait_until(lambda: daemon.sql("SELECT count(*) FROM outbox").stdout.strip() == "0", "the outbox is empty")
         self.assertEqual(1, len(daemon.get("/v1/events").json["data"]))
 

@@ -10,7 +10,7 @@ from harness import EndToEndTest, PATIENCE, wait_until
 
 
 class Ledger:
-    """What a receiver took: per key the numbers in the order they were answered 200."""
+    """What a receiver accepted: for each key the numbers, in the order in which they were answered 200."""
 
     def __init__(self, failure_rate, seed):
         self.random = random.Random(seed)
@@ -66,7 +66,7 @@ class Ordering(EndToEndTest):
         for key in keys:
             numbers = ledger.taken[key]
             distinct = [n for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1]]
-            self.assertEqual(list(range(500)), distinct, key)  # a repeat comes directly behind its first
+            self.assertEqual(list(range(500)), distinct, key)  # a repeat comes directly after its first
             repeats += len(numbers) - len(distinct)
         self.assertLessEqual(repeats, 20 * 4)
         self.assertEqual(0, ledger.overlaps, "two of one key at a time")

@@ -1,4 +1,4 @@
-"""The real outboxd, real sockets, a real receiver: what the end-to-end tests stand on.
+"""The real outboxd, real sockets, a real receiver: what the end-to-end tests are built on.
 
 The binaries are found through OUTBOXD_BIN, the folder of outboxd and outboxctl; ctest sets it."""
 import base64
@@ -25,7 +25,7 @@ PATIENCE = float(os.environ.get("OUTBOXD_PATIENCE", "20"))
 
 
 def wait_until(condition, what, patience=PATIENCE):
-    """The condition's first true value; fails the test when none comes in time."""
+    """Returns the condition's first true value; fails the test when there is none in time."""
     deadline = time.monotonic() + patience
     while True:
         value = condition()
@@ -37,8 +37,8 @@ def wait_until(condition, what, patience=PATIENCE):
 
 
 def needs_package(name):
-    """For tests that use a package which Debian does not have. scripts/test installs it where it can, and counts the uses of
-    this where it cannot."""
+    """For tests that use a package which Debian does not have. scripts/test installs it where it can; where it cannot, it
+    counts the uses of this."""
     return unittest.skipUnless(importlib.util.find_spec(name), f"the Python package {name} is not installed: scripts/test does it")
 
 
@@ -68,7 +68,7 @@ class Answer:
 
 
 class Request:
-    """One request as a receiver got it."""
+    """One request as a receiver received it."""
 
     def __init__(self, path, headers, body):
         self.path = path
@@ -81,7 +81,7 @@ class Request:
         return self.headers["webhook-id"]
 
     def signed_with(self, secret):
-        """Is there a v1 signature by this secret? Computed here, independently of outboxd's code."""
+        """Does it carry a v1 signature by this secret? Computed here, independently of outboxd's code."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         content = b".".join([self.id.encode(), self.headers["webhook-timestamp"].encode(), self.body])
         expected = "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
@@ -89,7 +89,7 @@ class Request:
 
 
 class Receiver:
-    """An HTTP/1.1 receiver with keep-alive. `answer(request)` gives a status, (status, headers) or (status, headers, body)."""
+    """An HTTP/1.1 receiver with keep-alive. `answer(request)` returns a status, (status, headers) or (status, headers, body)."""
 
     def __init__(self, answer=lambda request: 200, host="127.0.0.1"):
         self.answer = answer
@@ -154,7 +154,7 @@ class Receiver:
 
 
 class Daemon:
-    """outboxd on a database of its own. Stopped and started at will; the database stays."""
+    """outboxd on a database of its own, which stays while the daemon is stopped and started at will."""
 
     def __init__(self, folder, settings=()):
         self.folder = pathlib.Path(folder)
@@ -206,7 +206,7 @@ format = "logfmt"
 
     @property
     def tcp_port(self):
-        """The port of this start: the listeners are in the status."""
+        """The TCP port since the last start, taken from the listeners in the status."""
         tcp = [name for name in self.get("/v1/status").json["listeners"] if name.startswith("127.0.0.1:")]
         return int(tcp[0].rsplit(":", 1)[1])
 
@@ -239,7 +239,7 @@ format = "logfmt"
         return answer.json
 
     def event(self, type="order.paid", payload="{}", **fields):
-        """Posts one event with exactly this text as payload; the answer's JSON."""
+        """Posts one event with exactly this text as its payload; returns the answer's JSON."""
         extra = "".join(f", {json.dumps(k)}: {json.dumps(v)}" for k, v in fields.items())
         answer = self.post("/v1/events", f'{{"type": {json.dumps(type)}, "payload": {payload}{extra}}}')
         assert answer.status in (200, 202), answer
@@ -267,7 +267,7 @@ format = "logfmt"
         self.process.wait()
 
     def stop(self, patience=PATIENCE):
-        """SIGTERM; the exit status."""
+        """Sends SIGTERM, waits, and returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience)
 

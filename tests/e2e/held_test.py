@@ -1,4 +1,4 @@
-"""What is held back, by whatever: it is seen as late wherever outboxd tells how it is doing, and it expires at its time."""
+"""Whatever holds a delivery back, it is shown as late wherever outboxd says how it is doing, and it expires on time."""
 import json
 import re
 import threading
@@ -20,7 +20,7 @@ class Held(EndToEndTest):
         self.running = self.daemon().start()
 
     def hold(self, holder):
-        """An endpoint for events of this type at which everything is held back from now on; its id, and what an event needs to be held."""
+        """Makes an endpoint for events of this type that holds everything back; returns its id, and what an event needs to be held."""
         path, daemon = "/" + holder, self.running
         fields = {"types": [holder], "name": holder, "retry_schedule": ["0s", "2h"]}
         if holder == "rate":
@@ -65,7 +65,7 @@ class Held(EndToEndTest):
                 self.assertLess(self.metric(endpoint), HOUR / 2)
                 due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - HOUR))
                 daemon.event(holder, deliver_at=due)
-                for _ in range(3):  # at once, and it stays so
+                for _ in range(3):  # at once, and still later
                     told = daemon.get("/v1/status").json
                     self.assertGreater(told["oldest_due_age_seconds"], HOUR - 1)
                     worst = told["worst_endpoints"][0]
@@ -136,7 +136,7 @@ class Held(EndToEndTest):
         other = daemon.endpoint(self.served.url, types=["other"])["id"]
         daemon.post(f"/v1/endpoints/{other}/pause")
         daemon.event("other", ttl="1s")
-        dead = daemon.wait_for_state("dead", 1)  # found later than the one under way
+        dead = daemon.wait_for_state("dead", 1)  # it expires after the one under way
         self.assertEqual(other, dead[0]["endpoint"])
         answers.set()
         daemon.wait_for_state("delivered", 1)
@@ -146,7 +146,7 @@ class Held(EndToEndTest):
         endpoint, daemon = self.hold("paused"), self.running
         self.assertEqual(202, daemon.post("/v1/events", [{"type": "paused", "payload": n, "ttl": "1s"} for n in range(1000)]).status)
         daemon.kill()
-        time.sleep(1.2)  # its expiry, which nobody can bring about
+        time.sleep(1.2)  # it expires while no daemon is there to record that
         daemon.start()
         wait_until(lambda: daemon.get("/v1/status").json["deliveries"]["dead"] == 1000, "all expire")
         self.assertEqual(0, self.metric(endpoint))

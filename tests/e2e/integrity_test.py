@@ -1,4 +1,4 @@
-"""Nothing is sent but what was accepted: damage on disk is held back, and no payload reaches into the envelope around it."""
+"""Only what was accepted is sent: what is damaged on disk is held back, and no payload can alter the envelope around it."""
 import base64
 import json
 import unittest
@@ -10,7 +10,7 @@ EVIL = b'1,"type":"evil","admin":true'
 
 class DamagedEvents(EndToEndTest):
     def flipped(self, daemon, text):
-        """Flips one bit of the only place in the stopped daemon's file where this text stands."""
+        """Flips one bit in the stopped daemon's database file, where this text occurs exactly once."""
         content = bytearray(daemon.database.read_bytes())
         self.assertEqual(1, content.count(text))
         content[content.index(text) + len(text) // 2] ^= 1
@@ -34,7 +34,7 @@ class DamagedEvents(EndToEndTest):
         self.assertEqual(set(events) - {events[2]}, set(receiver.ids()))
         self.assertIn("outbox_deliveries_damaged_total 1", daemon.get("/metrics").body.decode())
         self.assertIn("no longer matches its checksum", daemon.log())
-        # An operator's retry cannot make it whole.
+        # An operator's retry cannot repair it.
         self.assertEqual(0, daemon.ctl("delivery", "retry", dead["id"]).returncode)
         wait_until(lambda: "outbox_deliveries_damaged_total 2" in daemon.get("/metrics").body.decode(), "it is held back again")
         self.assertEqual(4, len(receiver.requests))

@@ -37,7 +37,7 @@ class Operations(EndToEndTest):
         daemon.wait_for_state("dead", 1)
         receiver.wait_for(300)
         wait_until(lambda: daemon.get("/v1/status").json["deliveries"]["delivered"] == 300, "all are delivered")
-        # A round a minute goes by itself; here the operator asks for one.
+        # Retention runs once a minute on its own; here the operator asks for a round.
         wait_until(lambda: daemon.ctl("db", "prune").returncode == 0 and daemon.get("/v1/status").json["events"] == 2,
                    "retention has done its work")
         status = daemon.get("/v1/status").json
@@ -49,7 +49,7 @@ class Operations(EndToEndTest):
     def test_endpoints_that_come_and_go_leave_their_labels_to_the_next(self):
         daemon, receiver = self.daemon("retention.delivered=30d").start(), self.receiver()
         label = lambda endpoint: f'outbox_attempts_total{{endpoint="{endpoint}",outcome="success"}}'
-        for n in range(205):  # more than have a label of their own at a time
+        for n in range(205):  # more endpoints than can have a label of their own
             endpoint = daemon.endpoint(receiver.url, types=[f"churn.{n}"])["id"]
             daemon.event(f"churn.{n}")
             receiver.wait_for(n + 1)
@@ -98,7 +98,7 @@ class Operations(EndToEndTest):
         may_answer.set()
         answered = re.compile(r'^outbox_attempts_total\{.*outcome="http_4xx".*\} 1$', re.MULTILINE)
         wait_until(lambda: answered.search(daemon.get("/metrics").body.decode()), "the answer is there")
-        # What may be refused is, after a while: the event came later than the 410.
+        # Commands that may be refused are refused after a while, and the event came later than the 410.
         self.assertEqual(503, daemon.post("/v1/events", '{"type": "a", "payload": 1}').status)
         self.assertGreater(self.metric(daemon, 'outbox_db_errors_total{op="commit"}'), before)
         lock.close()
@@ -213,7 +213,7 @@ class Operations(EndToEndTest):
     def test_doctor_asks_the_daemon_for_its_paths_limits_and_name_servers(self):
         daemon = self.daemon("delivery.dns_servers=127.0.0.1:9").start()
         daemon.endpoint("https://hooks.example/")
-        # Without --config: the file of this machine is not the daemon's.
+        # Without --config, because the file of this machine is not the daemon's.
         rows = json.loads(daemon.ctl("-o", "json", "doctor").stdout)["data"]
         results = {row["check"]: row for row in rows}
         self.assertIn(str(daemon.config), results["configuration"]["found"])

@@ -1,4 +1,4 @@
-"""What SQL producers write: each row becomes an event, byte for byte, or is refused at its INSERT with a sentence that says what to write instead."""
+"""What SQL producers write: each row becomes an event, byte for byte, or its INSERT is refused with a sentence that says what to write instead."""
 import sqlite3
 import time
 import unittest
@@ -9,7 +9,7 @@ NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 EVENT = None
 
 # (what somebody does, columns beside type and payload, values) -> EVENT, or the words of the refusal.
-# `type` and `payload` may stand among the columns; else they are 'order.paid' and '1'. A value is SQL; (bytes or text,) is bound.
+# `type` and `payload` may be among the columns; else they are 'order.paid' and '1'. Values are SQL text; a tuple (bytes or text,) is bound.
 HABITS = [
     # type
     ("no type", {"type": "NULL"}, "type: is missing"),
@@ -136,7 +136,7 @@ HABITS = [
 
 
 def insert(columns):
-    """The statement and what is bound."""
+    """Returns the INSERT statement and the values to bind."""
     columns = {"type": "'order.paid'", "payload": "'1'"} | columns
     bound = [value[0] for value in columns.values() if isinstance(value, tuple)]
     values = ", ".join("?" if isinstance(value, tuple) else value for value in columns.values())

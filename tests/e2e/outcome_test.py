@@ -1,4 +1,4 @@
-"""An attempt is one request on the wire, recorded as it was, and judged by the endpoint as it was when it left."""
+"""An attempt is one request on the wire, recorded as it happened, and judged by the endpoint as it was when the request left."""
 import json
 import threading
 import unittest
@@ -7,7 +7,7 @@ from harness import PATIENCE, EndToEndTest, wait_until
 
 
 class Held:
-    """A receiver's answer that waits until it is told."""
+    """A receiver's answer that waits until the test releases it."""
 
     def __init__(self, answer):
         self.answer = answer
@@ -42,7 +42,7 @@ class Outcome(EndToEndTest):
         self.assertEqual(0, checked.returncode, checked.stdout + checked.stderr)
 
     def under_way(self, answer, **fields):
-        """A daemon, its endpoint, and the old receiver's answer to a request that is under way to it."""
+        """Returns a daemon, its endpoint, and the old receiver's held answer to a request that is under way."""
         held = self.held(answer)
         old = self.receiver(held)
         daemon = self.daemon().start()
@@ -128,7 +128,7 @@ class Outcome(EndToEndTest):
         self.assert_sound(daemon)
 
     def test_what_a_subscriber_got_twice_is_recorded_as_twice(self):
-        """Its worker dies of one payload, whatever connection that comes on; four more connections are kept."""
+        """The receiver's worker dies of one payload, on whichever connection it comes; four more connections are kept open."""
         together = threading.Barrier(5)
 
         def answer(request):

@@ -1,4 +1,4 @@
-"""outboxd as a process among others: who reads its log, what it was started with, which signals come, what is taken from it."""
+"""outboxd as a process among others: slow readers of its log, how it was started, signals, files taken away from it."""
 import fcntl
 import hashlib
 import http.client
@@ -13,11 +13,11 @@ import unittest
 
 from harness import BIN, EndToEndTest, PATIENCE, wait_until
 
-UNUSED_UID = 54321  # whose threads are those of the daemon under test alone
+UNUSED_UID = 54321  # a user whose only threads are those of the daemon under test
 
 
 def full_pipe():
-    """Both ends of a pipe that takes no more."""
+    """Both ends of a pipe that is full."""
     reader, writer = os.pipe()
     flags = fcntl.fcntl(writer, fcntl.F_GETFL)
     fcntl.fcntl(writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
@@ -33,7 +33,7 @@ def full_pipe():
 
 class ProcessTest(EndToEndTest):
     def start(self, daemon, **how):
-        """Like daemon.start(), with its descriptors, its user or its limits as told."""
+        """Like daemon.start(), with the given descriptors, user or limits."""
         daemon.process = subprocess.Popen(how.pop("command", daemon.command()), **{"stdout": subprocess.DEVNULL, **how})
         wait_until(daemon.ready_or_dead, "outboxd answers")
         self.assertIsNone(daemon.process.poll(), "it has ended")
@@ -157,7 +157,7 @@ class SignalTest(ProcessTest):
     def test_a_reload_that_is_asked_for_before_it_serves_does_not_end_it(self):
         daemon = self.daemon()
         (self.folder / "conf.d").mkdir()
-        for n in range(30):  # so that it is at its configuration for long enough to be met there
+        for n in range(30):  # so that reading the configuration takes long enough for a signal to arrive meanwhile
             (self.folder / "conf.d" / f"{n}.toml").write_text("# nothing\n" * 100_000)
 
         def reads_its_configuration():
@@ -196,11 +196,11 @@ class SignalTest(ProcessTest):
             missing.add(said.split('cannot be made')[0].rsplit("thread", 1)[1])
         else:
             self.fail("it never started")
-        self.assertGreaterEqual(len(missing), 7, missing)  # log, backlog, writer, delivery, fan-out, outbox, api worker, api
+        self.assertGreaterEqual(len(missing), 7, missing)  # log, backlog, writer, delivery, background, changes, api worker, api
 
 
 class TokensTest(ProcessTest):
-    """[listen] tokens_file, replaced while it serves."""
+    """[listen] tokens_file, replaced while the daemon serves."""
 
     def setUp(self):
         super().setUp()

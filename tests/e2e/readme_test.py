@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What README tells a newcomer to paste works as pasted: a first event through each door, to a receiver of his own."""
+"""The commands that README tells newcomers to paste work as they are: a first event by each way in, to a receiver of their own."""
 import json
 import os
 import pathlib
@@ -29,18 +29,18 @@ def free_port():
 class FirstEvent(unittest.TestCase):
     def test_the_commands_work_as_pasted(self):
         build, *rest = blocks_of("A first event, to a receiver of your own")
-        self.assertIn("cmake --build", build)  # the suite has built it already
+        self.assertIn("cmake --build", build)  # skipped: the suite has built it already
         with tempfile.TemporaryDirectory(prefix="obx") as folder:
             script = "".join(rest).replace("/tmp/outboxd-first", folder).replace("9911", str(free_port()))
             self.assertNotIn("/tmp/outboxd-first", script)
-            # Stays, with its jobs, until its input ends: as the terminal does that it was pasted into.
+            # The shell stays, with its jobs, until its input ends, like a terminal that the commands were pasted into.
             shell = subprocess.Popen(["bash", "-euc", "trap 'kill %1 %2; wait' EXIT\n" + script + "\nread -r _ || true"], text=True, cwd=folder,
                                      env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
                 wait_until(lambda: shell.poll() is not None or self.delivered(folder) == 3, "all three events are delivered")
             finally:
-                output, _ = shell.communicate(timeout=60)  # ends its input
+                output, _ = shell.communicate(timeout=60)  # ends the shell's input
             self.assertIn("whsec_", output)
             self.assertEqual(0, shell.returncode, output)
 

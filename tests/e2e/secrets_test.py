@@ -1,4 +1,4 @@
-"""Secrets and credentials, from their files to the wire: encrypted on disk, shown to nobody, and each endpoint with its own."""
+"""Secrets and credentials, from their files to the wire: encrypted on disk, shown to nobody, and separate for each endpoint."""
 import http.client
 import os
 import pathlib
@@ -43,7 +43,7 @@ class TlsReceiver(Receiver):
             raw = socket.socket(fileno=os.dup(sock.fileno()))
             try:
                 tls = context.wrap_socket(sock, server_side=True)
-            except ssl.SSLError:  # as servers do: what still comes is read, or a reset would overtake the alert
+            except ssl.SSLError:  # reads what still comes, as servers do: a reset would overtake the alert
                 raw.settimeout(10)
                 raw.shutdown(socket.SHUT_WR)
                 while raw.recv(4096):
@@ -106,7 +106,7 @@ class SecretsTest(EndToEndTest):
         daemon.sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self.assertNotIn(endpoint["secret"].encode(), self.on_disk())
 
-        self.key_file(OTHER_KEY, KEY)  # a new key: the old one is needed until all is encrypted anew
+        self.key_file(OTHER_KEY, KEY)  # a new key in front; the old one is needed until everything is encrypted anew
         daemon.start()
         self.assertIn(b"1", daemon.ctl("db", "encrypt").stdout)
         daemon.stop()
@@ -252,7 +252,7 @@ class TlsListenerTest(EndToEndTest):
         daemon = self.daemon(f"listen.tls_cert={used[0]}", f"listen.tls_key={used[1]}").start()
         port = daemon.tcp_port
         self.assertEqual(self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode, 0)
-        self.assertEqual(self.ctl(port, second[0], "event", "send", "a.b", "--data", "1").returncode, 5)  # not its authority
+        self.assertEqual(self.ctl(port, second[0], "event", "send", "a.b", "--data", "1").returncode, 5)  # the wrong authority
         with self.assertRaises(OSError):
             with socket.create_connection(("localhost", port)) as sock:
                 sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -270,7 +270,7 @@ class TlsListenerTest(EndToEndTest):
         refused = self.ctl(port, second[0], "status")  # an operator needs a token, or the admin socket
         self.assertEqual(refused.returncode, 4)
         self.assertIn(b"admin socket", refused.stderr)
-        for source, target in zip(first, used):  # what was asked for is done as soon as it can be
+        for source, target in zip(first, used):  # a reload that failed is tried again until it succeeds
             shutil.copy(source, target)
         wait_until(lambda: self.ctl(port, first[0], "event", "send", "a.b", "--data", "1").returncode == 0, "the first one is shown again")
 
@@ -349,5 +349,5 @@ class TokenTest(EndToEndTest):
 
 
 if __name__ == "__main__":
-    threading.excepthook = lambda *_: None  # a handshake that was refused
+    threading.excepthook = lambda *_: None  # ignores handshakes that were refused
     unittest.main()

@@ -1,4 +1,4 @@
-// Producers, operators and disturbances of a simulated world.
+// What producers and operators do in a simulated world, and what goes wrong in it.
 #include <algorithm>
 
 #include "simulation/core_world_state.h"
@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMaxPending = 60;  // more than that nobody produces
+constexpr std::size_t kMaxPending = 60;  // above this, producers pause
 constexpr std::size_t kMaxEndpoints = 10;
 
 const std::vector<std::string> kTypes = {"order.paid", "order.sent", "ticket.made"};
@@ -54,7 +54,7 @@ void CoreWorld::produce_over_http() {
       one = known->second;  // else another content: a conflict, or the key is free again
     if (!is_new) known->second = one;
   }
-  // Somebody removes what it is matched with before it is committed.
+  // An endpoint that the event is matched with may be removed before the event is committed.
   if (const EndpointPtr endpoint = any_endpoint(*at); endpoint && chance(0.03))
     order(*at, RemoveEndpoint{endpoint->id, clock_.wall()});
   ++requests_.at(static_cast<std::size_t>(at->number()));
@@ -66,7 +66,7 @@ void CoreWorld::produce_over_http() {
 
 void CoreWorld::answered(int number, const Result<std::vector<AcceptedEvent>>& accepted) {
   CoreDaemon* const at = daemon(number);
-  if (at == nullptr || at->has_failed()) return;  // nobody hears it any more
+  if (at == nullptr || at->has_failed()) return;  // no producer waits for this answer any more
   --requests_.at(static_cast<std::size_t>(number));
   if (!at->everybody_knows()) violation("a producer is answered before the facts are told");
   if (!accepted) return;
@@ -117,7 +117,7 @@ Endpoint CoreWorld::new_endpoint() {
 }
 
 EndpointPtr CoreWorld::any_endpoint(CoreDaemon& at) {
-  // Rather one of which something is under way.
+  // Prefer an endpoint with a request under way.
   const auto busy = attempts_.endpoints_under_way();
   if (!busy.empty() && chance(0.5)) {
     if (EndpointPtr found = at.directory().find(one_of(busy))) return found;
@@ -131,7 +131,7 @@ void CoreWorld::create_endpoint(CoreDaemon& at) {
   order(at, CreateEndpoint{std::make_shared<const Endpoint>(new_endpoint())});
 }
 
-// Its id is taken: refused, and nothing else in its batch is.
+// Creates an endpoint with an id that is taken: it must be refused, and nothing else in its batch.
 void CoreWorld::create_again(CoreDaemon& at) {
   const EndpointPtr known = any_endpoint(at);
   if (!known) return;
@@ -177,7 +177,7 @@ void CoreWorld::change_delivery(CoreDaemon& at) {
   order(at, ChangeDelivery{key, state, clock_.wall()});
 }
 
-// It goes when its deliveries are about to be made.
+// Removes an endpoint, and adds one, just when a fan-out is about to make deliveries.
 void CoreWorld::meddle_with_fan_out() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
@@ -186,7 +186,7 @@ void CoreWorld::meddle_with_fan_out() {
   at->run_if_able(CoreDaemon::Part::kBackground);
 }
 
-// What it has found is withdrawn before it tells.
+// What a read of the backlog has found is changed before the scheduler hears of it.
 void CoreWorld::meddle_with_read() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr || !at->is_reading()) return;
@@ -194,7 +194,7 @@ void CoreWorld::meddle_with_read() {
   at->run_if_able(CoreDaemon::Part::kCommits);
 }
 
-// When it is removed there is room left on the disk, when it is swept there is none.
+// Removes an endpoint while the disk has room, and fills the disk before the endpoint's deliveries are swept.
 void CoreWorld::remove_and_fill_disk() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
@@ -203,7 +203,7 @@ void CoreWorld::remove_and_fill_disk() {
   disk_.inject(Fault::kFull, {.probability = 1});
 }
 
-// Its operator moves it elsewhere when its receiver says that it is gone.
+// A receiver says that it is gone, and an operator moves the endpoint elsewhere at the same moment.
 void CoreWorld::answered_gone(int number, EndpointSeq seq) {
   CoreDaemon* const at = daemon(number);
   const EndpointPtr endpoint = at->is_stopping() ? nullptr : at->directory().find(seq);
@@ -251,7 +251,7 @@ void CoreWorld::operate() {
   }
 }
 
-// An operator who looks after what is held back.
+// An operator resumes every endpoint that is paused or disabled.
 void CoreWorld::resume_everything() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;

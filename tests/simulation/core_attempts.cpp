@@ -34,7 +34,7 @@ std::optional<DeliveryKey> CoreAttempts::key_of(const SendRequest& request) cons
 }
 
 void CoreAttempts::check_owner(int daemon, DeliveryKey key) const {
-  if (store_.is_fenced(daemon)) return;  // it does not know yet
+  if (store_.is_fenced(daemon)) return;  // it does not know yet that it has lost them
   const Partition partition = partition_of(key.endpoint);
   require(store_.owner_of(partition) == daemon, "an attempt by who does not own the partition", key);
   require(!life(daemon).given_up.test(static_cast<std::size_t>(partition)),

@@ -1,5 +1,5 @@
-// What leaves the daemons of a simulated world, and whether it may: held against what the store has committed
-// (core_ledger.h), and against what of it each daemon's delivery side has heard.
+// Checks whatever the daemons of a simulated world send: against what the store has committed (core_ledger.h), and
+// against how much of that each daemon's delivery side has heard.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ namespace outboxd::simulation {
 
 class CoreAttempts final : public SimulatedNetwork::Watch {
  public:
-  using Gone = std::function<void(int daemon, EndpointSeq)>;  // a receiver answers 410, and nobody knows yet
+  using Gone = std::function<void(int daemon, EndpointSeq)>;  // a receiver answers 410, before anybody knows
   CoreAttempts(const Ledger& ledger, const SharedStore& store, const Clock& clock, Ledger::Fail fail,
                Ledger::Fail note, Gone gone)
       : ledger_(ledger),
@@ -27,10 +27,10 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
         note_(std::move(note)),
         gone_(std::move(gone)) {}
 
-  // The lives of the daemons. What the store has committed until it starts, a daemon finds there.
+  // The lives of the daemons. A daemon knows from its start what the store has committed by then (`commits`).
   void started(int daemon, std::int64_t commits);
   void ended(int daemon);
-  // Its delivery side has heard of what it committed itself, or of what others did, up to that commit.
+  // The daemon's delivery side has heard of its own commits, or of those of others, up to number `number`.
   void heard_own(int daemon, std::int64_t number) { life(daemon).own = number; }
   void heard_hint(int daemon, std::int64_t number) { life(daemon).hints = number; }
   void gave_up(int daemon, const PartitionSet& partitions) { life(daemon).given_up |= partitions; }
@@ -41,7 +41,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   void attempt_begins(int daemon, const SendRequest& request) override;
   void attempt_ends(int daemon, const SendRequest& request, const SendResult& result) override;
 
-  // When nothing is under way any more: what was to follow and has not; empty: nothing.
+  // To be asked when nothing is under way any more: what should have followed and has not; empty: nothing.
   std::string missing() const;
   bool has_unrecorded(int daemon) const { return !life(daemon).succeeded.empty(); }
   std::vector<EndpointSeq> endpoints_under_way() const;
@@ -52,8 +52,8 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   struct Life {
     std::int64_t own = 0, hints = 0;
     PartitionSet given_up;
-    std::set<DeliveryKey> succeeded;  // and not recorded yet
-    // Endpoints that have answered 410, by the change of them that was the last one then.
+    std::set<DeliveryKey> succeeded;  // sent successfully, not recorded yet
+    // Endpoints that have answered 410, each with the number of the commit that had changed it last.
     std::map<EndpointSeq, std::int64_t> gone;
   };
   struct UnderWay {
@@ -78,7 +78,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   const Gone gone_;
   std::array<Life, kMaxDaemons> lives_;
   std::vector<UnderWay> under_way_;
-  std::set<std::string> gone_urls_;  // that have answered 410
+  std::set<std::string> gone_urls_;  // URLs that have answered 410
   std::int64_t attempts_ = 0, twice_ = 0;
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Millis kLookAgain = 250ms;  // as App looks for changes that it was not told of
+constexpr Millis kLookAgain = 250ms;  // how often App looks for changes that it was not told of
 constexpr Millis kStopLimit = 3s;
 
 const std::vector<Millis> kSchedule = {0ms, 200ms, 1s, 3s};
@@ -174,7 +174,7 @@ void CoreDaemon::run(Part part) {
     if (world_.store.has_hint(number_)) return route_hint();
     next_look_ = world_.clock.monotonic() + kLookAgain;
     router_.route(store_->wait_for_changes(Millis(0)));
-  } catch (const StoreError& error) {  // the end of the process
+  } catch (const StoreError& error) {  // ends the process
     if (part == Part::kChanges && error.may_try_again()) return;
     failed_ = true;
   }
@@ -188,7 +188,7 @@ void CoreDaemon::step_commits() {
   stall(Part::kCommits, Millis(again ? 20 : dice == 0 ? 200 : dice < 20 ? dice / 4 : 0));
 }
 
-// A read sees the store in one step, and is told of in another: meanwhile there are commits.
+// A read sees the store in one step and reports in a later one: commits may come in between.
 void CoreDaemon::read_backlog() {
   if (delivery_loop_.keeps_back()) return delivery_loop_.arrive();
   delivery_loop_.keep_back([this] { backlog_loop_.run_round(world_.random); });

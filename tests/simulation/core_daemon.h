@@ -1,5 +1,5 @@
-// One daemon of a simulated world: what app/app.cpp wires, without threads, sockets and the API. Each of its threads is a
-// part that the world lets take a step.
+// One daemon of a simulated world: what app/app.cpp wires, without threads, sockets and the API. Each of its threads is
+// a part that takes a step when the world says so.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class CoreDaemon {
     CoreAttempts& attempts;
     Ledger::Fail fail, note;
     bool strict_policy;
-    std::int64_t commits;  // of the store until now
+    std::int64_t commits;  // how many the store has made until now
   };
   CoreDaemon(const World& world, int number);
   ~CoreDaemon();  // kill -9
@@ -44,14 +44,14 @@ class CoreDaemon {
   void run_if_able(Part part) {
     if (has_work(part)) run(part);
   }
-  void run(Part part);  // a store that fails makes it has_failed()
+  void run(Part part);  // when the store fails, has_failed() becomes true
   void stall(Part part, Millis time);
-  std::optional<MonotonicTime> next() const;  // when something is due that is not yet
+  std::optional<MonotonicTime> next() const;  // when the next thing that is not due yet becomes due
 
   bool has_failed() const { return failed_; }
   void fail() { failed_ = true; }
 
-  // The graceful stop: it begins, and is over when the parts have done their steps; then end it by finish().
+  // The graceful stop begins, and is over when the parts have taken their steps; then call finish().
   void stop();
   bool is_stopping() const { return stopping_; }
   bool has_stopped() const { return engine_stopped_ && commits_->queued() == 0; }
@@ -65,8 +65,8 @@ class CoreDaemon {
   Retention& retention() { return retention_; }
   void set_policy(bool strict);
 
-  void committed(std::int64_t number, const Applied& applied);  // the facts that it must hear of next
-  // Whoever is answered finds that everybody knows.
+  void committed(std::int64_t number, const Applied& applied);  // announces the facts that must be heard next
+  // Whoever gets an answer must find that everybody has heard the facts of its commit.
   bool everybody_knows() const { return unheard_ == 0; }
   bool knows_everything() const { return everybody_knows() && !world_.store.has_hint(number_); }
   int number() const { return number_; }
@@ -100,9 +100,9 @@ class CoreDaemon {
   OperationalEvents operational_events_;
   FactRouter router_;
   std::array<MonotonicTime, kParts> stalled_until_{};
-  MonotonicTime next_look_{};  // for the changes of others
-  std::int64_t unheard_ = 0;   // the commit whose facts are on their way; 0: none
-  std::size_t facts_ = 0;      // how many
+  MonotonicTime next_look_{};  // the next look for changes by others
+  std::int64_t unheard_ = 0;   // the commit whose facts have not been heard yet; 0: none
+  std::size_t facts_ = 0;      // how many facts those are
   bool failed_ = false, stopping_ = false, engine_stopped_ = false;
 };
 

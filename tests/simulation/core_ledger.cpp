@@ -25,7 +25,7 @@ const EndpointEntry* Ledger::find_endpoint(EndpointSeq endpoint) const {
   return it == endpoints_.end() ? nullptr : &it->second;
 }
 
-// No two have the same.
+// No two endpoints have the same URL.
 const EndpointEntry* Ledger::find_endpoint_by_url(const std::string& url) const {
   const auto it = std::ranges::find_if(
       endpoints_, [&](const auto& e) { return e.second.now && e.second.now->url == url; });
@@ -123,7 +123,7 @@ void Ledger::add(const NewEvent& event, const AcceptedEvent& accepted, Directory
   if (accepted.row_deleted) return;
   if (accepted.duplicate) return require(ids_.contains(accepted.id), "a duplicate of an unknown event");
   require(event.event->seq > 0, "an accepted event without a number");
-  if (repeat_ && ids_.contains(accepted.id)) return;  // it was committed the first time
+  if (repeat_ && ids_.contains(accepted.id)) return;  // a repeat: it was committed the first time
   require(ids_.emplace(accepted.id, event.event->seq).second, "an event was accepted twice");
   const EndpointSeq seq_after = event.more_after.value_or(0);
   check_matches(*event.event, event.endpoints, 0, event.more_after, matched);
@@ -149,8 +149,8 @@ void Ledger::add(const Event& event, const std::vector<FirstAttempt>& endpoints)
   }
 }
 
-// An endpoint that has not changed since it was matched is there if and only if it wants the event; of those that have
-// changed nobody can tell.
+// An endpoint that has not changed since the event was matched must be among those given exactly if it wants the event;
+// of endpoints that have changed nothing can be said.
 void Ledger::check_matches(const Event& event, const std::vector<FirstAttempt>& endpoints, EndpointSeq after,
                            std::optional<EndpointSeq> up_to, DirectoryVersion matched) const {
   for (const auto& [seq, entry] : endpoints_) {
@@ -179,8 +179,8 @@ void Ledger::apply(const AnnounceEvent& command, const AnyAnswer& answer) {
 void Ledger::apply(const ExpandEvent& command, const AnyAnswer& answer) {
   if (std::get<Expanded>(answer).stale) return;
   const auto fan_out = fan_outs_.find(command.event->seq);
-  if (fan_out == fan_outs_.end()) return;  // another daemon, or the same command, has finished it: no effect
-  if (command.more_after && *command.more_after <= fan_out->second.after) return;  // or has made this step
+  if (fan_out == fan_outs_.end()) return;  // already finished, so no effect
+  if (command.more_after && *command.more_after <= fan_out->second.after) return;  // or this step was made
   const EndpointSeq up_to = command.more_after.value_or(fan_out->second.last);
   if (!command.endpoints.empty() && command.endpoints.front().endpoint > fan_out->second.after)
     check_matches(*command.event, command.endpoints, fan_out->second.after, up_to, command.matched);
@@ -241,7 +241,7 @@ void Ledger::apply(const RecordOutcome& command, const AnyAnswer& answer) {
   if (recorded.state != DeliveryState::kPending) finish(entry, recorded.state, command.at);
 }
 
-// By an operator: its place in the order is that of the endpoint as it is now.
+// For an operator's command: the order is by the endpoint's ordering as it is now.
 void Ledger::make_pending(DeliveryKey key) {
   const Event* event = event_of(key.event);
   const EndpointEntry* endpoint = find_endpoint(key.endpoint);
@@ -286,7 +286,7 @@ void Ledger::remember(const EndpointChanged& fact) {
   entry.versions.emplace_back(fact.version, fact.now);
 }
 
-// The next of the facts is its.
+// Takes the first of the commit's facts that is about this endpoint.
 void Ledger::endpoint_changed(const EndpointPtr& answer) {
   const auto fact = std::ranges::find(changes_, answer->seq, &EndpointChanged::endpoint);
   if (fact == changes_.end()) return require(repeat_, "nobody is told of a change of an endpoint");

@@ -1,6 +1,5 @@
-// What stands in the store of a simulated world, by what it has committed: the deliveries, the endpoints, the fan-outs
-// that are not finished. Each commit is checked against what was committed before, and now and then all of it against
-// the tables.
+// What must be in the store of a simulated world, according to its commits: deliveries, endpoints, unfinished fan-outs.
+// Each commit is checked against those before it, and now and then everything is compared with the tables.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@
 
 namespace outboxd::simulation {
 
-// The commit that made something what it is.
+// The commit that made something what it is now.
 struct Commit {
   std::int64_t number = 0;
   int daemon = 0;
@@ -24,8 +23,8 @@ struct Commit {
 
 struct DeliveryEntry {
   DeliveryState state = DeliveryState::kPending;
-  Commit since;                             // pending, or not any more
-  std::optional<std::string> sequence_key;  // while pending
+  Commit since;                             // when it became pending, or stopped being so
+  std::optional<std::string> sequence_key;  // while it is pending
   std::optional<Time> deliver_at;
   Time finished_at{};
 };
@@ -33,18 +32,18 @@ struct DeliveryEntry {
 struct EndpointEntry {
   EndpointPtr now;  // null: removed
   Commit since;
-  // As it was at each version since the store was opened; null: removed.
+  // The endpoint at each version since the store was opened; null: removed.
   std::vector<std::pair<DirectoryVersion, EndpointPtr>> versions;
 };
 
 class Ledger {
  public:
-  // A row of table delivery, as it is read for a comparison.
+  // A row of table delivery, as read for a comparison.
   struct DeliveryRow {
     DeliveryKey key;
     DeliveryState state = DeliveryState::kPending;
     std::optional<std::string> sequence_key;
-    std::optional<EventId> event;  // absent: the event is not there
+    std::optional<EventId> event;  // absent: the event's row is missing
   };
   struct FanOutEntry {
     EndpointSeq after = 0, last = 0;
@@ -60,7 +59,7 @@ class Ledger {
 
   void committed(const Commit& commit, const Batch& batch, const Applied& applied);
   void uncertain(const Batch& batch);
-  void opened(const Endpoints& endpoints);  // the store counts its versions anew
+  void opened(const Endpoints& endpoints);  // after this the store counts its versions anew
   void compare(const Tables& tables);
 
   const DeliveryEntry* find(DeliveryKey key) const;
@@ -68,10 +67,10 @@ class Ledger {
   const EndpointEntry* find_endpoint_by_url(const std::string& url) const;
   std::optional<EventSeq> event(const EventId& id) const;
   const Event* event_of(EventSeq seq) const;
-  // A delivery that has to be made before this one, as far as `is_known` says of the commit that put it there.
+  // A delivery that must be made before this one, considering only commits for which `is_known` is true.
   std::optional<DeliveryKey> predecessor(DeliveryKey key,
                                          const std::function<bool(const Commit&)>& is_known) const;
-  // What is not finished yet, in words; empty: all is.
+  // What is not finished yet, in words; empty: nothing.
   std::string unfinished() const;
   const std::map<EndpointSeq, EndpointEntry>& endpoints() const { return endpoints_; }
   std::vector<DeliveryKey> deliveries_of(EventSeq event) const;
@@ -85,7 +84,7 @@ class Ledger {
   using Place = std::pair<EndpointSeq, EventSeq>;
   static Place place_of(DeliveryKey key) { return {key.endpoint, key.event}; }
 
-  // Each of a command that was not refused.
+  // Apply one command that was not refused.
   void apply(const AcceptEvents& command, const AnyAnswer& answer);
   void apply(const AnnounceEvent& command, const AnyAnswer& answer);
   void apply(const ExpandEvent& command, const AnyAnswer& answer);
@@ -101,7 +100,7 @@ class Ledger {
   template <class Other>
   void apply(const Other&, const AnyAnswer&) {}
 
-  // What was refused is not there.
+  // Check that what was refused is not in the store.
   void refused(const AcceptEvents& command) const;
   void refused(const AnnounceEvent& command) const;
   void refused(const CreateEndpoint& command) const;
@@ -132,16 +131,16 @@ class Ledger {
   std::map<EventSeq, Event> events_;
   std::map<EndpointSeq, EndpointEntry> endpoints_;
   std::map<EventSeq, FanOutEntry> fan_outs_;
-  Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // what a Prune may have deleted
-  std::array<std::int64_t, 4> counts_{};                             // how many came to each state
+  Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // a Prune may have deleted older ones
+  std::array<std::int64_t, 4> counts_{};                             // how many deliveries reached each state
 
-  // Of the commit under way.
+  // About the commit that is being applied.
   Commit commit_;
   bool repeat_ = false;
   std::vector<EndpointChanged> changes_;
   std::map<EventSeq, EndpointSeq> last_of_;
 
-  // Of batches of which nobody knows whether they were committed.
+  // About batches of which nobody knows whether they were committed.
   struct Uncertain {
     std::map<EventId, std::shared_ptr<const Event>> events;
     std::set<DeliveryKey> deliveries;

@@ -11,7 +11,7 @@ std::string text(DeliveryKey key) {
 
 }  // namespace
 
-// What a batch touches whose end nobody knows: for that the tables are believed at the next comparison.
+// Notes what a batch touches that was perhaps committed: there the next comparison takes the tables as the truth.
 void Ledger::uncertain(const Batch& batch) {
   uncertain_.any = true;
   for (const Command* command : batch.commands) {

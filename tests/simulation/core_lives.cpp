@@ -1,4 +1,4 @@
-// How the daemons of a simulated world start and end, and what becomes of their partitions.
+// How the daemons of a simulated world start and end, and what happens to their partitions.
 #include "simulation/core_world_state.h"
 
 namespace outboxd::simulation {
@@ -24,7 +24,7 @@ void CoreWorld::start_daemon(int number) {
         CoreDaemon::World{clock_, random_, store_, network_, attempts_, fail(),
                           [this](const std::string& what) { note(what); }, strict_policy_, store_.commits()},
         number);
-  } catch (const StoreError&) {  // the disk fails while it starts
+  } catch (const StoreError&) {  // the disk fails while the daemon starts
     store_.leave(number);
     machine_failed_ = true;
   }
@@ -40,7 +40,7 @@ void CoreWorld::kill(int number) {
   start_at_.at(i) = now() + some(300);
 }
 
-// Everything that runs on the machine ends with it.
+// Every daemon on the machine ends with the store.
 void CoreWorld::reopen_store(bool power_cut) {
   for (int number = 0; number < members_; ++number) kill(number);
   tables_.close();
@@ -98,7 +98,7 @@ void CoreWorld::begin_stop() {
 
 // ---- partitions
 
-// To the other one, when it has nothing to give up itself.
+// Moves partitions to the other daemon, unless this one is giving some up already.
 void CoreWorld::move_partitions() {
   CoreDaemon* const from = any_daemon();
   if (from == nullptr || store_.is_moving(from->number()) || store_.is_fenced(from->number())) return;
@@ -110,7 +110,7 @@ void CoreWorld::move_partitions() {
   store_.promise(some_of_them, from->number(), to, chance(0.5));
 }
 
-// The other one takes this one for dead. It is not, and finds out when it commits.
+// The other daemon takes this one for dead. It is alive, and finds out when it commits.
 void CoreWorld::take_over() {
   CoreDaemon* const from = any_daemon();
   if (from == nullptr || store_.is_fenced(from->number())) return;
@@ -122,8 +122,8 @@ void CoreWorld::take_over() {
   store_.take(store_.owned_by(from->number()), to);
 }
 
-// What a daemon had that is down goes to the other one, after a while; one that was fenced ends even if it commits
-// nothing.
+// The partitions of a daemon that is down go to the other one after a while. A fenced daemon ends at some time, even if
+// it commits nothing and so never finds out.
 void CoreWorld::give_what_nobody_has() {
   for (int number = 0; number < members_; ++number) {
     const int other = 1 - number;

@@ -1,4 +1,4 @@
-# Deliberate faults of the core, each built as a simulation of its own, which has to be caught.
+# Deliberate faults of the core, each built into a simulation of its own that must catch it.
 #
 #   core_mutant(NAME FILE ORIGINAL REPLACEMENT WHAT...)     FILE: in daemon; a core that WHAT
 include(support/mutated_source.cmake)

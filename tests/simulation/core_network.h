@@ -1,5 +1,5 @@
-// The subscribers of a simulated world, and the requests on their way to them. How a subscriber behaves stands in its
-// URL, so that an endpoint that is edited has another one.
+// The subscribers of a simulated world, and the requests on their way to them. A subscriber's URL says how it behaves,
+// so an endpoint whose behaviour is edited gets another URL.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ inline constexpr int kManners = 8;
 
 class SimulatedNetwork {
  public:
-  // Who watches what leaves and what comes back.
+  // Sees every request that leaves and every answer that comes back.
   struct Watch {
     virtual ~Watch() = default;
     virtual void attempt_begins(int daemon, const SendRequest& request) = 0;
@@ -26,7 +26,7 @@ class SimulatedNetwork {
   };
   SimulatedNetwork(const Clock& clock, std::mt19937_64& random) : clock_(clock), random_(random) {}
 
-  // A new subscriber's. `internal`: where the strict policy lets nobody go.
+  // The URL of a new subscriber. `internal`: at an address that the strict policy denies.
   std::string new_url(Manner manner, bool internal);
   std::unique_ptr<Sender> new_sender(int daemon, Watch& watch);
   static std::shared_ptr<const AddressPolicy> policy(bool strict);
@@ -35,7 +35,7 @@ class SimulatedNetwork {
   std::optional<MonotonicTime> next_answer() const;
   void answer_one();
   bool is_idle() const { return requests_.empty(); }
-  void heal() { healed_ = true; }  // everybody answers from now on
+  void heal() { healed_ = true; }  // from now on every subscriber answers
   void hurt() { healed_ = false; }
 
  private:

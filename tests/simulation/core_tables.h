@@ -1,5 +1,5 @@
-// The tables of a simulated world's database, as a connection of their own sees them: for checks, and for producers that
-// use SQL.
+// The tables of a simulated world's database, over a connection of their own: for checks, and for producers that use
+// SQL.
 #pragma once
 
 #include <sqlite3.h>
@@ -22,14 +22,14 @@ class CoreTables {
 
   void close();  // at a crash of the machine
 
-  // What a producer does in one transaction. False: it could not, and nothing was stored.
+  // What a producer inserts in one transaction. False: it could not, and nothing was stored.
   struct OutboxInsert {
     std::string type, payload;
     std::optional<std::string> tenant, ordering_key, idempotency_key;
   };
   bool insert(const std::vector<OutboxInsert>& rows);
 
-  // Of these none meets a fault.
+  // No fault strikes these.
   Ledger::Tables read(Store& store);
   std::int64_t number(const char* sql);
   void check(Store& store, const Ledger::Fail& fail);  // the rules that hold after every commit

@@ -1,4 +1,4 @@
-// What happens in a simulated world, in words, for whoever looks into a seed that failed.
+// Describes in words what happens in a simulated world, for whoever looks into a seed that failed.
 #pragma once
 
 #include <string>

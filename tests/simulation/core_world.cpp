@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 constexpr std::int64_t kStepsBetweenComparisons = 300;
 constexpr std::int64_t kStepsBetweenLooks = 25;
 constexpr std::int64_t kStepsOfEpoch = 1500;
-// After everything is healed: in so long, and so many steps, what was accepted must have ended; and for no longer than
-// this is nothing done while something is due. The longest pause of an endpoint that failed is 3 s, as its schedule's
-// longest wait, the lowest rate one a second.
+// After everything is healed, what was accepted must end within kSettled and kMaxStepsToSettle, and while something is
+// due nothing may be idle for longer than kIdle. An endpoint that failed pauses for at most 3 s, as long as its
+// schedule's longest wait, and the lowest rate is one a second.
 constexpr Millis kSettled = 15min;
 constexpr std::int64_t kMaxStepsToSettle = 200'000;
 constexpr int kStepsOnFullDisk = 60;
@@ -169,7 +169,7 @@ void CoreWorld::step() {
   throw Violation(violation_ + ", at step " + std::to_string(report_.steps));
 }
 
-// The directory is as committed, and so is what it answers.
+// The directory must hold the endpoints as committed, and match events by them.
 void CoreWorld::check_directory(CoreDaemon& of) {
   if (of.has_failed() || !of.knows_everything()) return;
   std::vector<EndpointPtr> known;
@@ -230,7 +230,8 @@ std::string CoreWorld::unsettled() {
   return "";
 }
 
-// All that is pending is due later, or has become due just now, or waits for such a one (or the machine starts again).
+// Everything that is pending is due later, became due just now, or waits behind such a delivery (or the machine
+// restarts).
 bool CoreWorld::is_something_to_come() {
   if (machine_failed_) return true;
   if (ledger_.pending() == 0) return false;

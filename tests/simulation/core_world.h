@@ -1,13 +1,13 @@
-// A world for the whole core to live in, but its sockets and threads: ingest, directory, fan-out, group commit, the real
-// SQLite store on a disk in memory, router, delivery engine and scheduler, of one daemon or of two that share the store.
+// A world for the whole core without its sockets and threads: ingest, directory, fan-out, group commit, the real SQLite
+// store on a disk in memory, router, delivery engine and scheduler, of one daemon or of two that share the store.
 // Clock, subscribers, producers and operators are simulated; one seed decides which thread takes a step, and what goes
 // wrong.
 //
-// What goes wrong: daemons killed at any step, power cuts in the middle of a commit, I/O errors, a disk that is full for
-// a while, a store that is busy, commits whose end nobody knows, slow threads, clocks that step, partitions that change
-// hands, subscribers of every manner, endpoints edited, paused and removed with work under way. What is promised is
-// checked at every step (core_ledger.h, core_attempts.h); now and then everything is healed, and then what was accepted
-// has to end. A breach is a Violation.
+// What goes wrong: daemons are killed at any step, power fails in the middle of a commit, I/O fails, the disk is full
+// for a while, the store is busy, nobody knows whether a commit was made, threads are slow, clocks step, partitions
+// change hands, subscribers behave in every manner, endpoints are edited, paused and removed with work under way. The
+// promises are checked at every step (core_ledger.h, core_attempts.h); now and then everything is healed, and then
+// everything accepted must end. A broken promise is a Violation.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The parts of a simulated world of the core (core_world.h), shared by what happens in it.
+// The state of a simulated world of the core (core_world.h), shared by the files that act on it.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ class CoreWorld final : private SharedStore::Watch {
     return all.at(static_cast<std::size_t>(pick(static_cast<int>(all.size()))));
   }
   MonotonicTime now() const { return clock_.monotonic(); }
-  // With OUTBOXD_LOG what happens is told on stderr.
+  // With OUTBOXD_LOG, prints what happens on stderr.
   void note(const std::string& what) const;
   Ledger::Fail fail() {
     return [this](const std::string& what) { violation(what); };
@@ -111,12 +111,12 @@ class CoreWorld final : private SharedStore::Watch {
   std::array<std::unique_ptr<CoreDaemon>, kMaxDaemons> daemons_;
   std::array<MonotonicTime, kMaxDaemons> start_at_{};
   std::array<MonotonicTime, kMaxDaemons> stop_by_{};
-  bool calm_ = false;  // nobody does anything but the daemons
+  bool calm_ = false;  // only the daemons act
   bool strict_policy_ = true;
   bool machine_failed_ = false;
   MonotonicTime disturbed_until_{};
-  std::map<std::string, EventDraft> keyed_;  // by idempotency key: what was sent with it
-  std::array<int, kMaxDaemons> requests_{};  // over HTTP, not answered yet
+  std::map<std::string, EventDraft> keyed_;  // what was last sent with each idempotency key
+  std::array<int, kMaxDaemons> requests_{};  // requests over HTTP that are not answered yet
   std::int64_t payloads_ = 0, changes_ = 0;
   std::string violation_;
   CoreReport report_;

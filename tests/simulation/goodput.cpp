@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 constexpr Millis kLength = 30s;
 constexpr int kRefill = 64;
 
-// How many requests the endpoint takes at a time, and how long an answer takes.
+// How many requests the endpoint handles at a time, and how long an answer takes.
 struct Pace {
   int at_a_time;
   Millis fastest, slowest;
@@ -24,8 +24,8 @@ constexpr std::array<Pace, 2> kPaces = {{{1, 1ms, 3ms}, {32, 20ms, 80ms}}};
 
 enum class Failure { kInternal, kBadGateway, kUnavailable, kGatewayTimeout, kTooMany, kRefused, kCount };
 constexpr std::array<double, 3> kShares = {0.01, 0.05, 1};
-constexpr double kRare = 0.05;  // up to here failures are a backend's
-constexpr int kMostAtAll = 20;  // requests, when everything fails
+constexpr double kRare = 0.05;  // up to this share, failures are those of one bad backend
+constexpr int kMostAtAll = 20;  // requests at most, when everything fails
 
 int status_of(Failure failure) {
   constexpr std::array kStatus = {500, 502, 503, 504, 429, 0};
@@ -44,7 +44,7 @@ struct Goodput {
   int requests = 0, successes = 0;
 };
 
-// The lane never runs dry: what comes to an end is replaced by a fresh delivery.
+// The lane never runs dry: a delivery that ends is replaced by a fresh one.
 class Run {
  public:
   Run(const Pace& pace, Failure failure, double share, std::uint64_t seed)
@@ -95,7 +95,7 @@ class Run {
     scheduler_.hear(OutcomeRecorded{.key = one.key}, now_);
   }
 
-  // What the lane asks of the disk is always there.
+  // The disk always has as many deliveries as the lane asks for.
   DueWindow window(int limit) {
     DueWindow found;
     for (int i = 0; i < std::min(limit, kRefill); ++i) {

@@ -24,7 +24,7 @@ struct Handle;
 
 struct File {
   std::string bytes;             // as programs see them
-  std::vector<Handle*> handles;  // what has it open
+  std::vector<Handle*> handles;  // the handles that have it open
   std::vector<std::unique_ptr<std::byte[]>> shared_memory;
 };
 
@@ -71,18 +71,18 @@ namespace {
 
 using Machine = MemoryDisk::Machine;
 
-// One open file of one connection. SQLite gives the memory for it.
+// One open file of one connection. SQLite provides its memory.
 struct Handle : sqlite3_file {
   Machine* machine = nullptr;
   std::int64_t boot = 0;
-  std::string name;  // empty: a temporary file, of which nothing is ever durable
+  std::string name;  // empty: a temporary file, which is never durable
   std::shared_ptr<File> file;
-  bool syncs_folder = false;           // as os_unix.c does with the first sync of a new log or journal
+  bool syncs_folder = false;           // with its first sync, as os_unix.c does for a new log or journal
   int lock = SQLITE_LOCK_NONE;         // on the database file
-  unsigned shared = 0, exclusive = 0;  // locks on the WAL index, a bit each
-  bool maps = false;                   // the WAL index
+  unsigned shared = 0, exclusive = 0;  // locks on the WAL index, one bit each
+  bool maps = false;                   // has the WAL index mapped
 
-  // False: the machine that it was opened on is off.
+  // False: the machine on which it was opened is off.
   bool is_alive() const { return boot == machine->boots && !machine->off; }
   void log(Operation operation) const {
     const auto found = machine->files.find(name);
@@ -193,7 +193,7 @@ int lock_file(sqlite3_file* file, int wanted) {
   const int refused_from = wanted == SQLITE_LOCK_SHARED ? SQLITE_LOCK_PENDING : SQLITE_LOCK_RESERVED;
   if (others >= refused_from) return SQLITE_BUSY;
   if (wanted == SQLITE_LOCK_EXCLUSIVE && others >= SQLITE_LOCK_SHARED) {
-    h.lock = SQLITE_LOCK_PENDING;  // no new reader comes in while this one waits
+    h.lock = SQLITE_LOCK_PENDING;  // lets no new reader in while this one waits
     return SQLITE_BUSY;
   }
   h.lock = wanted;
@@ -225,7 +225,7 @@ int map_shared_memory(sqlite3_file* file, int region, int size, int extend, void
   return SQLITE_OK;
 }
 
-// Locks of the WAL index that another process takes to write (WAL_WRITE_LOCK of wal.c) and to checkpoint (WAL_CKPT_LOCK).
+// Another process takes these locks of the WAL index to write (WAL_WRITE_LOCK in wal.c) or checkpoint (WAL_CKPT_LOCK).
 constexpr unsigned kOtherProcessSlots = 0b11;
 
 int lock_shared_memory(sqlite3_file* file, int offset, int n, int flags) {
@@ -247,7 +247,7 @@ int lock_shared_memory(sqlite3_file* file, int offset, int n, int flags) {
   return SQLITE_OK;
 }
 
-// With its last user the index goes, as with os_unix.c: the first one to come begins it anew.
+// The index goes with its last user, as in os_unix.c: whoever comes next starts it anew.
 int unmap_shared_memory(sqlite3_file* file, int) {
   Handle& h = handle_of(file);
   h.maps = false;
@@ -257,7 +257,7 @@ int unmap_shared_memory(sqlite3_file* file, int) {
 }
 
 const sqlite3_io_methods kMethods = {
-    .iVersion = 2,  // no xFetch: memory-mapped writes would pass us by
+    .iVersion = 2,  // no xFetch: memory-mapped writes would bypass us
     .xClose = close_file,
     .xRead = read_file,
     .xWrite = write_file,
@@ -269,8 +269,8 @@ const sqlite3_io_methods kMethods = {
     .xCheckReservedLock = check_reserved_lock,
     .xFileControl = [](sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; },
     .xSectorSize = [](sqlite3_file*) { return 4096; },
-    // As os_unix.c says of every disk, so that the log is written as in production; and the power cut keeps to it: it tears a write, and
-    // leaves alone what is beside it.
+    // The same as os_unix.c says of every disk, so that the log is written as in production. The power cut keeps to it:
+    // it tears a write, but leaves what is beside it alone.
     .xDeviceCharacteristics = [](sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; },
     .xShmMap = map_shared_memory,
     .xShmLock = lock_shared_memory,
@@ -314,7 +314,7 @@ int delete_file(sqlite3_vfs* vfs, const char* name, int sync_folder) {
   return SQLITE_OK;
 }
 
-// As os_unix.c: an empty file is none.
+// As in os_unix.c, an empty file does not exist.
 int look_for_file(sqlite3_vfs* vfs, const char* name, int, int* found) {
   const Machine& m = machine_of(vfs);
   const auto at = m.files.find(name);
@@ -361,13 +361,13 @@ MemoryDisk::MemoryDisk(const std::string& name, std::uint64_t seed, const Clock&
   machine_->vfs = vfs_of(*machine_);
   if (sqlite3_vfs_find(name.c_str()) != nullptr || sqlite3_vfs_register(&machine_->vfs, 0) != SQLITE_OK)
     throw std::runtime_error("the VFS " + name + " is refused");
-  // SQLite has one generator for the process (of a log's salts, for one), which takes its seed from the default VFS.
+  // SQLite has one random generator per process (used for a log's salts, for one), seeded from the default VFS.
   sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, static_cast<int>(seed % 0x7fffffff) + 1, nullptr);
 }
 
 MemoryDisk::~MemoryDisk() {
   sqlite3_vfs_unregister(&machine_->vfs);
-  if (machine_->counters.open_files > 0) std::abort();  // a connection would go on with memory that is gone
+  if (machine_->counters.open_files > 0) std::abort();  // a connection would go on using freed memory
 }
 
 void MemoryDisk::inject(Fault fault, Injection injection) {

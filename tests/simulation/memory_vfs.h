@@ -1,9 +1,10 @@
-// The disk of one simulated machine, as an SQLite VFS: every database that is opened with its name lives here, in memory, under the real
-// SQLite. A crash at any step leaves of the files what faults/power_loss_disk.h says that a power cut leaves, and of shared memory and locks
-// nothing.
+// The disk of one simulated machine, as an SQLite VFS: every database opened with its name lives here, in memory, under
+// the real SQLite. A crash at any step leaves of the files what faults/power_loss_disk.h says that a power cut leaves,
+// and nothing of shared memory and locks.
 //
-// Everything is deterministic by the seed and the clock. One thread uses a disk and all its connections. A disk outlives its connections;
-// those that were open at a crash belong to a machine that is off: they fail and change nothing, and are to be closed.
+// Everything is determined by the seed and the clock. One thread uses a disk and all its connections. A disk outlives
+// its connections. Those that were open at a crash belong to a machine that is off: they fail and change nothing, and
+// must be closed.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +23,12 @@ enum class Fault {
   kFull,        // SQLITE_FULL, of a write that makes a file longer; a part may have been written
   kBusy,        // SQLITE_BUSY: another process holds the lock to write or to checkpoint
   kSlow,        // of a write or a sync: only counted, for the simulation to let time pass
-  kPowerCut     // at a write, truncation, sync or deletion: it and all that follows fails until crash()
+  kPowerCut     // at a write, truncation, sync or deletion: this and all later calls fail until crash()
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kPowerCut) + 1;
 
-// When a fault strikes: of the calls that it can strike, each by chance, or the `nth` from now on (1: the next; 0: none in particular) and
-// those after it, `times` in all.
+// Which of the calls that a fault can strike it does strike: each by chance, or the `nth` from now on (1: the next; 0:
+// none in particular) and those after it, `times` in all.
 struct Injection {
   double probability = 0;
   std::int64_t nth = 0;
@@ -43,16 +44,16 @@ class MemoryDisk {
 
   void inject(Fault fault, Injection injection);
   void heal();                                // no fault strikes any more
-  void suspend_faults(bool suspended) const;  // while a test itself looks at the files
+  void suspend_faults(bool suspended) const;  // while the test itself looks at the files
   std::int64_t struck(Fault fault) const;
 
   bool is_off() const;  // by Fault::kPowerCut, until crash()
-  // The machine is off, and on again.
+  // Turns the machine off and on again.
   void crash(std::mt19937_64& random);
 
   struct Counters {
     std::int64_t writes = 0, syncs = 0;  // since the disk was made
-    std::int64_t open_files = 0;         // now, those of before a crash too
+    std::int64_t open_files = 0;         // now, including those from before a crash
   };
   const Counters& counters() const;
 

@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kVfs = "machine";
 constexpr const char* kFile = "/outbox.db";
 
-// A connection as a program without the store has it; each call answers SQLite's primary result code.
+// A connection as a program other than the store would have it; each call returns SQLite's primary result code.
 class Connection {
  public:
   explicit Connection(const std::string& synchronous = "FULL") {
@@ -27,7 +27,7 @@ class Connection {
 
   int run(const std::string& sql) { return sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) & 0xff; }
   int insert(int n) { return run("INSERT INTO t VALUES (" + std::to_string(n) + ", randomblob(3000))"); }
-  // Absent: it cannot be read.
+  // Absent: it could not be read.
   std::optional<std::string> ask(const std::string& sql) {
     std::optional<std::string> answer;
     sqlite3_stmt* statement = nullptr;
@@ -54,7 +54,8 @@ struct Rig {
   std::mt19937_64 random;
 };
 
-// One life of a machine: some commits, some checkpoints, a crash between two commits or within one. Answers how many were acknowledged.
+// One life of a machine: some commits, some checkpoints, and a crash between two commits or during one. Returns how
+// many commits were acknowledged.
 int work_until_crash(Rig& rig, const std::string& synchronous) {
   Connection writer(synchronous);
   int acknowledged = 0;
@@ -70,7 +71,8 @@ int work_until_crash(Rig& rig, const std::string& synchronous) {
   return acknowledged;
 }
 
-// What is there after the crash: everything acknowledged, in a whole database, and at most the commit that was under way.
+// After the crash everything acknowledged must be there, in an intact database, and at most the commit that was under
+// way.
 bool has_kept(int acknowledged) {
   Connection reader;
   const auto rows = reader.rows();

@@ -1,4 +1,4 @@
-# Deliberate faults of the scheduler, each built as a simulation of its own, which has to be caught.
+# Deliberate faults of the scheduler, each built into a simulation of its own that must catch it.
 #
 #   mutant(NAME FILE ORIGINAL REPLACEMENT WHAT...)     FILE: in daemon/delivery; a scheduler that WHAT
 include(support/mutated_source.cmake)

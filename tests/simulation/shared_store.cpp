@@ -5,12 +5,12 @@
 namespace outboxd::simulation {
 namespace {
 
-// What another daemon may know of a fact: nothing of what only the memory of this one has.
+// What another daemon may learn of a fact: nothing that only this daemon has in memory.
 Fact as_hint(const Fact& fact) {
   if (const auto* ready = std::get_if<DeliveryReady>(&fact))
     return DueOnDisk{ready->delivery.key.endpoint, ready->delivery.due_in};
   if (std::holds_alternative<FanOutWaits>(fact)) return FanOutWaits{};
-  if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // who disabled it announces that
+  if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // whoever disabled it announces that
     return EndpointChanged{changed->endpoint, changed->now, changed->version};
   if (const auto* recorded = std::get_if<OutcomeRecorded>(&fact)) {
     OutcomeRecorded hint = *recorded;
@@ -23,7 +23,7 @@ Fact as_hint(const Fact& fact) {
 
 }  // namespace
 
-// A reader that is refused now and then, as if others had the store.
+// A reader that now and then finds the store busy, as if others were using it.
 class SharedStore::MemberReader final : public StoreReader {
  public:
   explicit MemberReader(SharedStore& shared) : shared_(shared), real_(shared.real_->new_reader()) {}
@@ -201,7 +201,7 @@ void SharedStore::tell_others(int daemon, const Facts& facts) {
   }
 }
 
-// It does not know that the commit was its own, and finds the changes of endpoints among those of others.
+// The daemon does not know that the commit was its own, and sees its changes of endpoints among those of others.
 void SharedStore::tell_itself(int daemon, const Facts& facts) {
   Facts hints;
   for (const Fact& fact : facts) {

@@ -1,9 +1,9 @@
-// One SQLite store as several daemons share it: what a store over a server does, with the real store doing the work.
+// One SQLite store shared by several daemons: behaves like a store on a server, with the real store doing the work.
 //
-// Each daemon has a token of its own and the partitions that it owns. What one commits the others hear of as hints,
-// without what only its memory has. Partitions change hands politely, when their owner has let go of them, or rudely:
-// then its token is fenced, and what it records next is refused. The commit of a batch may end in kUnknown, whether it
-// was carried out or not.
+// Each daemon has its own token and owns partitions. What it commits, the others hear of as hints, without what only
+// its memory has. Partitions change hands politely, once their owner has let go of them, or rudely: then the old
+// owner's token is fenced, and what it records next is refused. A commit may end in kUnknown, whether it was carried
+// out or not.
 #pragma once
 
 #include <array>
@@ -24,17 +24,17 @@ inline constexpr int kNobody = -1;
 
 class SharedStore {
  public:
-  // Who watches what the store does. `number` counts commits.
+  // Watches what the store does. `number` counts commits.
   struct Watch {
     virtual ~Watch() = default;
     virtual void committed(int daemon, std::int64_t number, const Batch& batch, const Applied& applied) = 0;
-    // The machine failed while it was committed: all of it is in the store, or nothing.
+    // The machine failed during the commit: the store has all of the batch, or nothing.
     virtual void uncertain(const Batch& batch) = 0;
     virtual void violation(const std::string& what) = 0;
   };
   struct Faults {
-    double unknown = 0;    // of a commit
-    double busy_read = 0;  // of a read
+    double unknown = 0;    // probability per commit
+    double busy_read = 0;  // probability per read
   };
   struct Hint {
     std::int64_t commit = 0;
@@ -51,20 +51,21 @@ class SharedStore {
   Store& real() { return *real_; }
   Faults& faults() { return faults_; }
   std::int64_t commits() const { return commits_; }
-  std::int64_t failed_commits() const { return failed_commits_; }  // to be tried again
+  std::int64_t failed_commits() const { return failed_commits_; }  // failed, to be tried again
 
-  // A daemon joins, with a new token. What it owned before it has again, as far as nobody else has it now.
+  // A daemon joins, with a new token. It gets back what it owned before, unless another daemon owns it now.
   std::unique_ptr<Store> join(int daemon);
-  void leave(int daemon);  // it is down
+  void leave(int daemon);  // the daemon is down
   bool is_up(int daemon) const { return up_.at(index(daemon)); }
   bool is_fenced(int daemon) const { return fenced_.at(index(daemon)); }
   int owner_of(Partition partition) const { return owner_.at(index(partition)); }
   PartitionSet owned_by(int daemon) const;
-  bool is_moving(int daemon) const;  // it was told to give something up, and has not yet
+  bool is_moving(int daemon) const;  // it was told to give partitions up, and has not yet
 
-  // Politely: from now on promised, and the new owner's when the old one, who is told, releases them.
+  // Politely: the partitions are promised to the new owner and become its own once the old one, which is told, releases
+  // them.
   void promise(const PartitionSet& partitions, int from, int to, bool abort);
-  // Rudely, or of a daemon that is down: at once.
+  // Rudely, or from a daemon that is down: at once.
   void take(const PartitionSet& partitions, int to);
   void fence(int daemon) { fenced_.at(index(daemon)) = true; }
 
@@ -92,7 +93,7 @@ class SharedStore {
   std::int64_t joins_ = 0;
   std::array<bool, kMaxDaemons> up_{}, fenced_{};
   std::array<int, kPartitions> owner_{};
-  std::array<int, kPartitions> promised_{};  // kNobody: to nobody
+  std::array<int, kPartitions> promised_{};  // to whom; kNobody: not promised
   std::array<std::deque<Hint>, kMaxDaemons> hints_;
 };
 

@@ -1,5 +1,5 @@
-// An executor of which every round is a step of a simulation: what was handed to it waits until the world says that its
-// thread runs.
+// An executor whose rounds are steps of a simulation: what is posted to it waits until the world lets its thread take a
+// step.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,7 @@ class StepExecutor final : public Executor {
     return timers_.begin()->first.first;
   }
 
-  // Some of what waits, as the seed has it: timers by time, tasks in the order given.
+  // Runs some of what waits, as the seed decides: timers by time, tasks in the order posted.
   void run_round(std::mt19937_64& random) {
     const int most = 1 + static_cast<int>(random() % 4);
     for (int n = 0; n < most && has_work(); ++n) {
@@ -52,7 +52,8 @@ class StepExecutor final : public Executor {
     if (after_round_) after_round_();
   }
 
-  // What another thread posts in its step `run` arrives in a later one: it has found something, and has not told yet.
+  // Holds back what `run`, a step of another thread, posts until arrive(), in a later step: the other thread has found
+  // something and has not reported it yet.
   template <class Run>
   void keep_back(Run run) {
     keeping_back_ = true;
@@ -65,10 +66,10 @@ class StepExecutor final : public Executor {
     kept_back_.clear();
   }
 
-  // Its thread is gone, with what it had to do.
+  // The thread is gone, with everything it had to do.
   void clear() {
-    while (!posted_.empty() || !kept_back_.empty() ||
-           !timers_.empty()) {  // what is dropped may hand on something
+    // Again, because destroying a task may post another.
+    while (!posted_.empty() || !kept_back_.empty() || !timers_.empty()) {
       std::deque<Task> posted, kept_back;
       std::map<TimerId, Task> timers;
       posted_.swap(posted);

@@ -124,7 +124,8 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
   const auto found = lanes_.find(endpoint);
   if (found == lanes_.end()) return window;
   const LaneRows& lane = found->second;
-  // Of each priority, how many of its oldest are taken: a share for all first, the rest to the highest.
+  // How many of the oldest of each priority are taken: first a share for every priority, then the rest from the
+  // highest.
   struct Level {
     std::set<WindowOrder>::const_iterator at;
     int taken = 0;

@@ -1,5 +1,5 @@
-// What daemon/store promises, in memory: pending deliveries by lane, heads and those that they block. Each change here is what one
-// committed transaction does.
+// A model in memory of what daemon/store promises: pending deliveries by lane, heads and the deliveries they block.
+// Each change here corresponds to one committed transaction.
 #pragma once
 
 #include <map>
@@ -26,9 +26,9 @@ class StoreModel {
   std::size_t pending() const { return pending_; }
 
   bool insert(DueDelivery delivery);                         // true: it is a head
-  bool leave_pending(DeliveryKey key, DeliveryState state);  // true: what it blocked is promoted
+  bool leave_pending(DeliveryKey key, DeliveryState state);  // true: one that it blocked becomes head
   void postpone(DeliveryKey key, Time due_at);
-  // Replay: it expires no more. The head that has to wait behind it now, if there is one.
+  // A replayed delivery no longer expires. Returns the head that must now wait behind it, if there is one.
   std::optional<DeliveryKey> make_pending(DeliveryKey key, Time due_at);
   std::int64_t discard_all(EndpointSeq endpoint);
   void clock_set_back(Millis by) { ahead_ += by; }
@@ -36,7 +36,7 @@ class StoreModel {
 
   DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) const;
-  // The first pending one of its sequence key.
+  // Is it the first pending delivery of its sequence key?
   bool is_head(const Row& row) const;
   template <class Visit>
   void for_each_pending(Visit visit) {
@@ -50,7 +50,7 @@ class StoreModel {
  private:
   struct LaneRows {
     std::map<EventSeq, Row> rows;  // in order of acceptance
-    std::set<WindowOrder> heads;   // pending, and blocked by no other
+    std::set<WindowOrder> heads;   // pending and not blocked
     std::map<std::string, std::set<EventSeq>> in_order;
   };
   static std::tuple<Time, EventSeq, EndpointSeq> place_of(const DueDelivery& d) {

@@ -22,16 +22,16 @@ constexpr int kWindow = 8;
 constexpr int kMaxFetches = 4;
 constexpr int kMaxExpired = 8;
 constexpr Millis kTimeout = 5s;       // of an attempt
-constexpr Millis kOperatorRace = 1s;  // what an operator does reaches the scheduler no later
-// From being due at an endpoint that answers promptly to its attempt, while everything around it fails. The second one: with nothing
-// known of it yet, as after a start.
+constexpr Millis kOperatorRace = 1s;  // within this, the scheduler hears of what an operator does
+// How long a due delivery may wait for its attempt at an endpoint that answers promptly, while everything around it
+// fails; the second bound is for an endpoint of which nothing is known yet, as after a start.
 constexpr Millis kHealthyBound = 5s;
 constexpr Millis kUnprovenBound = 90s;
-// A low priority, at an endpoint that is given more than it can take.
+// The same for a low priority, at an endpoint that gets more than it can take.
 constexpr Millis kStarvationBound = 30s;
-// From a delivery's expiry to its end, whatever holds it back. What is being sent may end otherwise.
+// How long a delivery may outlive its expiry, whatever holds it back. One that is being sent may end otherwise.
 constexpr Millis kExpiryBound = 4s;
-constexpr std::size_t kRemembered = 256;  // finished deliveries that an operator may still replay
+constexpr std::size_t kRemembered = 256;  // finished deliveries, for an operator to replay
 
 const std::vector<Millis> kSchedule = {0s, 1s, 5s, 30s};
 
@@ -52,7 +52,7 @@ enum class Kind {
 
 struct Subscriber {
   EndpointPtr endpoint;
-  EndpointPtr told;  // as the scheduler was told last
+  EndpointPtr told;  // as the scheduler was last told
   Kind kind = Kind::kHealthy;
   bool removed = false;
   bool gone_told = false;
@@ -60,17 +60,17 @@ struct Subscriber {
   int in_flight = 0;
   std::set<std::string> keys_in_flight;
   int failures = 0;      // in a row
-  int life = 0;          // begun anew: another receiver, or back in service
+  int life = 0;          // counts new beginnings: another receiver, or back in service
   int probes = 0;        // requests under way that were sent with the breaker open, in this life
   bool refused = false;  // by the address policy, the last time
   MonotonicTime closed_until{};
   MonotonicTime asked_until{};
-  MonotonicTime even{};  // the rate's own account
+  MonotonicTime even{};  // when the next send at exactly the rate is due
   std::optional<MonotonicTime> failing_from;
-  std::optional<MonotonicTime> answered;  // first, in this life of the daemon
-  bool began_failing = false;             // this life of the daemon, by what was stored
+  std::optional<MonotonicTime> answered;  // when first, in this life of the daemon
+  bool began_failing = false;             // it was failing at the start of this life, as stored
   bool flapped = false;
-  std::deque<MonotonicTime> recent;  // kLimiting: what it counts
+  std::deque<MonotonicTime> recent;  // kLimiting: the requests it counts
 };
 
 struct Ended {
@@ -193,7 +193,7 @@ class World {
     scheduler_->put_endpoint(endpoint, now());
   }
 
-  // kill -9: what was in memory and under way is gone, what was committed stays.
+  // kill -9: what was in memory and under way is lost, what was committed stays.
   void crash() {
     ++report_.crashes;
     std::erase_if(todo_, [](const Happening& h) { return !h.outlives_crash; });
@@ -249,7 +249,7 @@ class World {
 
   // ---- the store
 
-  // Commits happen one after another, in the order of submission; their completion comes a little later, in order too.
+  // Commits happen one after another, in the order of submission; their completions follow a little later, in order.
   void commit(std::function<void()> change, std::function<void()> completion) {
     const Millis slow = chance(0.01) ? some(300ms) : some(5ms);
     last_commit_ = std::max(last_commit_, mono_) + slow;
@@ -282,7 +282,7 @@ class World {
     if (s.kind == Kind::kOverloaded && d.event->priority < 5) waiting_since_[d.key] = mono_;
   }
 
-  // Since the clock was set or the daemon started nobody could know of it.
+  // Measured from the last start of the daemon or step of the clock, because nobody could know of it before.
   void check_expiry() const {
     const Millis patience = std::chrono::floor<Millis>(mono_ - began_) - kExpiryBound;
     if (patience < 0ms) return;
@@ -297,7 +297,7 @@ class World {
       const Subscriber& s = of(key);
       const Time due = store_.due_of(store_.at(key));
       if (s.removed || due > wall()) continue;
-      // Before the clock was set it may have had to wait for longer.
+      // Counts from the last step of the clock at the earliest: before it the delivery may not have been due.
       const MonotonicTime waits =
           std::max({since, mono_ - (wall() - due), s.answered.value_or(since), began_});
       const bool overloaded = s.kind == Kind::kOverloaded;
@@ -312,7 +312,7 @@ class World {
     if (finished_.size() > kRemembered) finished_.pop_front();
   }
 
-  // As the writer does with what was decided before the clock was set back.
+  // As the writer does with times that were decided before the clock was set back.
   Time reckoned(Time due, Time at) const { return due - std::max(at - wall(), Millis(0)); }
 
   void commit_outcome(const RecordOutcome& outcome, bool attempted) {
@@ -500,7 +500,7 @@ class World {
             "expired what had ended", d.key);
   }
 
-  // An operator had his hand on it a moment ago.
+  // An operator touched it a moment ago, and the scheduler may not have heard of that yet.
   bool is_racing(DeliveryKey key) const {
     const auto touched = touched_.find(key);
     return touched != touched_.end() && touched->second + kOperatorRace >= mono_;
@@ -538,7 +538,7 @@ class World {
     }
   }
 
-  // An operator replayed or discarded another one of its sequence key a moment ago.
+  // An operator replayed or discarded another delivery of its sequence key a moment ago.
   bool key_touched(const DueDelivery& d) const {
     const auto it = key_touched_.find({d.key.endpoint, *d.sequence_key});
     return it != key_touched_.end() && it->second + kOperatorRace >= mono_;
@@ -555,7 +555,7 @@ class World {
     if (d.sequence_key) s.keys_in_flight.insert(*d.sequence_key);
     const bool probe = s.failures >= kTripAfter;
     s.probes += probe;
-    // Every probe that fails is followed by a pause, so they are at least the shortest pause apart.
+    // Every failed probe is followed by a pause, so probes are at least the shortest pause apart.
     if (probe) s.closed_until = mono_ + std::min<Millis>(1s, std::ranges::max(schedule_of(s))) * 9 / 10;
     if (s.told->rate_limit) {
       s.even = std::max(s.even, mono_) +
@@ -691,7 +691,7 @@ class World {
     if (!left_alone && chance(0.02)) return change(s, [this](Endpoint& e) { e.max_in_flight = 1 + pick(6); });
     if (!left_alone && chance(0.03)) {
       return change(s, [this](Endpoint& e) {
-        e.url = std::to_string(report_.steps);  // another one each time
+        e.url = std::to_string(report_.steps);  // a new one each time
         e.failing_since.reset();
       });
     }
@@ -718,7 +718,7 @@ class World {
     latest_wall_ = std::max({latest_wall_, wall(), wall() - by});
     began_ = mono_;
     if (by < Millis(0)) return store_.clock_set_back(-by);
-    later(some(250ms), [this] { scheduler_->hear(DueTimesMoved{}); });  // as the store looks
+    later(some(250ms), [this] { scheduler_->hear(DueTimesMoved{}); });  // as the store would find out
   }
 
   void remove(Subscriber& s) {
@@ -780,7 +780,7 @@ class World {
 
   // ---- the end
 
-  // Every endpoint answers, every paused one is resumed, nothing new comes: then every delivery ends.
+  // Every endpoint answers, every paused one is resumed, nothing new comes in: every delivery must end.
   void heal() {
     healing_ = true;
     for (auto& s : subscribers_) {
@@ -795,7 +795,7 @@ class World {
         store_.for_each_pending([&](const Row& row) { stranded = row.delivery.key; });
         fail("a delivery is stranded", stranded);
       }
-      // What a clock that was set back would make wait for hours yet, a deliver_at.
+      // After the clock was set back, a deliver_at could still wait for hours: set the clock right.
       if (!clock_is_right && mono_ - began > 2h) {
         clock_is_right = true;
         wall_offset_ += std::max(latest_wall_ - wall(), Millis(0));
@@ -811,8 +811,8 @@ class World {
   Report report_;
   MonotonicTime mono_{std::chrono::hours(1)};
   Millis wall_offset_{1'785'000'000'000};
-  Time newest_wall_{};  // of this life of the daemon
-  Time latest_wall_{};  // ever
+  Time newest_wall_{};  // the latest in this life of the daemon
+  Time latest_wall_{};  // the latest ever
   std::vector<Happening> todo_;
   std::uint64_t order_ = 0;
   std::optional<MonotonicTime> wake_for_;
@@ -822,9 +822,9 @@ class World {
   std::vector<Subscriber> subscribers_;
   mutable StoreModel store_;
   std::unique_ptr<Scheduler> scheduler_;
-  MonotonicTime began_{};  // this life of the daemon, or the clock was set
+  MonotonicTime began_{};  // when the daemon started or the clock was set, whichever was later
   std::set<DeliveryKey> sending_;
-  std::set<DeliveryKey> recording_;  // an outcome of it is under way to the store
+  std::set<DeliveryKey> recording_;  // their outcome is on its way to the store
   std::map<DeliveryKey, MonotonicTime> waiting_since_;
   std::map<DeliveryKey, MonotonicTime> touched_;
   std::map<std::pair<EndpointSeq, std::string>, MonotonicTime> key_touched_;

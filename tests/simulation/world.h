@@ -1,9 +1,10 @@
-// A world for the real scheduler (with its lanes, retry policy, rate limits and breakers) to live in: a simulated clock,
-// store, network, producers and operators, all driven by one seed. Nothing waits: time jumps to what happens next.
+// A world for the real scheduler (with its lanes, retry policy, rate limits and breakers): clock, store, network,
+// producers and operators are simulated, all driven by one seed. Nothing sleeps: time jumps to what happens next.
 //
-// What goes wrong in it: crashes (what is in memory is lost, what was committed stays), slow commits and reads, endpoints
-// that hang, fail, flap, limit their rate or vanish, a policy that refuses, clocks set by an hour or by 400 days, endpoints
-// paused, edited, moved and removed, deliveries discarded and replayed. What is promised is checked at every step; a breach is a Violation.
+// What goes wrong in it: crashes (memory is lost, what was committed stays), slow commits and reads, endpoints that
+// hang, fail, flap, limit their rate or vanish, a policy that refuses, clocks set by an hour or by 400 days, endpoints
+// paused, edited, moved and removed, deliveries discarded and replayed. The promises are checked at every step; a
+// broken one is a Violation.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,13 @@ struct Violation : std::runtime_error {
 };
 
 struct Report {
-  std::int64_t steps = 0;  // calls of Scheduler::next(), each after one thing that happened
+  std::int64_t steps = 0;  // calls of Scheduler::next(), each after one event
   std::int64_t accepted = 0, attempts = 0, delivered = 0, dead = 0, discarded = 0, crashes = 0,
                clock_steps = 0;
   std::string to_string() const;
 };
 
-// Runs the world of this seed for so many steps, then heals it and lets every delivery end. Throws Violation.
+// Runs the world of this seed for `steps` steps, then heals it and lets every delivery end. Throws Violation.
 Report run(std::uint64_t seed, std::int64_t steps);
 
 }  // namespace outboxd::simulation

@@ -1,4 +1,4 @@
-// What a piece of work writes to stderr: the log.
+// What `work` writes to stderr, which is the log.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -10,7 +10,7 @@
 
 namespace outboxd::test {
 
-// Less than a pipe holds.
+// It must fit into a pipe.
 template <class Work>
 std::string captured_stderr(Work work) {
   std::array<int, 2> ends{};

@@ -22,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kStartPatience = 60s;  // a large log of a killed daemon is read first
+constexpr auto kStartPatience = 60s;  // the large log of a killed daemon must be read first
 constexpr auto kStopPatience = 60s;
 constexpr auto kLook = 2ms;
 
@@ -91,7 +91,7 @@ void DaemonProcess::start() {
   pid_ = fork();
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(127);  // it has died before it could be asked for
+    if (getppid() != parent) _exit(127);  // the parent died before it could be watched
     const int fd = open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDERR_FILENO);
     execl(binary_.c_str(), binary_.c_str(), "--config", config.c_str(), nullptr);
@@ -125,7 +125,7 @@ void DaemonProcess::kill() {
 }
 
 int DaemonProcess::end(int signal) {
-  if (pid_ <= 0) throw std::logic_error("outboxd is not running");  // kill(-1) would mean everybody
+  if (pid_ <= 0) throw std::logic_error("outboxd is not running");  // kill(-1) would hit every process
   ::kill(pid_, signal);
   const auto deadline = std::chrono::steady_clock::now() + kStopPatience;
   int status = 0;

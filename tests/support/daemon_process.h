@@ -14,33 +14,33 @@ namespace outboxd::test {
 
 class DaemonProcess {
  public:
-  // Starts `binary` on the database in `folder`; returns when it answers. `delivery`: more lines of the
-  // configuration's section [delivery]. Throws std::runtime_error with its log when it does not start. Call it
-  // on a thread that lives at least as long as the daemon shall: it dies with it.
+  // Starts `binary` on the database in `folder`; returns when it answers. `delivery`: more lines for the
+  // configuration's section [delivery]. Throws std::runtime_error with its log when it does not start. Call it on a
+  // thread that lives at least as long as the daemon shall, because the daemon dies with the thread.
   DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery = "");
   ~DaemonProcess();  // SIGTERM, and SIGKILL when it takes too long
   DaemonProcess(const DaemonProcess&) = delete;
 
-  void start();  // again, after stop() or kill()
-  void
-  stop();  // SIGTERM, and waits. Throws std::runtime_error when it has to be killed, or does not exit with 0
+  void start();  // starts it again, after stop() or kill()
+  // SIGTERM, and waits. Throws std::runtime_error when it has to be killed, or does not exit with 0.
+  void stop();
   void kill();  // SIGKILL, and waits
 
   std::string admin_socket() const { return (folder_ / "admin.sock").string(); }
   std::string ingest_socket() const { return (folder_ / "ingest.sock").string(); }
   std::string database() const { return (folder_ / "outbox.db").string(); }
   std::string log() const;  // what it has written so far
-  // CLOCK_MONOTONIC in ns, just before the last start: what a start takes counts from here.
+  // CLOCK_MONOTONIC in ns, just before the last start; durations of a start count from here.
   std::int64_t started_at() const { return started_at_; }
   std::chrono::nanoseconds cpu() const;  // user and system time of the process since it was started
-  std::map<std::string, std::chrono::nanoseconds> cpu_by_thread() const;  // by name; those that live
+  std::map<std::string, std::chrono::nanoseconds> cpu_by_thread() const;  // by name; living threads only
   long resident_kib() const;
   long peak_resident_kib() const;
   int open_files() const;
 
  private:
   bool answers() const;
-  int end(int signal);  // sends it and waits, kills it when it takes too long; answers its wait status
+  int end(int signal);  // sends it and waits, kills it when it takes too long; returns its wait status
   long status_kib(const char* field) const;
 
   std::string binary_;

@@ -23,13 +23,13 @@ class ManualExecutor final : public Executor {
   void cancel(TimerId id) override { timers_.erase(id); }
   MonotonicTime now() const override { return clock_.monotonic(); }
 
-  // Until the next timer is due; absent: there is none.
+  // Time until the next timer is due; absent: there is no timer.
   std::optional<Millis> next_wait() const {
     if (timers_.empty()) return std::nullopt;
     return std::chrono::ceil<Millis>(timers_.begin()->first.first - now());
   }
 
-  // One task, or one timer that is due. False: there was none.
+  // Runs one task, or one timer that is due. False: there was none.
   bool step() {
     Task task;
     if (!posted_.empty()) {

@@ -1,5 +1,5 @@
-# A deliberate fault for a test that has to catch it: a copy of one of the daemon's sources with one line of it replaced. The sources
-# themselves carry no trace of it; a line that does not stand there exactly once stops the configuration.
+# A deliberate fault for a test that must catch it: a copy of one of the daemon's sources with one line replaced. The sources
+# themselves carry no trace of it; a line that is not there exactly once stops the configuration.
 #
 #   outboxd_mutated_source(VARIABLE NAME FILE ORIGINAL REPLACEMENT)     FILE: from the top folder; sets VARIABLE to the copy's path
 function(outboxd_mutated_source variable name file original replacement)

@@ -1,4 +1,4 @@
-// Facts of outcomes, as a commit would tell of them.
+// Facts about outcomes, as a commit would produce them.
 #pragma once
 
 #include <memory>

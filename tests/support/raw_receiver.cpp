@@ -85,8 +85,8 @@ RawReceiver::Connection::Connection(RawReceiver& receiver, int fd, int number)
     : receiver_(receiver), fd_(fd), number_(number) {}
 
 RawReceiver::Connection::~Connection() {
-  if (tls_ != nullptr)
-    SSL_shutdown(static_cast<SSL*>(tls_));  // an end without notice makes the session unusable
+  // Without close_notify the session could not be resumed.
+  if (tls_ != nullptr) SSL_shutdown(static_cast<SSL*>(tls_));
   SSL_free(static_cast<SSL*>(tls_));
 }
 
@@ -182,7 +182,7 @@ RawReceiver::~RawReceiver() {
     const std::lock_guard lock(mutex_);
     for (const int fd : open_fds_) shutdown(fd, SHUT_RDWR);
   }
-  for (std::thread& thread : threads_) thread.join();  // nobody adds any more
+  for (std::thread& thread : threads_) thread.join();  // no thread is added any more
   SSL_CTX_free(static_cast<SSL_CTX*>(tls_context_));
 }
 

@@ -1,6 +1,5 @@
-// A subscriber for tests: a TCP server on an ephemeral loopback port that answers each connection with given
-// bytes, or misbehaves as told. It records every request. Safe to use from any thread; a thread for each
-// connection.
+// A subscriber for tests: a TCP server on an ephemeral loopback port that answers each connection with given bytes, or
+// misbehaves as told. It records every request. Safe to use from any thread; uses a thread for each connection.
 #pragma once
 
 #include <atomic>
@@ -53,7 +52,7 @@ class RawReceiver {
     Connection(RawReceiver& receiver, int fd, int number);
     ~Connection();
     bool start_tls();
-    void drain();  // as servers do: a reset would overtake the alert
+    void drain();  // as servers do, because a reset would overtake the alert
     std::ptrdiff_t read_some(char* into, std::size_t size);
     RawReceiver& receiver_;
     int fd_;
@@ -65,8 +64,8 @@ class RawReceiver {
 
   struct Options {
     std::string address = "127.0.0.1";                          // or "::1"
-    std::optional<TestCertificate> certificate = std::nullopt;  // then it speaks TLS
-    std::vector<TestCertificate> clients = {};  // and talks only to those that have one of these
+    std::optional<TestCertificate> certificate = std::nullopt;  // if given, it speaks TLS
+    std::vector<TestCertificate> clients = {};  // if given, only clients with one of these get in
   };
 
   explicit RawReceiver(Behaviour behaviour);
@@ -74,7 +73,7 @@ class RawReceiver {
   ~RawReceiver();
   RawReceiver(const RawReceiver&) = delete;
 
-  void behave(Behaviour behaviour);  // connections from now on
+  void behave(Behaviour behaviour);  // applies to new connections
 
   std::uint16_t port() const { return port_; }
   std::string url(std::string_view path = "/hook") const;  // by address
@@ -83,7 +82,7 @@ class RawReceiver {
   std::vector<ReceivedRequest> requests() const;
   std::size_t request_count() const;
   std::size_t connections() const;       // accepted so far
-  std::size_t open_connections() const;  // whose behaviour has not ended
+  std::size_t open_connections() const;  // those whose behaviour has not ended
   bool wait_for_requests(std::size_t count, Wait patience = kPatience) const;
   bool wait_for_connections(std::size_t count, Wait patience = kPatience) const;
   bool wait_for_open_connections(std::size_t count, Wait patience = kPatience) const;  // exactly
@@ -107,7 +106,7 @@ class RawReceiver {
   std::thread acceptor_;
 };
 
-// What a receiver may do with a connection. All but silence() answer after a request.
+// What a receiver may do with a connection. All but silence() answer after they have read a request.
 namespace behaviour {
 using Behaviour = RawReceiver::Behaviour;
 
@@ -122,7 +121,7 @@ Behaviour drip(std::string bytes, Wait period);          // a byte at a time, th
 Behaviour endless(std::string head, std::string piece);  // pieces until the sender hangs up
 Behaviour silence();                                     // reads, never answers
 Behaviour reset();                                       // RST after the request
-Behaviour in_turn(std::vector<Behaviour> each);  // one for each connection, the last one for all further ones
+Behaviour in_turn(std::vector<Behaviour> each);          // one for each connection, then the last one
 
 Behaviour half_header();  // "HTTP/1.1 200 OK\r\nContent-Le", end
 Behaviour garbage();

@@ -1,5 +1,5 @@
-// Domain values for tests of stores: everything has a default, and a test says only what it is about. And commands in
-// transactions.
+// Domain values for tests of stores: everything has a default, so a test says only what it is about. And helpers that
+// apply commands in transactions.
 #pragma once
 
 #include <memory>
@@ -53,7 +53,7 @@ inline NewEvent with_key(NewEvent event, const std::string& key, char content) {
   return event;
 }
 
-// To be delivered in order by its ordering key, at every endpoint that it has.
+// Makes the event's deliveries ordered by its ordering key, at every endpoint that it has.
 inline NewEvent keyed(NewEvent event, const std::string& ordering_key) {
   event.event->ordering_key = ordering_key;
   for (FirstAttempt& first : event.endpoints) first.ordering = Ordering::kKey;
@@ -110,7 +110,7 @@ inline RecordOutcome delivered(DeliveryKey key, int number) {
   return outcome;
 }
 
-// Commands in one transaction.
+// Applies commands in one transaction.
 inline Applied apply_all(Store& store, const std::vector<Command>& commands, bool repeat = false) {
   std::vector<const Command*> batch;
   batch.reserve(commands.size());
@@ -132,7 +132,7 @@ std::vector<F> only(const Facts& facts) {
   return some;
 }
 
-// One command in a transaction of its own: its answer, and what it made true.
+// The result of one command in a transaction of its own: its answer and its facts.
 template <class C>
 struct Done : Result<typename C::Answer> {
   Facts facts;
@@ -143,7 +143,7 @@ Done<C> apply(Store& store, C command, bool repeat = false) {
   return {answer_to<C>(applied, 0), std::move(applied.facts)};
 }
 
-// Absent: it threw nothing.
+// The kind of the StoreError that `act` throws; absent: it threw nothing.
 template <class Act>
 std::optional<StoreError::Kind> kind_thrown_by(Act act) {
   try {

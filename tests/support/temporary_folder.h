@@ -1,4 +1,4 @@
-// A folder of a test's own, gone with everything in it at the end.
+// A folder for one test, removed at the end with everything in it.
 #pragma once
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// A self-signed certificate made on the spot, for a TLS receiver in a test. It is its own authority: who
-// trusts file() trusts it.
+// A self-signed certificate, made on the spot for a TLS receiver in a test. It is its own authority: whoever trusts
+// file() trusts it.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -12,7 +12,7 @@ namespace outboxd::test {
 class TestCertificate {
  public:
   struct Options {
-    std::string host = "localhost";  // its subject name; an address is added as one
+    std::string host = "localhost";  // its subject name; an address is also added as an IP one
     int first_day = -1;              // of its validity, from today
     int last_day = 30;
     int min_tls_version = 0;  // of the receiver: TLS1_2_VERSION ..., 0: any
@@ -24,7 +24,7 @@ class TestCertificate {
   void use_in(SSL_CTX* context) const;
   int min_tls_version() const { return options_.min_tls_version; }
   int max_tls_version() const { return options_.max_tls_version; }
-  std::string file() const;                                        // PEM, removed with the last copy
+  std::string file() const;                                        // PEM; removed with the last copy
   std::string key_file(const std::string& passphrase = "") const;  // the same
 
  private:

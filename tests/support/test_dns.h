@@ -1,5 +1,5 @@
-// A name server for tests, on an ephemeral UDP port of loopback: answers A and AAAA from a table that may
-// change at any time. Names that are not in it do not exist. Safe to use from any thread.
+// A name server for tests, on an ephemeral UDP port of loopback: answers A and AAAA queries from a table that may
+// change at any time. Names that are not in the table do not exist. Safe to use from any thread.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@ class TestDns {
 
   std::string servers() const;  // for HttpSender::Options::dns_servers
   void set(const std::string& name, std::vector<std::string> addresses, std::uint32_t ttl_seconds = 60);
-  void silence(const std::string& zone);               // no answer for this name and all under it
+  void silence(const std::string& zone);               // no answer for this name and all names under it
   void silence_aaaa(const std::string& name);          // answers A only
   void refuse(const std::string& name);                // SERVFAIL
   std::size_t queries(const std::string& name) const;  // so far, A and AAAA together
