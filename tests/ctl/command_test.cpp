@@ -316,9 +316,39 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   CHECK(api.last().body == "{\"state\":\"disabled\"}");
   CHECK(run(api, {"endpoint", "enable", kEp}).exit_code == 0);
   CHECK(api.last().body == "{\"state\":\"active\"}");
-  for (const char* action : {"pause", "resume", "remove"})
-    CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+  for (const char* action : {"pause", "resume"}) CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+}
+
+TEST_CASE("an endpoint is named, and removing it asks when something waits for it") {
+  FakeApi api;
+  const std::string path = "/v1/endpoints/" + kEp;
+  const std::string pending = "GET /v1/deliveries?endpoint=" + kEp + "&state=pending&limit=250";
+  api.answer("GET /v1/endpoints/the%20orders%2F1", 200, {{"id", kEp}});
+  api.answer_bytes("DELETE " + path, 204, "", "");
+  api.answer(pending, 200, page({Json{{"id", "dlv_019bd3c2f1c0700000000100008d9e11"}}}));
+  const Ended refused = run(api, {"endpoint", "remove", "the orders/1"});
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.err.find("--yes") != std::string::npos);
+  CHECK(api.last().method == "GET");
+  const Ended removed = run(api, {"endpoint", "remove", "the orders/1", "--yes"});
+  CHECK(removed.exit_code == 0);
+  CHECK(removed.err.find("1 pending") != std::string::npos);
   CHECK(api.last().method == "DELETE");
+  FakeApi idle;
+  idle.answer("GET " + path, 200, {{"id", kEp}});
+  idle.answer_bytes("DELETE " + path, 204, "", "");
+  idle.answer(pending, 200, page({}));
+  CHECK(run(idle, {"endpoint", "remove", kEp}).exit_code == 0);
+}
+
+TEST_CASE("a slip of the hand is answered with the command or the option that was meant") {
+  FakeApi api;
+  CHECK(run(api, {"endpont", "list"}).err.find("did you mean \"endpoint\"?") != std::string::npos);
+  CHECK(run(api, {"endpoint", "lst"}).err.find("did you mean \"list\"?") != std::string::npos);
+  const Ended option = run(api, {"delivery", "list", "--sate=dead"});
+  CHECK(option.exit_code == 2);
+  CHECK(option.err.find("unknown option: --sate; did you mean \"--state\"?") != std::string::npos);
+  CHECK(run(api, {"delivery", "list", "--state", "dead", "x"}).err.find("did you mean") == std::string::npos);
 }
 
 TEST_CASE("a test of an endpoint succeeds when the subscriber accepts") {
