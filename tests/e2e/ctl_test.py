@@ -51,6 +51,29 @@ class Ctl(EndToEndTest):
         self.ctl("endpoint", "remove", endpoint)
         self.ctl("endpoint", "show", endpoint, status=3)
 
+    def test_an_endpoint_is_called_by_its_name_everywhere(self):
+        broken = [True]
+        receiver = self.receiver(lambda request: 400 if broken else 200)
+        self.ctl("endpoint", "add", receiver.url, "--name", "the shop", "--retry-schedule", "0s")
+        self.ctl("endpoint", "add", receiver.url, "--name", "the shop", status=4)
+        self.ctl("event", "send", "order.paid", "--data", "1")
+        dead = self.outboxd.wait_for_state("dead", 1)[0]
+        self.assertEqual("the shop", dead["endpoint_name"])
+        self.assertIn("the shop", self.ctl("delivery", "list", "--endpoint", "the shop"))
+        self.assertIn("the shop", self.ctl("failures", "--by", "endpoint"))
+        broken.clear()
+        self.ctl("delivery", "retry", "--endpoint", "the shop", "--yes")
+        self.outboxd.wait_for_state("delivered", 1)
+        self.ctl("event", "replay", dead["event"], "--endpoint", "the shop")
+        receiver.wait_for(3)
+        self.ctl("endpoint", "pause", "the shop")
+        self.ctl("event", "send", "order.paid", "--data", "2")
+        self.outboxd.wait_for_state("pending", 1)
+        self.ctl("endpoint", "remove", "the shop", status=2)
+        self.ctl("endpoint", "remove", "the shop", "--yes")
+        self.outboxd.wait_for_state("discarded", 1)
+        self.ctl("endpoint", "show", "the shop", status=3)
+
     def test_bulk_retry_wants_a_yes_without_a_terminal_and_only_counts_with_dry_run(self):
         broken = [True]
         receiver = self.receiver(lambda request: 400 if broken else 200)
