@@ -19,6 +19,8 @@
 #include "common/text.h"
 #include "common/words.h"
 #include "ctl/commands.h"
+#include "ctl/completion.h"
+#include "ctl/listing.h"
 #include "ctl/validators.h"
 #include "version.h"
 
@@ -136,6 +138,24 @@ int with_stdout_written(int status) {
   return kExitFailed;
 }
 
+// The shell asks at every Tab: what cannot be answered is left out, without a word.
+std::vector<std::string> endpoint_names(Session& session) try {
+  std::vector<std::string> names;
+  for (const Json& row : fetch_list(session.api(), Path("/v1/endpoints"), {kMaxPage, std::nullopt}).rows) {
+    const std::string name = member_text(row, "name");
+    names.push_back(escape_control(name == "-" ? member_text(row, "id") : name));
+  }
+  return names;
+} catch (const Failure&) {
+  return {};
+}
+
+int print_completions(const CLI::App& app, Session& session, const std::vector<std::string>& words) {
+  for (const std::string& word : complete(app, words, [&session] { return endpoint_names(session); }))
+    std::printf("%s\n", word.c_str());
+  return kExitOk;
+}
+
 int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -185,6 +205,9 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_listen(app, session);
   add_signature(app, session);
   add_help(app, session);
+  add_completion(app, session);
+  if (argc > 2 && std::string_view(argv[1]) == "complete" && std::string_view(argv[2]) == "--")
+    return with_stdout_written(print_completions(app, session, {argv + 3, argv + argc}));
   return with_stdout_written(run_parsed(app, session, argc, argv));
 }
 

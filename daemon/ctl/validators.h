@@ -18,6 +18,7 @@ CLI::Validator is_patterns();     // "order.*,invoice.**"
 CLI::Validator is_header();       // "name: value", one that a subscriber may be sent
 // How an operator calls an endpoint: its id, the beginning of it, or its name.
 CLI::Validator names_endpoint();
+inline constexpr const char* kNameOrId = "NAME|ID";  // the type of such an option
 CLI::Validator is_event_id();
 CLI::Validator is_delivery_id();
 CLI::Validator is_delivery_or_event_id();

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <sstream>
+
 #include "common/json.h"
 #include "ctl/fake_api.h"
 #include "ctl/program.h"
@@ -339,6 +341,46 @@ TEST_CASE("an endpoint is named, and removing it asks when something waits for i
   idle.answer_bytes("DELETE " + path, 204, "", "");
   idle.answer(pending, 200, page({}));
   CHECK(run(idle, {"endpoint", "remove", kEp}).exit_code == 0);
+}
+
+TEST_CASE("the shell is told what may stand next: commands, options, their words, and endpoints by name") {
+  FakeApi api;
+  api.answer("GET /v1/endpoints?limit=250", 200,
+             page({Json{{"id", kEp}, {"name", "orders"}}, Json{{"id", kEp}, {"name", ""}}}));
+  using Words = std::vector<std::string>;
+  const auto next = [&api](Arguments words) {
+    words.insert(words.begin(), {"complete", "--"});
+    const Ended ended = outboxctl(words, "", {"OUTBOXD_URL=" + api.url()});
+    CHECK(ended.exit_code == 0);
+    CHECK(ended.err.empty());
+    Words found;
+    std::istringstream lines(ended.out);
+    for (std::string line; std::getline(lines, line);) found.push_back(line);
+    return found;
+  };
+  CHECK(next({"end"}) == Words{"endpoint"});
+  CHECK(next({"endpoint", "pa"}) == Words{"pause"});
+  CHECK(next({"endpoint", "pause", ""}) == Words{"orders", kEp});
+  CHECK(next({"endpoint", "pause", "orders", ""}).empty());
+  CHECK(next({"delivery", "list", "--endpoint", "o"}) == Words{"orders"});
+  CHECK(next({"delivery", "list", "--sta"}) == Words{"--state"});
+  CHECK(next({"delivery", "list", "--state", "d"}) == Words{"delivered", "dead", "discarded"});
+  CHECK(next({"delivery", "list", "--state", "=", "p"}) == Words{"pending"});
+  CHECK(next({"-o", "jso"}) == Words{"json", "jsonl"});
+  CHECK(next({"-q", "delivery", "retry", "--dry-run", "--endp"}) == Words{"--endpoint"});
+  CHECK(next({"no", "such", "th"}).empty());
+  const Ended unreachable =
+      outboxctl({"complete", "--", "endpoint", "show", ""}, "", {"OUTBOXD_SOCKET=/nonexistent"});
+  CHECK(unreachable.exit_code == 0);
+  CHECK((unreachable.out + unreachable.err).empty());
+}
+
+TEST_CASE("there is a script for each shell") {
+  CHECK(outboxctl({"completion", "bash"}).out.find("complete -o default -F _outboxctl outboxctl") !=
+        std::string::npos);
+  CHECK(outboxctl({"completion", "zsh"}).out.starts_with("#compdef outboxctl"));
+  CHECK(outboxctl({"completion", "fish"}).out.find("complete -c outboxctl") != std::string::npos);
+  CHECK(outboxctl({"completion", "csh"}).exit_code == 2);
 }
 
 TEST_CASE("a slip of the hand is answered with the command or the option that was meant") {

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import BIN, EndToEndTest, wait_until
+from harness import BIN, PATIENCE, EndToEndTest, wait_until
 
 
 class Ctl(EndToEndTest):
@@ -73,6 +73,18 @@ class Ctl(EndToEndTest):
         self.ctl("endpoint", "remove", "the shop", "--yes")
         self.outboxd.wait_for_state("discarded", 1)
         self.ctl("endpoint", "show", "the shop", status=3)
+
+    def test_bash_completes_commands_and_the_names_of_endpoints(self):
+        self.ctl("endpoint", "add", self.receiver().url, "--name", "the shop")
+        asks = 'source <(outboxctl completion bash); COMP_WORDS=(outboxctl "$@"); COMP_CWORD=$#; _outboxctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        environment = {"PATH": f"{BIN}:/usr/bin:/bin", "OUTBOXD_SOCKET": str(self.outboxd.admin)}
+
+        def completed(*words):
+            shell = ["bash", "--norc", "-c", asks, "bash", *words]
+            return subprocess.run(shell, capture_output=True, text=True, env=environment, check=True, timeout=PATIENCE).stdout.split("\n")[:-1]
+
+        self.assertEqual(["discard"], completed("delivery", "dis"))
+        self.assertEqual(["the\\ shop"], completed("endpoint", "pause", ""))
 
     def test_bulk_retry_wants_a_yes_without_a_terminal_and_only_counts_with_dry_run(self):
         broken = [True]
