@@ -64,7 +64,9 @@ std::optional<EndpointId> endpoint_parameter(const EndpointDirectory& directory,
   if (const auto id = EndpointId::parse(*word)) return id;
   const auto endpoint = find_endpoint(directory, *word);
   if (endpoint) return (*endpoint)->id;
-  query.refuse(name, "must be the id or the name of an endpoint: " + endpoint.error().detail);
+  query.refuse(
+      name, "must be the name of an endpoint, or its id (ep_ and 32 hex digits, or the beginning of them): " +
+                endpoint.error().detail);
   return std::nullopt;
 }
 

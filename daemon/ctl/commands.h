@@ -22,6 +22,7 @@ void add_token(CLI::App& app, Session& session);
 void add_listen(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);
 void add_help(CLI::App& app, Session& session);
+void add_completion(CLI::App& app, Session& session);
 
 // The groups that `outboxctl --help` shows.
 inline constexpr const char* kLook = "Look";

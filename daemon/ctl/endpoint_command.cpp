@@ -13,6 +13,8 @@
 namespace outboxd::ctl {
 namespace {
 
+constexpr const char* kReference = "Its name, its id, or the beginning of its id";
+
 // A test sends a real request and waits for the subscriber, whose endpoint may allow minutes.
 constexpr Millis kTestTimeout = std::chrono::minutes(6);
 
@@ -149,9 +151,7 @@ void add_set(CLI::App& group, Session& session) {
   CLI::App* command = add_command(group, "set", "Change an endpoint; what is not named stays",
                                   "outboxctl endpoint set orders --timeout 10s");
   auto o = std::make_shared<Options>();
-  command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
-      ->required()
-      ->check(names_endpoint());
+  command->add_option("endpoint", o->id, kReference)->required()->check(names_endpoint());
   command->add_option("--url", o->fields.url, "Where to POST")->check(is_endpoint_url());
   add_field_options(command, o->fields);
   command->add_flag("--no-tls", o->fields.no_tls, "Forget its own authorities and certificate")
@@ -188,9 +188,7 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
                OnEndpoint run) {
   CLI::App* command = add_command(group, name, help);
   auto id = std::make_shared<std::string>();
-  command->add_option("endpoint", *id, "Its name, its id, or the beginning of its id")
-      ->required()
-      ->check(names_endpoint());
+  command->add_option("endpoint", *id, kReference)->required()->check(names_endpoint());
   command->callback(
       [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
 }
@@ -199,14 +197,46 @@ int show(Session& session, const std::string& id) {
   return print_endpoint(session, session.api().get(path_of_endpoint(id)));
 }
 
-int remove(Session& session, const std::string& id) {
+// How many deliveries wait for it, as a person is told: counted up to a page.
+std::string count_pending(Session& session, const std::string& id) {
+  Path path("/v1/deliveries");
+  path.with("endpoint", id).with("state", "pending");
+  const Listed pending = fetch_list(session.api(), path, {kMaxPage, std::nullopt});
+  return (pending.next_cursor.is_null() ? "" : "more than ") + std::to_string(pending.rows.size());
+}
+
+// Asks only when something would be lost by it.
+int remove(Session& session, const std::string& name, bool yes) {
+  const std::string id = member_text(session.api().get(path_of_endpoint(name)), "id");
+  const std::string pending = count_pending(session, id);
+  if (pending != "0" && !yes &&
+      !session.confirm("Remove " + name + " and discard the " + pending + " deliveries that wait for it?")) {
+    session.warn("nothing was changed");
+    return kExitFailed;
+  }
   session.api().remove(path_of_endpoint(id));
-  session.note("removed " + id + "; what was pending for it is discarded");
+  session.note("removed " + name + ", " + pending + " pending deliveries are discarded");
   return kExitOk;
 }
 
+void add_remove(CLI::App& group, Session& session) {
+  struct Options {
+    std::string id;
+    bool yes = false;
+  };
+  CLI::App* command = add_command(group, "remove", "Remove an endpoint; its pending deliveries are discarded",
+                                  "outboxctl endpoint remove orders");
+  auto o = std::make_shared<Options>();
+  command->add_option("endpoint", o->id, kReference)->required()->check(names_endpoint());
+  command->add_flag("--yes", o->yes, "Do not ask when deliveries wait for it");
+  command->callback(
+      [&session, o] { session.action = [&session, o] { return remove(session, o->id, o->yes); }; });
+}
+
 int pause(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().post(path_of_endpoint(id) + "/pause", "{}"));
+  print_endpoint(session, session.api().post(path_of_endpoint(id) + "/pause", "{}"));
+  session.note("its deliveries wait until: outboxctl endpoint resume " + id);
+  return kExitOk;
 }
 
 int resume(Session& session, const std::string& id) {
@@ -218,7 +248,9 @@ int enable(Session& session, const std::string& id) {
 }
 
 int disable(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"disabled"})"));
+  print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"disabled"})"));
+  session.note("its deliveries wait until: outboxctl endpoint enable " + id);
+  return kExitOk;
 }
 
 // Exit status 1 when the subscriber did not accept.
@@ -239,7 +271,7 @@ void add_endpoint(CLI::App& app, Session& session) {
   add_list(*group, session);
   add_by_id(*group, session, "show", "One endpoint", show);
   add_set(*group, session);
-  add_by_id(*group, session, "remove", "Remove an endpoint; its pending deliveries are discarded", remove);
+  add_remove(*group, session);
   add_by_id(*group, session, "pause", "Hold its deliveries back for a while", pause);
   add_by_id(*group, session, "resume", "Go on after a pause", resume);
   add_by_id(*group, session, "enable", "Take a disabled endpoint back into service", enable);

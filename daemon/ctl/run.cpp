@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
@@ -10,9 +11,16 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/text.h"
+#include "common/words.h"
 #include "ctl/commands.h"
+#include "ctl/completion.h"
+#include "ctl/listing.h"
 #include "ctl/validators.h"
 #include "version.h"
 
@@ -73,6 +81,26 @@ CLI::App* deepest(CLI::App* app, std::string& name) {
   return app;
 }
 
+// What the line has that the command does not know, and what was probably meant; nullopt: it is no name of anything.
+std::optional<std::string> describe_unknown(const CLI::App& command, const std::vector<std::string>& rest) {
+  const auto option =
+      std::ranges::find_if(rest, [](const std::string& word) { return word.starts_with('-'); });
+  std::vector<std::string> names;
+  if (option != rest.end()) {
+    for (const CLI::Option* known : command.get_options()) {
+      for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
+    }
+  } else if (command.get_require_subcommand_min() > 0) {
+    for (const CLI::App* known : command.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(known->get_name());
+  } else {
+    return std::nullopt;
+  }
+  const std::string word = option != rest.end() ? option->substr(0, option->find('=')) : rest.front();
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return (option != rest.end() ? "unknown option: " : "unknown command: ") + word + did_you_mean(word, known);
+}
+
 int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
   std::string name;
   CLI::App* command = deepest(&app, name);
@@ -87,10 +115,8 @@ int report_parse_error(CLI::App& app, const CLI::ParseError& error) {
     return kExitOk;
   }
   std::string what = error.what();
-  const bool no_command = error.get_name() == "RequiredError" && command->get_require_subcommand_min() > 0;
-  if (const auto rest = app.remaining(true); no_command && !rest.empty()) {
-    what = (rest.front().starts_with('-') ? "unknown option: " : "unknown command: ") + rest.front();
-  }
+  if (const auto rest = app.remaining(true); !rest.empty())
+    what = describe_unknown(*command, rest).value_or(what);
   std::fprintf(stderr, "outboxctl: %s\nSee: %s --help\n", escape_control(what).c_str(),
                escape_control(name).c_str());
   return kExitUsage;
@@ -108,6 +134,24 @@ int with_stdout_written(int status) {
   if (status != kExitOk) return status;
   std::fprintf(stderr, "outboxctl: cannot write to stdout: %s\n", std::strerror(errno));
   return kExitFailed;
+}
+
+// The shell asks at every Tab: what cannot be answered is left out, without a word.
+std::vector<std::string> endpoint_names(Session& session) try {
+  std::vector<std::string> names;
+  for (const Json& row : fetch_list(session.api(), Path("/v1/endpoints"), {kMaxPage, std::nullopt}).rows) {
+    const std::string name = member_text(row, "name");
+    names.push_back(escape_control(name == "-" ? member_text(row, "id") : name));
+  }
+  return names;
+} catch (const Failure&) {
+  return {};
+}
+
+int print_completions(const CLI::App& app, Session& session, const std::vector<std::string>& words) {
+  for (const std::string& word : complete(app, words, [&session] { return endpoint_names(session); }))
+    std::printf("%s\n", word.c_str());
+  return kExitOk;
 }
 
 int run_parsed(CLI::App& app, Session& session, int argc, char** argv) {
@@ -159,6 +203,9 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_listen(app, session);
   add_signature(app, session);
   add_help(app, session);
+  add_completion(app, session);
+  if (argc > 2 && std::string_view(argv[1]) == "complete" && std::string_view(argv[2]) == "--")
+    return with_stdout_written(print_completions(app, session, {argv + 3, argv + argc}));
   return with_stdout_written(run_parsed(app, session, argc, argv));
 }
 

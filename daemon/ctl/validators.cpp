@@ -68,7 +68,7 @@ CLI::Validator is_header() {
 }
 
 CLI::Validator names_endpoint() {
-  return check("NAME|ID", "endpoint's name or id", [](const std::string& v) {
+  return check(kNameOrId, "endpoint's name or id", [](const std::string& v) {
     const bool of_another_kind = EventId::parse(v) || DeliveryId::parse(v) || AttemptId::parse(v);
     return !v.empty() && v.size() <= kMaxReference && escape_control(v) == v && !of_another_kind;
   });

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <sstream>
+
 #include "common/json.h"
 #include "ctl/fake_api.h"
 #include "ctl/program.h"
@@ -316,9 +318,79 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   CHECK(api.last().body == "{\"state\":\"disabled\"}");
   CHECK(run(api, {"endpoint", "enable", kEp}).exit_code == 0);
   CHECK(api.last().body == "{\"state\":\"active\"}");
-  for (const char* action : {"pause", "resume", "remove"})
-    CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+  for (const char* action : {"pause", "resume"}) CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+}
+
+TEST_CASE("an endpoint is named, and removing it asks when something waits for it") {
+  FakeApi api;
+  const std::string path = "/v1/endpoints/" + kEp;
+  const std::string pending = "GET /v1/deliveries?endpoint=" + kEp + "&state=pending&limit=250";
+  api.answer("GET /v1/endpoints/the%20orders%2F1", 200, {{"id", kEp}});
+  api.answer_bytes("DELETE " + path, 204, "", "");
+  api.answer(pending, 200, page({Json{{"id", "dlv_019bd3c2f1c0700000000100008d9e11"}}}));
+  const Ended refused = run(api, {"endpoint", "remove", "the orders/1"});
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.err.find("--yes") != std::string::npos);
+  CHECK(api.last().method == "GET");
+  const Ended removed = run(api, {"endpoint", "remove", "the orders/1", "--yes"});
+  CHECK(removed.exit_code == 0);
+  CHECK(removed.err.find("1 pending") != std::string::npos);
   CHECK(api.last().method == "DELETE");
+  FakeApi idle;
+  idle.answer("GET " + path, 200, {{"id", kEp}});
+  idle.answer_bytes("DELETE " + path, 204, "", "");
+  idle.answer(pending, 200, page({}));
+  CHECK(run(idle, {"endpoint", "remove", kEp}).exit_code == 0);
+}
+
+TEST_CASE("the shell is told what may stand next: commands, options, their words, and endpoints by name") {
+  FakeApi api;
+  api.answer("GET /v1/endpoints?limit=250", 200,
+             page({Json{{"id", kEp}, {"name", "orders"}}, Json{{"id", kEp}, {"name", ""}}}));
+  using Words = std::vector<std::string>;
+  const auto next = [&api](Arguments words) {
+    words.insert(words.begin(), {"complete", "--"});
+    const Ended ended = outboxctl(words, "", {"OUTBOXD_URL=" + api.url()});
+    CHECK(ended.exit_code == 0);
+    CHECK(ended.err.empty());
+    Words found;
+    std::istringstream lines(ended.out);
+    for (std::string line; std::getline(lines, line);) found.push_back(line);
+    return found;
+  };
+  CHECK(next({"end"}) == Words{"endpoint"});
+  CHECK(next({"endpoint", "pa"}) == Words{"pause"});
+  CHECK(next({"endpoint", "pause", ""}) == Words{"orders", kEp});
+  CHECK(next({"endpoint", "pause", "orders", ""}).empty());
+  CHECK(next({"delivery", "list", "--endpoint", "o"}) == Words{"orders"});
+  CHECK(next({"delivery", "list", "--sta"}) == Words{"--state"});
+  CHECK(next({"delivery", "list", "--state", "d"}) == Words{"delivered", "dead", "discarded"});
+  CHECK(next({"delivery", "list", "--state", "=", "p"}) == Words{"pending"});
+  CHECK(next({"-o", "jso"}) == Words{"json", "jsonl"});
+  CHECK(next({"-q", "delivery", "retry", "--dry-run", "--endp"}) == Words{"--endpoint"});
+  CHECK(next({"no", "such", "th"}).empty());
+  const Ended unreachable =
+      outboxctl({"complete", "--", "endpoint", "show", ""}, "", {"OUTBOXD_SOCKET=/nonexistent"});
+  CHECK(unreachable.exit_code == 0);
+  CHECK((unreachable.out + unreachable.err).empty());
+}
+
+TEST_CASE("there is a script for each shell") {
+  CHECK(outboxctl({"completion", "bash"}).out.find("complete -o default -F _outboxctl outboxctl") !=
+        std::string::npos);
+  CHECK(outboxctl({"completion", "zsh"}).out.starts_with("#compdef outboxctl"));
+  CHECK(outboxctl({"completion", "fish"}).out.find("complete -c outboxctl") != std::string::npos);
+  CHECK(outboxctl({"completion", "csh"}).exit_code == 2);
+}
+
+TEST_CASE("a slip of the hand is answered with the command or the option that was meant") {
+  FakeApi api;
+  CHECK(run(api, {"endpont", "list"}).err.find("did you mean \"endpoint\"?") != std::string::npos);
+  CHECK(run(api, {"endpoint", "lst"}).err.find("did you mean \"list\"?") != std::string::npos);
+  const Ended option = run(api, {"delivery", "list", "--sate=dead"});
+  CHECK(option.exit_code == 2);
+  CHECK(option.err.find("unknown option: --sate; did you mean \"--state\"?") != std::string::npos);
+  CHECK(run(api, {"delivery", "list", "--state", "dead", "x"}).err.find("did you mean") == std::string::npos);
 }
 
 TEST_CASE("a test of an endpoint succeeds when the subscriber accepts") {

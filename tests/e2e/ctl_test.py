@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import BIN, EndToEndTest, wait_until
+from harness import BIN, PATIENCE, EndToEndTest, wait_until
 
 
 class Ctl(EndToEndTest):
@@ -50,6 +50,41 @@ class Ctl(EndToEndTest):
         self.assertEqual("outboxd.test", receiver.wait_for(1)[0].headers["outboxd-event-type"])
         self.ctl("endpoint", "remove", endpoint)
         self.ctl("endpoint", "show", endpoint, status=3)
+
+    def test_an_endpoint_is_called_by_its_name_everywhere(self):
+        broken = [True]
+        receiver = self.receiver(lambda request: 400 if broken else 200)
+        self.ctl("endpoint", "add", receiver.url, "--name", "the shop", "--retry-schedule", "0s")
+        self.ctl("endpoint", "add", receiver.url, "--name", "the shop", status=4)
+        self.ctl("event", "send", "order.paid", "--data", "1")
+        dead = self.outboxd.wait_for_state("dead", 1)[0]
+        self.assertEqual("the shop", dead["endpoint_name"])
+        self.assertIn("the shop", self.ctl("delivery", "list", "--endpoint", "the shop"))
+        self.assertIn("the shop", self.ctl("failures", "--by", "endpoint"))
+        broken.clear()
+        self.ctl("delivery", "retry", "--endpoint", "the shop", "--yes")
+        self.outboxd.wait_for_state("delivered", 1)
+        self.ctl("event", "replay", dead["event"], "--endpoint", "the shop")
+        receiver.wait_for(3)
+        self.ctl("endpoint", "pause", "the shop")
+        self.ctl("event", "send", "order.paid", "--data", "2")
+        self.outboxd.wait_for_state("pending", 1)
+        self.ctl("endpoint", "remove", "the shop", status=2)
+        self.ctl("endpoint", "remove", "the shop", "--yes")
+        self.outboxd.wait_for_state("discarded", 1)
+        self.ctl("endpoint", "show", "the shop", status=3)
+
+    def test_bash_completes_commands_and_the_names_of_endpoints(self):
+        self.ctl("endpoint", "add", self.receiver().url, "--name", "the shop")
+        asks = 'source <(outboxctl completion bash); COMP_WORDS=(outboxctl "$@"); COMP_CWORD=$#; _outboxctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        environment = {"PATH": f"{BIN}:/usr/bin:/bin", "OUTBOXD_SOCKET": str(self.outboxd.admin)}
+
+        def completed(*words):
+            shell = ["bash", "--norc", "-c", asks, "bash", *words]
+            return subprocess.run(shell, capture_output=True, text=True, env=environment, check=True, timeout=PATIENCE).stdout.split("\n")[:-1]
+
+        self.assertEqual(["discard"], completed("delivery", "dis"))
+        self.assertEqual(["the\\ shop"], completed("endpoint", "pause", ""))
 
     def test_bulk_retry_wants_a_yes_without_a_terminal_and_only_counts_with_dry_run(self):
         broken = [True]

@@ -68,8 +68,8 @@ void CoreWorld::answered(int number, const Result<std::vector<AcceptedEvent>>& a
   CoreDaemon* const at = daemon(number);
   if (at == nullptr || at->has_failed()) return;  // no producer waits for this answer any more
   --requests_.at(static_cast<std::size_t>(number));
+  if (!accepted) return;  // refused, while nobody knows what became of the commit before
   if (!at->everybody_knows()) violation("a producer is answered before the facts are told");
-  if (!accepted) return;
   ++report_.accepted;
   for (const AcceptedEvent& event : *accepted) {
     if (!ledger_.event(event.id)) violation("an event is acknowledged that was not committed");
@@ -94,7 +94,8 @@ void CoreWorld::produce_over_sql() {
 
 template <class C>
 void CoreWorld::order(CoreDaemon& at, C command) {
-  at.commits().submit(std::move(command), [this, number = at.number()](const C&, const auto&) {
+  at.commits().submit(std::move(command), [this, number = at.number()](const C&, const auto& answer) {
+    if (!answer) return;
     CoreDaemon* const its = daemon(number);
     if (its != nullptr && !its->has_failed() && !its->everybody_knows())
       violation("an operator is answered before the facts are told");

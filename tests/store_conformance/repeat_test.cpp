@@ -154,8 +154,7 @@ TEST_CASE_FIXTURE(Whole, "an event that was accepted before its endpoint was rem
 }
 
 TEST_CASE_FIXTURE(Whole, "a step of a fan-out is taken once, the last one too") {
-  std::vector<Endpoint> endpoints;
-  for (int i = 0; i < 3; ++i) endpoints.push_back(create());
+  const std::vector<Endpoint> endpoints{create(), create(), create()};
   NewEvent event = new_event();
   event.more_after = 0;
   event.deliveries = 3;
@@ -173,8 +172,8 @@ TEST_CASE_FIXTURE(Whole, "a step of a fan-out is taken once, the last one too") 
 
 TEST_CASE_FIXTURE(Whole, "an outcome is recorded once, and told of again as it was") {
   const EndpointSeq endpoint = create().seq;
-  std::vector<DeliveryKey> keys;
-  for (int i = 0; i < 6; ++i) keys.push_back({accept_one(new_event({endpoint})), endpoint});
+  std::vector<DeliveryKey> keys(6);
+  for (DeliveryKey& key : keys) key = {accept_one(new_event({endpoint})), endpoint};
   apply(ChangeDelivery{keys[4], DeliveryState::kDiscarded, kNow});
   NewEvent replayed = new_event({endpoint});
   replayed.event->expires_at = kNow + Millis(1);

@@ -13,7 +13,7 @@ inline OutcomeRecorded outcome_recorded(const EndpointId& endpoint, Attempt atte
   auto receiver = std::make_shared<Endpoint>();
   receiver->id = endpoint;
   return {.key = {},
-          .now = std::move(now),
+          .now = now,
           .at = at,
           .attempt = std::make_shared<const Attempt>(std::move(attempt)),
           .subject = std::make_shared<const OutcomeSubject>(OutcomeSubject{

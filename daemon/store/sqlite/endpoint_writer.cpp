@@ -19,7 +19,7 @@ Time next_version(Time wanted, Time last) {
 }
 
 EndpointPtr tell_changed(Endpoint endpoint, Transaction& transaction, bool disabled = false) {
-  const auto now = std::make_shared<const Endpoint>(std::move(endpoint));
+  EndpointPtr now = std::make_shared<const Endpoint>(std::move(endpoint));
   transaction.tell(EndpointChanged{now->seq, now, transaction.directory().change(), disabled});
   return now;
 }
