@@ -153,7 +153,7 @@ class Details(EndToEndTest):
             ("GET", "/v1/deliveries?state=deda", None, ("state", "pending, delivered, dead or discarded", 'got "deda"', 'did you mean "dead"?')),
             ("GET", "/v1/deliveries?limit=1000", None, ("limit", "1 to 250", 'got "1000"')),
             ("GET", "/v1/deliveries?since=yesterday", None, ("since", "RFC 3339", 'got "yesterday"')),
-            ("GET", "/v1/deliveries?endpoint=shop", None, ("endpoint", "ep_", 'got "shop"')),
+            ("GET", "/v1/deliveries?endpoint=shop", None, ("endpoint", "ep_", 'there is no endpoint "shop"')),
             ("GET", "/v1/deliveries?cursor=zzz", None, ("cursor", "next_cursor")),
         ]
         for method, path, body, wanted in cases:

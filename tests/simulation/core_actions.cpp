@@ -94,12 +94,13 @@ void CoreWorld::produce_over_sql() {
 
 template <class C>
 void CoreWorld::order(CoreDaemon& at, C command) {
-  at.commits().submit(std::move(command), [this, number = at.number()](const C&, const auto& answer) {
-    if (!answer) return;
-    CoreDaemon* const its = daemon(number);
-    if (its != nullptr && !its->has_failed() && !its->everybody_knows())
-      violation("an operator is answered before the facts are told");
-  });
+  at.commits().submit(std::move(command),
+                      [this, number = at.number()](const C&, const Result<typename C::Answer>& answer) {
+                        if (!answer) return;
+                        CoreDaemon* const its = daemon(number);
+                        if (its != nullptr && !its->has_failed() && !its->everybody_knows())
+                          violation("an operator is answered before the facts are told");
+                      });
 }
 
 Endpoint CoreWorld::new_endpoint() {
