@@ -45,6 +45,7 @@ void CoreWorld::reopen_store(bool power_cut) {
   for (int number = 0; number < members_; ++number) kill(number);
   tables_.close();
   store_.close();
+  power_cut = power_cut || disk_.is_off();  // it may strike while the store is closed, too
   disk_.heal();
   if (power_cut) {
     ++report_.power_cuts;
