@@ -52,8 +52,7 @@ std::vector<std::string> options_of(const CLI::App& app) {
     }
   }
   std::ranges::sort(names);
-  const auto [first, last] = std::ranges::unique(names);
-  names.erase(first, last);
+  names.erase(std::unique(names.begin(), names.end()), names.end());  // clang 14 cannot read ranges::unique
   return names;
 }
 
