@@ -36,8 +36,9 @@ def make(folder, version, rows=""):
     subprocess.run([sys.executable, "-c", INSERT, str(folder / "outbox.db")], input=rows, text=True, check=True)
 
 
-def rows_of(url):
+def rows_of(url, version):
     """One endpoint, EVENTS pending events and ROWS rows of the outbox, in the words of schema 1."""
+    unchecked = f", last_unchecked = {EVENTS}" if version >= 7 else ""  # these have no checksums
     now = int(time.time() * 1000)
     secret = f'[{{"text": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "created_at": {now}}}]'
     statements = [f"""INSERT INTO endpoint(seq, id, url, name, tenant, types, secrets, headers, format, state, disabled_reason, metadata,
@@ -48,7 +49,7 @@ def rows_of(url):
             VALUES ({n}, x'{uuid(n)}', '', 'old.one', CAST('{payload_of(f"event-{n}")}' AS BLOB), 'application/json', 5, {now}, 1)""",
                        f"INSERT INTO delivery(event, endpoint, state, due_at, priority, created_at) VALUES ({n}, 1, 'pending', {now}, 5, {now})"]
     statements += [f"INSERT INTO outbox(type, payload) VALUES ('old.row', '{payload_of(f'row-{n}')}')" for n in range(ROWS)]
-    statements.append(f"UPDATE counter SET event_seq = {EVENTS}, endpoint_seq = 1, events = {EVENTS}, pending = {EVENTS}")
+    statements.append(f"UPDATE counter SET event_seq = {EVENTS}, endpoint_seq = 1, events = {EVENTS}, pending = {EVENTS}{unchecked}")
     return "BEGIN;" + ";\n".join(statements) + ";COMMIT;"
 
 
@@ -79,7 +80,7 @@ class Migration:
         self.run, self.version, self.newest = run, version, newest
         self.receiver = run.receiver()
         self.template = run.folder()
-        make(self.template, version, rows_of(self.receiver.url) if version else "")
+        make(self.template, version, rows_of(self.receiver.url, version) if version else "")
         self.schemas = {}
         for known in range(max(version, 1), newest + 1):
             folder = run.folder()
