@@ -88,8 +88,8 @@ class TestServer {
       ++handled;
       const auto& r = exchange->request();
       std::string seen = r.method + " " + r.path;
-      for (const auto& p : r.path_parameters) seen += " {" + p + "}";
-      for (const auto& [name, value] : r.query) seen += " " + name + "=" + value;
+      for (const auto& p : r.path_parameters) seen.append(" {").append(p).append("}");
+      for (const auto& [name, value] : r.query) seen.append(" ").append(name).append("=").append(value);
       if (const auto probe = r.header("x-probe")) seen += " probe=" + std::string(*probe);
       exchange->respond(json_answer(200, seen + "\n" + r.body));
     };

@@ -61,7 +61,10 @@ TEST_CASE("pipelined requests are answered one after the other, in order") {
     const auto answer = client.read_answer();
     REQUIRE(answer);
     const auto n = std::to_string(i);
-    CHECK(answer->body == (i % 2 == 0 ? "POST /v1/events\n" + n : "GET /v1/events/" + n + " {" + n + "}\n"));
+    std::string wanted = i % 2 == 0 ? "POST /v1/events\n" : "GET /v1/events/";
+    wanted.append(n);
+    if (i % 2 != 0) wanted.append(" {").append(n).append("}\n");
+    CHECK(answer->body == wanted);
   }
   CHECK(client.is_closed());
 }
