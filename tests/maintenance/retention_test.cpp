@@ -116,6 +116,20 @@ TEST_CASE_FIXTURE(Rig, "after the clock jumped forward nothing is deleted for an
   CHECK(events() == 0);
 }
 
+TEST_CASE_FIXTURE(Rig, "a round that is under way when the clock jumps forward ends where it is") {
+  accept(600, {});
+  clock.advance(25h);
+  retention.start();
+  CHECK(go_on() == Retention::kPause);
+  const std::int64_t left = events();
+  CHECK(left == 600 - Retention::kRows);
+  retention.hear(DueTimesMoved{.by_far = true});
+  CHECK(go_on() == Retention::kInterval);
+  CHECK(events() == left);
+  go_on(1h);
+  CHECK(events() < left);
+}
+
 TEST_CASE_FIXTURE(Rig, "a small step of the clock holds up nothing") {
   accept(10, {});
   clock.step_wall(25h);
