@@ -44,6 +44,8 @@ std::vector<std::string> values_of(const CLI::Option& option, const EndpointName
   return split_list(type.substr(begin + 1, end - begin - 1));
 }
 
+}  // namespace
+
 std::vector<std::string> options_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
@@ -56,7 +58,11 @@ std::vector<std::string> options_of(const CLI::App& app) {
   return names;
 }
 
-}  // namespace
+std::vector<std::string> subcommands_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
+  return names;
+}
 
 std::vector<std::string> complete(const CLI::App& app, std::span<const std::string> words,
                                   const EndpointNames& endpoint_names) {
@@ -84,7 +90,7 @@ std::vector<std::string> complete(const CLI::App& app, std::span<const std::stri
   } else if (word.starts_with('-')) {
     found = options_of(*command);
   } else {
-    for (const CLI::App* next : commands_of(*command)) found.push_back(next->get_name());
+    found = subcommands_of(*command);
     const auto positionals = positionals_of(*command);
     if (position < positionals.size()) {
       const auto values = values_of(*positionals[position], endpoint_names);

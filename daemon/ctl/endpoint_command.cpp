@@ -13,8 +13,6 @@
 namespace outboxd::ctl {
 namespace {
 
-constexpr const char* kReference = "Its name, its id, or the beginning of its id";
-
 // A test sends a real request and waits for the subscriber, whose endpoint may allow minutes.
 constexpr Millis kTestTimeout = std::chrono::minutes(6);
 
@@ -151,7 +149,7 @@ void add_set(CLI::App& group, Session& session) {
   CLI::App* command = add_command(group, "set", "Change an endpoint; what is not named stays",
                                   "outboxctl endpoint set orders --timeout 10s");
   auto o = std::make_shared<Options>();
-  command->add_option("endpoint", o->id, kReference)->required()->check(names_endpoint());
+  command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
   command->add_option("--url", o->fields.url, "Where to POST")->check(is_endpoint_url());
   add_field_options(command, o->fields);
   command->add_flag("--no-tls", o->fields.no_tls, "Forget its own authorities and certificate")
@@ -188,7 +186,7 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
                OnEndpoint run) {
   CLI::App* command = add_command(group, name, help);
   auto id = std::make_shared<std::string>();
-  command->add_option("endpoint", *id, kReference)->required()->check(names_endpoint());
+  command->add_option("endpoint", *id, kEndpointHelp)->required()->check(names_endpoint());
   command->callback(
       [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
 }
@@ -227,7 +225,7 @@ void add_remove(CLI::App& group, Session& session) {
   CLI::App* command = add_command(group, "remove", "Remove an endpoint; its pending deliveries are discarded",
                                   "outboxctl endpoint remove orders");
   auto o = std::make_shared<Options>();
-  command->add_option("endpoint", o->id, kReference)->required()->check(names_endpoint());
+  command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
   command->add_flag("--yes", o->yes, "Do not ask when deliveries wait for it");
   command->callback(
       [&session, o] { session.action = [&session, o] { return remove(session, o->id, o->yes); }; });

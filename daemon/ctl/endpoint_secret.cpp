@@ -51,18 +51,14 @@ void add_endpoint_secret(CLI::App& endpoint_group, Session& session) {
   for (const bool reveal : {false, true}) {
     CLI::App* command = add_command(*group, reveal ? "reveal" : "list",
                                     reveal ? "Its secrets in full" : "Its secrets, cut, with their expiry");
-    command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
-        ->required()
-        ->check(names_endpoint());
+    command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
     command->callback([&session, o, reveal] {
       session.action = [&session, o, reveal] { return list(session, o->id, reveal); };
     });
   }
   CLI::App* command = add_command(*group, "rotate", "Make a new secret; both sign until the overlap ends",
                                   "outboxctl endpoint secret rotate orders --overlap 24h");
-  command->add_option("endpoint", o->id, "Its name, its id, or the beginning of its id")
-      ->required()
-      ->check(names_endpoint());
+  command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
   command->add_option("--overlap", o->overlap, "How long the previous secret signs along")
       ->check(is_duration());
   command->add_option("--secret-file", o->secret_file,

@@ -85,17 +85,8 @@ CLI::App* deepest(CLI::App* app, std::string& name) {
 std::optional<std::string> describe_unknown(const CLI::App& command, const std::vector<std::string>& rest) {
   const auto option =
       std::ranges::find_if(rest, [](const std::string& word) { return word.starts_with('-'); });
-  std::vector<std::string> names;
-  if (option != rest.end()) {
-    for (const CLI::Option* known : command.get_options()) {
-      for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
-    }
-  } else if (command.get_require_subcommand_min() > 0) {
-    for (const CLI::App* known : command.get_subcommands([](const CLI::App*) { return true; }))
-      names.push_back(known->get_name());
-  } else {
-    return std::nullopt;
-  }
+  if (option == rest.end() && command.get_require_subcommand_min() == 0) return std::nullopt;
+  const auto names = option != rest.end() ? options_of(command) : subcommands_of(command);
   const std::string word = option != rest.end() ? option->substr(0, option->find('=')) : rest.front();
   const std::vector<std::string_view> known(names.begin(), names.end());
   return (option != rest.end() ? "unknown option: " : "unknown command: ") + word + did_you_mean(word, known);

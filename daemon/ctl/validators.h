@@ -18,6 +18,7 @@ CLI::Validator is_patterns();     // "order.*,invoice.**"
 CLI::Validator is_header();       // "name: value" that may be sent to a subscriber
 // What an operator may call an endpoint: its name, its id, or the beginning of its id.
 CLI::Validator names_endpoint();
+inline constexpr const char* kEndpointHelp = "Its name, its id, or the beginning of its id";
 inline constexpr const char* kNameOrId = "NAME|ID";  // the type of such an option
 CLI::Validator is_event_id();
 CLI::Validator is_delivery_id();

@@ -390,6 +390,8 @@ TEST_CASE("a slip of the hand is answered with the command or the option that wa
   const Ended option = run(api, {"delivery", "list", "--sate=dead"});
   CHECK(option.exit_code == 2);
   CHECK(option.err.find("unknown option: --sate; did you mean \"--state\"?") != std::string::npos);
+  CHECK(run(api, {"delivery", "list", "--outptu", "json"}).err.find("did you mean \"--output\"?") !=
+        std::string::npos);
   CHECK(run(api, {"delivery", "list", "--state", "dead", "x"}).err.find("did you mean") == std::string::npos);
 }
 
