@@ -11,6 +11,7 @@
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
+#include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/ingest.h"
 #include "store/group_commit.h"
@@ -81,6 +82,7 @@ struct Context {
   using Asked = std::function<void(std::function<T()> make)>;
   std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
+  const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.
   std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};

@@ -1,6 +1,6 @@
 #include "api/routes.h"
 
-#include "api/endpoint_reference.h"
+#include "api/delivery_filter.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "telemetry/log.h"
@@ -8,25 +8,9 @@
 namespace outboxd::api {
 namespace {
 
-std::optional<std::string> parse_error_filter(std::string_view text) {
-  if (text != "any" && !parse_outcome(text)) return std::nullopt;
-  return std::string(text);
-}
-
 Result<Answer> list_deliveries(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
-  const DeliveryFilter filter{
-      .state = query.word("state", parse_delivery_state, {"pending", "delivered", "dead", "discarded"}),
-      .endpoint = endpoint_parameter(context.directory, query, "endpoint"),
-      .event = query.id<EventId>("event"),
-      .tenant = query.text("tenant"),
-      .type = query.text("type"),
-      .error = query.word("error", parse_error_filter,
-                          {"any", "http_4xx", "http_5xx", "redirect", "timeout", "connect", "dns", "tls",
-                           "blocked", "protocol"}),
-      .since = query.time("since"),
-      .until = query.time("until"),
-  };
+  const DeliveryFilter filter = read_delivery_filter(context.directory, query);
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   const auto rows = context.readers.lend()->deliveries(filter, page);
@@ -93,9 +77,9 @@ void discard_delivery(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> delivery_routes(Context& context) {
   return {
       {"GET", "/v1/deliveries", Scope::kAdmin,
-       answering(
-           context, list_deliveries,
-           {"state", "endpoint", "tenant", "type", "event", "error", "since", "until", "limit", "cursor"})},
+       answering(context, list_deliveries,
+                 {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "since",
+                  "until", "limit", "cursor"})},
       {"GET", "/v1/deliveries/{id}", Scope::kAdmin, answering(context, show_delivery)},
       {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},
       {"POST", "/v1/deliveries/{id}/discard", Scope::kAdmin, deferring(context, discard_delivery)},

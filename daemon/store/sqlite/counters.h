@@ -10,6 +10,7 @@ struct Counters {
   EndpointSeq endpoint_seq = 0;  // the last one given
   std::int64_t events = 0;
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
+  std::int64_t batches = 0;  // made; what changes now has this number in its column after_batch
 
   std::int64_t& of(DeliveryState state);
   void move(DeliveryState from, DeliveryState to);  // one delivery

@@ -34,7 +34,7 @@ Facts Transaction::commit() {
   add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
                       counters_.pending - committed_.pending, counters_.delivered - committed_.delivered,
                       counters_.dead - committed_.dead, counters_.discarded - committed_.discarded,
-                      due.ahead.count(), millis(due.last));
+                      due.ahead.count(), millis(due.last), counters_.batches);
   commit_.run();
   committed_ = counters_;
   directory_.commit();
