@@ -63,8 +63,11 @@ BatchEvents Reader::batch_events(const OperatorBatch& batch, EventSeq from, int 
       answer.next = row.integer(0);
       break;
     }
-    BatchEvent found{
-        .seq = row.integer(0), .tenant = row.text(1), .type = row.text(2), .created_at = row.time(3)};
+    BatchEvent found;
+    found.seq = row.integer(0);
+    found.tenant = row.text(1);
+    found.type = row.text(2);
+    found.created_at = row.time(3);
     if ((filter.tenant && found.tenant != *filter.tenant) || (filter.type && found.type != *filter.type))
       continue;
     if ((filter.since && found.created_at < *filter.since) ||
