@@ -55,6 +55,7 @@ class Exchange {
   virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }
+  void respond(Result<Answer> answer) { answer ? respond(std::move(*answer)) : respond(answer.error()); }
 };
 
 struct Route {

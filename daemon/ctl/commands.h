@@ -9,6 +9,7 @@
 namespace outboxd::ctl {
 
 void add_status(CLI::App& app, Session& session);
+void add_why(CLI::App& app, Session& session);
 void add_failures(CLI::App& app, Session& session);
 void add_tail(CLI::App& app, Session& session);
 void add_event(CLI::App& app, Session& session);

@@ -5,17 +5,20 @@
 #include "ctl/delivery_change.h"
 #include "ctl/listing.h"
 #include "ctl/validators.h"
+#include "ctl/why.h"
 
 namespace outboxd::ctl {
 namespace {
 
 std::vector<Column> delivery_columns() {
+  const auto waiting = [](const Json& row, const Style& style) { return Cell{waiting_text(row, style.now)}; };
   return {column("ID", "id"),
           state_column(),
-          column("TYPE", "type"),
           endpoint_column(),
-          number_column("ATTEMPTS", "attempts"),
+          {"WAITS FOR", waiting},
           column("ERROR", "error"),
+          number_column("ATTEMPTS", "attempts"),
+          column("TYPE", "type"),
           time_column("DUE", "due_at"),
           time_column("CREATED", "created_at"),
           column("EVENT", "event", true),
@@ -87,17 +90,23 @@ int attempts(Session& session, const std::string& id) {
 void add_list(CLI::App& group, Session& session) {
   struct Options {
     Filters filters;
+    std::optional<std::string> waiting;
     ListOptions list;
   };
   CLI::App* command = add_command(group, "list", "Deliveries, newest first",
                                   "outboxctl delivery list --state dead --since 1h");
   auto o = std::make_shared<Options>();
   add_delivery_filters(command, o->filters);
+  command->add_option("--waiting", o->waiting, "Only pending ones that wait for this now")
+      ->check(CLI::IsMember(
+          {"due", "slot", "breaker", "retry_after", "rate_limit", "order", "paused", "disabled"}));
   add_list_options(command, o->list);
   command->callback([&session, o] {
     session.action = [&session, o] {
-      return print_list(session, o->filters.applied_to(Path("/v1/deliveries"), session.style().now), o->list,
-                        delivery_columns(), [&session, o] { require_named(session.api(), o->filters); });
+      Path path = o->filters.applied_to(Path("/v1/deliveries"), session.style().now);
+      if (o->waiting) path.with("waiting", *o->waiting);
+      return print_list(session, path, o->list, delivery_columns(),
+                        [&session, o] { require_named(session.api(), o->filters); });
     };
   });
 }

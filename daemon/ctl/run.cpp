@@ -180,6 +180,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   Session session(options, tools);
   add_global_options(app, options);
   add_status(app, session);
+  add_why(app, session);
   add_failures(app, session);
   add_tail(app, session);
   add_event(app, session);

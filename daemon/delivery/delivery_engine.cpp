@@ -273,9 +273,9 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
   });
 }
 
-void DeliveryEngine::ask_status(std::function<void(EngineStatus)> answer) {
-  executor_.post([this, answer = std::move(answer)] {
-    answer({scheduler_.in_flight(), scheduler_.lanes()});
+void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
+  executor_.post([this, only, answer = std::move(answer)] {
+    answer({scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only)});
   });
 }
 

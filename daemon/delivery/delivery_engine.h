@@ -31,7 +31,7 @@ namespace outboxd {
 
 struct EngineStatus {
   int in_flight = 0;
-  std::vector<LaneStatus> lanes;  // lanes that are failing or sending, in no order
+  std::vector<LaneStatus> lanes;  // in no order; see Scheduler::lanes
 };
 
 class DeliveryEngine final : public DeliverySide {
@@ -74,7 +74,8 @@ class DeliveryEngine final : public DeliverySide {
     std::string denial;  // SendResult::denial
   };
   void preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done);
-  void ask_status(std::function<void(EngineStatus)> answer);  // called on the executor
+  // Of all lanes with anything to tell, or of one endpoint's. `answer` runs on the executor.
+  void ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer);
   // Sends nothing new, waits up to `limit` for requests in flight, and aborts the rest (they are due again at the next
   // start). `done` runs when every outcome has been submitted to the group commit.
   void stop(Millis limit, std::function<void()> done);

@@ -65,8 +65,7 @@ class StoreReader {  // each by one thread at a time; there may be several
   // For status; a few seeks per endpoint that has something pending, whatever its backlog. For each of the next `limit`
   // such endpoints, removed ones too: how long its oldest delivery has been due, blocked ones included.
   virtual std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) = 0;
-  // How many deliveries of an endpoint are pending, counted up to `limit`.
-  virtual std::int64_t backlog(EndpointSeq endpoint, int limit) = 0;
+  virtual EndpointCounts counts(EndpointSeq endpoint, int limit) = 0;
 
   // endpoints
   virtual Endpoints all_endpoints() = 0;

@@ -70,6 +70,9 @@ void Api::fill_context() {
   context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
   };
+  context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(std::in_place); });
+  };
   context.ask_snapshot = [](const api::Context::Asked<telemetry::Snapshot>& done) {
     done([] { return telemetry::Snapshot{}; });
   };

@@ -37,7 +37,7 @@ class SharedStore::MemberReader final : public StoreReader {
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override {
     return real().oldest_due(after, limit);
   }
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override { return real().backlog(endpoint, limit); }
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override { return real().counts(endpoint, limit); }
   Endpoints all_endpoints() override { return real_->all_endpoints(); }
   std::optional<Endpoint> endpoint(const EndpointId& id) override { return real().endpoint(id); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override {

@@ -98,7 +98,7 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
              millis(e.created_at), millis(e.expires_at));
   if (insert.changes() == 0) return false;
-  ++transaction.counters().pending;
+  transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   if (place.blocked) return true;
   transaction.tell(DeliveryReady{{.key = key,

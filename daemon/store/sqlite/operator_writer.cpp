@@ -42,7 +42,7 @@ void OperatorWriter::make_pending(const Delivery& from, const std::optional<std:
   change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), transaction.due_millis(at, at),
                        std::nullopt, sequence_key, place.blocked ? 1 : 0);
   if (left) order_.promote(endpoint, *left);
-  transaction.counters().move(from.state, DeliveryState::kPending);
+  transaction.counters().move(endpoint, from.state, DeliveryState::kPending);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   // The copy in memory has the old attempt count and expiry, so it must be read again.
   if (was_pending) transaction.tell(DeliveryWithdrawn{from.key});
@@ -53,7 +53,7 @@ void OperatorWriter::discard(const ChangeDelivery& command, DeliveryState from, 
   const auto sequence_key = order_.sequence_key_of_pending(command.key);
   change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
                        millis(command.at), std::nullopt, 0);
-  transaction.counters().move(from, command.state);
+  transaction.counters().move(command.key.endpoint, from, command.state);
   transaction.tell(DeliveryWithdrawn{command.key});
   if (sequence_key && order_.promote(command.key.endpoint, *sequence_key))
     tell_due(command.key.endpoint, transaction);
@@ -111,7 +111,7 @@ void OperatorWriter::insert_delivery(DeliveryKey key, int priority,
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   insert_delivery_.run(key.event, key.endpoint, transaction.due_millis(at, at), priority, sequence_key,
                        place.blocked ? 1 : 0, millis(at), std::nullopt);
-  ++transaction.counters().pending;
+  transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   tell_due(key.endpoint, transaction);
 }

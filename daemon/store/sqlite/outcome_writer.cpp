@@ -28,7 +28,7 @@ bool OutcomeWriter::move_by(Statement& statement, const RecordOutcome& command, 
   statement.run(command.key.event, command.key.endpoint, to_string(verdict.state), reason, due_at,
                 attempt ? 1 : 0, error, finished_at, attempt ? 1 : 0, attempt ? attempt->number : 0);
   if (statement.changes() == 0) return false;
-  transaction.counters().move(DeliveryState::kPending, verdict.state);
+  transaction.counters().move(command.key.endpoint, DeliveryState::kPending, verdict.state);
   fact.now = {.state = verdict.state, .reason = verdict.reason, .due_at = {}, .moved = true};
   if (!due_at) return true;
   fact.now.due_at = from_unix_millis(*due_at) - transaction.ahead();

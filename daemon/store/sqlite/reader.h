@@ -25,7 +25,7 @@ class Reader final : public StoreReader {
   DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override;
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override;
 
   Endpoints all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
@@ -67,7 +67,8 @@ class Reader final : public StoreReader {
   Statement expired_after_{db_, sql::kExpiredAfter};
   Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
   Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
-  Statement count_pending_{db_, sql::kCountPending}, count_blocked_{db_, sql::kCountBlocked};
+  Statement count_later_{db_, sql::kCountLater}, count_blocked_{db_, sql::kCountBlocked};
+  Statement read_endpoint_count_{db_, sql::kReadEndpointCount};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},

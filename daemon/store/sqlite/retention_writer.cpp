@@ -54,7 +54,10 @@ std::int64_t RetentionWriter::prune_endpoints(Time before, std::int64_t limit) {
     Cursor row(removed_endpoints_, millis(before), limit);
     while (row.next()) removed.push_back(row.integer(0));
   }
-  for (const EndpointSeq endpoint : removed) delete_endpoint_.run(endpoint);
+  for (const EndpointSeq endpoint : removed) {
+    delete_endpoint_.run(endpoint);
+    delete_endpoint_count_.run(endpoint);
+  }
   return static_cast<std::int64_t>(removed.size());
 }
 
@@ -93,7 +96,7 @@ bool RetentionWriter::prune_deliveries(EventSeq event, Step& step) {
         delete_attempts_.run(event, finish.endpoint);
         const std::int64_t attempts = delete_attempts_.changes();
         delete_delivery_.run(event, finish.endpoint);
-        --step.counters.of(finish.state);
+        step.counters.add(finish.endpoint, finish.state, -1);
         ++step.pruned.deliveries;
         step.pruned.attempts += attempts;
         step.deletes -= 1 + attempts;

@@ -37,6 +37,7 @@ class RetentionWriter {
   Statement delete_idempotency_{db_, sql::kDeleteIdempotency};
   Statement rejected_after_{db_, sql::kRejectedAfter}, delete_rejected_{db_, sql::kDeleteRejected};
   Statement removed_endpoints_{db_, sql::kRemovedEndpoints}, delete_endpoint_{db_, sql::kDeleteEndpoint};
+  Statement delete_endpoint_count_{db_, sql::kDeleteEndpointCount};
 };
 
 }  // namespace outboxd::sqlite

@@ -70,6 +70,7 @@ class Transaction {
   DueClock& due_clock_;
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
   Statement add_to_counter_{db_, sql::kAddToCounter};
+  Statement add_to_endpoint_count_{db_, sql::kAddToEndpointCount};
 
   Counters committed_;
   DirectoryChanges directory_;
