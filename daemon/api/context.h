@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/endpoint_url.h"
 #include "common/waiting.h"
+#include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/ingest.h"
 #include "store/group_commit.h"
@@ -105,6 +106,7 @@ struct Context {
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
   // Only the lane of one endpoint, or all that there is anything to tell of.
   std::function<void(std::optional<EndpointSeq> only, Asked<Lanes>)> ask_lanes = {};
+  const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.
   std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};

@@ -1,6 +1,6 @@
 #include "api/routes.h"
 
-#include "api/endpoint_reference.h"
+#include "api/delivery_filter.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "api/waiting.h"
@@ -12,11 +12,6 @@ namespace {
 // Pages of the store that are read for one of those that wait for something.
 constexpr int kMaxReads = 40;
 
-std::optional<std::string> parse_error_filter(std::string_view text) {
-  if (text != "any" && !parse_outcome(text)) return std::nullopt;
-  return std::string(text);
-}
-
 struct Listing {
   DeliveryFilter filter;
   std::optional<WaitingFor> waiting;
@@ -25,17 +20,7 @@ struct Listing {
 
 Result<Listing> parse_listing(const Context& context, const Request& request) {
   Query query(request, context.clock.wall());
-  Listing wanted{.filter = {.state = query.word("state", parse_delivery_state,
-                                                {"pending", "delivered", "dead", "discarded"}),
-                            .endpoint = endpoint_parameter(context.directory, query, "endpoint"),
-                            .event = query.id<EventId>("event"),
-                            .tenant = query.text("tenant"),
-                            .type = query.text("type"),
-                            .error = query.word("error", parse_error_filter,
-                                                {"any", "http_4xx", "http_5xx", "redirect", "timeout",
-                                                 "connect", "dns", "tls", "blocked", "protocol"}),
-                            .since = query.time("since"),
-                            .until = query.time("until")},
+  Listing wanted{.filter = read_delivery_filter(context.directory, query),
                  .waiting = query.word(
                      "waiting", parse_waiting_for,
                      {"due", "slot", "breaker", "retry_after", "rate_limit", "order", "paused", "disabled"}),
@@ -147,7 +132,7 @@ std::vector<Route> delivery_routes(Context& context) {
   return {
       {"GET", "/v1/deliveries", Scope::kAdmin,
        deferring(context, list_deliveries,
-                 {"state", "endpoint", "tenant", "type", "event", "error", "waiting", "since", "until",
+                 {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "waiting", "since", "until",
                   "limit", "cursor"})},
       {"GET", "/v1/deliveries/{id}", Scope::kAdmin, deferring(context, show_delivery)},
       {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},

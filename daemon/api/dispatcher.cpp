@@ -25,6 +25,12 @@ constexpr const char* kProducersOnly =
     "tokens_file "
     "and run outboxctl token create NAME --scope admin.";
 
+// A token says more than the address that it came from.
+std::string who_calls(const Caller& caller, std::string_view token) {
+  if (!token.empty()) return "token " + std::string(token);
+  return caller.unix_socket ? "uid " + std::to_string(caller.counted_as.id) : caller.peer;
+}
+
 void answer_failure(PendingExchange& exchange, const char* what) {
   log::error("a request failed", {{"method", exchange.request().method},
                                   {"path", exchange.request().path},
@@ -118,6 +124,7 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   auto granted = authorise(*exchange, match->route->scope);
   if (!granted) return refuse(*exchange, granted.error());
   request.scope = granted->scope;
+  request.who = who_calls(caller, granted->token);
   auto query = parse_query(exchange->query_string());
   if (!query) return refuse(*exchange, query.error());
   request.query = std::move(*query);

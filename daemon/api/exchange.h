@@ -27,6 +27,7 @@ struct Request {
   std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
   std::string body;                               // exactly as sent, chunking undone
   Scope scope = Scope::kNone;                     // what the caller may do
+  std::string who;                                // for records: "token deploy", "uid 1000"
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one

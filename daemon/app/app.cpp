@@ -17,6 +17,7 @@
 #include "app/options.h"
 #include "app/process.h"
 #include "common/secret_file.h"
+#include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
 #include "store/sqlite/secret_encryption.h"
@@ -80,6 +81,8 @@ class App {
   Retention retention_{commits_, clock_, metrics_, main_loop_};
   DeliveryLoops delivery_;
   FanOut fan_out_;
+  BatchTargets batch_targets_{directory_, [this] { return retention_.delivered_kept_since(); }};
+  Batches batches_{background_loop_, *store_, commits_, clock_, metrics_, batch_targets_.finder()};
   Ingest ingest_;
   OutboxReader outbox_;
   OperationalEvents operational_events_{ingest_, directory_, clock_};
@@ -90,7 +93,8 @@ class App {
                      .fan_out = fan_out_,
                      .outbox = outbox_,
                      .removed_endpoints = removed_,
-                     .retention = retention_},
+                     .retention = retention_,
+                     .batches = batches_},
                     *store_};
   api::ReaderPool readers_;
   std::shared_ptr<const api::Authenticator> auth_;
@@ -147,6 +151,7 @@ api::Context App::make_context() {
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
+  context.batch_targets = &batch_targets_;
   context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
     ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {

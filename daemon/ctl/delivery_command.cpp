@@ -125,11 +125,10 @@ void add_change(CLI::App& group, Session& session, const std::string& action, co
   CLI::App* command = add_command(group, action, help,
                                   "outboxctl delivery " + action + " --endpoint orders --since 1h --dry-run");
   auto o = std::make_shared<ChangeOptions>();
-  o->action = action;
+  o->batch.action = action;
   command->add_option("id", o->ids, "Deliveries")->check(is_delivery_id());
-  add_delivery_filters(command, o->filters);
-  command->add_flag("--yes", o->yes, "Do not ask");
-  command->add_flag("--dry-run", o->dry_run, "Only count");
+  add_delivery_filters(command, o->batch.filters);
+  add_batch_options(command, o->batch);
   command->callback(
       [&session, o] { session.action = [&session, o] { return change_deliveries(session, *o); }; });
 }

@@ -186,6 +186,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_event(app, session);
   add_endpoint(app, session);
   add_delivery(app, session);
+  add_batch(app, session);
   add_outbox(app, session);
   add_db(app, session);
   add_doctor(app, session);

@@ -81,6 +81,8 @@ struct DeliveryFilter {
   std::optional<EventId> event;
   std::optional<std::string> tenant, type;
   std::optional<std::string> error;  // an outcome class, or "any"
+  std::optional<DeadReason> reason;
+  std::optional<int> status;         // of the last attempt
   std::optional<Time> since, until;  // created_at of the event
 };
 struct DeliveryRow {

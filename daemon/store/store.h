@@ -15,6 +15,7 @@
 #include "store/commands.h"
 #include "store/errors.h"
 #include "store/facts.h"
+#include "store/operator_batch.h"
 #include "store/reads.h"
 
 namespace outboxd {
@@ -81,6 +82,15 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual std::optional<DeliveryRow> delivery(DeliveryKey key) = 0;
   virtual Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) = 0;
   virtual std::vector<Attempt> attempts(DeliveryKey key) = 0;  // first one first, at most 1,000
+
+  // batches (operator_batch.h)
+  virtual std::optional<OperatorBatch> batch(const BatchId& id) = 0;
+  virtual Result<Rows<OperatorBatch>> batches(const Page& page) = 0;  // newest first
+  virtual std::vector<OperatorBatch> running_batches() = 0;           // oldest first
+  // The deliveries that the batch has still to act upon (retry, discard), in an order of its own.
+  virtual Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) = 0;
+  // The events that match the batch's filter (replay), oldest first, from number `from` on.
+  virtual BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) = 0;
 
   virtual std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) = 0;  // oldest first
 

@@ -210,6 +210,14 @@ struct Metrics::Impl {
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
   LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Errors of the database."), {"op"}};
   LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
+  LabelledMetric<Counter> batch_items{
+      counters("outbox_batch_items_total", "Deliveries that operators' batches acted upon or skipped."),
+      {"action", "result"}};
+  Gauge& batches_running = prometheus::BuildGauge()
+                               .Name("outbox_batch_running")
+                               .Help("Operators' batches that are not finished.")
+                               .Register(registry)
+                               .Add({});
   LabelledMetric<Counter> denied{
       counters("outbox_policy_denials_total", "Requests and registrations that the address policy stopped."),
       {"reason"}};
@@ -287,6 +295,14 @@ void Metrics::db_transaction(std::string_view op, std::chrono::nanoseconds durat
 
 void Metrics::pruned(std::string_view table, std::int64_t rows) {
   impl_->pruned.with({table}).Increment(static_cast<double>(rows));
+}
+
+void Metrics::batches_running(std::int64_t n) {
+  impl_->batches_running.Set(static_cast<double>(n));
+}
+
+void Metrics::batch_items(std::string_view action, std::string_view result, std::int64_t n) {
+  impl_->batch_items.with({action, result}).Increment(static_cast<double>(n));
 }
 
 void Metrics::db_error(std::string_view op) {

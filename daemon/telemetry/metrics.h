@@ -55,6 +55,8 @@ class Metrics {
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
   void db_error(std::string_view op);
   void pruned(std::string_view table, std::int64_t rows);
+  void batches_running(std::int64_t n);
+  void batch_items(std::string_view action, std::string_view result, std::int64_t n);  // "done", "skipped"
   void policy_denied(std::string_view reason);  // one of outbound/address_policy.h
   void config_reload(bool successful);
 

@@ -129,6 +129,12 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0];
   check("Delivery", delivery);
   check("DeliveryWithAttempts", api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>()).json);
+  const auto batch = api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"}})").json;
+  check("Batch", batch);
+  check("BatchPage", api.call("GET", "/v1/batches").json);
+  check(
+      "BatchCount",
+      api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"},"dry_run":true})").json);
   check("Setup", api.call("GET", "/v1/setup").json);
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);

@@ -475,27 +475,6 @@ TEST_CASE("retrying an event retries its dead deliveries") {
   CHECK(run(api, {"retry", kEvt}).out == "1 retried\n");
 }
 
-TEST_CASE(
-    "retrying by filter counts first, changes what was counted, the oldest first, and --dry-run changes "
-    "nothing") {
-  FakeApi api;
-  const std::string path = "GET /v1/deliveries?state=dead&type=order.paid&limit=250";
-  api.answer(path, 200, page({delivery_row(3, "dead"), delivery_row(2, "dead")}, "c"));
-  api.answer("GET /v1/deliveries?state=dead&type=order.paid&limit=248&cursor=c", 200,
-             page({delivery_row(1, "dead")}));
-  for (int i = 1; i <= 3; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const Ended counted = run(api, {"delivery", "retry", "--type", "order.paid", "--dry-run"});
-  CHECK(counted.exit_code == 0);
-  CHECK(counted.out == "3 deliveries (dead) match\n");
-  CHECK(api.asked().size() == 2);
-  const Ended done = run(api, {"delivery", "retry", "--type", "order.paid", "--yes"});
-  CHECK(done.exit_code == 0);
-  CHECK(done.out == "3 retried\n");
-  REQUIRE(api.asked().size() == 7);
-  CHECK(api.asked()[4].target == "/v1/deliveries/" + delivery_id_text(1) + "/retry");
-}
-
 TEST_CASE("failures are gathered from dead, retrying and held deliveries") {
   FakeApi api;
   const std::string paused = "ep_019ab0f40c2b7a3c8d4e5f60718293b1",
@@ -599,6 +578,7 @@ TEST_CASE("an id that is well formed and unknown is not found, wherever one is t
   api.answer("GET /v1/deliveries?endpoint=" + ep + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?event=" + evt + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?" + filter + "&limit=250", 200, page({}));
+  api.answer("POST /v1/batches", 200, {{"matched", 0}, {"exact", true}});
   api.answer("POST /v1/events/" + kEvt + "/replay", 422, refusal(422, "Invalid", "names no endpoint"));
   for (const Arguments& line : {Arguments{"event", "show", evt},
                                 {"event", "payload", evt},
@@ -652,27 +632,6 @@ TEST_CASE("a token is made alone on its line, as --token-file reads it") {
   const Ended json = outboxctl({"token", "create", "till", "--file", tokens.path(), "-o", "json"});
   CHECK(Json::parse(json.out)["name"] == "till");
   CHECK(outboxctl({"token", "revoke", "nobody", "--file", tokens.path()}).exit_code == 3);
-}
-
-TEST_CASE("bulk changes print ids and counts in the format that is asked for") {
-  FakeApi api;
-  api.answer("GET /v1/deliveries?state=dead&type=a&limit=250", 200,
-             page({delivery_row(2, "dead"), delivery_row(1, "dead")}));
-  for (int i = 1; i <= 2; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const std::string ids = delivery_id_text(1) + "\n" + delivery_id_text(2) + "\n";
-  const Arguments bulk{"delivery", "retry", "--type", "a"};
-  const auto with = [](Arguments line, const Arguments& more) {
-    line.insert(line.end(), more.begin(), more.end());
-    return line;
-  };
-  CHECK(run(api, with(bulk, {"--dry-run", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--dry-run", "-o", "json"})).out)["count"] == 2);
-  CHECK(run(api, with(bulk, {"--yes", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--yes", "-o", "json"})).out) ==
-        Json{{"retried", 2}, {"failed", 0}});
-  const Arguments named{"delivery", "discard", delivery_id_text(1), "--dry-run"};
-  CHECK(Json::parse(run(api, with(named, {"-o", "json"})).out)["count"] == 1);
 }
 
 TEST_CASE("signatures are made and verified without the daemon, and any change is noticed") {

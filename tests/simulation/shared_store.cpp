@@ -10,6 +10,7 @@ Fact as_hint(const Fact& fact) {
   if (const auto* ready = std::get_if<DeliveryReady>(&fact))
     return DueOnDisk{ready->delivery.key.endpoint, ready->delivery.due_in};
   if (std::holds_alternative<FanOutWaits>(fact)) return FanOutWaits{};
+  if (std::holds_alternative<BatchChanged>(fact)) return BatchChanged{};
   if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // whoever disabled it announces that
     return EndpointChanged{changed->endpoint, changed->now, changed->version};
   if (const auto* recorded = std::get_if<OutcomeRecorded>(&fact)) {
@@ -55,6 +56,15 @@ class SharedStore::MemberReader final : public StoreReader {
     return real().deliveries(filter, page);
   }
   std::vector<Attempt> attempts(DeliveryKey key) override { return real().attempts(key); }
+  std::optional<OperatorBatch> batch(const BatchId& id) override { return real().batch(id); }
+  Result<Rows<OperatorBatch>> batches(const Page& page) override { return real().batches(page); }
+  std::vector<OperatorBatch> running_batches() override { return real().running_batches(); }
+  Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) override {
+    return real().batch_deliveries(batch, page);
+  }
+  BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) override {
+    return real().batch_events(batch, from, limit);
+  }
   std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override {
     return real().unfinished_fan_outs(after, limit);
   }

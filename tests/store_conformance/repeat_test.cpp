@@ -52,6 +52,12 @@ struct Describe {
   }
   std::string operator()(const Delivery& d) const { return text(d); }
   std::string operator()(const Replayed& r) const { return std::to_string(r.deliveries); }
+  std::string operator()(const OperatorBatchPtr& b) const {
+    std::ostringstream out;
+    out << b->id.to_string() << ' ' << to_string(b->state) << ' ' << b->done << ' ' << b->skipped << ' '
+        << b->place;
+    return out.str();
+  }
   std::string operator()(const Pruned& p) const { return std::to_string(p.events); }
 };
 std::string described(const Applied& applied) {

@@ -14,6 +14,7 @@ struct Counters {
   std::int64_t events = 0;
   DeliveryCounts deliveries;                                // of all endpoints
   std::unordered_map<EndpointSeq, DeliveryCounts> changes;  // of each endpoint, in this transaction
+  std::int64_t batches = 0;  // made; what changes now has this number in its column after_batch
 
   void add(EndpointSeq endpoint, DeliveryState state, std::int64_t count);
   void move(EndpointSeq endpoint, DeliveryState from, DeliveryState to);  // one delivery

@@ -96,7 +96,7 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   const std::int64_t due_at = transaction.due_millis(e.created_at + first.due_in, e.created_at);
   insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
-             millis(e.created_at), millis(e.expires_at));
+             millis(e.created_at), millis(e.expires_at), transaction.counters().batches);
   if (insert.changes() == 0) return false;
   transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});

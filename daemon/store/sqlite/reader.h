@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/secret_box.h"
+#include "store/sqlite/batch_statements.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/due_statements.h"
 #include "store/sqlite/endpoint_statements.h"
@@ -38,6 +39,13 @@ class Reader final : public StoreReader {
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override;
   std::vector<Attempt> attempts(DeliveryKey key) override;
 
+  // reader_batches.cpp
+  std::optional<OperatorBatch> batch(const BatchId& id) override;
+  Result<Rows<OperatorBatch>> batches(const Page& page) override;
+  std::vector<OperatorBatch> running_batches() override;
+  Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) override;
+  BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) override;
+
   std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override;
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
@@ -52,10 +60,11 @@ class Reader final : public StoreReader {
   // reader_lists.cpp
   class DeliveryScan;
   Result<Rows<DeliveryRow>> pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
-                                                const Page& page);
+                                                const Page& page, const OperatorBatch* batch = nullptr);
   std::optional<EventSeq> seq_of(const EventId& id);
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
+  EventSeq oldest_since(const std::optional<Time>& since);
 
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<const SecretBox> secrets_;
@@ -81,6 +90,11 @@ class Reader final : public StoreReader {
   Statement dead_of_endpoint_before_{db_, sql::kDeadOfEndpointBefore};
   Statement pending_of_endpoint_from_{db_, sql::kPendingOfEndpointFrom};
   Statement in_order_of_endpoint_from_{db_, sql::kInOrderOfEndpointFrom};
+  Statement deliveries_after_{db_, sql::kDeliveriesAfter}, dead_after_{db_, sql::kDeadAfter};
+  Statement dead_of_endpoint_after_{db_, sql::kDeadOfEndpointAfter};
+  Statement last_attempt_before_{db_, sql::kLastAttemptBefore}, events_to_replay_{db_, sql::kEventsToReplay};
+  Statement batch_by_id_{db_, sql::kBatchById}, batches_before_{db_, sql::kBatchesBefore};
+  Statement running_batches_{db_, sql::kRunningBatches};
   Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};

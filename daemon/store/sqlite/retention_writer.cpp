@@ -61,6 +61,16 @@ std::int64_t RetentionWriter::prune_endpoints(Time before, std::int64_t limit) {
   return static_cast<std::int64_t>(removed.size());
 }
 
+std::int64_t RetentionWriter::prune_batches(Time before, std::int64_t limit) {
+  std::vector<std::int64_t> ended;
+  {
+    Cursor row(ended_batches_, millis(before), limit);
+    while (row.next()) ended.push_back(row.integer(0));
+  }
+  for (const std::int64_t number : ended) delete_batch_.run(number);
+  return static_cast<std::int64_t>(ended.size());
+}
+
 // One step of retention: its remaining budget, and how far it has come.
 struct RetentionWriter::Step {
   const Prune& command;
@@ -161,6 +171,7 @@ Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& trans
     Pruned& pruned = step.pruned;
     step.deletes -= pruned.idempotency_keys = prune_keys(command.at, step.deletes);
     step.deletes -= pruned.outbox_rows = prune_rejected(command.dead_before, step.deletes);
+    step.deletes -= pruned.batches = prune_batches(command.dead_before, step.deletes);
     // A removed endpoint's deliveries were discarded when it was removed, so they are deleted before it is.
     const Time long_ago = std::min(command.delivered_before, command.dead_before) - std::chrono::days(1);
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);

@@ -34,7 +34,8 @@ Facts Transaction::commit() {
   const DeliveryCounts &all = counters_.deliveries, &before = committed_.deliveries;
   add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
                       all.pending - before.pending, all.delivered - before.delivered, all.dead - before.dead,
-                      all.discarded - before.discarded, due.ahead.count(), millis(due.last));
+                      all.discarded - before.discarded, due.ahead.count(), millis(due.last),
+                      counters_.batches);
   for (const auto& [endpoint, change] : counters_.changes) {
     if (change != DeliveryCounts{})
       add_to_endpoint_count_.run(endpoint, change.pending, change.delivered, change.dead, change.discarded);
