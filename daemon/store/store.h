@@ -17,6 +17,7 @@
 #include "store/facts.h"
 #include "store/operator_batch.h"
 #include "store/reads.h"
+#include "store/rollup.h"
 
 namespace outboxd {
 
@@ -99,6 +100,13 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual Result<Rows<OutboxRow>> rejected_outbox(const Page& page) = 0;
 
   virtual StoreStatus status() = 0;
+
+  // The roll-up (rollup.h). These two make several short read transactions of a bounded number of rows.
+  virtual Failures failures(const FailureQuery& query) = 0;
+  // What happened at an endpoint, or at all of them together, in each step from `since` until `until`. Steps are whole
+  // minutes, or whole hours from where only hours are kept on; `since` is the start of one.
+  virtual std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                          Millis step) = 0;
 };
 
 // The partitions that belong to this daemon from the start, and the token it records with.

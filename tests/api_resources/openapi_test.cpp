@@ -139,6 +139,10 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);
   check("RecordedAttempt", api.call("GET", "/v1/attempts").json["data"][0]);
+  api.record(delivery["id"], DeliveryState::kDead);
+  check("Failures", api.call("GET", "/v1/failures").json);
+  check("FailureGroup", api.call("GET", "/v1/failures").json["data"][0]);
+  check("Series", api.call("GET", "/v1/series?name=dead").json);
   check("Status", api.call("GET", "/v1/status").json);
   check("Problem", api.call("GET", "/v1/events?limit=0").json);
 }

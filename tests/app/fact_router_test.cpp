@@ -54,6 +54,10 @@ class BusyReader final : public StoreReader {
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page&) override { refuse("rejected_outbox"); }
   StoreStatus status() override { refuse("status"); }
+  Failures failures(const FailureQuery&) override { refuse("failures"); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>&, Time, Time, Millis) override {
+    refuse("series");
+  }
 
  private:
   [[noreturn]] void refuse(const char* read) {

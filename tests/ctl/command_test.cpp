@@ -475,37 +475,73 @@ TEST_CASE("retrying an event retries its dead deliveries") {
   CHECK(run(api, {"retry", kEvt}).out == "1 retried\n");
 }
 
-TEST_CASE("failures are gathered from dead, retrying and held deliveries") {
-  FakeApi api;
-  const std::string paused = "ep_019ab0f40c2b7a3c8d4e5f60718293b1",
-                    disabled = "ep_019ab0f40c2b7a3c8d4e5f60718293b2";
-  api.answer("GET /v1/deliveries?state=dead&limit=250", 200,
-             page({delivery_row(1, "dead", "http_5xx"), delivery_row(2, "dead", "timeout")}));
-  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout")}));
-  const auto endpoint = [](const std::string& id, const char* state, const Json& failing_since) {
-    return Json{{"id", id}, {"state", state}, {"failing_since", failing_since}};
+namespace {
+
+Json failure_group(const std::string& group, int attempts, int dead, const Json& filter) {
+  return {{"group", group},
+          {"attempts", attempts},
+          {"dead", dead},
+          {"endpoint_count", 1},
+          {"endpoints", {{{"id", kEndpoint}, {"name", "the shop's"}}}},
+          {"type", nullptr},
+          {"error", group},
+          {"reason", nullptr},
+          {"first_at", "2026-11-23T14:00:00.000Z"},
+          {"last_at", "2026-11-23T15:00:00.000Z"},
+          {"last_error", "timed out\x1b[2J"},
+          {"last_status", nullptr},
+          {"filter", filter}};
+}
+
+Json failures(const std::vector<Json>& groups) {
+  return {
+      {"by", "error"}, {"since", "2026-11-23T14:00:00.000Z"}, {"groups", groups.size()}, {"data", groups}};
+}
+
+}  // namespace
+
+TEST_CASE("failures are shown as the daemon counts them, with the command that retries the worst") {
+  const std::string since = "2026-11-23T14:00:00.000Z";
+  const auto shown = [&](const Json& answer, const std::string& format = "table") {
+    FakeApi api;
+    api.answer("GET /v1/failures?by=error&since=2026-11-23T14%3A00%3A00.000Z&limit=50", 200, answer);
+    return run(api, {"failures", "--since", since, "-o", format});
   };
-  api.answer("GET /v1/endpoints?limit=250", 200,
-             page({endpoint(kEp, "active", "2026-11-23T14:00:00.000Z"), endpoint(paused, "paused", nullptr),
-                   endpoint(disabled, "disabled", nullptr)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + kEp + "&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout"), delivery_row(4, "pending", nullptr, 0),
-                   delivery_row(5, "pending", nullptr, 0)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + disabled + "&limit=250", 200,
-             page({delivery_row(6, "pending", nullptr, 0)}));
-  const Ended outcome = run(api, {"failures", "-o", "jsonl"});
-  CHECK(outcome.exit_code == 0);
-  const Json first = Json::parse(outcome.out.substr(0, outcome.out.find('\n')));
-  CHECK(first["group"] == "timeout");
-  CHECK(first["dead"] == 1);
-  CHECK(first["retrying"] == 1);
-  CHECK(first["held"] == 2);
-  CHECK(outcome.out.find(R"("group":"disabled","dead":0,"retrying":0,"held":1)") != std::string::npos);
-  const Ended table = run(api, {"failures", "--by", "endpoint"});
-  CHECK(table.out.find(kEp) != std::string::npos);
-  CHECK(table.out.find("HELD") != std::string::npos);
-  CHECK(table.err.empty());
+  const Json filter = {{"endpoint", kEndpoint}, {"error", "timeout"}, {"state", "dead"}};
+  const Json two = failures({failure_group("timeout", 41, 7, filter),
+                             failure_group("http_5xx", 3, 0, {{"error", "http_5xx"}, {"state", "dead"}})});
+  const Ended table = shown(two);
+  CHECK(table.exit_code == 0);
+  for (const char* part : {"ERROR", "timeout", "41", "7", "the shop's", "timed out\\x1b[2J", "http_5xx"}) {
+    CAPTURE(part);
+    CHECK(table.out.find(part) != std::string::npos);
+  }
+  CHECK(
+      table.err.find("outboxctl delivery retry --endpoint 'the shop'\\''s' --state dead --error timeout\n") !=
+      std::string::npos);
+  const Ended lines = shown(two, "jsonl");
+  CHECK(Json::parse(lines.out.substr(0, lines.out.find('\n')))["dead"] == 7);
+  CHECK(lines.err.empty());
+  CHECK(Json::parse(shown(two, "json").out)["groups"] == 2);
+  CHECK(shown(two, "id").out == "timeout\nhttp_5xx\n");
+
+  CHECK(shown(failures({failure_group("timeout", 41, 0, filter)})).err.find("tried again by themselves") !=
+        std::string::npos);
+  CHECK(shown(failures({failure_group("other", 41, 7, nullptr)})).err.empty());
+  const Ended none = shown(failures({}));
+  CHECK(none.out.empty());
+  CHECK(none.err.find("nothing has failed since") != std::string::npos);
+  CHECK(shown(Json::array()).exit_code == 1);
+  CHECK(shown({{"data", {7, Json::object()}}}).exit_code == 0);
+}
+
+TEST_CASE("failures are asked of one endpoint, and by what they are grouped") {
+  FakeApi api;
+  run(api, {"failures", "--by", "endpoint", "--endpoint", "shop", "--tenant", "acme", "--limit", "7"});
+  const std::string target = api.last().target;
+  CHECK(target.starts_with("/v1/failures?by=endpoint&since="));
+  CHECK(target.ends_with("&endpoint=shop&tenant=acme&limit=7"));
+  CHECK(run(api, {"failures", "--by", "weather"}).exit_code == 2);
 }
 
 namespace {

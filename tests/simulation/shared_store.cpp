@@ -73,6 +73,11 @@ class SharedStore::MemberReader final : public StoreReader {
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override { return real().rejected_outbox(page); }
   StoreStatus status() override { return real().status(); }
+  Failures failures(const FailureQuery& query) override { return real().failures(query); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override {
+    return real().series(endpoint, since, until, step);
+  }
 
  private:
   StoreReader& real() {

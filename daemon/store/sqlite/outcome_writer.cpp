@@ -93,13 +93,18 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
   const bool keeps_still =
       (overruled && !command.attempt) || (again && verdict.state == DeliveryState::kPending);
   const bool moved = !keeps_still && move(command, verdict, fact, transaction);
+  bool attempted = false;
   if (command.attempt && !again) {
-    bool there = moved;
+    attempted = moved;
     if (!moved) {
       count_attempt_.run(command.key.event, command.key.endpoint, command.attempt->number);
-      there = count_attempt_.changes() > 0;
+      attempted = count_attempt_.changes() > 0;
     }
-    if (there) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+    if (attempted) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+  }
+  if (!again) {
+    const Verdict became = moved ? verdict : Verdict{};
+    transaction.rollup().outcome_recorded(command, attempted, became.state, became.reason);
   }
   if (!moved || overruled) {
     read_standing(fact, transaction);

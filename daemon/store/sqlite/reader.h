@@ -12,6 +12,7 @@
 #include "store/sqlite/due_statements.h"
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/list_statements.h"
+#include "store/sqlite/rollup_statements.h"
 #include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
@@ -53,6 +54,10 @@ class Reader final : public StoreReader {
 
   StoreStatus status() override;
 
+  Failures failures(const FailureQuery& query) override;
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override;
+
  private:
   class Snapshot;  // one read transaction
   class DueScan;
@@ -65,6 +70,10 @@ class Reader final : public StoreReader {
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
   EventSeq oldest_since(const std::optional<Time>& since);
+
+  // reader_rollup.cpp
+  class FailureScan;
+  Time rolled_up();
 
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<const SecretBox> secrets_;
@@ -99,6 +108,8 @@ class Reader final : public StoreReader {
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
+  Statement rolled_up_{db_, sql::kRolledUp}, endpoint_identity_{db_, sql::kEndpointIdentity};
+  Statement rollup_of_endpoint_{db_, sql::kRollupOfEndpoint}, rollup_failing_{db_, sql::kRollupFailing};
 };
 
 }  // namespace outboxd::sqlite

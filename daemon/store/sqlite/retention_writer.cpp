@@ -175,6 +175,7 @@ Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& trans
     // A removed endpoint's deliveries were discarded when it was removed, so they are deleted before it is.
     const Time long_ago = std::min(command.delivered_before, command.dead_before) - std::chrono::days(1);
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);
+    step.deletes -= transaction.rollup().maintain(command.at, step.deletes);
   }
   if (step.is_over()) {
     step.pruned.next = command.after;

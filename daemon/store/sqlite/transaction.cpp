@@ -26,10 +26,12 @@ void Transaction::begin(const Batch& batch) {
   const DueClock::State due = due_clock_.state();
   ahead_ = due.ahead;
   wall_ = due.last - due.ahead;
+  rollup_.begin(wall_);
   begin_.run();
 }
 
 Facts Transaction::commit() {
+  rollup_.write();
   const DueClock::State due = due_clock_.state();
   const DeliveryCounts &all = counters_.deliveries, &before = committed_.deliveries;
   add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
@@ -44,6 +46,7 @@ Facts Transaction::commit() {
   counters_.changes.clear();
   committed_ = counters_;
   directory_.commit();
+  rollup_.committed();
   for (const auto& act : actions_) act();
   shorten_waits(due_clock_.now() - (wall_ + ahead_));
   return std::exchange(facts_, {});
