@@ -15,6 +15,7 @@
 #include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "app/prepared_request.h"
 #include "app/process.h"
 #include "common/secret_file.h"
 #include "runtime/service_manager.h"
@@ -146,6 +147,10 @@ api::Context App::make_context() {
   context.started_at = clock_.wall();
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
+  };
+  context.prepare = [this, defaults = delivery_options(config_).loop.engine.request](
+                        const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
+    return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
   };
   context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {

@@ -129,6 +129,8 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0];
   check("Delivery", delivery);
   check("DeliveryWithAttempts", api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>()).json);
+  check("PreparedRequest",
+        api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
   check("Setup", api.call("GET", "/v1/setup").json);
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);
