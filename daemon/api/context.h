@@ -69,6 +69,13 @@ struct DaemonSetup {
   std::vector<std::string> name_servers;
 };
 
+// The request that an attempt would be.
+struct PreparedRequest {
+  std::string url;
+  std::vector<HeaderField> headers;
+  std::string body;
+};
+
 // How long POST /v1/prune shall keep deliveries; absent: as configured.
 struct PrunePeriods {
   std::optional<Millis> delivered, dead;
@@ -97,6 +104,9 @@ struct Context {
 
   // Sends one signed attempt of an event that is not stored; the callback may run on any thread.
   std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};
+  // The request that attempt `number` of this event to this endpoint would be, signed now. Sends nothing.
+  std::function<Result<PreparedRequest>(const EndpointPtr&, const std::shared_ptr<const Event>&, int number)>
+      prepare = {};
   // What the delivery loops know, for /v1/status and /metrics. No thread blocks on a loop: the callback runs on a
   // loop's thread, or, if the loops take too long, on another one and without their part. It is given a function that
   // computes the figures, which is work for a worker (Exchange::resume).

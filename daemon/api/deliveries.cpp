@@ -1,9 +1,13 @@
 #include "api/routes.h"
 
+#include <algorithm>
+#include <array>
+
 #include "api/delivery_filter.h"
 #include "api/handling.h"
 #include "api/query.h"
 #include "api/waiting.h"
+#include "common/text.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -95,6 +99,57 @@ void show_delivery(Context& context, const ExchangePtr& exchange) {
              });
 }
 
+// Does a request's header hold nothing that proves who sends it? Those of outboxd's own are known; of those that an
+// operator or a producer chose, only the name can tell.
+bool may_be_shown(const HeaderField& header) {
+  const std::string name = ascii_lower(header.name);
+  constexpr std::array kOwn{"content-type", "user-agent", "webhook-id", "webhook-timestamp", "traceparent"};
+  if (name.starts_with("outboxd-") || std::ranges::find(kOwn, name) != kOwn.end()) return true;
+  constexpr std::array kTelling{"auth", "cookie", "key", "pass", "secret", "signature", "token"};
+  return std::ranges::none_of(kTelling,
+                              [&](std::string_view part) { return name.find(part) != std::string::npos; });
+}
+
+Json json_of_prepared(const PreparedRequest& prepared, const Endpoint& endpoint, bool reveal) {
+  Json headers = Json::array();
+  for (const HeaderField& header : prepared.headers) {
+    const bool shown = reveal || may_be_shown(header);
+    headers.push_back(
+        {{"name", header.name}, {"value", shown ? Json(valid_utf8(header.value)) : Json(nullptr)}});
+  }
+  return {{"method", "POST"},
+          {"url", prepared.url},
+          {"headers", std::move(headers)},
+          {"body_base64", base64_encode(prepared.body)},
+          {"tls", endpoint.tls.empty() ? Json(nullptr) : to_json(endpoint.tls)}};
+}
+
+Result<Answer> show_request(Context& context, const Request& request) {
+  Query query(request, context.clock.wall());
+  const bool reveal = query.flag("reveal");
+  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  const auto row = find_delivery(context, request);
+  if (!row) return tl::unexpected(row.error());
+  const EndpointPtr endpoint = context.directory.find(row->endpoint);
+  if (!endpoint)
+    return problem(ProblemCode::kConflict,
+                   "the endpoint of this delivery was removed: nothing is sent to it");
+  auto event = context.readers.lend()->event(row->event, true);
+  if (!event) return not_found("event", row->event.to_string());
+  if (event->event.damaged) {
+    return problem(ProblemCode::kConflict,
+                   "the event's stored bytes no longer match their checksum: it is never sent");
+  }
+  const auto prepared = context.prepare(endpoint, std::make_shared<const Event>(std::move(event->event)),
+                                        row->delivery.attempts + 1);
+  if (!prepared) return tl::unexpected(prepared.error());
+  if (reveal) {
+    log::info("a signed request was revealed",
+              {{"delivery", row->delivery.id().to_string()}, {"by", request.peer}});
+  }
+  return json_answer(200, json_of_prepared(*prepared, *endpoint, reveal));
+}
+
 // Retry sets the state pending, discard sets it discarded.
 void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState state) {
   const Request& request = exchange->request();
@@ -135,6 +190,7 @@ std::vector<Route> delivery_routes(Context& context) {
                  {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "waiting", "since", "until",
                   "limit", "cursor"})},
       {"GET", "/v1/deliveries/{id}", Scope::kAdmin, deferring(context, show_delivery)},
+      {"GET", "/v1/deliveries/{id}/request", Scope::kAdmin, answering(context, show_request, {"reveal"})},
       {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},
       {"POST", "/v1/deliveries/{id}/discard", Scope::kAdmin, deferring(context, discard_delivery)},
   };

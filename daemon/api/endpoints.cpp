@@ -31,7 +31,9 @@ Answer secret_answer(int status, const Json& json) {
 EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
     if (!result) return exchange->respond(result.error());
-    log::info(deed, {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
+    log::info(deed, {{"endpoint", (*result)->id.to_string()},
+                     {"name", (*result)->name},
+                     {"by", exchange->request().peer}});
     exchange->respond(json_answer(200, to_json(**result)));
   };
 }

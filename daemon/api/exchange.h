@@ -33,11 +33,21 @@ struct Request {
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
 };
 
+// The rest of an answer that goes on for as long as the client stays.
+class AnswerStream {
+ public:
+  virtual ~AnswerStream() = default;
+  // The next piece; "" when there is none yet: it is asked again in a moment. Runs on a worker, one call at a time, and
+  // only when all before it has been sent: for a client that reads slowly nothing piles up.
+  virtual std::string next() = 0;
+};
+
 struct Answer {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<HeaderField> headers;  // extra ones
+  std::vector<HeaderField> headers;           // extra ones
+  std::shared_ptr<AnswerStream> stream = {};  // what follows the body; null: nothing
 };
 Answer json_answer(int status, std::string body);
 Answer problem_answer(const Problem& problem);  // application/problem+json; Retry-After with 429 and 503

@@ -15,6 +15,7 @@
 #include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "app/prepared_request.h"
 #include "app/process.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
@@ -152,6 +153,10 @@ api::Context App::make_context() {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
   context.batch_targets = &batch_targets_;
+  context.prepare = [this, defaults = delivery_options(config_).loop.engine.request](
+                        const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
+    return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
+  };
   context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
     ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {

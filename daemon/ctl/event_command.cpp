@@ -10,6 +10,7 @@
 #include "ctl/commands.h"
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
+#include "ctl/event_tail.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -223,12 +224,13 @@ void add_replay(CLI::App& group, Session& session) {
 }  // namespace
 
 void add_event(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "event", "send, list, show, payload, replay");
+  CLI::App* group = add_group(app, "event", "send, list, show, payload, tail, replay");
   group->group(kAct);
   add_send(*group, session);
   add_list(*group, session);
   add_show(*group, session);
   add_payload(*group, session);
+  add_event_tail(*group, session);
   add_replay(*group, session);
 }
 

@@ -333,7 +333,8 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
                          .reason = verdict.reason},
               .failing_since = change.failing_since,
               .disable = {},
-              .recovered = change.recovered};
+              .recovered = change.recovered,
+              .slowed_for = change.slowed_for};
   if (lane.active && (verdict.gone || change.disable)) {
     ended.disable = verdict.gone ? "gone" : "failing";
     lane.active = false;  // until put_endpoint() brings what was committed, whatever that is

@@ -125,6 +125,7 @@ class Scheduler {
     std::optional<std::optional<Time>> failing_since;
     std::optional<std::string> disable;  // the reason: "gone", "failing"
     std::optional<Time> recovered;       // it recovered, and had been failing since this time
+    std::optional<Millis> slowed_for;    // its answers asked for less, and now it is paused for this long
   };
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
   // The request was aborted and its result is unknown: the delivery is still pending on disk.

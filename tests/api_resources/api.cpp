@@ -89,6 +89,16 @@ void Api::fill_context() {
                             .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
                             .name_servers = {"127.0.0.53:53"}};
   };
+  context.prepare = [](const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
+    return api::PreparedRequest{.url = endpoint->url,
+                                .headers = {{"content-type", event->content_type},
+                                            {"webhook-id", event->id.to_string()},
+                                            {"webhook-signature", "v1,c2lnbmVk"},
+                                            {"outboxd-attempt", std::to_string(number)},
+                                            {"X-Api-Key", "hush"},
+                                            {"X-Region", "eu"}},
+                                .body = event->payload};
+  };
   context.why_not_ready = [] { return std::nullopt; };
   context.preflight = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Preflighted& done) {
     const bool denied = url.host == "127.0.0.1";

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "api_resources/api.h"
+#include "common/text.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
@@ -258,4 +259,33 @@ TEST_CASE("a retry that goes before a later head has the delivery side drop that
                             api.call("GET", path(second)).json["endpoint"].get<std::string>())
             .json["data"]
             .size() == 2);
+}
+
+TEST_CASE(
+    "the request that an attempt would be is shown, and what proves who sends it only when it is asked for") {
+  Api api;
+  const std::string endpoint = api.add_endpoint();
+  const std::string event = api.add_event();
+  const std::string path = "/v1/deliveries/" + api.only_delivery(event) + "/request";
+  const auto value = [](const Json& request, const std::string& name) {
+    for (const Json& header : request.at("headers")) {
+      if (header.at("name") == name) return header.at("value");
+    }
+    return Json("absent");
+  };
+  const Json masked = api.call("GET", path).json;
+  CHECK(masked["url"] == "https://example.com/hook");
+  CHECK(masked["body_base64"] == base64_encode(R"({"n":1.10})"));
+  CHECK(value(masked, "webhook-id") == event);
+  CHECK(value(masked, "outboxd-attempt") == "1");
+  CHECK(value(masked, "X-Region") == "eu");
+  CHECK(value(masked, "webhook-signature").is_null());
+  CHECK(value(masked, "X-Api-Key").is_null());
+  const Json revealed = api.call("GET", path + "?reveal=true").json;
+  CHECK(value(revealed, "webhook-signature") == "v1,c2lnbmVk");
+  CHECK(value(revealed, "X-Api-Key") == "hush");
+  CHECK(api.call("GET", path + "?reveal=yes").status == 422);
+  CHECK(api.call("GET", "/v1/deliveries/dlv_" + std::string(32, '0') + "/request").status == 404);
+  REQUIRE(api.call("DELETE", "/v1/endpoints/" + endpoint).status == 204);
+  CHECK(api.call("GET", path).status == 409);
 }

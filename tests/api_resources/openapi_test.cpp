@@ -135,6 +135,8 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   check(
       "BatchCount",
       api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"},"dry_run":true})").json);
+  check("PreparedRequest",
+        api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
   check("Setup", api.call("GET", "/v1/setup").json);
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);

@@ -544,68 +544,6 @@ TEST_CASE("failures are asked of one endpoint, and by what they are grouped") {
   CHECK(run(api, {"failures", "--by", "weather"}).exit_code == 2);
 }
 
-namespace {
-
-Json attempt_row(int number, const std::string& outcome, const Json& status, const std::string& state) {
-  return {{"id", "att_019ab0f40c2b7a3c8d4e5f60718293a7"},
-          {"delivery", delivery_id_text(1)},
-          {"event", kEvent},
-          {"endpoint", kEndpoint},
-          {"type", "order.paid"},
-          {"number", number},
-          {"started_at", "2026-11-23T15:00:0" + std::to_string(number) + ".000Z"},
-          {"recorded_at", "2026-11-23T15:00:09.000Z"},
-          {"total_ms", 12},
-          {"outcome", outcome},
-          {"status", status},
-          {"error", outcome == "timeout" ? Json("no answer\x1b[2J") : Json()},
-          {"state", state},
-          {"reason", nullptr},
-          {"due_at", nullptr}};
-}
-
-Json attempts(const std::vector<Json>& rows, const std::string& next, const Json& dropped = 0) {
-  return {{"data", rows}, {"next_cursor", next}, {"dropped", dropped}};
-}
-
-}  // namespace
-
-TEST_CASE("tail shows every attempt once, in order, each with its own time, and ends well on Ctrl-C") {
-  FakeApi api;
-  api.answer("GET /v1/attempts?limit=10", 200,
-             attempts({attempt_row(1, "timeout", nullptr, "pending")}, "a1"));
-  api.answer(
-      "GET /v1/attempts?limit=250&cursor=a1", 200,
-      attempts({attempt_row(2, "http_5xx", 503, "pending"), attempt_row(3, "success", 200, "delivered")},
-               "a3"));
-  api.answer("GET /v1/attempts?limit=250&cursor=a3", 200, attempts({}, "a3"));
-  RunningOutboxctl tail({"--url", api.url(), "tail"});
-  const std::string first = tail.read_line();
-  CHECK(first.starts_with("2026-11-23T15:00:01.000Z  " + delivery_id_text(1)));
-  CHECK(first.find("attempt 1") != std::string::npos);
-  CHECK(first.find("timeout") != std::string::npos);
-  CHECK(first.find("no answer\\x1b[2J") != std::string::npos);
-  const std::string second = tail.read_line();
-  CHECK(second.starts_with("2026-11-23T15:00:02.000Z"));
-  CHECK(second.find("http_5xx 503") != std::string::npos);
-  CHECK(tail.read_line().find("success 200") != std::string::npos);
-  CHECK(tail.interrupt() == 0);
-}
-
-TEST_CASE("tail says what it could not show, also to a reader of JSON lines") {
-  FakeApi api;
-  api.answer("GET /v1/attempts?limit=10", 200, attempts({}, "a1"));
-  api.answer("GET /v1/attempts?limit=250&cursor=a1", 200,
-             attempts({attempt_row(2, "success", 200, "delivered")}, "a9", 750));
-  api.answer("GET /v1/attempts?limit=250&cursor=a9", 200, attempts({}, "b0", nullptr));
-  api.answer("GET /v1/attempts?limit=250&cursor=b0", 200, attempts({}, "b0"));
-  RunningOutboxctl tail({"--url", api.url(), "-o", "jsonl", "tail"});
-  CHECK(tail.read_line() == R"({"dropped":750})");
-  CHECK(Json::parse(tail.read_line())["number"] == 2);
-  CHECK(tail.read_line() == R"({"dropped":null})");
-  CHECK(tail.interrupt() == 0);
-}
-
 TEST_CASE("an id that is well formed and unknown is not found, wherever one is taken") {
   FakeApi api;
   const std::string zeros(32, '0');
