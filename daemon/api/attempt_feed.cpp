@@ -20,6 +20,7 @@ void AttemptFeed::hear(const OutcomeRecorded& fact) {
   auto shared = std::make_shared<const RecordedAttempt>(RecordedAttempt{.delivery = subject.delivery,
                                                                         .event = subject.event,
                                                                         .endpoint = subject.endpoint->id,
+                                                                        .tenant = subject.endpoint->tenant,
                                                                         .type = subject.type,
                                                                         .attempt = std::move(attempt),
                                                                         .state = fact.now.state,
@@ -64,6 +65,7 @@ AttemptFeed::Page AttemptFeed::latest(const Filter& filter, std::size_t limit) c
 
 bool AttemptFeed::matches(const RecordedAttempt& recorded, const Filter& filter) {
   if (filter.failed && recorded.attempt.outcome == Outcome::kSuccess) return false;
+  if (filter.tenant && recorded.tenant != *filter.tenant) return false;
   return !filter.endpoint || recorded.endpoint == *filter.endpoint;
 }
 

@@ -21,6 +21,7 @@ struct RecordedAttempt {
   DeliveryId delivery;
   EventId event;
   EndpointId endpoint;
+  std::string tenant;                             // of the endpoint
   std::string type;                               // of the event
   Attempt attempt;                                // without the response, which is on disk only
   DeliveryState state = DeliveryState::kPending;  // of the delivery, after this attempt
@@ -37,6 +38,7 @@ class AttemptFeed {
   struct Filter {
     std::optional<EndpointId> endpoint;
     bool failed = false;  // only failed attempts
+    std::optional<std::string> tenant = {};
   };
   using Rows = std::vector<std::shared_ptr<const RecordedAttempt>>;
   struct Page {

@@ -56,7 +56,7 @@ Json json_of(const Context& context, const RecordedAttempt& recorded) {
 Result<Answer> list_attempts(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const AttemptFeed::Filter filter{endpoint_parameter(context.directory, query, "endpoint"),
-                                   query.flag("failed")};
+                                   query.flag("failed"), query.tenant()};
   const auto from = query.parsed("cursor", read_cursor, "`next_cursor` of an earlier answer");
   const auto limit = static_cast<std::size_t>(query.page().limit);
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
@@ -74,8 +74,8 @@ Result<Answer> list_attempts(Context& context, const Request& request) {
 }  // namespace
 
 std::vector<Route> attempt_routes(Context& context) {
-  return {{"GET", "/v1/attempts", Scope::kAdmin,
-           answering(context, list_attempts, {"endpoint", "failed", "limit", "cursor"})}};
+  return {{"GET", "/v1/attempts", Access::kView,
+           answering(context, list_attempts, {"endpoint", "failed", "tenant", "limit", "cursor"})}};
 }
 
 }  // namespace outboxd::api

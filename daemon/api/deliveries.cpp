@@ -19,7 +19,7 @@ Result<Answer> list_deliveries(Context& context, const Request& request) {
       .state = query.word("state", parse_delivery_state, {"pending", "delivered", "dead", "discarded"}),
       .endpoint = endpoint_parameter(context.directory, query, "endpoint"),
       .event = query.id<EventId>("event"),
-      .tenant = query.text("tenant"),
+      .tenant = query.tenant(),
       .type = query.text("type"),
       .error = query.word("error", parse_error_filter,
                           {"any", "http_4xx", "http_5xx", "redirect", "timeout", "connect", "dns", "tls",
@@ -41,7 +41,7 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->delivery(delivery_key(*id));
   // Any well-formed id yields some key, so the delivery found must also have exactly this id.
-  if (!row || row->delivery.id() != *id) return not_found("delivery", id->to_string());
+  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant)) return not_found("delivery", id->to_string());
   return std::move(*row);
 }
 
@@ -92,13 +92,13 @@ void discard_delivery(Context& context, const ExchangePtr& exchange) {
 
 std::vector<Route> delivery_routes(Context& context) {
   return {
-      {"GET", "/v1/deliveries", Scope::kAdmin,
+      {"GET", "/v1/deliveries", Access::kView,
        answering(
            context, list_deliveries,
            {"state", "endpoint", "tenant", "type", "event", "error", "since", "until", "limit", "cursor"})},
-      {"GET", "/v1/deliveries/{id}", Scope::kAdmin, answering(context, show_delivery)},
-      {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},
-      {"POST", "/v1/deliveries/{id}/discard", Scope::kAdmin, deferring(context, discard_delivery)},
+      {"GET", "/v1/deliveries/{id}", Access::kView, answering(context, show_delivery)},
+      {"POST", "/v1/deliveries/{id}/retry", Access::kAdmin, deferring(context, retry_delivery)},
+      {"POST", "/v1/deliveries/{id}/discard", Access::kAdmin, deferring(context, discard_delivery)},
   };
 }
 

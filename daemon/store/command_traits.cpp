@@ -87,6 +87,8 @@ constexpr std::tuple kTable{
     Row<DiscardRemoved>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<ChangeDelivery>{kRefused, kTaken, at_once, no_payload, one},
     Row<ReplayEvent>{kRefused, kGrows, at_once, no_payload, an_endpoint_each},
+    Row<ErasePayload>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<ResolveOutboxRow>{kRefused, kTaken, at_once, no_payload, one},
     Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<RunStoreTask>{kRefused, kTaken, at_once, no_payload, as_it_says},
 };

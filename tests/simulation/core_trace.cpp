@@ -60,6 +60,8 @@ struct Describe {
     for (const EndpointSeq endpoint : c.endpoints) text += " " + std::to_string(endpoint);
     return text;
   }
+  std::string operator()(const ErasePayload&) const { return "erase a payload"; }
+  std::string operator()(const ResolveOutboxRow& c) const { return "resolve row " + std::to_string(c.row); }
   std::string operator()(const Prune&) const { return "prune"; }
   std::string operator()(const RunStoreTask&) const { return "run a task"; }
 

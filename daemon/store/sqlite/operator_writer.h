@@ -1,8 +1,9 @@
-// An operator's changes to deliveries: retry, discard, replay. A part of the Writer.
+// An operator's changes to deliveries: retry, discard, replay; and the erasure of a payload. A part of the Writer.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
@@ -19,13 +20,17 @@ class OperatorWriter {
 
   Result<Delivery> execute(const ChangeDelivery& command, Transaction& transaction);
   Result<Replayed> execute(const ReplayEvent& command, Transaction& transaction);
+  Result<Erased> execute(const ErasePayload& command, Transaction& transaction);
+
+  // Was a payload erased by a committed transaction since this was last asked?
+  bool take_erased() { return std::exchange(erased_, false); }
 
  private:
   struct ReplayedEvent;
   std::optional<ReplayedEvent> find_event(const EventId& id);
   std::optional<Delivery> find_delivery(DeliveryKey key, const Transaction& transaction);
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
-  std::optional<std::string> ordering_key_of(EventSeq event);
+  Result<std::optional<std::string>> ordering_key_to_retry(EventSeq event);  // kConflict: the payload was erased
 
   void make_pending(const Delivery& from, const std::optional<std::string>& sequence_key, Time at,
                     Transaction& transaction);
@@ -33,6 +38,9 @@ class OperatorWriter {
                        Transaction& transaction);
   void discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction);
   void tell_again(const Delivery& changed, Transaction& transaction);  // on a repeat
+  struct ErasableEvent;
+  std::optional<ErasableEvent> find_erasable(const EventId& id);
+  void erase(const ErasableEvent& event, Time at, Transaction& transaction);
 
   Database& db_;
   DeliveryOrder& order_;
@@ -40,8 +48,12 @@ class OperatorWriter {
   Statement insert_delivery_{db_, sql::kInsertDelivery}, discard_pending_{db_, sql::kDiscardPending};
   Statement find_event_to_replay_{db_, sql::kFindEventToReplay};
   Statement add_event_deliveries_{db_, sql::kAddEventDeliveries};
-  Statement event_ordering_key_{db_, sql::kEventOrderingKey};
+  Statement event_to_retry_{db_, sql::kEventToRetry};
+  Statement event_to_erase_{db_, sql::kEventToErase}, erase_payload_{db_, sql::kErasePayload};
+  Statement states_of_event_{db_, sql::kStatesOfEvent}, delete_fan_out_{db_, sql::kDeleteFanOut};
+  Statement count_event_deliveries_{db_, sql::kCountEventDeliveries};
   Statement endpoint_ordering_{db_, sql::kEndpointOrdering};
+  bool erased_ = false;
 };
 
 }  // namespace outboxd::sqlite

@@ -42,6 +42,7 @@ class Reader final : public StoreReader {
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
+  std::optional<OutboxRow> rejected_row(std::int64_t row) override;
 
   StoreStatus status() override;
 
@@ -83,6 +84,7 @@ class Reader final : public StoreReader {
   Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
+  Statement rejected_row_{db_, sql::kRejectedRow};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
 };
 
