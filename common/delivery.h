@@ -25,8 +25,8 @@ std::string_view to_string(DeadReason);
 std::optional<DeliveryState> parse_delivery_state(std::string_view);
 std::optional<DeadReason> parse_dead_reason(std::string_view);
 
-// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, an operator discards
-// or replays.
+// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, and discards what was
+// erased; an operator discards or replays.
 bool loop_may_move(DeliveryState from, DeliveryState to);
 bool operator_may_move(DeliveryState from, DeliveryState to);
 

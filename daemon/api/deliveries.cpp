@@ -81,7 +81,7 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->delivery(delivery_key(*id));
   // Any well-formed id yields some key, so the delivery found must also have exactly this id.
-  if (!row || row->delivery.id() != *id) return not_found("delivery", id->to_string());
+  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant)) return not_found("delivery", id->to_string());
   return std::move(*row);
 }
 
@@ -185,14 +185,14 @@ void discard_delivery(Context& context, const ExchangePtr& exchange) {
 
 std::vector<Route> delivery_routes(Context& context) {
   return {
-      {"GET", "/v1/deliveries", Scope::kAdmin,
+      {"GET", "/v1/deliveries", Access::kView,
        deferring(context, list_deliveries,
                  {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "waiting", "since", "until",
                   "limit", "cursor"})},
-      {"GET", "/v1/deliveries/{id}", Scope::kAdmin, deferring(context, show_delivery)},
-      {"GET", "/v1/deliveries/{id}/request", Scope::kAdmin, answering(context, show_request, {"reveal"})},
-      {"POST", "/v1/deliveries/{id}/retry", Scope::kAdmin, deferring(context, retry_delivery)},
-      {"POST", "/v1/deliveries/{id}/discard", Scope::kAdmin, deferring(context, discard_delivery)},
+      {"GET", "/v1/deliveries/{id}", Access::kView, deferring(context, show_delivery)},
+      {"GET", "/v1/deliveries/{id}/request", Access::kAdmin, answering(context, show_request, {"reveal"})},
+      {"POST", "/v1/deliveries/{id}/retry", Access::kAdmin, deferring(context, retry_delivery)},
+      {"POST", "/v1/deliveries/{id}/discard", Access::kAdmin, deferring(context, discard_delivery)},
   };
 }
 

@@ -10,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access.h"
 #include "common/event.h"
 #include "common/problem.h"
 
 namespace outboxd::api {
-
-enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
 
 bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
 
@@ -28,9 +27,13 @@ struct Request {
   std::string body;                               // exactly as sent, chunking undone
   Scope scope = Scope::kNone;                     // what the caller may do
   std::string who;                                // for records: "token deploy", "uid 1000"
+  std::optional<std::string> tenant = {};         // the only one he may see and touch; absent: all
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
+  // May the caller see and touch what belongs to this tenant? What he may not see is answered like what does not exist.
+  bool may_see(std::string_view other) const { return !tenant || *tenant == other; }
+  bool from_operator() const { return scope == Scope::kAdmin && !tenant; }
 };
 
 // The rest of an answer that goes on for as long as the client stays.
@@ -72,7 +75,7 @@ class Exchange {
 struct Route {
   std::string method;
   std::string path;  // "/v1/events/{id}"
-  Scope scope = Scope::kAdmin;
+  Access access;  // no default: a route that does not declare it does not compile
   Handler handler;
 };
 

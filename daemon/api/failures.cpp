@@ -110,7 +110,7 @@ Result<Answer> list_failures(Context& context, const Request& request) {
   wanted.until = until.value_or(now + Millis(1));
   if (until && *until < wanted.since) query.refuse("until", "must not be before since");
   wanted.endpoint = endpoint_parameter(context.directory, query, "endpoint");
-  wanted.tenant = query.text("tenant");
+  wanted.tenant = query.tenant();
   wanted.limit = static_cast<std::size_t>(query.page().limit);
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   // Where only hours are kept, those that the range touches.
@@ -209,9 +209,9 @@ Result<Answer> show_series(Context& context, const Request& request) {
 }  // namespace
 
 std::vector<Route> failure_routes(Context& context) {
-  return {{"GET", "/v1/failures", Scope::kAdmin,
+  return {{"GET", "/v1/failures", Access::kView,
            answering(context, list_failures, {"by", "since", "until", "endpoint", "tenant", "limit"})},
-          {"GET", "/v1/series", Scope::kAdmin,
+          {"GET", "/v1/series", Access::kViewAll,
            answering(context, show_series, {"name", "endpoint", "since", "step"})}};
 }
 

@@ -188,13 +188,13 @@ std::vector<Route> operation_routes(Context& context) {
   // Health and readiness reveal nothing about anybody's events, so load balancers may ask for them; metrics name
   // endpoints.
   return {
-      {"GET", "/v1/status", Scope::kAdmin, deferring(context, show_status)},
-      {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},
-      {"GET", "/v1/secrets", Scope::kAdmin, answering(context, show_secrets)},
-      {"POST", "/v1/secrets/encrypt", Scope::kAdmin, deferring(context, encrypt_secrets)},
-      {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
-      {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
-      {"GET", "/metrics", Scope::kAdmin, deferring(context, show_metrics)},
+      {"GET", "/v1/status", Access::kViewAll, deferring(context, show_status)},
+      {"POST", "/v1/prune", Access::kAdminAll, deferring(context, prune)},
+      {"GET", "/v1/secrets", Access::kAdminAll, answering(context, show_secrets)},
+      {"POST", "/v1/secrets/encrypt", Access::kAdminAll, deferring(context, encrypt_secrets)},
+      {"GET", "/healthz", Access::kOpen, answering(context, show_health)},
+      {"GET", "/readyz", Access::kOpen, answering(context, show_readiness)},
+      {"GET", "/metrics", Access::kViewAll, deferring(context, show_metrics)},
   };
 }
 

@@ -23,6 +23,8 @@ void add_doctor(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_token(CLI::App& app, Session& session);
 void add_listen(CLI::App& app, Session& session);
+void add_trigger(CLI::App& app, Session& session);
+void add_dev(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);
 void add_help(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);

@@ -5,7 +5,9 @@
 #include "common/endpoint.h"
 #include "common/text.h"
 #include "ctl/commands.h"
+#include "ctl/endpoint_apply.h"
 #include "ctl/endpoint_secret.h"
+#include "ctl/endpoint_test_command.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -13,9 +15,6 @@
 
 namespace outboxd::ctl {
 namespace {
-
-// A test sends a real request and waits for the subscriber, whose endpoint may allow minutes.
-constexpr Millis kTestTimeout = std::chrono::minutes(6);
 
 Json stats_of(const Json& endpoint) {
   return endpoint.is_object() ? endpoint.value("stats", Json::object()) : Json::object();
@@ -259,18 +258,10 @@ int show(Session& session, const std::string& id) {
   return print_endpoint(session, session.api().get(path_of_endpoint(id)));
 }
 
-// How many deliveries wait for it, as a person is told: counted up to a page.
-std::string count_pending(Session& session, const std::string& id) {
-  Path path("/v1/deliveries");
-  path.with("endpoint", id).with("state", "pending");
-  const Listed pending = fetch_list(session.api(), path, {kMaxPage, std::nullopt});
-  return (pending.next_cursor.is_null() ? "" : "more than ") + std::to_string(pending.rows.size());
-}
-
 // Asks only when something would be lost by it.
 int remove(Session& session, const std::string& name, bool yes) {
   const std::string id = member_text(session.api().get(path_of_endpoint(name)), "id");
-  const std::string pending = count_pending(session, id);
+  const std::string pending = count_pending(session.api(), id);
   if (pending != "0" && !yes &&
       !session.confirm("Remove " + name + " and discard the " + pending + " deliveries that wait for it?")) {
     session.warn("nothing was changed");
@@ -301,10 +292,6 @@ int pause(Session& session, const std::string& id) {
   return kExitOk;
 }
 
-int resume(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().post(path_of_endpoint(id) + "/resume", "{}"));
-}
-
 int enable(Session& session, const std::string& id) {
   return print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"active"})"));
 }
@@ -315,19 +302,11 @@ int disable(Session& session, const std::string& id) {
   return kExitOk;
 }
 
-// Exit status 1 when the subscriber did not accept.
-int test(Session& session, const std::string& id) {
-  const Json answer = session.api().post(path_of_endpoint(id) + "/test", "{}", kTestTimeout);
-  const Json attempt = answer.is_object() ? answer.value("attempt", answer) : answer;
-  session.print_object(attempt, fields_of(attempt, {}));
-  return member_text(attempt, "outcome") == "success" ? kExitOk : kExitFailed;
-}
-
 }  // namespace
 
 void add_endpoint(CLI::App& app, Session& session) {
   CLI::App* group = add_group(
-      app, "endpoint", "add, list, show, stats, set, remove, pause, resume, enable, disable, test, secret");
+      app, "endpoint", "add, list, show, stats, set, remove, pause, resume, enable, disable, test, export, apply, secret");
   group->group(kAct);
   add_add(*group, session);
   add_list(*group, session);
@@ -337,11 +316,12 @@ void add_endpoint(CLI::App& app, Session& session) {
   add_set(*group, session);
   add_remove(*group, session);
   add_by_id(*group, session, "pause", "Hold its deliveries back for a while", pause);
-  add_by_id(*group, session, "resume", "Go on after a pause", resume);
+  add_endpoint_resume(*group, session);
   add_by_id(*group, session, "enable", "Take a disabled endpoint back into service", enable);
   add_by_id(*group, session, "disable", "Take an endpoint out of service; its deliveries wait", disable);
-  add_by_id(*group, session, "test", "Send it a real signed outboxd.test event and show what came back",
-            test);
+  add_endpoint_test(*group, session);
+  add_endpoint_export(*group, session);
+  add_endpoint_apply(*group, session);
   add_endpoint_secret(*group, session);
 }
 

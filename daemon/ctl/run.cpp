@@ -195,6 +195,8 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_token(app, session);
   add_version(app, session);
   add_listen(app, session);
+  add_trigger(app, session);
+  add_dev(app, session);
   add_signature(app, session);
   add_help(app, session);
   add_completion(app, session);

@@ -63,7 +63,7 @@ class DeliveryEngine final : public DeliverySide {
   void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
   // Sends one request to the endpoint as it is, whatever its state, ignoring every schedule and limit. Nothing is
-  // stored. `done` runs on the executor.
+  // stored, but a success ends a pause that the endpoint did not ask for. `done` runs on the executor.
   void send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event, std::function<void(Attempt)> done);
   // Would a request to this URL with these TLS files be sent now? Its host name is resolved for that; a name without an
   // address now may get one later. `done` runs on the executor, with kSuccess, kBlocked, kTls, or the outcome that says
@@ -94,6 +94,7 @@ class DeliveryEngine final : public DeliverySide {
   void log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint, const SendResult& result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
   void disable(EndpointSeq endpoint, std::string reason);
+  void test_answered(const Endpoint& tested);
   BacklogReader::Callbacks backlog_callbacks();
   void set_timer(std::optional<MonotonicTime> when, MonotonicTime now);
   void finish_what_is_over();

@@ -105,6 +105,13 @@ void Scheduler::begin_anew(Lane& lane, bool other_receiver) {
   }
 }
 
+void Scheduler::try_now(EndpointSeq endpoint, Moment now) {
+  Lane* lane = find(endpoint);
+  if (lane == nullptr) return;
+  lane->health.try_now(now.mono);
+  touch(*lane);
+}
+
 void Scheduler::policy_changed(Moment now) {
   for (auto& [seq, lane] : lanes_) {
     if (!lane->refused) continue;

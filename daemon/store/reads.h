@@ -96,6 +96,7 @@ struct EventRow {
   Event event;  // payload empty
   std::int64_t deliveries = 0;
   std::int64_t payload_bytes = 0;
+  std::optional<Time> payload_erased_at = {};
 };
 // A row of the SQL outbox, as the producer wrote it.
 struct OutboxRow {

@@ -98,6 +98,7 @@ class StoreReader {  // each by one thread at a time; there may be several
   // The SQL outbox: rows that are not rejected, in order.
   virtual std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) = 0;
   virtual Result<Rows<OutboxRow>> rejected_outbox(const Page& page) = 0;
+  virtual std::optional<OutboxRow> rejected_row(std::int64_t row) = 0;
 
   virtual StoreStatus status() = 0;
 

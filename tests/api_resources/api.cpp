@@ -134,6 +134,7 @@ std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::s
   request.peer = "unix:uid=0,pid=1";
   request.scope = scope;
   request.who = "uid 0";
+  request.tenant = tenant;
   if (!body.empty() &&
       std::none_of(headers.begin(), headers.end(), [](const auto& h) { return h.name == "Content-Type"; })) {
     headers.push_back({"Content-Type", "application/json"});

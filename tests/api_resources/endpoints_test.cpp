@@ -239,6 +239,33 @@ TEST_CASE("a test sends one event that is stored nowhere, and answers the attemp
   CHECK(api.call("GET", "/v1/events").json["data"].empty());
 }
 
+TEST_CASE("a test may be of any type and payload, whose bytes are sent as they came") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto tested = api.call("POST", path(id, "/test"), R"({"payload" : {"n": 1.10}, "type":"order.paid"})");
+  CHECK(tested.status == 200);
+  REQUIRE(api.tests_sent.size() == 1);
+  CHECK(api.tests_sent[0].second.type == "order.paid");
+  CHECK(api.tests_sent[0].second.payload == R"({"n": 1.10})");
+  CHECK(api.call("POST", path(id, "/test"), R"({"type":"a b"})").pointers() == Pointers{"/type"});
+  CHECK(api.call("POST", path(id, "/test"), R"({"typ":"a"})").pointers() == Pointers{"/typ"});
+  CHECK(api.tests_sent.size() == 1);
+}
+
+TEST_CASE("why the policy denies a test is for operators, not for a tenant") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"tenant":"acme")");
+  api.context.send_test = [](const EndpointPtr&, const Event&, const std::function<void(Attempt)>& done) {
+    Attempt denied;
+    denied.outcome = Outcome::kBlocked;
+    denied.error = std::string(kUrlNotAllowed) + ": 10.0.0.7 is private";
+    done(denied);
+  };
+  CHECK(api.call("POST", path(id, "/test")).body.find("10.0.0.7") != std::string::npos);
+  api.tenant = "acme";
+  CHECK(api.call("POST", path(id, "/test")).body.find("10.0.0.7") == std::string::npos);
+}
+
 TEST_CASE("secrets are listed by a hint, and in full only when asked") {
   Api api;
   const auto id = api.add_endpoint(R"(,"secret":")" + std::string(kSecret) + '"');

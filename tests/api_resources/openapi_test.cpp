@@ -59,15 +59,20 @@ TEST_CASE("the description names every route, and no other") {
 TEST_CASE("the description's scopes are those of the routes") {
   Api api;
   const Json description = api.call("GET", "/openapi.json").json;
-  const std::map<api::Scope, Json> expected = {
-      {api::Scope::kNone, Json::array()},
-      {api::Scope::kIngest, Json::parse(R"([{},{"token":["ingest"]}])")},
-      {api::Scope::kAdmin, Json::parse(R"([{},{"token":["admin"]}])")}};
+  const Json view = Json::parse(R"([{},{"token":["view"]}])"), admin = Json::parse(R"([{},{"token":["admin"]}])");
+  const std::map<api::Access, Json> expected = {
+      {api::Access::kOpen, Json::array()},
+      {api::Access::kSend, Json::parse(R"([{},{"token":["ingest"]}])")},
+      {api::Access::kLookUp, Json::parse(R"([{},{"token":["ingest"]},{"token":["view"]}])")},
+      {api::Access::kView, view},
+      {api::Access::kViewAll, view},
+      {api::Access::kAdmin, admin},
+      {api::Access::kAdminAll, admin}};
   for (const auto& route : api.routes) {
     CAPTURE(route.path);
     CAPTURE(route.method);
     CHECK(description.at("paths").at(route.path).at(ascii_lower(route.method))["security"] ==
-          expected.at(route.scope));
+          expected.at(route.access));
   }
 }
 

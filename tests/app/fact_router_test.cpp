@@ -53,6 +53,7 @@ class BusyReader final : public StoreReader {
     refuse("outbox");
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page&) override { refuse("rejected_outbox"); }
+  std::optional<OutboxRow> rejected_row(std::int64_t) override { refuse("rejected_row"); }
   StoreStatus status() override { refuse("status"); }
   Failures failures(const FailureQuery&) override { refuse("failures"); }
   std::vector<RollupPoint> series(const std::optional<EndpointId>&, Time, Time, Millis) override {

@@ -311,6 +311,8 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   api.answer("PATCH " + path, 200, endpoint);
   api.answer("POST " + path + "/pause", 200, endpoint);
   api.answer("POST " + path + "/resume", 200, endpoint);
+  api.answer("GET " + path, 200, {{"id", kEp}, {"state", "paused"}});
+  api.answer("GET /v1/deliveries?endpoint=" + kEp + "&state=pending&limit=250", 200, page({}));
   api.answer_bytes("DELETE " + path, 204, "", "");
   CHECK(run(api, {"endpoint", "set", kEp, "--url", "https://x.example/"}).exit_code == 0);
   CHECK(api.last().body == "{\"url\":\"https://x.example/\"}");
@@ -318,7 +320,10 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   CHECK(api.last().body == "{\"state\":\"disabled\"}");
   CHECK(run(api, {"endpoint", "enable", kEp}).exit_code == 0);
   CHECK(api.last().body == "{\"state\":\"active\"}");
-  for (const char* action : {"pause", "resume"}) CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+  CHECK(run(api, {"endpoint", "pause", kEp}).exit_code == 0);
+  const Ended resumed = run(api, {"endpoint", "resume", kEp});
+  CHECK(resumed.exit_code == 0);
+  CHECK(resumed.err.find("was paused; nothing waits for it") != std::string::npos);
 }
 
 TEST_CASE("an endpoint is named, and removing it asks when something waits for it") {
@@ -398,6 +403,7 @@ TEST_CASE("a slip of the hand is answered with the command or the option that wa
 TEST_CASE("a test of an endpoint succeeds when the subscriber accepts") {
   for (const auto& [outcome_word, code] : {std::pair{"success", 0}, {"http_5xx", 1}}) {
     FakeApi api;
+    api.answer("GET /v1/endpoints/" + kEp, 200, {{"id", kEp}, {"state", "active"}});
     api.answer(
         "POST /v1/endpoints/" + kEp + "/test", 200,
         {{"attempt",

@@ -72,6 +72,7 @@ class SharedStore::MemberReader final : public StoreReader {
     return real().outbox(limit, max_bytes);
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override { return real().rejected_outbox(page); }
+  std::optional<OutboxRow> rejected_row(std::int64_t row) override { return real().rejected_row(row); }
   StoreStatus status() override { return real().status(); }
   Failures failures(const FailureQuery& query) override { return real().failures(query); }
   std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,

@@ -299,6 +299,13 @@ std::vector<OutboxRow> Reader::outbox(int limit, std::size_t max_bytes) {
   return rows;
 }
 
+std::optional<OutboxRow> Reader::rejected_row(std::int64_t number) {
+  const Snapshot snapshot(*this);
+  Cursor row(rejected_row_, number);
+  if (!row.next()) return std::nullopt;
+  return read_outbox_row(row);
+}
+
 StoreStatus Reader::status() {
   const Snapshot snapshot(*this);
   const Counters counters = read_counters(read_counter_);

@@ -51,6 +51,7 @@ class Reader final : public StoreReader {
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
+  std::optional<OutboxRow> rejected_row(std::int64_t row) override;
 
   StoreStatus status() override;
 
@@ -107,6 +108,7 @@ class Reader final : public StoreReader {
   Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
+  Statement rejected_row_{db_, sql::kRejectedRow};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
   Statement rolled_up_{db_, sql::kRolledUp}, endpoint_identity_{db_, sql::kEndpointIdentity};
   Statement rollup_of_endpoint_{db_, sql::kRollupOfEndpoint}, rollup_failing_{db_, sql::kRollupFailing};

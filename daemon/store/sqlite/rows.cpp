@@ -253,6 +253,7 @@ std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int f
   const bool whole =
       row.is_null(checksum) ? seq <= last_unchecked : row.integer(checksum) == event_checksum(*event);
   event->damaged = event->damaged || !whole;
+  event->erased = !row.is_null(checksum + 1);
   event->json_checked = !row.is_null(checksum);  // events with a checksum were checked before they got it
   return event;
 }
@@ -263,6 +264,7 @@ EventRow read_event_row(const Cursor& row) {
   read_event(row, 1, answer.event);
   answer.deliveries = row.integer(13);
   answer.payload_bytes = row.integer(14);
+  answer.payload_erased_at = row.optional_time(15);
   return answer;
 }
 

@@ -52,6 +52,8 @@ constexpr Agreement kAgreements[] = {
      "SELECT count(*) FROM delivery WHERE order_key IS NOT NULL AND state <> 'pending'"},
     {"fan-outs whose event is missing",
      "SELECT count(*) FROM fan_out AS f WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = f.event)"},
+    {"events whose payload was erased and is there",
+     "SELECT count(*) FROM event WHERE payload_erased_at IS NOT NULL AND length(payload) > 0"},
     {"counts of events that are wrong", "SELECT abs((SELECT count(*) FROM event) - events) FROM counter"},
     {"counts of pending deliveries that are wrong",
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'pending') - pending) FROM counter"},
