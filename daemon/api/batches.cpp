@@ -215,7 +215,8 @@ void cancel_batch(Context& context, const ExchangePtr& exchange) {
   const auto id = path_id<BatchId>(request, "batch");
   if (!id) return exchange->respond(id.error());
   const auto batch = context.readers.lend()->batch(*id);
-  if (!batch || !may_see(request, *batch)) return exchange->respond(not_found("batch", id->to_string()).value());
+  if (!batch || !may_see(request, *batch))
+    return exchange->respond(not_found("batch", id->to_string()).value());
   context.commits.submit(CancelBatch{*id, context.clock.wall()},
                          [&context, exchange](const CancelBatch&, const Result<OperatorBatchPtr>& now) {
                            if (!now) return exchange->respond(now.error());

@@ -81,7 +81,8 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->delivery(delivery_key(*id));
   // Any well-formed id yields some key, so the delivery found must also have exactly this id.
-  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant)) return not_found("delivery", id->to_string());
+  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant))
+    return not_found("delivery", id->to_string());
   return std::move(*row);
 }
 
@@ -187,8 +188,8 @@ std::vector<Route> delivery_routes(Context& context) {
   return {
       {"GET", "/v1/deliveries", Access::kView,
        deferring(context, list_deliveries,
-                 {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "waiting", "since", "until",
-                  "limit", "cursor"})},
+                 {"state", "endpoint", "tenant", "type", "event", "error", "reason", "status", "waiting",
+                  "since", "until", "limit", "cursor"})},
       {"GET", "/v1/deliveries/{id}", Access::kView, deferring(context, show_delivery)},
       {"GET", "/v1/deliveries/{id}/request", Access::kAdmin, answering(context, show_request, {"reveal"})},
       {"POST", "/v1/deliveries/{id}/retry", Access::kAdmin, deferring(context, retry_delivery)},

@@ -306,7 +306,8 @@ int disable(Session& session, const std::string& id) {
 
 void add_endpoint(CLI::App& app, Session& session) {
   CLI::App* group = add_group(
-      app, "endpoint", "add, list, show, stats, set, remove, pause, resume, enable, disable, test, export, apply, secret");
+      app, "endpoint",
+      "add, list, show, stats, set, remove, pause, resume, enable, disable, test, export, apply, secret");
   group->group(kAct);
   add_add(*group, session);
   add_list(*group, session);

@@ -21,7 +21,9 @@ Subscription subscribe(ApiClient& api, int port, const std::vector<std::string>&
   Subscription made;
   made.name = "listen-" + hex_encode(random_bytes(kNameBytes));
   ObjectText body;
-  body.add("url", "http://127.0.0.1:" + std::to_string(port) + "/").add("name", made.name).add("types", types);
+  body.add("url", "http://127.0.0.1:" + std::to_string(port) + "/")
+      .add("name", made.name)
+      .add("types", types);
   body.add_if("tenant", tenant);
   // Should we be killed, what is left behind soon gives up.
   body.add("retry_schedule", Json{"0s", "1s", "5s", "30s"});

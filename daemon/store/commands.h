@@ -282,10 +282,11 @@ struct RunStoreTask {
   std::shared_ptr<StoreTask> task;
 };
 
-using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome,
-                             SetFailingSince, CreateEndpoint, UpdateEndpoint, SetEndpointState,
-                             DisableEndpoint, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent,
-                             ErasePayload, ResolveOutboxRow, CreateBatch, StepBatch, CancelBatch, Prune, RunStoreTask>;
+using Command =
+    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                 CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, CreateBatch,
+                 StepBatch, CancelBatch, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
 using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,

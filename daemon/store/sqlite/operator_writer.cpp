@@ -13,8 +13,8 @@ void tell_due(EndpointSeq endpoint, bool wake, Transaction& transaction) {
 }
 
 tl::unexpected<Problem> payload_is_gone(Time since) {
-  return problem(ProblemCode::kConflict,
-                 "the event's payload was erased at " + format_time(since) + ": nothing of it can be sent any more");
+  return problem(ProblemCode::kConflict, "the event's payload was erased at " + format_time(since) +
+                                             ": nothing of it can be sent any more");
 }
 
 }  // namespace
@@ -197,7 +197,8 @@ bool OperatorWriter::act(const OperatorBatch& batch, DeliveryKey key, Time at, b
 struct OperatorWriter::ErasableEvent {
   EventSeq seq = 0;
   std::optional<Time> erased_at;
-  std::optional<std::int64_t> checksum;  // of the event without its payload, or the one it has if that is wrong
+  std::optional<std::int64_t>
+      checksum;  // of the event without its payload, or the one it has if that is wrong
 };
 
 std::optional<OperatorWriter::ErasableEvent> OperatorWriter::find_erasable(const EventId& id) {
