@@ -183,6 +183,11 @@ void create_batch(Context& context, const ExchangePtr& exchange) {
                          });
 }
 
+// Those of a caller who is of one tenant are of that tenant: read_delivery_filter() sees to it.
+bool may_see(const Request& request, const OperatorBatch& batch) {
+  return !request.tenant || batch.filter.tenant == request.tenant;
+}
+
 Result<Answer> list_batches(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   const Page page = query.page();
@@ -190,7 +195,9 @@ Result<Answer> list_batches(Context& context, const Request& request) {
   const auto rows = context.readers.lend()->batches(page);
   if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
-  for (const OperatorBatch& batch : rows->rows) data.push_back(json_of(context, batch));
+  for (const OperatorBatch& batch : rows->rows) {
+    if (may_see(request, batch)) data.push_back(json_of(context, batch));
+  }
   return list_answer(std::move(data), rows->next);
 }
 
@@ -198,7 +205,7 @@ Result<Answer> show_batch(Context& context, const Request& request) {
   const auto id = path_id<BatchId>(request, "batch");
   if (!id) return tl::unexpected(id.error());
   const auto batch = context.readers.lend()->batch(*id);
-  if (!batch) return not_found("batch", id->to_string());
+  if (!batch || !may_see(request, *batch)) return not_found("batch", id->to_string());
   return json_answer(200, json_of(context, *batch));
 }
 
@@ -207,6 +214,9 @@ void cancel_batch(Context& context, const ExchangePtr& exchange) {
   if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
   const auto id = path_id<BatchId>(request, "batch");
   if (!id) return exchange->respond(id.error());
+  const auto batch = context.readers.lend()->batch(*id);
+  if (!batch || !may_see(request, *batch))
+    return exchange->respond(not_found("batch", id->to_string()).value());
   context.commits.submit(CancelBatch{*id, context.clock.wall()},
                          [&context, exchange](const CancelBatch&, const Result<OperatorBatchPtr>& now) {
                            if (!now) return exchange->respond(now.error());
@@ -218,10 +228,10 @@ void cancel_batch(Context& context, const ExchangePtr& exchange) {
 
 std::vector<Route> batch_routes(Context& context) {
   return {
-      {"POST", "/v1/batches", Scope::kAdmin, deferring(context, create_batch)},
-      {"GET", "/v1/batches", Scope::kAdmin, answering(context, list_batches, {"limit", "cursor"})},
-      {"GET", "/v1/batches/{id}", Scope::kAdmin, answering(context, show_batch)},
-      {"POST", "/v1/batches/{id}/cancel", Scope::kAdmin, deferring(context, cancel_batch)},
+      {"POST", "/v1/batches", Access::kAdmin, deferring(context, create_batch)},
+      {"GET", "/v1/batches", Access::kView, answering(context, list_batches, {"limit", "cursor"})},
+      {"GET", "/v1/batches/{id}", Access::kView, answering(context, show_batch)},
+      {"POST", "/v1/batches/{id}/cancel", Access::kAdmin, deferring(context, cancel_batch)},
   };
 }
 

@@ -26,7 +26,7 @@ DeliveryFilter read_delivery_filter(const EndpointDirectory& directory, Query& q
       .state = query.word("state", parse_delivery_state, {"pending", "delivered", "dead", "discarded"}),
       .endpoint = endpoint_parameter(directory, query, "endpoint"),
       .event = query.id<EventId>("event"),
-      .tenant = query.text("tenant"),
+      .tenant = query.tenant(),
       .type = query.text("type"),
       .error = query.word("error", parse_error_filter,
                           {"any", "http_4xx", "http_5xx", "redirect", "timeout", "connect", "dns", "tls",

@@ -10,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access.h"
 #include "common/event.h"
 #include "common/problem.h"
 
 namespace outboxd::api {
-
-enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
 
 bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
 
@@ -28,16 +27,30 @@ struct Request {
   std::string body;                               // exactly as sent, chunking undone
   Scope scope = Scope::kNone;                     // what the caller may do
   std::string who;                                // for records: "token deploy", "uid 1000"
+  std::optional<std::string> tenant = {};         // the only one he may see and touch; absent: all
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
+  // May the caller see and touch what belongs to this tenant? What he may not see is answered like what does not exist.
+  bool may_see(std::string_view other) const { return !tenant || *tenant == other; }
+  bool from_operator() const { return scope == Scope::kAdmin && !tenant; }
+};
+
+// The rest of an answer that goes on for as long as the client stays.
+class AnswerStream {
+ public:
+  virtual ~AnswerStream() = default;
+  // The next piece; "" when there is none yet: it is asked again in a moment. Runs on a worker, one call at a time, and
+  // only when all before it has been sent: for a client that reads slowly nothing piles up.
+  virtual std::string next() = 0;
 };
 
 struct Answer {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<HeaderField> headers;  // extra ones
+  std::vector<HeaderField> headers;           // extra ones
+  std::shared_ptr<AnswerStream> stream = {};  // what follows the body; null: nothing
 };
 Answer json_answer(int status, std::string body);
 Answer problem_answer(const Problem& problem);  // application/problem+json; Retry-After with 429 and 503
@@ -56,12 +69,13 @@ class Exchange {
   virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }
+  void respond(Result<Answer> answer) { answer ? respond(std::move(*answer)) : respond(answer.error()); }
 };
 
 struct Route {
   std::string method;
   std::string path;  // "/v1/events/{id}"
-  Scope scope = Scope::kAdmin;
+  Access access;     // no default: a route that does not declare it does not compile
   Handler handler;
 };
 

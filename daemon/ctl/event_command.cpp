@@ -10,6 +10,7 @@
 #include "ctl/commands.h"
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
+#include "ctl/event_tail.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -161,6 +162,37 @@ void add_payload(CLI::App& group, Session& session) {
       [&session, id] { session.action = [&session, id] { return print_payload(session, *id); }; });
 }
 
+// Exit status 1 when the answer was no.
+int erase(Session& session, const std::string& id, bool yes) {
+  if (!yes && !session.confirm("Erase the payload of " + id +
+                               "? Nothing brings it back, and what is pending of the event is discarded.")) {
+    session.warn("nothing was changed");
+    return kExitFailed;
+  }
+  const HttpResponse response = session.api().send("DELETE", "/v1/events/" + id + "/payload", {}, {});
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  const Json erased = json_of(response);
+  session.print_object(erased, fields_of(erased, {}));
+  session.note(
+      "the bytes are gone from the database; backups, and what subscribers were sent, are not touched");
+  return kExitOk;
+}
+
+void add_erase(CLI::App& group, Session& session) {
+  struct Options {
+    std::string id;
+    bool yes = false;
+  };
+  CLI::App* command =
+      add_command(group, "erase", "Erase an event's payload for good; the rest of the event stays",
+                  "outboxctl event erase evt_…");
+  auto o = std::make_shared<Options>();
+  command->add_option("id", o->id, "The event")->required()->check(is_event_id());
+  command->add_flag("--yes", o->yes, "Do not ask");
+  command->callback(
+      [&session, o] { session.action = [&session, o] { return erase(session, o->id, o->yes); }; });
+}
+
 // An endpoint that does not exist is reported as not found; one of another tenant is refused.
 Json replay(ApiClient& api, const std::string& id, const std::optional<std::string>& endpoint,
             const std::string& body) try {
@@ -223,12 +255,14 @@ void add_replay(CLI::App& group, Session& session) {
 }  // namespace
 
 void add_event(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "event", "send, list, show, payload, replay");
+  CLI::App* group = add_group(app, "event", "send, list, show, payload, erase, tail, replay");
   group->group(kAct);
   add_send(*group, session);
   add_list(*group, session);
   add_show(*group, session);
   add_payload(*group, session);
+  add_event_tail(*group, session);
+  add_erase(*group, session);
   add_replay(*group, session);
 }
 

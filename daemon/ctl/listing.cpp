@@ -56,6 +56,13 @@ int print_list(Session& session, const Path& path, const ListOptions& options,
   return kExitOk;
 }
 
+std::string count_pending(ApiClient& api, const std::string& endpoint) {
+  Path path("/v1/deliveries");
+  path.with("endpoint", endpoint).with("state", "pending");
+  const Listed pending = fetch_list(api, path, {kMaxPage, std::nullopt});
+  return (pending.next_cursor.is_null() ? "" : "more than ") + std::to_string(pending.rows.size());
+}
+
 int print_rejected_rows(Session& session, Path path, const ListOptions& options) {
   path.with("rejected", "true");
   return print_list(session, path, options,

@@ -31,6 +31,9 @@ Listed fetch_list(ApiClient& api, const Path& path, const ListOptions& options);
 int print_list(Session& session, const Path& path, const ListOptions& options,
                const std::vector<Column>& columns, const std::function<void()>& when_empty = nullptr);
 
+// How many deliveries wait for an endpoint, as a person is told: counted up to a page ("more than 250").
+std::string count_pending(ApiClient& api, const std::string& endpoint);
+
 // Rows of the SQL outbox that could not become events; `path` is the path of the list of events.
 int print_rejected_rows(Session& session, Path path, const ListOptions& options);
 

@@ -43,7 +43,10 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
   if (!fact.disabled) return;
   const Endpoint& endpoint = *fact.now;
   log::warn("endpoint disabled",
-            {{"endpoint", endpoint.id.to_string()}, {"reason", endpoint.disabled_reason}});
+            {{"endpoint", endpoint.id.to_string()},
+             {"name", endpoint.name},
+             {"reason", endpoint.disabled_reason},
+             {"failing_since", endpoint.failing_since ? format_time(*endpoint.failing_since) : ""}});
   if (!is_wanted(endpoint, kDisabled)) return;
   announce(kDisabled, {{"endpoint", endpoint.id.to_string()},
                        {"name", endpoint.name},
@@ -55,8 +58,9 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
 void OperationalEvents::hear(const EndpointRecovered& fact) {
   const EndpointPtr endpoint = directory_.find(fact.endpoint);
   if (!endpoint) return;
-  log::info("endpoint answers again",
-            {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(fact.failing_since)}});
+  log::info("endpoint answers again", {{"endpoint", endpoint->id.to_string()},
+                                       {"name", endpoint->name},
+                                       {"failing_since", format_time(fact.failing_since)}});
   if (!is_wanted(*endpoint, kRecovered)) return;
   announce(kRecovered, {{"endpoint", endpoint->id.to_string()},
                         {"name", endpoint->name},

@@ -95,6 +95,8 @@ constexpr std::tuple kTable{
     Row<CreateBatch>{kRefused, kGrows, at_once, no_payload, one},
     Row<StepBatch>{kRefused, kGrows, at_once, no_payload, keys_of},
     Row<CancelBatch>{kRefused, kTaken, at_once, no_payload, one},
+    Row<ErasePayload>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<ResolveOutboxRow>{kRefused, kTaken, at_once, no_payload, one},
     Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<RunStoreTask>{kRefused, kTaken, at_once, no_payload, as_it_says},
 };

@@ -230,6 +230,28 @@ struct CancelBatch {
   BatchId id;
   Time at{};
 };
+// Erase the payload of an event; everything else about it stays. What is pending of it is discarded, and a retry or replay
+// of it is refused from then on. One step: the first one takes the payload, each one looks at up to `limit` deliveries,
+// those to the endpoints after `after`. Refused with kNotFound.
+struct Erased {
+  Time at{};  // when it was erased, by this command or before
+  std::int64_t discarded = 0;
+  std::optional<EndpointSeq> next;  // where the next step continues; absent: that was the last one
+};
+struct ErasePayload {
+  using Answer = Erased;
+  EventId id;
+  Time at{};
+  EndpointSeq after = 0;
+  std::int64_t limit = 1000;
+};
+
+// An operator's word on a rejected row of the SQL outbox: it is judged once more, or dropped. Refused with kNotFound.
+struct ResolveOutboxRow {
+  using Answer = Nothing;
+  std::int64_t row = 0;
+  bool drop = false;
+};
 
 // Delete what retention no longer keeps, oldest events first, about `limit` rows: one step of retention. An event goes
 // with its last delivery. How much a step reads is bounded too, even if most of it is to be kept. Each step also
@@ -260,13 +282,14 @@ struct RunStoreTask {
   std::shared_ptr<StoreTask> task;
 };
 
-using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome,
-                             SetFailingSince, CreateEndpoint, UpdateEndpoint, SetEndpointState,
-                             DisableEndpoint, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent,
-                             CreateBatch, StepBatch, CancelBatch, Prune, RunStoreTask>;
+using Command =
+    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                 CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, CreateBatch,
+                 StepBatch, CancelBatch, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
 using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,
-                               Replayed, OperatorBatchPtr, Pruned>;
+                               Replayed, Erased, OperatorBatchPtr, Pruned>;
 
 }  // namespace outboxd

@@ -95,12 +95,14 @@ void add_gauge(MetricFamily& family, const std::vector<std::pair<std::string, st
   metric.gauge.value = value;
 }
 
-// The endpoints beyond the cap share one series: the highest age among them, and how many are in each state.
+// The endpoints beyond the cap share one series: the highest age among them, how many are in each state, and the sum of
+// what waits.
 void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
                             std::vector<MetricFamily>& out) {
   struct Sum {
     double oldest = 0;
     std::array<double, kEndpointStates.size()> states{};
+    std::map<WaitingFor, std::int64_t> waiting;
   };
   std::map<std::string, Sum> sums;
   for (const auto& endpoint : snapshot.endpoints) {
@@ -108,12 +110,17 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
     sum.oldest = std::max(sum.oldest, endpoint.oldest_due_age_seconds);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i)
       sum.states[i] += endpoint.state == kEndpointStates[i];
+    for (const auto& [what, count] : endpoint.waiting) sum.waiting[what] += count;
   }
   auto ages = gauge_family("outbox_oldest_due_age_seconds",
                            "How long the oldest due delivery has been waiting, whatever holds it back.");
   auto states = gauge_family("outbox_endpoint_state",
                              "1 for the state the endpoint is in; \"other\" counts endpoints.");
+  auto waiting = gauge_family("outbox_waiting", "Pending deliveries by what they wait for now.");
   for (const auto& [label, sum] : sums) {
+    for (const auto& [what, count] : sum.waiting)
+      add_gauge(waiting, {{"endpoint", label}, {"for", std::string(to_string(what))}},
+                static_cast<double>(count));
     add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i) {
       add_gauge(states, {{"endpoint", std::string(label)}, {"state", std::string(kEndpointStates[i])}},
@@ -122,6 +129,7 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   }
   out.push_back(std::move(ages));
   out.push_back(std::move(states));
+  out.push_back(std::move(waiting));
 }
 
 const char* help_of_store_figure(std::string_view name) {

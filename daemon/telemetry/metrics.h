@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "common/attempt.h"
 #include "common/time.h"
+#include "common/waiting.h"
 
 namespace outboxd::telemetry {
 
@@ -26,6 +28,7 @@ struct Snapshot {
   struct EndpointGauge {
     std::string endpoint, state;
     double oldest_due_age_seconds = 0;
+    std::map<WaitingFor, std::int64_t> waiting;  // pending deliveries
   };
   std::vector<EndpointGauge> endpoints;
 };

@@ -86,6 +86,7 @@ struct Api {
   const api::Router router;
 
   api::Scope scope = api::Scope::kAdmin;  // of those who call
+  std::optional<std::string> tenant;      // theirs alone
   Facts facts;                            // of every commit
   std::vector<std::pair<EndpointPtr, Event>> tests_sent;
 

@@ -22,7 +22,7 @@ class BusyReader final : public StoreReader {
   DueWindow due(EndpointSeq, int, std::size_t) override { refuse("due"); }
   std::vector<DueDelivery> expired(Time, const ExpiryPlace&, int) override { refuse("expired"); }
   std::vector<OldestDue> oldest_due(EndpointSeq, int) override { refuse("oldest_due"); }
-  std::int64_t backlog(EndpointSeq, int) override { refuse("backlog"); }
+  EndpointCounts counts(EndpointSeq, int) override { refuse("counts"); }
   Endpoints all_endpoints() override { refuse("all_endpoints"); }
   std::optional<Endpoint> endpoint(const EndpointId&) override { refuse("endpoint"); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>&, const Page&) override {
@@ -53,7 +53,12 @@ class BusyReader final : public StoreReader {
     refuse("outbox");
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page&) override { refuse("rejected_outbox"); }
+  std::optional<OutboxRow> rejected_row(std::int64_t) override { refuse("rejected_row"); }
   StoreStatus status() override { refuse("status"); }
+  Failures failures(const FailureQuery&) override { refuse("failures"); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>&, Time, Time, Millis) override {
+    refuse("series");
+  }
 
  private:
   [[noreturn]] void refuse(const char* read) {

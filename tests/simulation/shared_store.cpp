@@ -38,7 +38,7 @@ class SharedStore::MemberReader final : public StoreReader {
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override {
     return real().oldest_due(after, limit);
   }
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override { return real().backlog(endpoint, limit); }
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override { return real().counts(endpoint, limit); }
   Endpoints all_endpoints() override { return real_->all_endpoints(); }
   std::optional<Endpoint> endpoint(const EndpointId& id) override { return real().endpoint(id); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override {
@@ -72,7 +72,13 @@ class SharedStore::MemberReader final : public StoreReader {
     return real().outbox(limit, max_bytes);
   }
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override { return real().rejected_outbox(page); }
+  std::optional<OutboxRow> rejected_row(std::int64_t row) override { return real().rejected_row(row); }
   StoreStatus status() override { return real().status(); }
+  Failures failures(const FailureQuery& query) override { return real().failures(query); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override {
+    return real().series(endpoint, since, until, step);
+  }
 
  private:
   StoreReader& real() {

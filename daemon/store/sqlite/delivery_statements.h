@@ -20,6 +20,8 @@ inline constexpr std::string_view kFindDelivery =
     " FROM delivery WHERE event = ?1 AND endpoint = ?2";
 inline constexpr std::string_view kChangedAfterBatch =
     "SELECT coalesce(after_batch, 0) FROM delivery WHERE event = ?1 AND endpoint = ?2";
+inline constexpr std::string_view kStatesOfEvent =
+    "SELECT endpoint, state FROM delivery WHERE event = ?1 AND endpoint > ?2 ORDER BY endpoint LIMIT ?3";
 inline constexpr std::string_view kChangeDelivery =
     "UPDATE delivery SET state = ?3, reason = NULL, due_at = coalesce(?4, due_at), finished_at = ?5,"
     " attempts = CASE ?3 WHEN 'pending' THEN 0 ELSE attempts END, order_key = ?6, behind = ?7, after_batch = "

@@ -187,8 +187,8 @@ std::int64_t EndpointWriter::discard_some(EndpointSeq endpoint, std::int64_t lim
     for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at), counters.batches);
     count += static_cast<std::int64_t>(events.size());
   }
-  counters.pending -= count;
-  counters.discarded += count;
+  counters.add(endpoint, DeliveryState::kPending, -count);
+  counters.add(endpoint, DeliveryState::kDiscarded, count);
   return count;
 }
 

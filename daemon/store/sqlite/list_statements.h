@@ -8,11 +8,14 @@ namespace outboxd::sqlite::sql {
 inline constexpr std::string_view kEventById =
     "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
     "headers,"
-    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload) FROM event WHERE id = ?1";
+    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM "
+    "event WHERE "
+    "id = ?1";
 inline constexpr std::string_view kEventsBefore =
     "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
     "created_at, deliver_at,"
-    " expires_at, deliveries, length(payload) FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+    " expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE seq < ?1 ORDER BY seq DESC "
+    "LIMIT ?2";
 inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
@@ -66,6 +69,7 @@ inline constexpr std::string_view kOutboxWaiting =
     OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
 inline constexpr std::string_view kOutboxRejected =
     OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+inline constexpr std::string_view kRejectedRow = OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq = ?1";
 #undef OUTBOXD_OUTBOX_ROW
 inline constexpr std::string_view kOutboxHasWaiting =
     "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";

@@ -29,7 +29,7 @@ bool OutcomeWriter::move_by(Statement& statement, const RecordOutcome& command, 
                 attempt ? 1 : 0, error, finished_at, attempt ? 1 : 0, attempt ? attempt->number : 0,
                 transaction.counters().batches);
   if (statement.changes() == 0) return false;
-  transaction.counters().move(DeliveryState::kPending, verdict.state);
+  transaction.counters().move(command.key.endpoint, DeliveryState::kPending, verdict.state);
   fact.now = {.state = verdict.state, .reason = verdict.reason, .due_at = {}, .moved = true};
   if (!due_at) return true;
   fact.now.due_at = from_unix_millis(*due_at) - transaction.ahead();
@@ -93,13 +93,18 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
   const bool keeps_still =
       (overruled && !command.attempt) || (again && verdict.state == DeliveryState::kPending);
   const bool moved = !keeps_still && move(command, verdict, fact, transaction);
+  bool attempted = false;
   if (command.attempt && !again) {
-    bool there = moved;
+    attempted = moved;
     if (!moved) {
       count_attempt_.run(command.key.event, command.key.endpoint, command.attempt->number);
-      there = count_attempt_.changes() > 0;
+      attempted = count_attempt_.changes() > 0;
     }
-    if (there) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+    if (attempted) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+  }
+  if (!again) {
+    const Verdict became = moved ? verdict : Verdict{};
+    transaction.rollup().outcome_recorded(command, attempted, became.state, became.reason);
   }
   if (!moved || overruled) {
     read_standing(fact, transaction);

@@ -12,6 +12,7 @@
 #include "store/sqlite/due_statements.h"
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/list_statements.h"
+#include "store/sqlite/rollup_statements.h"
 #include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
@@ -26,7 +27,7 @@ class Reader final : public StoreReader {
   DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override;
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override;
 
   Endpoints all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
@@ -50,8 +51,13 @@ class Reader final : public StoreReader {
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
+  std::optional<OutboxRow> rejected_row(std::int64_t row) override;
 
   StoreStatus status() override;
+
+  Failures failures(const FailureQuery& query) override;
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override;
 
  private:
   class Snapshot;  // one read transaction
@@ -66,6 +72,10 @@ class Reader final : public StoreReader {
   EventSeq newest_before(const std::optional<Time>& until);
   EventSeq oldest_since(const std::optional<Time>& since);
 
+  // reader_rollup.cpp
+  class FailureScan;
+  Time rolled_up();
+
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<const SecretBox> secrets_;
   Database db_;
@@ -76,7 +86,8 @@ class Reader final : public StoreReader {
   Statement expired_after_{db_, sql::kExpiredAfter};
   Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
   Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
-  Statement count_pending_{db_, sql::kCountPending}, count_blocked_{db_, sql::kCountBlocked};
+  Statement count_later_{db_, sql::kCountLater}, count_blocked_{db_, sql::kCountBlocked};
+  Statement read_endpoint_count_{db_, sql::kReadEndpointCount};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},
@@ -97,7 +108,10 @@ class Reader final : public StoreReader {
   Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
+  Statement rejected_row_{db_, sql::kRejectedRow};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
+  Statement rolled_up_{db_, sql::kRolledUp}, endpoint_identity_{db_, sql::kEndpointIdentity};
+  Statement rollup_of_endpoint_{db_, sql::kRollupOfEndpoint}, rollup_failing_{db_, sql::kRollupFailing};
 };
 
 }  // namespace outboxd::sqlite

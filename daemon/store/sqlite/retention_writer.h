@@ -40,6 +40,7 @@ class RetentionWriter {
   Statement rejected_after_{db_, sql::kRejectedAfter}, delete_rejected_{db_, sql::kDeleteRejected};
   Statement ended_batches_{db_, sql::kEndedBatches}, delete_batch_{db_, sql::kDeleteBatch};
   Statement removed_endpoints_{db_, sql::kRemovedEndpoints}, delete_endpoint_{db_, sql::kDeleteEndpoint};
+  Statement delete_endpoint_count_{db_, sql::kDeleteEndpointCount};
 };
 
 }  // namespace outboxd::sqlite

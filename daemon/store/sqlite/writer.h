@@ -57,6 +57,7 @@ class Writer final : public StoreWriter {
   [[noreturn]] void fail(const std::string& what);
   void check_files();  // before anything is acknowledged
   bool all_files_due() const;
+  void purge_log();
 
   const OwnerToken owner_;
   Ballast ballast_;  // before the connection, so that any space it gives up is free by then
@@ -72,6 +73,7 @@ class Writer final : public StoreWriter {
   BatchWriter batches_{db_, operator_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
+  bool purging_ = false;              // erased bytes may be in the write-ahead log yet
   std::optional<ServedFiles> files_;  // set when everything is open
   MonotonicTime files_checked_{};
 };
