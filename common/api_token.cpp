@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/openssl.h"
+#include "common/enum_names.h"
+#include "common/event.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -11,6 +13,8 @@ namespace {
 constexpr std::size_t kMaxLineBytes = 512;
 constexpr std::size_t kSha256Bytes = 32;
 constexpr std::size_t kIdDigits = 12;
+constexpr std::array<std::string_view, 3> kScopes = {"ingest", "view", "admin"};
+static_assert(kScopes.size() == static_cast<std::size_t>(TokenScope::kAdmin) + 1);
 
 std::vector<std::string_view> words_of(std::string_view line) {
   constexpr std::string_view kSpace = " \t\r";
@@ -30,8 +34,17 @@ tl::unexpected<std::string> refused(std::string why) {
 
 // The error says why the words are not a token.
 tl::expected<ApiToken, std::string> read_token(const std::vector<std::string_view>& words) {
-  if (words[0] != "ingest" && words[0] != "admin")
-    return refused("the scope must be ingest or admin: <scope> <SHA-256 of the token, hex> [name]");
+  const std::size_t colon = std::min(words[0].find(':'), words[0].size());
+  const auto scope = parse_token_scope(words[0].substr(0, colon));
+  if (!scope)
+    return refused(
+        "the scope must be ingest, view or admin: <scope>[:<tenant>] <SHA-256 of the token, hex> [name]");
+  std::optional<std::string> tenant;
+  if (colon < words[0].size()) {
+    tenant = words[0].substr(colon + 1);
+    if (tenant->empty() || !is_tenant(*tenant))
+      return refused("the tenant after the scope must be 1 to 128 letters, digits or characters of _.:-");
+  }
   auto digest = words.size() > 1 ? hex_decode(words[1]) : std::nullopt;
   if (!digest || digest->size() != kSha256Bytes)
     return refused(
@@ -39,10 +52,18 @@ tl::expected<ApiToken, std::string> read_token(const std::vector<std::string_vie
   if (words.size() > 3) return refused("there are more than three words");
   std::string name(words.size() > 2 ? words[2] : "");
   if (!name.empty() && !is_token_name(name)) return refused("the name must be at most 64 visible characters");
-  return ApiToken{words[0] == "admin", std::move(*digest), std::move(name)};
+  return ApiToken{*scope, std::move(tenant), std::move(*digest), std::move(name)};
 }
 
 }  // namespace
+
+std::string_view to_string(TokenScope scope) {
+  return name_of(kScopes, scope);
+}
+
+std::optional<TokenScope> parse_token_scope(std::string_view text) {
+  return enum_of<TokenScope>(kScopes, text);
+}
 
 std::string ApiToken::id() const {
   return hex_encode(sha256).substr(0, kIdDigits);
@@ -52,8 +73,8 @@ std::string new_token() {
   return "obx_" + hex_encode(random_bytes(32));
 }
 
-ApiToken token_of(std::string_view text, bool admin, std::string name) {
-  return {admin, sha256(text), std::move(name)};
+ApiToken token_of(std::string_view text, TokenScope scope, std::optional<std::string> tenant, std::string name) {
+  return {scope, std::move(tenant), sha256(text), std::move(name)};
 }
 
 bool is_token_name(std::string_view name) {
@@ -62,7 +83,7 @@ bool is_token_name(std::string_view name) {
 }
 
 std::string line_of(const ApiToken& token) {
-  return token.scope() + " " + hex_encode(token.sha256) + (token.name.empty() ? "" : " " + token.name);
+  return std::string(to_string(token.scope)) + (token.tenant ? ":" + *token.tenant : "") + " " + hex_encode(token.sha256) + (token.name.empty() ? "" : " " + token.name);
 }
 
 Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::string& path) {

@@ -24,8 +24,8 @@ std::optional<DeadReason> parse_dead_reason(std::string_view text) {
   return enum_of<DeadReason>(kReasons, text);
 }
 
-bool loop_may_move(DeliveryState from, DeliveryState to) {
-  return from == DeliveryState::kPending && to != DeliveryState::kDiscarded;
+bool loop_may_move(DeliveryState from, DeliveryState) {
+  return from == DeliveryState::kPending;
 }
 
 bool operator_may_move(DeliveryState from, DeliveryState to) {
@@ -39,6 +39,20 @@ bool operator_may_move(DeliveryState from, DeliveryState to) {
       return false;
   }
   return false;
+}
+
+std::int64_t& DeliveryCounts::of(DeliveryState state) {
+  switch (state) {
+    case DeliveryState::kPending:
+      return pending;
+    case DeliveryState::kDelivered:
+      return delivered;
+    case DeliveryState::kDead:
+      return dead;
+    case DeliveryState::kDiscarded:
+      break;
+  }
+  return discarded;
 }
 
 }  // namespace outboxd

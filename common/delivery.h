@@ -25,10 +25,17 @@ std::string_view to_string(DeadReason);
 std::optional<DeliveryState> parse_delivery_state(std::string_view);
 std::optional<DeadReason> parse_dead_reason(std::string_view);
 
-// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, an operator discards
-// or replays.
+// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, and discards what was
+// erased; an operator discards or replays.
 bool loop_may_move(DeliveryState from, DeliveryState to);
 bool operator_may_move(DeliveryState from, DeliveryState to);
+
+// How many deliveries are in each state.
+struct DeliveryCounts {
+  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
+  std::int64_t& of(DeliveryState state);
+  bool operator==(const DeliveryCounts&) const = default;
+};
 
 struct Delivery {
   DeliveryKey key;

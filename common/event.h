@@ -44,9 +44,11 @@ struct Event {
   std::optional<Time> deliver_at;  // no attempt before this time
   std::optional<Time> expires_at;  // from this time on it is dead with reason `expired`
   // Known in memory only, not stored. json_checked: the payload was found to be JSON if content_type says so. damaged:
-  // the event no longer matches its checksum (event_checksum.h), so nothing of it is sent.
+  // the event no longer matches its checksum (event_checksum.h), so nothing of it is sent. erased: nor is anything of one
+  // whose payload an operator has erased.
   bool json_checked = false;
   bool damaged = false;
+  bool erased = false;
 };
 
 // The earliest time of an attempt, before any retry schedule is applied.

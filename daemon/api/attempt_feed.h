@@ -23,7 +23,7 @@ struct RecordedAttempt {
   DeliveryId delivery;
   EventId event;
   EndpointId endpoint;
-  std::string tenant;
+  std::string tenant;                             // of the endpoint
   std::string type;                               // of the event
   Attempt attempt;                                // without the response, which is on disk only
   DeliveryState state = DeliveryState::kPending;  // of the delivery, after this attempt

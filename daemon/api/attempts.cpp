@@ -65,7 +65,7 @@ AttemptFeed::Filter read_filter(const Context& context, Query& query) {
   };
   return {.endpoint = endpoint_parameter(context.directory, query, "endpoint"),
           .failed = query.flag("failed"),
-          .tenant = query.text("tenant"),
+          .tenant = query.tenant(),
           .type = query.parsed("type", pattern, "an event type, or a pattern such as order.*")};
 }
 
@@ -178,9 +178,9 @@ Result<Answer> stream_attempts(Context& context, const Request& request) {
 
 std::vector<Route> attempt_routes(Context& context) {
   return {
-      {"GET", "/v1/attempts", Scope::kAdmin,
+      {"GET", "/v1/attempts", Access::kView,
        answering(context, list_attempts, {"endpoint", "failed", "tenant", "type", "limit", "cursor"})},
-      {"GET", "/v1/attempts/stream", Scope::kAdmin,
+      {"GET", "/v1/attempts/stream", Access::kView,
        answering(context, stream_attempts, {"endpoint", "failed", "tenant", "type", "last", "cursor"})},
   };
 }

@@ -6,7 +6,19 @@
 namespace outboxd::api {
 namespace {
 constexpr std::string_view kScheme = "Bearer ";
+
+Scope scope_of(const ApiToken& token) {
+  switch (token.scope) {
+    case TokenScope::kIngest:
+      return Scope::kIngest;
+    case TokenScope::kView:
+      return Scope::kView;
+    case TokenScope::kAdmin:
+      return Scope::kAdmin;
+  }
+  return Scope::kNone;
 }
+}  // namespace
 
 Result<std::shared_ptr<const Authenticator>> Authenticator::from_file(const std::string& path) {
   return read_secret_file(path).and_then([&](const std::string& text) { return from_text(text, path); });
@@ -31,8 +43,8 @@ std::shared_ptr<const Authenticator> Authenticator::without_tokens() {
   return authenticator;
 }
 
-Result<Authenticator::Grant> Authenticator::authorise(std::string_view authorization) const {
-  if (open_) return Grant{Scope::kIngest, ""};
+Result<Authenticator::TokenGrant> Authenticator::authorise(std::string_view authorization) const {
+  if (open_) return TokenGrant{{Scope::kIngest}};
   if (authorization.empty()) {
     return problem(ProblemCode::kUnauthorized,
                    "This needs a token: send the header Authorization: Bearer <token>.");
@@ -47,7 +59,7 @@ Result<Authenticator::Grant> Authenticator::authorise(std::string_view authoriza
     if (constant_time_equal(token.sha256, digest)) found = &token;
   }
   if (found == nullptr) return problem(ProblemCode::kUnauthorized, "The token is not known.");
-  return Grant{found->admin ? Scope::kAdmin : Scope::kIngest, found->name};
+  return TokenGrant{{scope_of(*found), found->tenant}, found->name};
 }
 
 }  // namespace outboxd::api

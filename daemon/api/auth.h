@@ -25,13 +25,12 @@ class Authenticator {
 
   bool has_tokens() const { return !tokens_.empty(); }
   bool asks_for_tokens() const { return !open_; }
-  struct Grant {
-    Scope scope = Scope::kNone;
-    std::string_view name;  // of the token, "" without one; valid as long as this authenticator
+  struct TokenGrant : Grant {
+    std::string_view name = {};  // of the token, "" without one; valid as long as this authenticator
   };
   // What a caller with this Authorization header ("" when absent) may do. kUnauthorized if a token is needed and the
   // header holds none or a wrong one. The time it takes does not depend on which token matches.
-  Result<Grant> authorise(std::string_view authorization) const;
+  Result<TokenGrant> authorise(std::string_view authorization) const;
 
  private:
   std::vector<ApiToken> tokens_;

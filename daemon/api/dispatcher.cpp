@@ -21,9 +21,15 @@ constexpr std::chrono::seconds kRefusalInterval{1};
 
 constexpr const char* kProducersOnly =
     "TCP without tokens serves producers only: events, /healthz and /readyz. Operators, and whoever scrapes "
-    "/metrics, use the admin socket (outboxctl --socket), or a token of scope admin: set [listen] "
-    "tokens_file "
-    "and run outboxctl token create NAME --scope admin.";
+    "/metrics, use the admin socket (outboxctl --socket), or a token of scope view (reads) or admin: set "
+    "[listen] "
+    "tokens_file and run outboxctl token create NAME --scope admin.";
+
+// A token says more than the address that it came from.
+std::string who_calls(const Caller& caller, std::string_view token) {
+  if (!token.empty()) return "token " + std::string(token);
+  return caller.unix_socket ? "uid " + std::to_string(caller.counted_as.id) : caller.peer;
+}
 
 void answer_failure(PendingExchange& exchange, const char* what) {
   log::error("a request failed", {{"method", exchange.request().method},
@@ -115,14 +121,17 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   if (!caller.unix_socket) {
     if (const auto checked = check_write(request); !checked) return refuse(*exchange, checked.error());
   }
-  auto granted = authorise(*exchange, match->route->scope);
+  const Access access = match->route->access;
+  auto granted = authorise(*exchange, access);
   if (!granted) return refuse(*exchange, granted.error());
-  request.scope = granted->scope;
+  request.who = who_calls(caller, granted->token);
+  request.scope = granted->grant.scope;
+  request.tenant = std::move(granted->grant.tenant);
   auto query = parse_query(exchange->query_string());
   if (!query) return refuse(*exchange, query.error());
   request.query = std::move(*query);
   if (auto refused = why_coding_refused(request)) return exchange->respond(std::move(*refused));
-  if (match->route->scope == Scope::kAdmin && !only_reads(request.method))
+  if (!allows(access, Scope::kIngest) && !only_reads(request.method))
     exchange->log_answer(std::move(granted->token));
   match->route->handler(exchange);
 }
@@ -143,19 +152,18 @@ void Dispatcher::refuse(PendingExchange& exchange, const Problem& problem) {
   exchange.respond(std::move(answer));
 }
 
-Result<Dispatcher::Granted> Dispatcher::authorise(const PendingExchange& exchange, Scope needed) const {
+Result<Dispatcher::Granted> Dispatcher::authorise(const PendingExchange& exchange, Access access) const {
   const Caller& caller = exchange.caller();
-  if (caller.scope >= needed) return Granted{caller.scope, ""};
+  if (allows(access, caller.scope)) return Granted{{caller.scope}, ""};
   if (caller.unix_socket) {
     return problem(ProblemCode::kForbidden, "This socket is for sending events only; use the admin socket.");
   }
   const auto auth = std::atomic_load(&auth_);
   const auto grant = auth->authorise(exchange.request().header("authorization").value_or(""));
   if (!grant) return tl::unexpected(grant.error());
-  if (grant->scope >= needed) return Granted{grant->scope, std::string(grant->name)};
-  if (!auth->asks_for_tokens()) return problem(ProblemCode::kForbidden, kProducersOnly);
-  return problem(ProblemCode::kForbidden,
-                 "The token's scope is ingest, and this needs a token of scope admin.");
+  if (!auth->asks_for_tokens() && !allows(access, grant->scope))
+    return problem(ProblemCode::kForbidden, kProducersOnly);
+  return check_access(access, *grant).map([&] { return Granted{*grant, std::string(grant->name)}; });
 }
 
 }  // namespace outboxd::api

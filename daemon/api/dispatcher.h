@@ -49,10 +49,10 @@ class Dispatcher {
   void route(const std::shared_ptr<PendingExchange>& exchange);
   void refuse(PendingExchange& exchange, const Problem& problem);
   struct Granted {
-    Scope scope;
+    Grant grant;
     std::string token;  // name of the token that allows it, "" if none was needed
   };
-  Result<Granted> authorise(const PendingExchange& exchange, Scope needed) const;
+  Result<Granted> authorise(const PendingExchange& exchange, Access access) const;
 
   Router router_;
   std::shared_ptr<const Authenticator> auth_;  // swapped; read through std::atomic_load

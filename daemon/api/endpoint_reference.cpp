@@ -11,11 +11,11 @@ namespace {
 
 constexpr std::size_t kMaxDescribed = 5;
 
-std::string suggestion(const EndpointDirectory& directory, std::string_view word) {
+std::string suggestion(const EndpointDirectory& directory, const Request& request, std::string_view word) {
   const auto all = directory.all();
   std::vector<std::string_view> names;
   for (const EndpointPtr& endpoint : all) {
-    if (!endpoint->name.empty()) names.push_back(endpoint->name);
+    if (!endpoint->name.empty() && request.may_see(endpoint->tenant)) names.push_back(endpoint->name);
   }
   return did_you_mean(word, names);
 }
@@ -35,12 +35,14 @@ std::string describe(const std::vector<EndpointPtr>& endpoints) {
 
 }  // namespace
 
-Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, std::string_view word) {
-  const auto meant = directory.meant_by(word);
+Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, const Request& request,
+                                  std::string_view word) {
+  auto meant = directory.meant_by(word);
+  std::erase_if(meant, [&](const EndpointPtr& endpoint) { return !request.may_see(endpoint->tenant); });
   if (meant.size() == 1) return meant.front();
   if (meant.empty()) {
     auto none = not_found("endpoint", word);
-    none.value().detail += suggestion(directory, word);
+    none.value().detail += suggestion(directory, request, word);
     return none;
   }
   return problem(ProblemCode::kConflict,
@@ -62,7 +64,7 @@ std::optional<EndpointId> endpoint_parameter(const EndpointDirectory& directory,
   const auto word = query.text(name);
   if (!word) return std::nullopt;
   if (const auto id = EndpointId::parse(*word)) return id;
-  const auto endpoint = find_endpoint(directory, *word);
+  const auto endpoint = find_endpoint(directory, query.request(), *word);
   if (endpoint) return (*endpoint)->id;
   query.refuse(
       name, "must be the name of an endpoint, or its id (ep_ and 32 hex digits, or the beginning of them): " +

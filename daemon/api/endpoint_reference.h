@@ -10,8 +10,9 @@
 
 namespace outboxd::api {
 
-// kNotFound, with the name that was probably meant; kConflict when several are meant.
-Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, std::string_view word);
+// Among those that the caller may see. kNotFound, with the name that was probably meant; kConflict when several are meant.
+Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, const Request& request,
+                                  std::string_view word);
 // Only among those of a tenant: kInvalidParameter at `pointer`, whatever else there is.
 Result<EndpointPtr> find_endpoint_of_tenant(const EndpointDirectory& directory, std::string_view word,
                                             std::string_view tenant, std::string_view pointer);

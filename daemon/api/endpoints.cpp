@@ -1,12 +1,13 @@
 #include "api/routes.h"
 
 #include <algorithm>
-#include <map>
 
 #include "api/endpoint_change.h"
 #include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
+#include "api/waiting.h"
+#include "common/json_span.h"
 #include "common/signature.h"
 #include "common/words.h"
 #include "telemetry/log.h"
@@ -16,9 +17,12 @@ namespace {
 
 constexpr Millis kDefaultOverlap = std::chrono::hours(24);
 constexpr Millis kMaxOverlap = std::chrono::hours(24 * 30);
-constexpr Millis kDefaultStatsWindow = std::chrono::hours(24);
-constexpr int kStatsPages = 8;  // of kMaxPageLimit deliveries each
+// How many deliveries that are not due, or not first in their order, are counted for one endpoint; and for each one of a
+// page, whose 250 should take no more than some milliseconds.
+constexpr int kMaxCounted = 10'000;
+constexpr int kMaxCountedInList = 1'000;
 constexpr std::size_t kHintLength = 4;
+constexpr const char* kHidden = "…";
 
 Answer secret_answer(int status, const Json& json) {
   Answer answer = json_answer(status, json);
@@ -53,7 +57,7 @@ void if_allowed(Context& context, const ExchangePtr& exchange, const Endpoint& e
         if (field == nullptr) return guarded(exchange, go_on);
         log::warn("endpoint refused",
                   {{"why", denial.empty() ? error : denial}, {"by", exchange->request().peer}});
-        if (!denial.empty() && exchange->request().scope == Scope::kAdmin) error += ": " + denial;
+        if (!denial.empty() && exchange->request().from_operator()) error += ": " + denial;
         exchange->respond(Problem{ProblemCode::kInvalidEndpoint, error, {{field, error}}});
       });
 }
@@ -65,7 +69,7 @@ void date_secrets(Endpoint& endpoint, Time now) {
 }
 
 Result<EndpointPtr> find_endpoint(const Context& context, const Request& request) {
-  return api::find_endpoint(context.directory, request.path_parameters.at(0));
+  return api::find_endpoint(context.directory, request, request.path_parameters.at(0));
 }
 
 void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endpoint) {
@@ -88,26 +92,62 @@ void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endp
       });
 }
 
+// What a caller of one tenant may not ask for.
+std::optional<Problem> why_not_his(const Request& request, const Endpoint& wanted, const Json& body) {
+  if (!request.tenant) return std::nullopt;
+  if (!request.may_see(wanted.tenant)) return other_tenant(request, wanted.tenant, "/tenant");
+  if (!body.contains("tls") || body["tls"].is_null()) return std::nullopt;
+  // They are files of this machine, and may be another tenant's.
+  const std::string detail = "names files of this machine, which needs a token without a tenant";
+  return Problem{ProblemCode::kForbidden, "/tls " + detail, {{"/tls", detail}}};
+}
+
+// A header may carry a password, so only those who may see secrets see the values.
+Json json_for(const Request& request, const Endpoint& endpoint) {
+  Json json = to_json(endpoint);
+  if (request.scope == Scope::kAdmin) return json;
+  for (auto& value : json["headers"]) value = kHidden;
+  return json;
+}
+
 void create_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto body = json_body(exchange->request());
   if (!body) return exchange->respond(body.error());
   auto endpoint = endpoint_from_json(*body, Endpoint{});
   if (!endpoint) return exchange->respond(endpoint.error());
+  const Request& request = exchange->request();
+  if (request.tenant && endpoint->tenant.empty()) endpoint->tenant = *request.tenant;
+  if (const auto refused = why_not_his(request, *endpoint, *body)) return exchange->respond(*refused);
   if_allowed(context, exchange, *endpoint, [&context, exchange, made = *endpoint]() mutable {
     store_endpoint(context, exchange, std::move(made));
   });
 }
 
-Result<Answer> list_endpoints(Context& context, const Request& request) {
-  Query query(request, context.clock.wall());
-  const auto tenant = query.text("tenant");
-  const Page page = query.page();
-  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
-  const auto rows = context.readers.lend()->endpoints(tenant, page);
+// With `lanes`, each one also with how it is doing.
+Result<Answer> endpoint_page(const Context& context, const Request& request,
+                             const std::optional<std::string>& tenant, const Page& page, const Lanes* lanes) {
+  const auto reader = context.readers.lend();
+  const auto rows = reader->endpoints(tenant, page);
   if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
-  for (const auto& endpoint : rows->rows) data.push_back(to_json(endpoint));
+  for (const auto& endpoint : rows->rows) {
+    Json json = json_for(request, endpoint);
+    if (lanes) json["stats"] = stats_of(context, *reader, endpoint, *lanes, kMaxCountedInList);
+    data.push_back(std::move(json));
+  }
   return list_answer(std::move(data), rows->next);
+}
+
+void list_endpoints(Context& context, const ExchangePtr& exchange) {
+  Query query(exchange->request(), context.clock.wall());
+  const auto tenant = query.tenant();
+  const bool stats = query.flag("stats");
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return exchange->respond(*refused);
+  if (!stats) return exchange->respond(endpoint_page(context, exchange->request(), tenant, page, nullptr));
+  with_lanes(context, exchange, {}, [&context, tenant, page](const ExchangePtr& resumed, const Lanes& lanes) {
+    resumed->respond(endpoint_page(context, resumed->request(), tenant, page, &lanes));
+  });
 }
 
 // Read from the store, because the endpoint in memory does not follow failing_since.
@@ -116,7 +156,7 @@ Result<Answer> show_endpoint(Context& context, const Request& request) {
   if (!known) return tl::unexpected(known.error());
   const auto endpoint = context.readers.lend()->endpoint((*known)->id);
   if (!endpoint) return not_found("endpoint", (*known)->id.to_string());
-  return json_answer(200, to_json(*endpoint));
+  return json_answer(200, json_for(request, *endpoint));
 }
 
 void patch_endpoint(Context& context, const ExchangePtr& exchange) {
@@ -128,6 +168,8 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const bool new_target = body->contains("url") || body->contains("tls");
   const auto wanted = endpoint_from_json(*body, **endpoint);
   if (!wanted) return exchange->respond(wanted.error());
+  if (const auto refused = why_not_his(exchange->request(), *wanted, *body))
+    return exchange->respond(*refused);
   const auto merge = [&context, body = *body](const Endpoint& base) {
     auto merged = endpoint_from_json(body, base);
     if (merged) date_secrets(*merged, context.clock.wall());
@@ -184,19 +226,46 @@ void resume_endpoint(Context& context, const ExchangePtr& exchange) {
   set_state(context, exchange, EndpointState::kActive);
 }
 
-void test_endpoint(Context& context, const ExchangePtr& exchange) {
-  const Request& request = exchange->request();
-  if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
-  const auto endpoint = find_endpoint(context, request);
-  if (!endpoint) return exchange->respond(endpoint.error());
+// The bytes of a member as they were sent.
+std::optional<std::string> raw_member(std::string_view body, std::string_view wanted) {
+  JsonScanner scanner(body);
+  scanner.open_object();
+  while (const auto name = scanner.next_member()) {
+    const auto value = scanner.value();
+    if (value && json_string(*name) == wanted) return std::string(value->text);
+  }
+  return std::nullopt;
+}
+
+Result<Event> test_event(Context& context, const Request& request, const Endpoint& endpoint) {
+  const auto body = action_body(request, {"type", "payload"});
+  if (!body) return tl::unexpected(body.error());
+  const auto type = text_member(*body, "type");
+  if (!type) return tl::unexpected(type.error());
+  if (*type && !is_event_type(**type))
+    return invalid_parameter("/type",
+                             "must be an event type, such as \"order.paid\"; got " + in_quotes(**type));
   Event event;
   event.id = EventId{context.ids.next()};
-  event.type = "outboxd.test";
-  event.tenant = (*endpoint)->tenant;
+  event.type = type->value_or("outboxd.test");
+  event.tenant = endpoint.tenant;
   event.created_at = context.clock.wall();
-  event.payload =
-      dump(Json{{"endpoint", (*endpoint)->id.to_string()}, {"sent_at", format_time(event.created_at)}});
-  context.send_test(*endpoint, std::move(event), [exchange](const Attempt& attempt) {
+  event.payload = raw_member(request.body, "payload")
+                      .value_or(dump(Json{{"endpoint", endpoint.id.to_string()},
+                                          {"sent_at", format_time(event.created_at)}}));
+  return event;
+}
+
+void test_endpoint(Context& context, const ExchangePtr& exchange) {
+  const Request& request = exchange->request();
+  const auto endpoint = find_endpoint(context, request);
+  if (!endpoint) return exchange->respond(endpoint.error());
+  auto event = test_event(context, request, **endpoint);
+  if (!event) return exchange->respond(event.error());
+  context.send_test(*endpoint, std::move(*event), [exchange](Attempt attempt) {
+    // As in if_allowed(): why the policy denies an address is for operators.
+    if (attempt.outcome == Outcome::kBlocked && !exchange->request().from_operator())
+      attempt.error = kUrlNotAllowed;
     exchange->respond(json_answer(200, Json{{"attempt", to_json(attempt)}}));
   });
 }
@@ -286,61 +355,35 @@ void rotate_secret(Context& context, const ExchangePtr& exchange) {
   change_endpoint(context, (*endpoint)->id, merge, done);
 }
 
-// What became of the endpoint's latest deliveries. Looks at a bounded number of them, and says so if there were more.
-Result<Answer> show_stats(Context& context, const Request& request) {
-  const Time now = context.clock.wall();
-  Query query(request, now);
-  const Time since = query.time("since").value_or(now - kDefaultStatsWindow);
-  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
-  const auto endpoint = find_endpoint(context, request);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  DeliveryFilter filter;
-  filter.endpoint = (*endpoint)->id;
-  filter.since = since;
-  std::map<DeliveryState, std::int64_t> states;
-  std::map<std::string, std::int64_t> errors;
-  Page page{kMaxPageLimit, ""};
-  bool complete = false;
-  const auto reader = context.readers.lend();
-  for (int i = 0; i < kStatsPages && !complete; ++i) {
-    const auto rows = reader->deliveries(filter, page);
-    if (!rows) return tl::unexpected(rows.error());
-    for (const auto& row : rows->rows) {
-      ++states[row.delivery.state];
-      if (row.delivery.error) ++errors[*row.delivery.error];
-    }
-    complete = !rows->next;
-    page.after = rows->next.value_or("");
-  }
-  Json counts = Json::object();
-  for (const auto state : {DeliveryState::kPending, DeliveryState::kDelivered, DeliveryState::kDead,
-                           DeliveryState::kDiscarded}) {
-    counts[std::string(to_string(state))] = states[state];
-  }
-  return json_answer(200, Json{{"endpoint", (*endpoint)->id.to_string()},
-                               {"state", to_string((*endpoint)->state)},
-                               {"since", format_time(since)},
-                               {"deliveries", std::move(counts)},
-                               {"errors", Json(errors)},
-                               {"complete", complete}});
+void show_stats(Context& context, const ExchangePtr& exchange) {
+  const auto found = find_endpoint(context, exchange->request());
+  if (!found) return exchange->respond(found.error());
+  with_lanes(context, exchange, (*found)->seq,
+             [&context, endpoint = *found](const ExchangePtr& resumed, const Lanes& lanes) {
+               Json json = stats_of(context, *context.readers.lend(), *endpoint, lanes, kMaxCounted);
+               json["endpoint"] = endpoint->id.to_string();
+               json["name"] = endpoint->name;
+               json["state"] = to_string(endpoint->state);
+               resumed->respond(json_answer(200, json));
+             });
 }
 
 }  // namespace
 
 std::vector<Route> endpoint_routes(Context& context) {
   return {
-      {"POST", "/v1/endpoints", Scope::kAdmin, deferring(context, create_endpoint)},
-      {"GET", "/v1/endpoints", Scope::kAdmin,
-       answering(context, list_endpoints, {"tenant", "limit", "cursor"})},
-      {"GET", "/v1/endpoints/{id}", Scope::kAdmin, answering(context, show_endpoint)},
-      {"PATCH", "/v1/endpoints/{id}", Scope::kAdmin, deferring(context, patch_endpoint)},
-      {"DELETE", "/v1/endpoints/{id}", Scope::kAdmin, deferring(context, remove_endpoint)},
-      {"POST", "/v1/endpoints/{id}/pause", Scope::kAdmin, deferring(context, pause_endpoint)},
-      {"POST", "/v1/endpoints/{id}/resume", Scope::kAdmin, deferring(context, resume_endpoint)},
-      {"POST", "/v1/endpoints/{id}/test", Scope::kAdmin, deferring(context, test_endpoint)},
-      {"GET", "/v1/endpoints/{id}/secrets", Scope::kAdmin, answering(context, list_secrets, {"reveal"})},
-      {"POST", "/v1/endpoints/{id}/secrets/rotate", Scope::kAdmin, deferring(context, rotate_secret)},
-      {"GET", "/v1/endpoints/{id}/stats", Scope::kAdmin, answering(context, show_stats, {"since"})},
+      {"POST", "/v1/endpoints", Access::kAdmin, deferring(context, create_endpoint)},
+      {"GET", "/v1/endpoints", Access::kView,
+       deferring(context, list_endpoints, {"tenant", "stats", "limit", "cursor"})},
+      {"GET", "/v1/endpoints/{id}", Access::kView, answering(context, show_endpoint)},
+      {"PATCH", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, patch_endpoint)},
+      {"DELETE", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, remove_endpoint)},
+      {"POST", "/v1/endpoints/{id}/pause", Access::kAdmin, deferring(context, pause_endpoint)},
+      {"POST", "/v1/endpoints/{id}/resume", Access::kAdmin, deferring(context, resume_endpoint)},
+      {"POST", "/v1/endpoints/{id}/test", Access::kAdmin, deferring(context, test_endpoint)},
+      {"GET", "/v1/endpoints/{id}/secrets", Access::kAdmin, answering(context, list_secrets, {"reveal"})},
+      {"POST", "/v1/endpoints/{id}/secrets/rotate", Access::kAdmin, deferring(context, rotate_secret)},
+      {"GET", "/v1/endpoints/{id}/stats", Access::kView, deferring(context, show_stats)},
   };
 }
 

@@ -4,7 +4,9 @@
 
 #include "api/endpoint_reference.h"
 #include "api/handling.h"
+#include "api/outbox_rows.h"
 #include "api/query.h"
+#include "api/waiting.h"
 #include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
@@ -76,6 +78,20 @@ Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody ki
   return drafts;
 }
 
+// A caller of one tenant sends that tenant's events, which need not name it.
+std::optional<Problem> give_tenant(const Request& request, std::vector<EventDraft>& drafts, bool batch) {
+  if (!request.tenant) return std::nullopt;
+  if (*request.tenant == kOpsTenant)
+    return Problem{ProblemCode::kForbidden, "events of tenant _ops are made by outboxd itself"};
+  for (std::size_t i = 0; i < drafts.size(); ++i) {
+    std::string& tenant = drafts[i].event.tenant;
+    if (tenant.empty()) tenant = *request.tenant;
+    if (!request.may_see(tenant))
+      return other_tenant(request, tenant, (batch ? '/' + std::to_string(i) : "") + "/tenant");
+  }
+  return std::nullopt;
+}
+
 void accept_events(Context& context, const ExchangePtr& exchange) {
   const Request& request = exchange->request();
   const auto refuse = [&](const Problem& refused) {
@@ -87,6 +103,7 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
   auto drafts = read_drafts(request, *kind, context.ingest.options().limits, context.clock.wall());
   if (!drafts) return refuse(drafts.error());
   const bool batch = *kind == EventBody::kNdjson || JsonScanner(request.body).peek() == '[';
+  if (const auto refused = give_tenant(request, *drafts, batch)) return refuse(*refused);
   context.ingest.accept(std::move(*drafts),
                         [exchange, batch](const Result<std::vector<AcceptedEvent>>& result) {
                           if (!result) return exchange->respond(in_terms_of_body(result.error(), batch));
@@ -97,27 +114,19 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
 Json json_of_row(const EventRow& row) {
   Json json = to_json(row.event);
   json["payload_bytes"] = row.payload_bytes;
+  json["payload_erased_at"] =
+      row.payload_erased_at ? Json(format_time(*row.payload_erased_at)) : Json(nullptr);
   json["deliveries"] = row.deliveries;
   return json;
-}
-
-Json json_of_rejected(const OutboxRow& row) {
-  const auto text = [](const std::optional<std::string>& value) {
-    return value ? Json(valid_utf8(*value)) : Json(nullptr);
-  };
-  return {{"row", row.row},
-          {"type", valid_utf8(row.type)},
-          {"tenant", text(row.tenant)},
-          {"ordering_key", text(row.ordering_key)},
-          {"idempotency_key", text(row.idempotency_key)},
-          {"payload_bytes", row.payload.size()},
-          {"reason", text(row.rejected)},
-          {"rejected_at", row.rejected_at ? Json(format_time(*row.rejected_at)) : Json(nullptr)}};
 }
 
 Result<Answer> list_rejected(Context& context, Query& query) {
   for (const auto* name : {"tenant", "type", "since", "until"}) {
     if (query.has(name)) query.refuse(name, "does not go with rejected=true");
+  }
+  if (query.request().tenant) {
+    return problem(ProblemCode::kForbidden,
+                   "rejected rows belong to no tenant yet: to see them needs a token without a tenant");
   }
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
@@ -131,7 +140,7 @@ Result<Answer> list_rejected(Context& context, Query& query) {
 Result<Answer> list_events(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   if (query.flag("rejected")) return list_rejected(context, query);
-  EventFilter filter{query.text("tenant"), query.text("type"), query.time("since"), query.time("until")};
+  EventFilter filter{query.tenant(), query.text("type"), query.time("since"), query.time("until")};
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   const auto rows = context.readers.lend()->events(filter, page);
@@ -145,35 +154,70 @@ Result<EventRow> find_event(Context& context, const Request& request, bool with_
   const auto id = path_id<EventId>(request, "event");
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->event(*id, with_payload);
-  if (!row) return not_found("event", id->to_string());
+  if (!row || !request.may_see(row->event.tenant)) return not_found("event", id->to_string());
   return std::move(*row);
 }
 
-Result<Answer> show_event(Context& context, const Request& request) {
-  const auto row = find_event(context, request, false);
-  if (!row) return tl::unexpected(row.error());
+Result<Answer> event_with_deliveries(Context& context, const EventRow& row, const Lanes& lanes) {
   DeliveryFilter of_event;
-  of_event.event = row->event.id;
+  of_event.event = row.event.id;
   const auto deliveries = context.readers.lend()->deliveries(of_event, Page{kShownDeliveries, ""});
   if (!deliveries) return tl::unexpected(deliveries.error());
-  Json json = json_of_row(*row);
+  Json json = json_of_row(row);
   json["deliveries"] = Json::array();
-  for (const auto& d : deliveries->rows) {
-    json["deliveries"].push_back(json_of_row(context, d));
-  }
+  for (const auto& d : deliveries->rows) json["deliveries"].push_back(json_of_row(context, d, lanes));
   json["deliveries_next_cursor"] = deliveries->next ? Json(*deliveries->next) : Json(nullptr);
   return json_answer(200, json);
+}
+
+void show_event(Context& context, const ExchangePtr& exchange) {
+  auto found = find_event(context, exchange->request(), false);
+  if (!found) return exchange->respond(found.error());
+  with_lanes(context, exchange, {},
+             [&context, row = std::move(*found)](const ExchangePtr& resumed, const Lanes& lanes) {
+               resumed->respond(event_with_deliveries(context, row, lanes));
+             });
 }
 
 Result<Answer> show_payload(Context& context, const Request& request) {
   auto row = find_event(context, request, true);
   if (!row) return tl::unexpected(row.error());
+  if (row->payload_erased_at) {
+    return problem(ProblemCode::kNotFound, "the payload of " + row->event.id.to_string() + " was erased at " +
+                                               format_time(*row->payload_erased_at));
+  }
   // A producer chose type and bytes: a browser must neither guess another type nor show it as a page of ours.
   return Answer{200,
                 row->event.content_type,
                 std::move(row->event.payload),
                 {{"Content-Security-Policy", "sandbox; default-src 'none'"},
                  {"Content-Disposition", "attachment; filename=\"" + row->event.id.to_string() + '"'}}};
+}
+
+// Step after step, so that no transaction is long; the first one takes the payload.
+void erase_some(Context& context, const ExchangePtr& exchange, ErasePayload step,
+                std::int64_t discarded_before) {
+  context.commits.submit(std::move(step), [&context, exchange, discarded_before](
+                                              const ErasePayload& command, const Result<Erased>& erased) {
+    if (!erased) return exchange->respond(erased.error());
+    const std::int64_t discarded = discarded_before + erased->discarded;
+    if (erased->next) {
+      ErasePayload next = command;
+      next.after = *erased->next;
+      return erase_some(context, exchange, std::move(next), discarded);
+    }
+    const std::string id = command.id.to_string();
+    log::info("event payload erased",
+              {{"event", id}, {"discarded", discarded}, {"by", exchange->request().peer}});
+    exchange->respond(json_answer(
+        200, Json{{"id", id}, {"payload_erased_at", format_time(erased->at)}, {"discarded", discarded}}));
+  });
+}
+
+void erase_payload(Context& context, const ExchangePtr& exchange) {
+  const auto row = find_event(context, exchange->request(), false);
+  if (!row) return exchange->respond(row.error());
+  erase_some(context, exchange, ErasePayload{.id = row->event.id, .at = context.clock.wall()}, 0);
 }
 
 // The endpoints a replay goes to: the one named in the body, else all that match the event now.
@@ -216,12 +260,13 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> event_routes(Context& context) {
   // Producers may send events and look up one whose id they hold; what shows other producers' events is for operators.
   return {
-      {"POST", "/v1/events", Scope::kIngest, deferring(context, accept_events)},
-      {"GET", "/v1/events", Scope::kAdmin,
+      {"POST", "/v1/events", Access::kSend, deferring(context, accept_events)},
+      {"GET", "/v1/events", Access::kView,
        answering(context, list_events, {"tenant", "type", "since", "until", "rejected", "limit", "cursor"})},
-      {"GET", "/v1/events/{id}", Scope::kIngest, answering(context, show_event)},
-      {"GET", "/v1/events/{id}/payload", Scope::kIngest, answering(context, show_payload)},
-      {"POST", "/v1/events/{id}/replay", Scope::kAdmin, deferring(context, replay_event)},
+      {"GET", "/v1/events/{id}", Access::kLookUp, deferring(context, show_event)},
+      {"GET", "/v1/events/{id}/payload", Access::kLookUp, answering(context, show_payload)},
+      {"DELETE", "/v1/events/{id}/payload", Access::kAdmin, deferring(context, erase_payload)},
+      {"POST", "/v1/events/{id}/replay", Access::kAdmin, deferring(context, replay_event)},
   };
 }
 

@@ -10,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access.h"
 #include "common/event.h"
 #include "common/problem.h"
 
 namespace outboxd::api {
-
-enum class Scope { kNone, kIngest, kAdmin };  // kAdmin includes kIngest
 
 bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
 
@@ -27,9 +26,14 @@ struct Request {
   std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
   std::string body;                               // exactly as sent, chunking undone
   Scope scope = Scope::kNone;                     // what the caller may do
+  std::string who;                                // for records: "token deploy", "uid 1000"
+  std::optional<std::string> tenant = {};         // the only one he may see and touch; absent: all
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one
+  // May the caller see and touch what belongs to this tenant? What he may not see is answered like what does not exist.
+  bool may_see(std::string_view other) const { return !tenant || *tenant == other; }
+  bool from_operator() const { return scope == Scope::kAdmin && !tenant; }
 };
 
 // The rest of an answer that goes on for as long as the client stays.
@@ -65,12 +69,13 @@ class Exchange {
   virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }
+  void respond(Result<Answer> answer) { answer ? respond(std::move(*answer)) : respond(answer.error()); }
 };
 
 struct Route {
   std::string method;
   std::string path;  // "/v1/events/{id}"
-  Scope scope = Scope::kAdmin;
+  Access access;     // no default: a route that does not declare it does not compile
   Handler handler;
 };
 

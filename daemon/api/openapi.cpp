@@ -13,7 +13,7 @@ Result<Answer> show_openapi(Context&, const Request&) {
 }  // namespace
 
 std::vector<Route> openapi_routes(Context& context) {
-  return {{"GET", "/openapi.json", Scope::kNone, answering(context, show_openapi)}};
+  return {{"GET", "/openapi.json", Access::kOpen, answering(context, show_openapi)}};
 }
 
 }  // namespace outboxd::api

@@ -21,6 +21,8 @@ Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
           {"state", endpoint ? Json(to_string(endpoint->state)) : Json(nullptr)},
           {"oldest_due_age_seconds", seconds_or_null(lane.oldest_due_age)},
           {"backlog", lane.backlog},
+          {"waiting_for", lane.holds ? Json(to_string(lane.holds->what)) : Json(nullptr)},
+          {"until", lane.holds && lane.holds->until ? Json(format_time(*lane.holds->until)) : Json(nullptr)},
           {"in_flight", lane.in_flight},
           {"consecutive_failures", lane.consecutive_failures},
           {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};
@@ -186,13 +188,13 @@ std::vector<Route> operation_routes(Context& context) {
   // Health and readiness reveal nothing about anybody's events, so load balancers may ask for them; metrics name
   // endpoints.
   return {
-      {"GET", "/v1/status", Scope::kAdmin, deferring(context, show_status)},
-      {"POST", "/v1/prune", Scope::kAdmin, deferring(context, prune)},
-      {"GET", "/v1/secrets", Scope::kAdmin, answering(context, show_secrets)},
-      {"POST", "/v1/secrets/encrypt", Scope::kAdmin, deferring(context, encrypt_secrets)},
-      {"GET", "/healthz", Scope::kNone, answering(context, show_health)},
-      {"GET", "/readyz", Scope::kNone, answering(context, show_readiness)},
-      {"GET", "/metrics", Scope::kAdmin, deferring(context, show_metrics)},
+      {"GET", "/v1/status", Access::kViewAll, deferring(context, show_status)},
+      {"POST", "/v1/prune", Access::kAdminAll, deferring(context, prune)},
+      {"GET", "/v1/secrets", Access::kAdminAll, answering(context, show_secrets)},
+      {"POST", "/v1/secrets/encrypt", Access::kAdminAll, deferring(context, encrypt_secrets)},
+      {"GET", "/healthz", Access::kOpen, answering(context, show_health)},
+      {"GET", "/readyz", Access::kOpen, answering(context, show_readiness)},
+      {"GET", "/metrics", Access::kViewAll, deferring(context, show_metrics)},
   };
 }
 

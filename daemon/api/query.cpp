@@ -3,12 +3,25 @@
 #include "common/text.h"
 
 namespace outboxd::api {
+
+Problem other_tenant(const Request& request, std::string_view named, std::string pointer) {
+  std::string detail = "the token is for tenant " + in_quotes(request.tenant.value_or("")) +
+                       " alone, not for " + in_quotes(named);
+  return {ProblemCode::kForbidden, detail, {{std::move(pointer), detail}}};
+}
+
 std::optional<std::string> Query::text(std::string_view name) {
   const auto it = request_.query.find(std::string(name));
   if (it == request_.query.end()) return std::nullopt;
   if (it->second.size() <= kMaxParameterLength && is_valid_utf8(it->second)) return it->second;
   refuse(name, "must be UTF-8 of at most " + std::to_string(kMaxParameterLength) + " bytes");
   return std::nullopt;
+}
+
+std::optional<std::string> Query::tenant() {
+  const auto asked = text("tenant");
+  if (asked && !request_.may_see(*asked)) forbidden_ = other_tenant(request_, *asked, "tenant");
+  return request_.tenant ? request_.tenant : asked;
 }
 
 std::optional<Time> Query::time(std::string_view name) {
@@ -43,6 +56,7 @@ void Query::refuse(std::string_view name, std::string detail) {
 }
 
 std::optional<Problem> Query::refusal() const {
+  if (forbidden_) return forbidden_;
   if (errors_.empty()) return std::nullopt;
   return Problem{ProblemCode::kInvalidParameter, summary_of(errors_), errors_};
 }

@@ -19,6 +19,9 @@ inline constexpr int kDefaultPageLimit = 50;
 inline constexpr int kMaxPageLimit = 250;
 inline constexpr std::size_t kMaxParameterLength = 512;
 
+// kForbidden: the caller is of one tenant, and names another at `pointer`.
+Problem other_tenant(const Request& request, std::string_view named, std::string pointer);
+
 class Query {
  public:
   // `now` is what "1h" (ago) counts from.
@@ -26,8 +29,11 @@ class Query {
 
   std::optional<std::string> text(std::string_view name);
   std::optional<Time> time(std::string_view name);  // RFC 3339, or a duration: that long ago
-  bool flag(std::string_view name);                 // "true" or "false", the default
-  Page page();                                      // limit and cursor
+  // `tenant`. A caller of one tenant gets that one without asking, and is refused with 403 when he asks for another.
+  std::optional<std::string> tenant();
+  const Request& request() const { return request_; }
+  bool flag(std::string_view name);  // "true" or "false", the default
+  Page page();                       // limit and cursor
 
   // A parameter that `parse` (text to optional) understands; `expected` finishes the sentence "must be …".
   template <class Parse>
@@ -65,6 +71,7 @@ class Query {
   const Request& request_;
   Time now_;
   std::vector<FieldError> errors_;
+  std::optional<Problem> forbidden_;
 };
 
 }  // namespace outboxd::api

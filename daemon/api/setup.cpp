@@ -80,7 +80,7 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
 }  // namespace
 
 std::vector<Route> setup_routes(Context& context) {
-  return {{"GET", "/v1/setup", Scope::kAdmin, deferring(context, show_setup)}};
+  return {{"GET", "/v1/setup", Access::kAdminAll, deferring(context, show_setup)}};
 }
 
 }  // namespace outboxd::api

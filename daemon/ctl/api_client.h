@@ -36,6 +36,7 @@ class ApiClient {
     std::string ca_file;  // for https://; empty: the system's
   };
   explicit ApiClient(Options options) : options_(std::move(options)) {}
+  const Options& options() const { return options_; }
 
   // Returns an answer of any status; throws only when there was none.
   HttpResponse send(std::string_view method, const std::string& path, std::string_view body,

@@ -7,17 +7,20 @@
 #include "ctl/listing.h"
 #include "ctl/shell.h"
 #include "ctl/validators.h"
+#include "ctl/why.h"
 
 namespace outboxd::ctl {
 namespace {
 
 std::vector<Column> delivery_columns() {
+  const auto waiting = [](const Json& row, const Style& style) { return Cell{waiting_text(row, style.now)}; };
   return {column("ID", "id"),
           state_column(),
-          column("TYPE", "type"),
           endpoint_column(),
-          number_column("ATTEMPTS", "attempts"),
+          {"WAITS FOR", waiting},
           column("ERROR", "error"),
+          number_column("ATTEMPTS", "attempts"),
+          column("TYPE", "type"),
           time_column("DUE", "due_at"),
           time_column("CREATED", "created_at"),
           column("EVENT", "event", true),
@@ -74,17 +77,23 @@ int attempts(Session& session, const std::string& id) {
 void add_list(CLI::App& group, Session& session) {
   struct Options {
     Filters filters;
+    std::optional<std::string> waiting;
     ListOptions list;
   };
   CLI::App* command = add_command(group, "list", "Deliveries, newest first",
                                   "outboxctl delivery list --state dead --since 1h");
   auto o = std::make_shared<Options>();
   add_delivery_filters(command, o->filters);
+  command->add_option("--waiting", o->waiting, "Only pending ones that wait for this now")
+      ->check(CLI::IsMember(
+          {"due", "slot", "breaker", "retry_after", "rate_limit", "order", "paused", "disabled"}));
   add_list_options(command, o->list);
   command->callback([&session, o] {
     session.action = [&session, o] {
-      return print_list(session, o->filters.applied_to(Path("/v1/deliveries"), session.style().now), o->list,
-                        delivery_columns(), [&session, o] { require_named(session.api(), o->filters); });
+      Path path = o->filters.applied_to(Path("/v1/deliveries"), session.style().now);
+      if (o->waiting) path.with("waiting", *o->waiting);
+      return print_list(session, path, o->list, delivery_columns(),
+                        [&session, o] { require_named(session.api(), o->filters); });
     };
   });
 }
@@ -115,11 +124,10 @@ void add_change(CLI::App& group, Session& session, const std::string& action, co
   CLI::App* command = add_command(group, action, help,
                                   "outboxctl delivery " + action + " --endpoint orders --since 1h --dry-run");
   auto o = std::make_shared<ChangeOptions>();
-  o->action = action;
+  o->batch.action = action;
   command->add_option("id", o->ids, "Deliveries")->check(is_delivery_id());
-  add_delivery_filters(command, o->filters);
-  command->add_flag("--yes", o->yes, "Do not ask");
-  command->add_flag("--dry-run", o->dry_run, "Only count");
+  add_delivery_filters(command, o->batch.filters);
+  add_batch_options(command, o->batch);
   command->callback(
       [&session, o] { session.action = [&session, o] { return change_deliveries(session, *o); }; });
 }

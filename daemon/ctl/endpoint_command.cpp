@@ -1,10 +1,13 @@
 // `endpoint`: where subscribers listen.
+#include <algorithm>
 #include <memory>
 
 #include "common/endpoint.h"
 #include "common/text.h"
 #include "ctl/commands.h"
+#include "ctl/endpoint_apply.h"
 #include "ctl/endpoint_secret.h"
+#include "ctl/endpoint_test_command.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -13,15 +16,60 @@
 namespace outboxd::ctl {
 namespace {
 
-// A test sends a real request and waits for the subscriber, whose endpoint may allow minutes.
-constexpr Millis kTestTimeout = std::chrono::minutes(6);
+Json stats_of(const Json& endpoint) {
+  return endpoint.is_object() ? endpoint.value("stats", Json::object()) : Json::object();
+}
+
+Column stats_column(std::string title, std::string member) {
+  return {std::move(title),
+          [member = std::move(member)](const Json& row, const Style&) {
+            return Cell{member_text(stats_of(row), member)};
+          },
+          false, true, false};
+}
+
+Cell oldest_due(const Json& row, const Style& style) {
+  const auto since = parse_time(member_text(stats_of(row), "oldest_due_at"));
+  return {since ? coarse_duration(std::max(style.now - *since, Millis(0))) : "-"};
+}
+
+// Most first: "breaker 12, due 3".
+Cell waits_for(const Json& row, const Style&) {
+  std::vector<std::pair<std::int64_t, std::string>> counts;
+  const Json waiting = stats_of(row).value("waiting", Json::object());
+  for (const auto& [what, count] : waiting.items()) {
+    if (count.is_number()) counts.emplace_back(-count.get<std::int64_t>(), what);
+  }
+  std::ranges::sort(counts);
+  std::string text;
+  for (const auto& [count, what] : counts)
+    text += (text.empty() ? "" : ", ") + what + ' ' + std::to_string(-count);
+  return {text.empty() ? "-" : text};
+}
+
+// Only while the endpoint fails: what went wrong once is in its stats.
+Cell last_error(const Json& row, const Style&) {
+  const Json stats = stats_of(row);
+  if (member_text(stats, "consecutive_failures") == "0") return {"-"};
+  const std::string error = member_text(stats.value("last_error", Json::object()), "error");
+  return {error, error == "-" ? Tint::kPlain : Tint::kBad};
+}
 
 std::vector<Column> endpoint_columns() {
-  return {column("ID", "id"),
-          column("NAME", "name"),
+  const auto name = [](const Json& row, const Style&) {
+    const std::string text = member_text(row, "name");
+    return Cell{text == "-" ? member_text(row, "id") : text};
+  };
+  return {{"NAME", name},
+          state_column(),
+          stats_column("PENDING", "pending"),
+          stats_column("DEAD", "dead"),
+          {"OLDEST DUE", oldest_due},
+          {"WAITS FOR", waits_for},
+          {"LAST ERROR", last_error},
           column("URL", "url"),
           column("TYPES", "types"),
-          state_column(),
+          column("ID", "id", true),
           column("TENANT", "tenant", true),
           column("FORMAT", "format", true),
           column("TIMEOUT", "timeout", true),
@@ -175,6 +223,7 @@ void add_list(CLI::App& group, Session& session) {
   command->callback([&session, o] {
     session.action = [&session, o] {
       Path path("/v1/endpoints");
+      path.with("stats", "true");
       if (o->tenant) path.with("tenant", *o->tenant);
       return print_list(session, path, o->list, endpoint_columns());
     };
@@ -191,22 +240,28 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
       [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
 }
 
-int show(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().get(path_of_endpoint(id)));
+// Its members that are objects, as words.
+int stats(Session& session, const std::string& id) {
+  const Json json = session.api().get(path_of_endpoint(id) + "/stats");
+  constexpr std::string_view kWords[] = {"waiting", "last_error"};
+  Fields fields = fields_of(json, kWords);
+  fields.emplace_back("waits for", waits_for(Json{{"stats", json}}, session.style()));
+  const Json last = json.is_object() ? json.value("last_error", Json()) : Json();
+  if (!last.is_null())
+    fields.emplace_back("last error", Cell{member_text(last, "error") + " (status " +
+                                           member_text(last, "status") + "), " + member_text(last, "at")});
+  session.print_object(json, fields, "endpoint");
+  return kExitOk;
 }
 
-// How many deliveries wait for it, as a person is told: counted up to a page.
-std::string count_pending(Session& session, const std::string& id) {
-  Path path("/v1/deliveries");
-  path.with("endpoint", id).with("state", "pending");
-  const Listed pending = fetch_list(session.api(), path, {kMaxPage, std::nullopt});
-  return (pending.next_cursor.is_null() ? "" : "more than ") + std::to_string(pending.rows.size());
+int show(Session& session, const std::string& id) {
+  return print_endpoint(session, session.api().get(path_of_endpoint(id)));
 }
 
 // Asks only when something would be lost by it.
 int remove(Session& session, const std::string& name, bool yes) {
   const std::string id = member_text(session.api().get(path_of_endpoint(name)), "id");
-  const std::string pending = count_pending(session, id);
+  const std::string pending = count_pending(session.api(), id);
   if (pending != "0" && !yes &&
       !session.confirm("Remove " + name + " and discard the " + pending + " deliveries that wait for it?")) {
     session.warn("nothing was changed");
@@ -237,10 +292,6 @@ int pause(Session& session, const std::string& id) {
   return kExitOk;
 }
 
-int resume(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().post(path_of_endpoint(id) + "/resume", "{}"));
-}
-
 int enable(Session& session, const std::string& id) {
   return print_endpoint(session, session.api().patch(path_of_endpoint(id), R"({"state":"active"})"));
 }
@@ -251,31 +302,27 @@ int disable(Session& session, const std::string& id) {
   return kExitOk;
 }
 
-// Exit status 1 when the subscriber did not accept.
-int test(Session& session, const std::string& id) {
-  const Json answer = session.api().post(path_of_endpoint(id) + "/test", "{}", kTestTimeout);
-  const Json attempt = answer.is_object() ? answer.value("attempt", answer) : answer;
-  session.print_object(attempt, fields_of(attempt, {}));
-  return member_text(attempt, "outcome") == "success" ? kExitOk : kExitFailed;
-}
-
 }  // namespace
 
 void add_endpoint(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "endpoint",
-                              "add, list, show, set, remove, pause, resume, enable, disable, test, secret");
+  CLI::App* group = add_group(
+      app, "endpoint",
+      "add, list, show, stats, set, remove, pause, resume, enable, disable, test, export, apply, secret");
   group->group(kAct);
   add_add(*group, session);
   add_list(*group, session);
   add_by_id(*group, session, "show", "One endpoint", show);
+  add_by_id(*group, session, "stats", "How it is doing: what waits for what, its breaker, its last error",
+            stats);
   add_set(*group, session);
   add_remove(*group, session);
   add_by_id(*group, session, "pause", "Hold its deliveries back for a while", pause);
-  add_by_id(*group, session, "resume", "Go on after a pause", resume);
+  add_endpoint_resume(*group, session);
   add_by_id(*group, session, "enable", "Take a disabled endpoint back into service", enable);
   add_by_id(*group, session, "disable", "Take an endpoint out of service; its deliveries wait", disable);
-  add_by_id(*group, session, "test", "Send it a real signed outboxd.test event and show what came back",
-            test);
+  add_endpoint_test(*group, session);
+  add_endpoint_export(*group, session);
+  add_endpoint_apply(*group, session);
   add_endpoint_secret(*group, session);
 }
 

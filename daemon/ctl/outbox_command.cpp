@@ -1,10 +1,22 @@
 // Rows of the SQL outbox that could not become events.
+#include <memory>
+
+#include "common/text.h"
 #include "ctl/commands.h"
+#include "ctl/interrupt.h"
 #include "ctl/listing.h"
 #include "ctl/output.h"
 
 namespace outboxd::ctl {
 namespace {
+
+// A row that is read again is judged within milliseconds; how long to watch for a second refusal.
+constexpr int kLooks = 10;
+constexpr Millis kBetweenLooks{100};
+
+std::string path_of_row(std::int64_t row) {
+  return "/v1/outbox/" + std::to_string(row);
+}
 
 void add_list(CLI::App& group, Session& session) {
   struct Options {
@@ -24,12 +36,90 @@ void add_list(CLI::App& group, Session& session) {
   });
 }
 
+int show(Session& session, std::int64_t number) {
+  const Json row = session.api().get(path_of_row(number));
+  session.print_object(row, fields_of(row, {}), "row");
+  session.note("mend what the reason names, then: outboxctl outbox retry " + std::to_string(number) +
+               ", or give it up: outboxctl outbox drop " + std::to_string(number));
+  return kExitOk;
+}
+
+// The row as it was rejected once more; null: it has not been, so far.
+Json rejected_again(ApiClient& api, std::int64_t number) {
+  for (int look = 0; look < kLooks; ++look) {
+    const HttpResponse response = api.send("GET", path_of_row(number), {}, {});
+    if (response.status == 200) return json_of(response);
+    (void)wait_for_interrupt(kBetweenLooks);
+  }
+  return nullptr;
+}
+
+int retry(Session& session, const std::vector<std::int64_t>& rows) {
+  int status = kExitOk;
+  for (const std::int64_t number : rows) {
+    session.api().post(path_of_row(number) + "/retry", "{}");
+    const Json again = rejected_again(session.api(), number);
+    if (again.is_null()) {
+      session.note("row " + std::to_string(number) + " was not rejected again: it is, or becomes, an event");
+      continue;
+    }
+    session.warn("row " + std::to_string(number) +
+                 " was rejected again: " + escape_control(member_text(again, "reason")));
+    status = kExitRefused;
+  }
+  return status;
+}
+
+// A row is all there is of its event, so dropping it is asked for.
+int drop(Session& session, const std::vector<std::int64_t>& rows, bool yes) {
+  const std::string what =
+      rows.size() == 1 ? "row " + std::to_string(rows.front()) : std::to_string(rows.size()) + " rows";
+  if (!yes && !session.confirm("Delete " + what + " of the outbox? What the producer wrote is lost.")) {
+    session.warn("nothing was changed");
+    return kExitFailed;
+  }
+  for (const std::int64_t number : rows) {
+    session.api().remove(path_of_row(number));
+    session.note("dropped row " + std::to_string(number));
+  }
+  return kExitOk;
+}
+
+struct Rows {
+  std::vector<std::int64_t> numbers;
+  bool yes = false;
+};
+
+CLI::App* add_for_rows(CLI::App& group, const std::string& name, const std::string& help, Rows& rows) {
+  CLI::App* command = add_command(group, name, help, "outboxctl outbox " + name + " 17");
+  command->add_option("row", rows.numbers, "Numbers of rejected rows")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  return command;
+}
+
 }  // namespace
 
 void add_outbox(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "outbox", "list");
+  CLI::App* group =
+      add_group(app, "outbox", "list, show, retry, drop: rows of the SQL outbox that were rejected");
   group->group(kLook);
   add_list(*group, session);
+  CLI::App* show_command = add_command(
+      *group, "show", "One row with all its columns, and why it was rejected", "outboxctl outbox show 17");
+  auto shown = std::make_shared<std::int64_t>(0);
+  show_command->add_option("row", *shown, "Its number")->required()->check(CLI::PositiveNumber);
+  show_command->callback(
+      [&session, shown] { session.action = [&session, shown] { return show(session, *shown); }; });
+  auto o = std::make_shared<Rows>();
+  CLI::App* retry_command =
+      add_for_rows(*group, "retry", "Have rows judged once more, when their reason no longer holds", *o);
+  retry_command->callback(
+      [&session, o] { session.action = [&session, o] { return retry(session, o->numbers); }; });
+  CLI::App* drop_command = add_for_rows(*group, "drop", "Delete rows that shall never become events", *o);
+  drop_command->add_flag("--yes", o->yes, "Do not ask");
+  drop_command->callback(
+      [&session, o] { session.action = [&session, o] { return drop(session, o->numbers, o->yes); }; });
 }
 
 }  // namespace outboxd::ctl

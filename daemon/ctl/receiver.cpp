@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "common/clock.h"
-#include "common/signature.h"
 #include "common/text.h"
 #include "ctl/failure.h"
 #include "ctl/http_client.h"
@@ -36,32 +35,12 @@ bool goes_onward(const std::string& name) {
          lower.starts_with("x-");
 }
 
-// "the header webhook-id is missing"; "" when everything that verifying needs is there.
-std::string what_is_missing(const httplib::Request& request) {
-  std::string missing;
-  int count = 0;
-  for (const char* name : {"webhook-id", "webhook-timestamp", "webhook-signature"}) {
-    if (!request.get_header_value(name).empty()) continue;
-    missing += (missing.empty() ? "" : ", ") + std::string(name);
-    ++count;
-  }
-  if (count == 0) return missing;
-  return (count == 1 ? "the header " + missing + " is" : "the headers " + missing + " are") +
-         " missing or empty";
-}
-
-std::optional<std::string> verify_any(const std::vector<std::string>& secrets, const Received& r,
+std::optional<std::string> verify_any(const Receiver::Options& options, const Received& r,
                                       const httplib::Request& request) {
-  if (secrets.empty()) return std::nullopt;
-  std::string error = what_is_missing(request);
-  if (!error.empty()) return error;
+  if (options.secrets.empty()) return std::nullopt;
   const std::string signature = request.get_header_value("webhook-signature");
-  for (const std::string& secret : secrets) {
-    const auto verdict = verify(secret, {r.id, r.timestamp, signature, r.body}, SystemClock().wall());
-    if (verdict) return "";
-    error = verdict.error().detail;
-  }
-  return error;
+  return why_not_verified(options.secrets, {r.id, r.timestamp, signature, r.body}, SystemClock().wall(),
+                          options.sent_body);
 }
 
 }  // namespace
@@ -103,7 +82,7 @@ void Receiver::Impl::handle(const httplib::Request& request, httplib::Response& 
     response.set_header("Connection", "close");
     return;
   }
-  received.verify_error = verify_any(options.secrets, received, request);
+  received.verify_error = verify_any(options, received, request);
   if (options.delay > Millis(0)) std::this_thread::sleep_for(options.delay);
   if (received.verify_error.value_or("") != "") {
     response.status = 401;
@@ -174,6 +153,10 @@ Receiver::~Receiver() {
 
 int Receiver::port() const {
   return impl_->port;
+}
+
+void Receiver::add_secret(std::string secret) {
+  impl_->options.secrets.push_back(std::move(secret));
 }
 
 void Receiver::start() {

@@ -11,6 +11,7 @@
 
 #include "common/time.h"
 #include "ctl/fail_spec.h"
+#include "ctl/verification.h"
 
 namespace outboxd::ctl {
 
@@ -33,6 +34,7 @@ class Receiver {
     std::vector<FailType> fail_types;
     Millis delay{0};         // before each answer
     std::string forward_to;  // where else to POST it; its answer becomes ours
+    SentBody sent_body;      // to explain a signature that does not verify; may be empty
   };
   // Called after each request, from several threads at once.
   using OnReceived = std::function<void(const Received&)>;
@@ -41,6 +43,7 @@ class Receiver {
   Receiver(Options options, OnReceived on_received);
   ~Receiver();
   int port() const;
+  void add_secret(std::string secret);  // before start()
   void start();
 
  private:

@@ -180,12 +180,14 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   Session session(options, tools);
   add_global_options(app, options);
   add_status(app, session);
+  add_why(app, session);
   add_failures(app, session);
   add_tail(app, session);
   add_top(app, session);
   add_event(app, session);
   add_endpoint(app, session);
   add_delivery(app, session);
+  add_batch(app, session);
   add_outbox(app, session);
   add_db(app, session);
   add_doctor(app, session);
@@ -193,6 +195,8 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_token(app, session);
   add_version(app, session);
   add_listen(app, session);
+  add_trigger(app, session);
+  add_dev(app, session);
   add_signature(app, session);
   add_help(app, session);
   add_completion(app, session);

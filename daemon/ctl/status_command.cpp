@@ -130,6 +130,7 @@ std::string render_status(const Json& status, const Style& style) {
                                     column("ID", "endpoint", true),
                                     column("STATE", "state"),
                                     number_column("BACKLOG", "backlog"),
+                                    column("WAITS FOR", "waiting_for"),
                                     {"OLDEST DUE",
                                      [](const Json& row, const Style&) {
                                        const auto age = number(row, "oldest_due_age_seconds");

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "common/api_token.h"
+#include "common/event.h"
 #include "common/secret_file.h"
 #include "common/text.h"
 #include "ctl/commands.h"
@@ -27,6 +28,7 @@ constexpr mode_t kMode = 0640;  // the daemon can read it through its group
 struct Options {
   std::optional<std::string> config, file;
   std::string scope = "ingest";
+  std::optional<std::string> tenant;
   std::string name;
 };
 
@@ -79,10 +81,20 @@ void replace(const std::string& path, const std::string& text) {
   if (rename(next.c_str(), path.c_str()) != 0) throw failed("cannot take the place of the file");
 }
 
+Json json_of(const ApiToken& token) {
+  return {{"id", token.id()},
+          {"name", token.name},
+          {"scope", to_string(token.scope)},
+          {"tenant", token.tenant ? Json(*token.tenant) : Json(nullptr)}};
+}
+
 int create(Session& session, const Options& options) {
   if (!is_token_name(options.name))
     throw Failure(kExitUsage,
                   "--name: 1 to 64 visible characters without # are needed, such as shop-backend");
+  if (options.tenant && (options.tenant->empty() || !is_tenant(*options.tenant)))
+    throw Failure(kExitUsage,
+                  "--tenant: 1 to 128 letters, digits or characters of _.:- are needed, such as acme");
   Session::require_stdout();
   const std::string path = path_of(session, options);
   std::string text = read_if_there(path);
@@ -93,11 +105,12 @@ int create(Session& session, const Options& options) {
                   "there is a token named " + options.name + " already: revoke it, or choose another name");
   if (tokens.size() >= kMaxTokens) throw Failure(kExitRefused, "there are 1000 tokens already");
   const std::string secret = new_token();
-  const ApiToken token = token_of(secret, options.scope == "admin", options.name);
+  const ApiToken token = token_of(secret, *parse_token_scope(options.scope), options.tenant, options.name);
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   replace(path, text + line_of(token) + "\n");
   const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
-  const Json made = {{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}, {"token", secret}};
+  Json made = json_of(token);
+  made["token"] = secret;
   Session::print_once(
       [&] {
         // Alone on its line, so that `token create … > FILE` makes a file for --token-file.
@@ -105,7 +118,8 @@ int create(Session& session, const Options& options) {
         session.print_object(made, {}, "token");
       },
       "; the token is lost: outboxctl token revoke " + token.name + ", then make another");
-  session.note("token " + escape_control(token.name) + " (" + token.scope() +
+  session.note("token " + escape_control(token.name) + " (" + std::string(to_string(token.scope)) +
+               (token.tenant ? " of tenant " + *token.tenant : "") +
                ") is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
   return kExitOk;
 }
@@ -113,10 +127,14 @@ int create(Session& session, const Options& options) {
 int list(Session& session, const Options& options) {
   const std::string path = path_of(session, options);
   std::vector<Json> rows;
-  for (const ApiToken& token : tokens_in(read_if_there(path), path))
-    rows.push_back({{"id", token.id()}, {"name", token.name}, {"scope", token.scope()}});
-  session.print_rows({column("ID", "id"), column("NAME", "name"), column("SCOPE", "scope")}, rows, nullptr,
-                     "id");
+  for (const ApiToken& token : tokens_in(read_if_there(path), path)) rows.push_back(json_of(token));
+  session.print_rows(
+      {column("ID", "id"),
+       column("NAME", "name"),
+       column("SCOPE", "scope"),
+       {"TENANT",
+        [](const Json& row) { return row["tenant"].is_null() ? "all" : row["tenant"].get<std::string>(); }}},
+      rows, nullptr, "id");
   return kExitOk;
 }
 
@@ -155,9 +173,13 @@ void add_token(CLI::App& app, Session& session) {
   CLI::App* create_command = add_command(*group, "create", "Make a token; prints it, this once",
                                          "outboxctl token create shop-backend --scope ingest > shop.token");
   create_command->add_option("name", o->name, "A name for people, and to revoke it by")->required();
-  create_command->add_option("--scope", o->scope, "ingest (send events) or admin (everything)")
-      ->check(CLI::IsMember({"ingest", "admin"}))
+  create_command
+      ->add_option("--scope", o->scope,
+                   "ingest (send events), view (read all but secrets) or admin (everything)")
+      ->check(CLI::IsMember({"ingest", "view", "admin"}))
       ->capture_default_str();
+  create_command->add_option("--tenant", o->tenant, "For this tenant alone (default: for all)")
+      ->type_name("TENANT");
   CLI::App* list_command = add_command(*group, "list", "The tokens there are, without their text");
   CLI::App* revoke_command =
       add_command(*group, "revoke", "Take a token out of service", "outboxctl token revoke shop-backend");

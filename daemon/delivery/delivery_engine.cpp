@@ -282,11 +282,18 @@ void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event
     const auto target = std::make_shared<const Target>(std::move(*made));
     sender_.send(build_request(*target, event, 1, now, {}, options_.request),
                  [this, target, now, done](SendResult result) {
-                   // The full reason may be shown, because only operators send tests and nothing of one is stored.
+                   if (result.outcome == Outcome::kSuccess) test_answered(*target->endpoint);
+                   // The full reason, because nothing of a test is stored; the API keeps it from tenants.
                    if (!result.denial.empty()) result.error += ": " + result.denial;
                    done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
                  });
   });
+}
+
+void DeliveryEngine::test_answered(const Endpoint& tested) {
+  const auto known = targets_.find(tested.seq);
+  if (known != targets_.end() && same_receiver(*known->second->endpoint, tested))
+    scheduler_.try_now(tested.seq, moment_of(clock_));
 }
 
 void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done) {
@@ -302,9 +309,9 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
   });
 }
 
-void DeliveryEngine::ask_status(std::function<void(EngineStatus)> answer) {
-  executor_.post([this, answer = std::move(answer)] {
-    answer({scheduler_.in_flight(), scheduler_.lanes()});
+void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
+  executor_.post([this, only, answer = std::move(answer)] {
+    answer({scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only)});
   });
 }
 

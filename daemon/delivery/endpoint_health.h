@@ -74,6 +74,7 @@ class EndpointHealth {
   bool may_start(int sending, int configured, MonotonicTime now) const;
   int limit(int configured) const;  // while the breaker is closed
   MonotonicTime paused_until() const { return paused_until_; }
+  bool was_asked() const { return asked_; }  // the pause is the one that an answer asked for
   bool is_open() const { return failures_ >= kTripAfter; }
   ServiceClass service_class() const {
     return is_open() ? ServiceClass::kFailing : prompt_ ? ServiceClass::kPrompt : ServiceClass::kUnproven;

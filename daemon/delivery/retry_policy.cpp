@@ -91,6 +91,8 @@ std::optional<RecordOutcome> outcome_without_attempt(const DueDelivery& delivery
   if (delivery.event->damaged) {
     record.state = DeliveryState::kDead;
     record.reason = DeadReason::kDamaged;
+  } else if (delivery.event->erased) {
+    record.state = DeliveryState::kDiscarded;
   } else if (delivery.expires_at && *delivery.expires_at <= now) {
     record.state = DeliveryState::kDead;
     record.reason = DeadReason::kExpired;

@@ -53,7 +53,7 @@ Verdict evaluate_attempt(const AttemptFacts& facts, std::span<const Millis> sche
                          double jitter);
 
 // The outcome, without an attempt, of a delivery that has expired, is not due yet by its deliver_at, or whose event is
-// damaged. Absent: it may be attempted.
+// damaged or erased. Absent: it may be attempted.
 std::optional<RecordOutcome> outcome_without_attempt(const DueDelivery& delivery, Time now);
 
 // Retry-After of RFC 9110 10.2.3: seconds, or an HTTP date in any of its three forms. Never negative, at most

@@ -8,6 +8,7 @@ namespace {
 constexpr const char* kDead = "outboxd.delivery.dead";
 constexpr const char* kDisabled = "outboxd.endpoint.disabled";
 constexpr const char* kRecovered = "outboxd.endpoint.recovered";
+constexpr const char* kBatchFinished = "outboxd.batch.finished";
 
 }  // namespace
 
@@ -66,6 +67,35 @@ void OperationalEvents::hear(const EndpointRecovered& fact) {
                         {"tenant", endpoint->tenant},
                         {"failing_since", format_time(fact.failing_since)},
                         {"at", format_time(clock_.wall())}});
+}
+
+void OperationalEvents::hear(const BatchChanged& fact) {
+  if (!fact.now) return;  // another daemon's, which says so itself
+  const OperatorBatch& batch = *fact.now;
+  const std::string id = batch.id.to_string();
+  if (batch.state == BatchState::kRunning) {
+    log::info("batch begun", {{"batch", id},
+                              {"action", to_string(batch.action)},
+                              {"filter", encode_filter(batch.filter)},
+                              {"rate", to_string(batch.rate)},
+                              {"by", batch.who},
+                              {"reason", batch.reason}});
+    return;
+  }
+  log::info(
+      "batch ended",
+      {{"batch", id}, {"state", to_string(batch.state)}, {"done", batch.done}, {"skipped", batch.skipped}});
+  if (!ingest_.is_wanted(kBatchFinished)) return;
+  announce(kBatchFinished, {{"batch", id},
+                            {"action", to_string(batch.action)},
+                            {"state", to_string(batch.state)},
+                            {"filter", Json::parse(encode_filter(batch.filter))},
+                            {"matched", batch.matched},
+                            {"done", batch.done},
+                            {"skipped", batch.skipped},
+                            {"who", batch.who},
+                            {"reason", batch.reason},
+                            {"at", format_time(batch.finished_at.value_or(clock_.wall()))}});
 }
 
 }  // namespace outboxd

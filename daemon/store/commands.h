@@ -23,6 +23,10 @@
 
 namespace outboxd {
 
+struct OperatorBatch;  // operator_batch.h
+struct BatchStep;
+using OperatorBatchPtr = std::shared_ptr<const OperatorBatch>;
+
 // Counts the committed changes of endpoints. A command whose endpoints were matched in memory says which version they
 // were matched at.
 using DirectoryVersion = std::uint64_t;
@@ -207,18 +211,61 @@ struct ReplayEvent {
   Time at{};
 };
 
+// Make a batch (operator_batch.h): from here on it is durable, and carried out in steps. Refused with kConflict when
+// kMaxRunningBatches run already. The answer is the batch as stored.
+struct CreateBatch {
+  using Answer = OperatorBatchPtr;
+  OperatorBatchPtr batch;
+};
+// Act on the keys of a step, and store the batch's new place with that. No effect if the batch does not run any more or
+// its place is not the one that the step starts from. The answer is the batch afterwards. Refused with kNotFound.
+struct StepBatch {
+  using Answer = OperatorBatchPtr;
+  BatchId id;
+  std::shared_ptr<const BatchStep> step;
+};
+// End a batch between two steps. Refused with kNotFound, and with kConflict when it has ended already.
+struct CancelBatch {
+  using Answer = OperatorBatchPtr;
+  BatchId id;
+  Time at{};
+};
+// Erase the payload of an event; everything else about it stays. What is pending of it is discarded, and a retry or replay
+// of it is refused from then on. One step: the first one takes the payload, each one looks at up to `limit` deliveries,
+// those to the endpoints after `after`. Refused with kNotFound.
+struct Erased {
+  Time at{};  // when it was erased, by this command or before
+  std::int64_t discarded = 0;
+  std::optional<EndpointSeq> next;  // where the next step continues; absent: that was the last one
+};
+struct ErasePayload {
+  using Answer = Erased;
+  EventId id;
+  Time at{};
+  EndpointSeq after = 0;
+  std::int64_t limit = 1000;
+};
+
+// An operator's word on a rejected row of the SQL outbox: it is judged once more, or dropped. Refused with kNotFound.
+struct ResolveOutboxRow {
+  using Answer = Nothing;
+  std::int64_t row = 0;
+  bool drop = false;
+};
+
 // Delete what retention no longer keeps, oldest events first, about `limit` rows: one step of retention. An event goes
 // with its last delivery. How much a step reads is bounded too, even if most of it is to be kept. Each step also
 // returns some free pages to the file system.
 struct Pruned {
   std::int64_t events = 0, deliveries = 0, attempts = 0;
   std::int64_t idempotency_keys = 0, outbox_rows = 0, endpoints = 0;  // rejected rows; removed endpoints
+  std::int64_t batches = 0;                                           // that have ended
   std::optional<DeliveryKey> next;  // where the next step continues; absent: nothing more to delete for now
 };
 struct Prune {
   using Answer = Pruned;
   Time delivered_before{};  // delivered and discarded deliveries, and events without any
-  Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
+  Time dead_before{};       // dead letters, rejected rows of the SQL outbox, and batches that have ended
   Time at{};                // now
   std::int64_t limit = 256;
   DeliveryKey after{};  // {}: start from the beginning; otherwise `next` of the previous step
@@ -238,10 +285,11 @@ struct RunStoreTask {
 using Command =
     std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
                  CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
-                 DiscardRemoved, ChangeDelivery, ReplayEvent, Prune, RunStoreTask>;
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, CreateBatch,
+                 StepBatch, CancelBatch, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
-using AnyAnswer =
-    std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed, Pruned>;
+using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,
+                               Replayed, Erased, OperatorBatchPtr, Pruned>;
 
 }  // namespace outboxd

@@ -70,6 +70,50 @@ TEST_CASE("a token has the scope of its line, and anything else has none") {
   }
 }
 
+TEST_CASE("each kind of route is open to the scopes that it declares, and to one tenant only if it says so") {
+  struct Row {
+    Access access;
+    bool none, ingest, view, one_tenant;
+  };
+  for (const Row& row : std::vector<Row>{{Access::kOpen, true, true, true, true},
+                                         {Access::kSend, false, true, false, true},
+                                         {Access::kLookUp, false, true, true, true},
+                                         {Access::kView, false, false, true, true},
+                                         {Access::kViewAll, false, false, true, false},
+                                         {Access::kAdmin, false, false, false, true},
+                                         {Access::kAdminAll, false, false, false, false}}) {
+    CAPTURE(static_cast<int>(row.access));
+    CHECK(allows(row.access, Scope::kNone) == row.none);
+    CHECK(allows(row.access, Scope::kIngest) == row.ingest);
+    CHECK(allows(row.access, Scope::kView) == row.view);
+    CHECK(allows(row.access, Scope::kAdmin));
+    CHECK(check_access(row.access, {Scope::kAdmin, {}}).has_value());
+    CHECK(check_access(row.access, {Scope::kAdmin, "acme"}).has_value() == row.one_tenant);
+    CHECK(check_access(row.access, {Scope::kView, "acme"}).has_value() == (row.view && row.one_tenant));
+  }
+}
+
+TEST_CASE("the tenant of a token reaches the handler") {
+  const TokensFile file("view:acme " + std::string(kIngestHash) + "\nadmin:acme " + kAdminHash + "\n");
+  const auto auth = *Authenticator::from_file(file.path());
+  CHECK(auth->authorise("Bearer producer-token")->scope == Scope::kView);
+  CHECK(auth->authorise("Bearer producer-token")->tenant == "acme");
+  test::TestServer server({}, auth);
+  const auto answer_to = [&](const std::string& path, const std::string& token) {
+    test::RawClient client(server.tcp);
+    client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token +
+                "\r\n\r\n");
+    return client.read_answer().value();
+  };
+  CHECK(answer_to("/tenant", "producer-token").body == "view acme");
+  CHECK(answer_to("/tenant", "operator-token").body == "admin acme");
+  CHECK(answer_to("/v1/events", "producer-token").status == 403);
+  CHECK(answer_to("/v1/events", "operator-token").status == 200);
+  const auto refused = answer_to("/everybody", "producer-token");
+  CHECK(refused.status == 403);
+  CHECK(refused.body.find("tenant \\\"acme\\\" alone") != std::string::npos);
+}
+
 TEST_CASE("without a tokens file every caller is a producer, and no header makes him more") {
   CHECK_FALSE(Authenticator::without_tokens()->has_tokens());
   for (const char* header : {"", "Bearer operator-token", "Basic YTpi"})

@@ -131,32 +131,42 @@ class TestServer {
       held_changed_.notify_all();
     };
     return {
-        {"GET", "/open", Scope::kNone, echo},
-        {"POST", "/v1/events", Scope::kIngest, echo},
-        {"GET", "/v1/events", Scope::kAdmin, echo},
-        {"DELETE", "/v1/events", Scope::kAdmin, echo},
-        {"GET", "/v1/events/{id}", Scope::kAdmin, echo},
-        {"POST", "/v1/events/{id}/replay", Scope::kAdmin, echo},
-        {"GET", "/hold", Scope::kNone, hold},
-        {"POST", "/hold", Scope::kNone, hold},
-        {"GET", "/page", Scope::kNone,
+        {"GET", "/open", Access::kOpen, echo},
+        {"POST", "/v1/events", Access::kSend, echo},
+        {"GET", "/v1/events", Access::kAdmin, echo},
+        {"DELETE", "/v1/events", Access::kAdmin, echo},
+        {"GET", "/v1/events/{id}", Access::kAdmin, echo},
+        {"POST", "/v1/events/{id}/replay", Access::kAdmin, echo},
+        {"GET", "/hold", Access::kOpen, hold},
+        {"POST", "/hold", Access::kOpen, hold},
+        {"GET", "/page", Access::kOpen,
          [](const ExchangePtr& e) {
            e->respond({200,
                        "text/html",
                        "<p>",
                        {{"Cache-Control", "max-age=5"}, {"Content-Security-Policy", "default-src 'self'"}}});
          }},
-        {"GET", "/stream", Scope::kNone,
+        {"GET", "/stream", Access::kOpen,
          [this](const ExchangePtr& e) {
            e->respond({200, "text/event-stream", "first\n", {}, std::make_shared<TestStream>(pieces)});
          }},
-        {"GET", "/peer", Scope::kNone,
+        {"GET", "/peer", Access::kOpen,
          [](const ExchangePtr& e) { e->respond(json_answer(200, e->request().peer)); }},
-        {"GET", "/throw", Scope::kNone, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},
-        {"GET", "/forget", Scope::kNone, [](const ExchangePtr&) {}},
-        {"GET", "/large", Scope::kNone,
+        {"GET", "/tenant", Access::kView,
+         [](const ExchangePtr& exchange) {
+           const Request& request = exchange->request();
+           exchange->respond(
+               Answer{200,
+                      "text/plain",
+                      std::string(to_string(request.scope)) + ' ' + request.tenant.value_or("-"),
+                      {}});
+         }},
+        {"GET", "/everybody", Access::kViewAll, echo},
+        {"GET", "/throw", Access::kOpen, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},
+        {"GET", "/forget", Access::kOpen, [](const ExchangePtr&) {}},
+        {"GET", "/large", Access::kOpen,
          [](const ExchangePtr& e) { e->respond(json_answer(200, std::string(8u << 20, 'x'))); }},
-        {"GET", "/resumed", Scope::kNone,
+        {"GET", "/resumed", Access::kOpen,
          [](const ExchangePtr& e) {
            std::thread([e] {
              e->resume([asked_on = std::this_thread::get_id()](const ExchangePtr& resumed) {
@@ -165,11 +175,11 @@ class TestServer {
              });
            }).detach();
          }},
-        {"GET", "/resumed/throw", Scope::kNone,
+        {"GET", "/resumed/throw", Access::kOpen,
          [](const ExchangePtr& e) {
            e->resume([](const ExchangePtr&) { throw std::runtime_error("secret text"); });
          }},
-        {"GET", "/thread", Scope::kNone,
+        {"GET", "/thread", Access::kOpen,
          [](const ExchangePtr& e) {
            std::thread([e] { e->respond(json_answer(200, "from a thread")); }).detach();
          }},

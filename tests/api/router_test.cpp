@@ -10,7 +10,7 @@ using namespace outboxd::api;
 namespace {
 
 Route route(const std::string& method, const std::string& path) {
-  return {method, path, Scope::kNone, [](const ExchangePtr&) {}};
+  return {method, path, Access::kOpen, [](const ExchangePtr&) {}};
 }
 
 const Router& some_router() {

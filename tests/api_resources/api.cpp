@@ -67,8 +67,12 @@ void Api::fill_context() {
   context.store_url = "sqlite:///somewhere/outbox.db";
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
+  context.batch_targets = &batch_targets;
   context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
+  };
+  context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(std::in_place); });
   };
   context.ask_snapshot = [](const api::Context::Asked<telemetry::Snapshot>& done) {
     done([] { return telemetry::Snapshot{}; });
@@ -129,6 +133,8 @@ std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::s
   request.body = body;
   request.peer = "unix:uid=0,pid=1";
   request.scope = scope;
+  request.who = "uid 0";
+  request.tenant = tenant;
   if (!body.empty() &&
       std::none_of(headers.begin(), headers.end(), [](const auto& h) { return h.name == "Content-Type"; })) {
     headers.push_back({"Content-Type", "application/json"});

@@ -78,6 +78,7 @@ struct Api {
   GroupCommit commits;
   EndpointDirectory directory;
   Ingest ingest;
+  BatchTargets batch_targets{directory, [this] { return clock.wall() - std::chrono::days(7); }};
   api::ReaderPool readers;
   api::AttemptFeed attempts;
   api::Context context;
@@ -85,6 +86,7 @@ struct Api {
   const api::Router router;
 
   api::Scope scope = api::Scope::kAdmin;  // of those who call
+  std::optional<std::string> tenant;      // theirs alone
   Facts facts;                            // of every commit
   std::vector<std::pair<EndpointPtr, Event>> tests_sent;
 

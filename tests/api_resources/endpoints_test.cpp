@@ -239,6 +239,34 @@ TEST_CASE("a test sends one event that is stored nowhere, and answers the attemp
   CHECK(api.call("GET", "/v1/events").json["data"].empty());
 }
 
+TEST_CASE("a test may be of any type and payload, whose bytes are sent as they came") {
+  Api api;
+  const auto id = api.add_endpoint();
+  const auto tested =
+      api.call("POST", path(id, "/test"), R"({"payload" : {"n": 1.10}, "type":"order.paid"})");
+  CHECK(tested.status == 200);
+  REQUIRE(api.tests_sent.size() == 1);
+  CHECK(api.tests_sent[0].second.type == "order.paid");
+  CHECK(api.tests_sent[0].second.payload == R"({"n": 1.10})");
+  CHECK(api.call("POST", path(id, "/test"), R"({"type":"a b"})").pointers() == Pointers{"/type"});
+  CHECK(api.call("POST", path(id, "/test"), R"({"typ":"a"})").pointers() == Pointers{"/typ"});
+  CHECK(api.tests_sent.size() == 1);
+}
+
+TEST_CASE("why the policy denies a test is for operators, not for a tenant") {
+  Api api;
+  const auto id = api.add_endpoint(R"(,"tenant":"acme")");
+  api.context.send_test = [](const EndpointPtr&, const Event&, const std::function<void(Attempt)>& done) {
+    Attempt denied;
+    denied.outcome = Outcome::kBlocked;
+    denied.error = std::string(kUrlNotAllowed) + ": 10.0.0.7 is private";
+    done(denied);
+  };
+  CHECK(api.call("POST", path(id, "/test")).body.find("10.0.0.7") != std::string::npos);
+  api.tenant = "acme";
+  CHECK(api.call("POST", path(id, "/test")).body.find("10.0.0.7") == std::string::npos);
+}
+
 TEST_CASE("secrets are listed by a hint, and in full only when asked") {
   Api api;
   const auto id = api.add_endpoint(R"(,"secret":")" + std::string(kSecret) + '"');
@@ -300,20 +328,52 @@ TEST_CASE("a rotation never shortens a secret's life by a longer one, nor length
   CHECK(rotated->secrets[2].expires_at == now + Millis(1000));
 }
 
-TEST_CASE("stats count an endpoint's deliveries by state") {
+TEST_CASE("stats say how many deliveries are in which state, what they wait for, and how the endpoint does") {
   Api api;
-  const auto id = api.add_endpoint();
+  const auto id = api.add_endpoint(R"(,"name":"shop")");
   const auto other = api.add_endpoint(R"(,"types":["none"])");
   for (int i = 0; i < 3; ++i) api.add_event();
+  api.add_event(R"(,"delay":"1h")");
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0]["id"].get<std::string>();
   api.record(delivery, DeliveryState::kDelivered);
-  const auto stats = api.call("GET", path(id, "/stats"));
-  CHECK(stats.status == 200);
-  CHECK(stats.json["deliveries"] == Json{{"pending", 2}, {"delivered", 1}, {"dead", 0}, {"discarded", 0}});
-  CHECK(stats.json["complete"] == true);
-  CHECK(api.call("GET", path(other, "/stats")).json["deliveries"]["pending"] == 0);
-  api.clock.advance(std::chrono::hours(2));
-  CHECK(api.call("GET", path(id, "/stats?since=1h")).json["deliveries"]["pending"] == 0);
+  const EndpointSeq seq = api.directory.find(EndpointId::parse(id).value())->seq;
+  const Time probe = api.clock.wall() + Millis(5000);
+  api.context.ask_lanes = [&](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([&] {
+      api::LaneView lane{.in_flight = 1,
+                         .consecutive_failures = 7,
+                         .breaker_open = true,
+                         .holds = {WaitingFor::kBreaker, probe},
+                         .under_way = {1},
+                         .last_failure = {}};
+      lane.last_failure = {"no answer", 503, api.clock.wall()};
+      return api::Lanes({{seq, lane}});
+    });
+  };
+  api.clock.advance(Millis(2000));
+  const auto stats = api.call("GET", path("shop", "/stats")).json;
+  CHECK(stats["endpoint"] == id);
+  CHECK(stats["name"] == "shop");
+  CHECK(stats["pending"] == 3);
+  CHECK(stats["delivered"] == 1);
+  CHECK(stats["complete"] == true);
+  CHECK(stats["waiting"] == Json{{"breaker", 2}});
+  CHECK(stats["in_flight"] == 1);
+  CHECK(stats["breaker"] == "open");
+  CHECK(stats["next_probe_at"] == format_time(probe));
+  CHECK(stats["last_error"]["status"] == 503);
+  CHECK(stats["oldest_due_at"] == format_time(api.clock.wall() - Millis(2000)));
+  CHECK(api.call("GET", path(other, "/stats")).json["waiting"] == Json::object());
+  const auto listed = api.call("GET", "/v1/endpoints?stats=true").json["data"];
+  CHECK(listed[0]["stats"]["waiting"] == Json{{"breaker", 2}});
+  CHECK(listed[1]["stats"]["pending"] == 0);
+  CHECK_FALSE(api.call("GET", "/v1/endpoints").json["data"][0].contains("stats"));
+  api.call("POST", path(id, "/pause"));
+  CHECK(api.call("GET", path(id, "/stats")).json["waiting"] == Json{{"paused", 3}});
+  api.context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(); });
+  };
+  CHECK(api.call("GET", path(id, "/stats")).json["breaker"].is_null());
 }
 
 TEST_CASE("a rate limit and an order are set, shown, changed and taken away") {

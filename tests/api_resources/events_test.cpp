@@ -238,3 +238,61 @@ TEST_CASE("a replay has the delivery side drop the later heads that wait behind 
   CHECK(api.withdrawn() == std::vector{delivery_key(DeliveryId::parse(api.only_delivery(second)).value())});
   CHECK(api.told<DueOnDisk>().size() == 1);
 }
+
+TEST_CASE(
+    "a payload is erased for good: it is not fetched, replayed or sent any more, and the event says so") {
+  Api api;
+  api.add_endpoint();
+  const auto id = api.add_event();
+  const std::string event = "/v1/events/" + id;
+  const auto delivery = api.only_delivery(id);
+  const auto erased = api.call("DELETE", event + "/payload");
+  REQUIRE(erased.status == 200);
+  CHECK(erased.json["id"] == id);
+  CHECK(erased.json["discarded"] == 1);
+  CHECK(api.withdrawn().size() == 1);
+  const auto shown = api.call("GET", event).json;
+  CHECK(shown["payload_erased_at"] == erased.json["payload_erased_at"]);
+  CHECK(shown["payload_bytes"] == 0);
+  CHECK(shown["deliveries"][0]["state"] == "discarded");
+  const auto payload = api.call("GET", event + "/payload");
+  CHECK(payload.status == 404);
+  CHECK(payload.body.find("was erased at") != std::string::npos);
+  CHECK(api.call("POST", event + "/replay").status == 409);
+  CHECK(api.call("POST", "/v1/deliveries/" + delivery + "/retry").status == 409);
+  api.clock.advance(std::chrono::hours(1));
+  const auto again = api.call("DELETE", event + "/payload");
+  CHECK(again.json["payload_erased_at"] == erased.json["payload_erased_at"]);
+  CHECK(again.json["discarded"] == 0);
+  CHECK(api.call("DELETE", "/v1/events/evt_" + std::string(32, '0') + "/payload").status == 404);
+}
+
+TEST_CASE("an event for more endpoints than one step discards is erased for all of them") {
+  Api api;
+  for (int i = 0; i < 1001; ++i) api.add_endpoint();
+  const auto id = api.add_event();
+  CHECK(api.call("DELETE", "/v1/events/" + id + "/payload").json["discarded"] == 1001);
+  CHECK(api.call("GET", "/v1/deliveries?state=pending").json["data"].empty());
+}
+
+TEST_CASE("a rejected row is shown in its producer's words, read again, or dropped") {
+  Api api;
+  REQUIRE(
+      api.produce("INSERT INTO outbox(type, payload, tenant) VALUES ('order.paid', '{\"id\": 42}', 'acme')"));
+  CHECK(api.call("GET", "/v1/outbox/1").status == 404);
+  api.commit(RejectOutboxRow{1, api.clock.wall(), "payload: is larger than 1 MiB"});
+  const auto row = api.call("GET", "/v1/outbox/1");
+  CHECK(row.status == 200);
+  CHECK(row.json["reason"] == "payload: is larger than 1 MiB");
+  CHECK(row.json["payload"] == "{\"id\": 42}");
+  CHECK(row.json["payload_cut"] == false);
+  CHECK(api.call("POST", "/v1/outbox/1/retry").status == 202);
+  CHECK(api.told<OutboxRowsWait>().size() == 1);
+  CHECK(api.call("GET", "/v1/outbox/1").status == 404);
+  CHECK(api.call("DELETE", "/v1/outbox/1").status == 404);
+  api.commit(RejectOutboxRow{1, api.clock.wall(), "no"});
+  CHECK(api.call("DELETE", "/v1/outbox/1").status == 204);
+  CHECK(api.call("GET", "/v1/outbox/1").status == 404);
+  for (const char* number : {"0", "-1", "x", "99999999999999999999"})
+    CHECK(api.call("GET", std::string("/v1/outbox/") + number).status == 404);
+}

@@ -69,10 +69,9 @@ TEST_CASE("what stands in a JSON Pointer is escaped") {
   CHECK(pointer_to("") == "/");
 }
 
-TEST_CASE("the delivery loop only moves what is pending, and never discards") {
+TEST_CASE("the delivery loop only moves what is pending") {
   using enum DeliveryState;
-  for (const auto to : {kPending, kDelivered, kDead}) CHECK(loop_may_move(kPending, to));
-  CHECK_FALSE(loop_may_move(kPending, kDiscarded));
+  for (const auto to : {kPending, kDelivered, kDead, kDiscarded}) CHECK(loop_may_move(kPending, to));
   for (const auto from : {kDelivered, kDead, kDiscarded}) {
     for (const auto to : {kPending, kDelivered, kDead, kDiscarded}) CHECK_FALSE(loop_may_move(from, to));
   }

@@ -311,6 +311,8 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   api.answer("PATCH " + path, 200, endpoint);
   api.answer("POST " + path + "/pause", 200, endpoint);
   api.answer("POST " + path + "/resume", 200, endpoint);
+  api.answer("GET " + path, 200, {{"id", kEp}, {"state", "paused"}});
+  api.answer("GET /v1/deliveries?endpoint=" + kEp + "&state=pending&limit=250", 200, page({}));
   api.answer_bytes("DELETE " + path, 204, "", "");
   CHECK(run(api, {"endpoint", "set", kEp, "--url", "https://x.example/"}).exit_code == 0);
   CHECK(api.last().body == "{\"url\":\"https://x.example/\"}");
@@ -318,7 +320,10 @@ TEST_CASE("endpoints are changed, paused, resumed, enabled, disabled and removed
   CHECK(api.last().body == "{\"state\":\"disabled\"}");
   CHECK(run(api, {"endpoint", "enable", kEp}).exit_code == 0);
   CHECK(api.last().body == "{\"state\":\"active\"}");
-  for (const char* action : {"pause", "resume"}) CHECK(run(api, {"endpoint", action, kEp}).exit_code == 0);
+  CHECK(run(api, {"endpoint", "pause", kEp}).exit_code == 0);
+  const Ended resumed = run(api, {"endpoint", "resume", kEp});
+  CHECK(resumed.exit_code == 0);
+  CHECK(resumed.err.find("was paused; nothing waits for it") != std::string::npos);
 }
 
 TEST_CASE("an endpoint is named, and removing it asks when something waits for it") {
@@ -398,6 +403,7 @@ TEST_CASE("a slip of the hand is answered with the command or the option that wa
 TEST_CASE("a test of an endpoint succeeds when the subscriber accepts") {
   for (const auto& [outcome_word, code] : {std::pair{"success", 0}, {"http_5xx", 1}}) {
     FakeApi api;
+    api.answer("GET /v1/endpoints/" + kEp, 200, {{"id", kEp}, {"state", "active"}});
     api.answer(
         "POST /v1/endpoints/" + kEp + "/test", 200,
         {{"attempt",
@@ -475,58 +481,73 @@ TEST_CASE("retrying an event retries its dead deliveries") {
   CHECK(run(api, {"retry", kEvt}).out == "1 retried\n");
 }
 
-TEST_CASE(
-    "retrying by filter counts first, changes what was counted, the oldest first, and --dry-run changes "
-    "nothing") {
-  FakeApi api;
-  const std::string path = "GET /v1/deliveries?state=dead&type=order.paid&limit=250";
-  api.answer(path, 200, page({delivery_row(3, "dead"), delivery_row(2, "dead")}, "c"));
-  api.answer("GET /v1/deliveries?state=dead&type=order.paid&limit=248&cursor=c", 200,
-             page({delivery_row(1, "dead")}));
-  for (int i = 1; i <= 3; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const Ended counted = run(api, {"delivery", "retry", "--type", "order.paid", "--dry-run"});
-  CHECK(counted.exit_code == 0);
-  CHECK(counted.out == "3 deliveries (dead) match\n");
-  CHECK(api.asked().size() == 2);
-  const Ended done = run(api, {"delivery", "retry", "--type", "order.paid", "--yes"});
-  CHECK(done.exit_code == 0);
-  CHECK(done.out == "3 retried\n");
-  REQUIRE(api.asked().size() == 7);
-  CHECK(api.asked()[4].target == "/v1/deliveries/" + delivery_id_text(1) + "/retry");
+namespace {
+
+Json failure_group(const std::string& group, int attempts, int dead, const Json& filter) {
+  return {{"group", group},
+          {"attempts", attempts},
+          {"dead", dead},
+          {"endpoint_count", 1},
+          {"endpoints", {{{"id", kEndpoint}, {"name", "the shop's"}}}},
+          {"type", nullptr},
+          {"error", group},
+          {"reason", nullptr},
+          {"first_at", "2026-11-23T14:00:00.000Z"},
+          {"last_at", "2026-11-23T15:00:00.000Z"},
+          {"last_error", "timed out\x1b[2J"},
+          {"last_status", nullptr},
+          {"filter", filter}};
 }
 
-TEST_CASE("failures are gathered from dead, retrying and held deliveries") {
-  FakeApi api;
-  const std::string paused = "ep_019ab0f40c2b7a3c8d4e5f60718293b1",
-                    disabled = "ep_019ab0f40c2b7a3c8d4e5f60718293b2";
-  api.answer("GET /v1/deliveries?state=dead&limit=250", 200,
-             page({delivery_row(1, "dead", "http_5xx"), delivery_row(2, "dead", "timeout")}));
-  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout")}));
-  const auto endpoint = [](const std::string& id, const char* state, const Json& failing_since) {
-    return Json{{"id", id}, {"state", state}, {"failing_since", failing_since}};
+Json failures(const std::vector<Json>& groups) {
+  return {
+      {"by", "error"}, {"since", "2026-11-23T14:00:00.000Z"}, {"groups", groups.size()}, {"data", groups}};
+}
+
+}  // namespace
+
+TEST_CASE("failures are shown as the daemon counts them, with the command that retries the worst") {
+  const std::string since = "2026-11-23T14:00:00.000Z";
+  const auto shown = [&](const Json& answer, const std::string& format = "table") {
+    FakeApi api;
+    api.answer("GET /v1/failures?by=error&since=2026-11-23T14%3A00%3A00.000Z&limit=50", 200, answer);
+    return run(api, {"failures", "--since", since, "-o", format});
   };
-  api.answer("GET /v1/endpoints?limit=250", 200,
-             page({endpoint(kEp, "active", "2026-11-23T14:00:00.000Z"), endpoint(paused, "paused", nullptr),
-                   endpoint(disabled, "disabled", nullptr)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + kEp + "&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout"), delivery_row(4, "pending", nullptr, 0),
-                   delivery_row(5, "pending", nullptr, 0)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + disabled + "&limit=250", 200,
-             page({delivery_row(6, "pending", nullptr, 0)}));
-  const Ended outcome = run(api, {"failures", "-o", "jsonl"});
-  CHECK(outcome.exit_code == 0);
-  const Json first = Json::parse(outcome.out.substr(0, outcome.out.find('\n')));
-  CHECK(first["group"] == "timeout");
-  CHECK(first["dead"] == 1);
-  CHECK(first["retrying"] == 1);
-  CHECK(first["held"] == 2);
-  CHECK(outcome.out.find(R"("group":"disabled","dead":0,"retrying":0,"held":1)") != std::string::npos);
-  const Ended table = run(api, {"failures", "--by", "endpoint"});
-  CHECK(table.out.find(kEp) != std::string::npos);
-  CHECK(table.out.find("HELD") != std::string::npos);
-  CHECK(table.err.empty());
+  const Json filter = {{"endpoint", kEndpoint}, {"error", "timeout"}, {"state", "dead"}};
+  const Json two = failures({failure_group("timeout", 41, 7, filter),
+                             failure_group("http_5xx", 3, 0, {{"error", "http_5xx"}, {"state", "dead"}})});
+  const Ended table = shown(two);
+  CHECK(table.exit_code == 0);
+  for (const char* part : {"ERROR", "timeout", "41", "7", "the shop's", "timed out\\x1b[2J", "http_5xx"}) {
+    CAPTURE(part);
+    CHECK(table.out.find(part) != std::string::npos);
+  }
+  CHECK(
+      table.err.find("outboxctl delivery retry --endpoint 'the shop'\\''s' --state dead --error timeout\n") !=
+      std::string::npos);
+  const Ended lines = shown(two, "jsonl");
+  CHECK(Json::parse(lines.out.substr(0, lines.out.find('\n')))["dead"] == 7);
+  CHECK(lines.err.empty());
+  CHECK(Json::parse(shown(two, "json").out)["groups"] == 2);
+  CHECK(shown(two, "id").out == "timeout\nhttp_5xx\n");
+
+  CHECK(shown(failures({failure_group("timeout", 41, 0, filter)})).err.find("tried again by themselves") !=
+        std::string::npos);
+  CHECK(shown(failures({failure_group("other", 41, 7, nullptr)})).err.empty());
+  const Ended none = shown(failures({}));
+  CHECK(none.out.empty());
+  CHECK(none.err.find("nothing has failed since") != std::string::npos);
+  CHECK(shown(Json::array()).exit_code == 1);
+  CHECK(shown({{"data", {7, Json::object()}}}).exit_code == 0);
+}
+
+TEST_CASE("failures are asked of one endpoint, and by what they are grouped") {
+  FakeApi api;
+  run(api, {"failures", "--by", "endpoint", "--endpoint", "shop", "--tenant", "acme", "--limit", "7"});
+  const std::string target = api.last().target;
+  CHECK(target.starts_with("/v1/failures?by=endpoint&since="));
+  CHECK(target.ends_with("&endpoint=shop&tenant=acme&limit=7"));
+  CHECK(run(api, {"failures", "--by", "weather"}).exit_code == 2);
 }
 
 TEST_CASE("an id that is well formed and unknown is not found, wherever one is taken") {
@@ -537,6 +558,7 @@ TEST_CASE("an id that is well formed and unknown is not found, wherever one is t
   api.answer("GET /v1/deliveries?endpoint=" + ep + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?event=" + evt + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?" + filter + "&limit=250", 200, page({}));
+  api.answer("POST /v1/batches", 200, {{"matched", 0}, {"exact", true}});
   api.answer("POST /v1/events/" + kEvt + "/replay", 422, refusal(422, "Invalid", "names no endpoint"));
   for (const Arguments& line : {Arguments{"event", "show", evt},
                                 {"event", "payload", evt},
@@ -590,27 +612,6 @@ TEST_CASE("a token is made alone on its line, as --token-file reads it") {
   const Ended json = outboxctl({"token", "create", "till", "--file", tokens.path(), "-o", "json"});
   CHECK(Json::parse(json.out)["name"] == "till");
   CHECK(outboxctl({"token", "revoke", "nobody", "--file", tokens.path()}).exit_code == 3);
-}
-
-TEST_CASE("bulk changes print ids and counts in the format that is asked for") {
-  FakeApi api;
-  api.answer("GET /v1/deliveries?state=dead&type=a&limit=250", 200,
-             page({delivery_row(2, "dead"), delivery_row(1, "dead")}));
-  for (int i = 1; i <= 2; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const std::string ids = delivery_id_text(1) + "\n" + delivery_id_text(2) + "\n";
-  const Arguments bulk{"delivery", "retry", "--type", "a"};
-  const auto with = [](Arguments line, const Arguments& more) {
-    line.insert(line.end(), more.begin(), more.end());
-    return line;
-  };
-  CHECK(run(api, with(bulk, {"--dry-run", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--dry-run", "-o", "json"})).out)["count"] == 2);
-  CHECK(run(api, with(bulk, {"--yes", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--yes", "-o", "json"})).out) ==
-        Json{{"retried", 2}, {"failed", 0}});
-  const Arguments named{"delivery", "discard", delivery_id_text(1), "--dry-run"};
-  CHECK(Json::parse(run(api, with(named, {"-o", "json"})).out)["count"] == 1);
 }
 
 TEST_CASE("signatures are made and verified without the daemon, and any change is noticed") {

@@ -522,6 +522,33 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what is read of an erased event is discarded and not sent") {
+  Bench b;
+  b.add(1);
+  DueDelivery delivery = b.make(1);
+  auto event = std::make_shared<Event>(*delivery.event);
+  event->erased = true;
+  delivery.event = event;
+  b.scheduler.hear(DeliveryReady{delivery}, b.now);
+  const Decisions d = b.scheduler.next(b.now);
+  CHECK(d.send.empty());
+  REQUIRE(d.unsent.size() == 1);
+  CHECK(d.unsent[0].record.state == DeliveryState::kDiscarded);
+  CHECK_FALSE(d.unsent[0].record.reason);
+}
+
+TEST_CASE("a test that the endpoint answers ends the breaker's pause") {
+  Bench b;
+  b.add(1);
+  b.offer(1, kTripAfter);
+  for (const auto& sent : b.sends()) b.fail(sent.delivery.key);
+  b.offer(1);
+  CHECK(b.sends().empty());
+  b.scheduler.try_now(1, b.now);
+  CHECK(b.sends().size() == 1);
+  b.scheduler.try_now(2, b.now);  // nobody
+}
+
 TEST_CASE("a delivery that is due before its event's deliver_at is put off to that, not sent") {
   Bench b;
   b.add(1);

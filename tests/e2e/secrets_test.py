@@ -1,5 +1,6 @@
 """Secrets and credentials, from their files to the wire: encrypted on disk, shown to nobody, and separate for each endpoint."""
 import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -331,6 +332,27 @@ class TokenTest(EndToEndTest):
         self.assertEqual(self.call(daemon, producer), 403)
         self.assertEqual(daemon.ctl("token", "revoke", "shop", "--file", str(self.tokens)).returncode, 0)
         wait_until(lambda: self.call(daemon, producer) == 401, "the last one too: no token means that nobody may call")
+
+    def test_a_token_that_may_look_at_one_tenant_sees_that_one_alone(self):
+        daemon = self.daemon(f"listen.tokens_file={self.tokens}")
+        admin = self.token("boss", "--scope", "admin")
+        view = self.token("dashboard", "--scope", "view", "--tenant", "acme")
+        daemon.start()
+        self.port = daemon.tcp_port
+        for tenant in ("acme", "other"):
+            made = daemon.ctl("event", "send", "order.paid", "--data", "{}", "--tenant", tenant)
+            self.assertEqual(made.returncode, 0, made.stderr)
+        token_file = self.folder / "view.token"
+        token_file.write_text(view)
+        listed = subprocess.run([BIN / "outboxctl", "--url", f"http://127.0.0.1:{self.port}", "--token-file", token_file, "-o",
+                                 "jsonl", "event", "list"], capture_output=True, check=False)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertEqual([json.loads(line)["tenant"] for line in listed.stdout.splitlines()], ["acme"])
+        self.assertEqual(self.call(daemon, view, path="/v1/events?tenant=other"), 403)
+        self.assertEqual(self.call(daemon, view), 403)  # the status is about all tenants
+        self.assertEqual(self.call(daemon, view, "POST", "/v1/events"), 403)
+        self.assertEqual(self.call(daemon, admin), 200)
+        self.assertIn("acme", daemon.ctl("token", "list", "--file", str(self.tokens)).stdout.decode())
 
     def test_a_broken_tokens_file_keeps_the_tokens_there_were_and_a_missing_one_keeps_none(self):
         daemon = self.daemon(f"listen.tokens_file={self.tokens}")

@@ -9,12 +9,12 @@ using namespace outboxd::api;
 namespace {
 
 const Router& router() {
-  static const Router made({{"GET", "/", Scope::kNone, {}},
-                            {"GET", "/v1/events", Scope::kNone, {}},
-                            {"POST", "/v1/events", Scope::kNone, {}},
-                            {"GET", "/v1/events/{id}", Scope::kNone, {}},
-                            {"POST", "/v1/events/{id}/replay", Scope::kNone, {}},
-                            {"GET", "/a/{b}/{c}", Scope::kNone, {}}});
+  static const Router made({{"GET", "/", Access::kOpen, {}},
+                            {"GET", "/v1/events", Access::kOpen, {}},
+                            {"POST", "/v1/events", Access::kOpen, {}},
+                            {"GET", "/v1/events/{id}", Access::kOpen, {}},
+                            {"POST", "/v1/events/{id}/replay", Access::kOpen, {}},
+                            {"GET", "/a/{b}/{c}", Access::kOpen, {}}});
   return made;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "store/facts.h"
@@ -9,9 +10,10 @@
 namespace outboxd::test {
 
 inline OutcomeRecorded outcome_recorded(const EndpointId& endpoint, Attempt attempt, Recorded now = {},
-                                        Time at = {}) {
+                                        Time at = {}, std::string tenant = {}) {
   auto receiver = std::make_shared<Endpoint>();
   receiver->id = endpoint;
+  receiver->tenant = std::move(tenant);
   return {.key = {},
           .now = now,
           .at = at,

@@ -52,11 +52,15 @@ void Checkpoint::run() {
     log::warn("the write-ahead log has grown: reads overlap, or another process reads for long",
               {{"frames", frames_}, {"own_reads_held", close_gate(gate)}});
   }
+  copy();
+}
+
+bool Checkpoint::copy() {
   try {
     begin_.run();
   } catch (const StoreError& error) {
     if (error.kind != StoreError::Kind::kBusy) throw;
-    return;  // a producer is writing: try after our next batch
+    return false;  // a producer is writing: try after our next batch
   }
   int in_log = 0;
   int copied = 0;
@@ -66,9 +70,25 @@ void Checkpoint::run() {
   const int primary = rc & 0xff;
   // BUSY: a producer's own checkpoint is running. FULL: the database file cannot grow; the WAL stays, and the next
   // commit shows whether there is space.
-  if (primary == SQLITE_BUSY || primary == SQLITE_FULL) return;
+  if (primary == SQLITE_BUSY || primary == SQLITE_FULL) return false;
   if (rc != SQLITE_OK) writer_.fail(rc, "checkpointing");
   copied_ = copied;
+  return copied == in_log;
+}
+
+bool Checkpoint::purge() {
+  std::unique_lock<ReadGate> gate(gate_, std::defer_lock);
+  close_gate(gate);
+  if (!copy()) return false;
+  const int before = frames_;
+  try {
+    writer_.execute("BEGIN IMMEDIATE; UPDATE counter SET one = one WHERE one = 1; COMMIT");
+  } catch (const StoreError& error) {
+    if (writer_.in_transaction()) writer_.execute("ROLLBACK");
+    if (!error.may_try_again()) throw;
+    return false;
+  }
+  return frames_ <= before;  // otherwise the commit was appended
 }
 
 }  // namespace outboxd::sqlite

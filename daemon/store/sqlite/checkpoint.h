@@ -29,11 +29,17 @@ class Checkpoint {
   // write lock or for readers of other processes.
   void run_if_due();
   void run();
+  // Has the log hold nothing of what is in it now: copies it into the file, and begins it anew with a commit that changes
+  // nothing. Where the journal size limit is 0, SQLite cuts it to that commit. False: somebody else reads or writes, try
+  // again later.
+  bool purge();
 
   static constexpr int kFrames = 500;
   static constexpr int kFramesToGate = 8192;  // 32 MiB: from this size on our own reads are held back
 
  private:
+  bool copy();  // false: something is left to copy
+
   Database& writer_;
   Database guard_;
   Statement begin_;

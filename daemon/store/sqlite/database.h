@@ -67,6 +67,17 @@ class Database {
   std::function<void()> on_error_;
 };
 
+// While it lives, this connection overwrites with zeros what it deletes.
+class OverwritesDeleted {
+ public:
+  explicit OverwritesDeleted(Database& db) : db_(db) { db_.execute("PRAGMA secure_delete=ON"); }
+  ~OverwritesDeleted() { sqlite3_exec(db_.handle(), "PRAGMA secure_delete=OFF", nullptr, nullptr, nullptr); }
+  OverwritesDeleted(const OverwritesDeleted&) = delete;
+
+ private:
+  Database& db_;
+};
+
 // Binds bytes as a BLOB; a plain std::string_view binds as TEXT.
 struct Blob {
   std::string_view bytes;

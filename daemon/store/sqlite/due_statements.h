@@ -19,7 +19,7 @@ inline constexpr std::string_view kDueOfPriority =
     "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key, d.expires_at,"
     " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
     "e.traceparent, e.created_at,"
-    " e.deliver_at, e.expires_at, e.checksum"
+    " e.deliver_at, e.expires_at, e.checksum, e.payload_erased_at"
     " FROM delivery AS d INDEXED BY delivery_pending CROSS JOIN event AS e ON e.seq = d.event"
     " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending' AND d.behind = 0"
     " ORDER BY d.due_at, d.event LIMIT ?4";
@@ -44,10 +44,9 @@ inline constexpr std::string_view kNextEndpointBlocked =
     "SELECT endpoint, due_at FROM delivery INDEXED BY delivery_behind WHERE endpoint > ?1 AND state = "
     "'pending'"
     " AND behind = 1 ORDER BY endpoint, due_at LIMIT 1";
-inline constexpr std::string_view kCountPending =
-    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state "
-    "= 'pending'"
-    " AND behind = 0 LIMIT ?2)";
+inline constexpr std::string_view kCountLater =
+    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND "
+    "priority = ?2 AND due_at > ?3 AND state = 'pending' AND behind = 0 LIMIT ?4)";
 inline constexpr std::string_view kCountBlocked =
     "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_behind WHERE endpoint = ?1 AND state = "
     "'pending'"
@@ -55,8 +54,9 @@ inline constexpr std::string_view kCountBlocked =
 
 inline constexpr std::string_view kUnfinishedFanOuts =
     "SELECT f.event, f.after, f.last, e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, "
-    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at, e.checksum"
-    " FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER BY f.event LIMIT "
+    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at, e.checksum, "
+    "e.payload_erased_at FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER "
+    "BY f.event LIMIT "
     "?2";
 
 inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM counter WHERE one = 1";
@@ -64,6 +64,6 @@ inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM c
 inline constexpr std::string_view kWholeEventsAfter =
     "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
     "created_at,"
-    " deliver_at, expires_at, checksum FROM event WHERE seq > ?1 ORDER BY seq";
+    " deliver_at, expires_at, checksum, payload_erased_at FROM event WHERE seq > ?1 ORDER BY seq";
 
 }  // namespace outboxd::sqlite::sql

@@ -16,8 +16,16 @@ inline constexpr std::string_view kCountEventDeliveries =
 inline constexpr std::string_view kAddEventDeliveries =
     "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
 inline constexpr std::string_view kFindEventToReplay =
-    "SELECT seq, priority, ordering_key FROM event WHERE id = ?1";
-inline constexpr std::string_view kEventOrderingKey = "SELECT ordering_key FROM event WHERE seq = ?1";
+    "SELECT seq, priority, ordering_key, payload_erased_at FROM event WHERE id = ?1";
+inline constexpr std::string_view kEventToReplayBySeq =
+    "SELECT seq, priority, ordering_key, payload_erased_at FROM event WHERE seq = ?1";
+inline constexpr std::string_view kEventToRetry =
+    "SELECT ordering_key, payload_erased_at FROM event WHERE seq = ?1";
+inline constexpr std::string_view kEventToErase =
+    "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
+    "created_at, deliver_at, expires_at, checksum, payload_erased_at FROM event WHERE id = ?1";
+inline constexpr std::string_view kErasePayload =
+    "UPDATE event SET payload = x'', checksum = ?2, payload_erased_at = ?3 WHERE seq = ?1";
 
 inline constexpr std::string_view kFindAccepted =
     "SELECT seq, created_at, deliveries FROM event WHERE id = ?1";
@@ -39,6 +47,10 @@ inline constexpr std::string_view kPutIdempotency =
 inline constexpr std::string_view kOutboxRowWaits =
     "SELECT 1 FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kDeleteOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NULL";
+inline constexpr std::string_view kRetryOutboxRow =
+    "UPDATE outbox SET rejected = NULL, rejected_at = NULL WHERE seq = ?1 AND rejected IS NOT NULL";
+inline constexpr std::string_view kDropOutboxRow =
+    "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NOT NULL";
 inline constexpr std::string_view kRejectOutboxRow =
     "UPDATE outbox SET rejected = ?2, rejected_at = ?3 WHERE seq = ?1 AND rejected IS NULL";
 

@@ -96,9 +96,10 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   const std::int64_t due_at = transaction.due_millis(e.created_at + first.due_in, e.created_at);
   insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
-             millis(e.created_at), millis(e.expires_at));
+             millis(e.created_at), millis(e.expires_at), transaction.counters().batches);
   if (insert.changes() == 0) return false;
-  ++transaction.counters().pending;
+  transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
+  transaction.rollup().delivery_accepted(first.endpoint, e.type);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   if (place.blocked) return true;
   transaction.tell(DeliveryReady{{.key = key,
@@ -124,6 +125,7 @@ AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_w
                     e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
                     millis(e.deliver_at), millis(e.expires_at), deliveries, event_checksum(e, seq));
   ++counters.events;
+  transaction.rollup().event_accepted();
   transaction.when_committed([numbered = accepted.event.get(), seq] { numbered->seq = seq; });
   for (const FirstAttempt& first : accepted.endpoints)
     insert_delivery(insert_delivery_, event, seq, first, transaction);
@@ -192,6 +194,9 @@ Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& 
   if (!before && std::any_of(command.events.begin(), command.events.end(), is_stale))
     return Accepted{.stale = true, .events = {}};
   if (auto refused = check_idempotency(command, dispositions)) return tl::unexpected(std::move(*refused));
+  // The payload is stored once, as the event's: what is left of its row would outlive an erasure.
+  std::optional<OverwritesDeleted> overwrites;
+  if (!command.events.empty() && command.events.front().outbox_row) overwrites.emplace(db_);
   Accepted accepted;
   accepted.events.reserve(command.events.size());
   for (std::size_t i = 0; i < command.events.size(); ++i)
@@ -246,6 +251,15 @@ Result<Expanded> EventWriter::execute(const ExpandEvent& command, Transaction& t
 Result<Nothing> EventWriter::execute(const RejectOutboxRow& command, Transaction&) {
   reject_outbox_row_.run(command.row, command.reason, millis(command.at));
   renumber(command.row);
+  return Nothing{};
+}
+
+// On a repeat the row may be gone, or wait, because the first time did it.
+Result<Nothing> EventWriter::execute(const ResolveOutboxRow& command, Transaction& transaction) {
+  Statement& resolve = command.drop ? drop_outbox_row_ : retry_outbox_row_;
+  resolve.run(command.row);
+  if (resolve.changes() == 0 && !transaction.repeats()) return missing("rejected row of the outbox");
+  if (!command.drop) transaction.tell(OutboxRowsWait{});
   return Nothing{};
 }
 

@@ -23,6 +23,7 @@ class EventWriter {
   Result<Accepted> execute(const AnnounceEvent& command, Transaction& transaction);
   Result<Expanded> execute(const ExpandEvent& command, Transaction& transaction);
   Result<Nothing> execute(const RejectOutboxRow& command, Transaction& transaction);
+  Result<Nothing> execute(const ResolveOutboxRow& command, Transaction& transaction);
 
  private:
   struct Disposition;
@@ -64,6 +65,7 @@ class EventWriter {
   Statement find_idempotency_{db_, sql::kFindIdempotency}, put_idempotency_{db_, sql::kPutIdempotency};
   Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};
   Statement reject_outbox_row_{db_, sql::kRejectOutboxRow};
+  Statement retry_outbox_row_{db_, sql::kRetryOutboxRow}, drop_outbox_row_{db_, sql::kDropOutboxRow};
 };
 
 }  // namespace outboxd::sqlite

@@ -8,18 +8,22 @@ namespace outboxd::sqlite::sql {
 inline constexpr std::string_view kEventById =
     "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
     "headers,"
-    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload) FROM event WHERE id = ?1";
+    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM "
+    "event WHERE "
+    "id = ?1";
 inline constexpr std::string_view kEventsBefore =
     "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
     "created_at, deliver_at,"
-    " expires_at, deliveries, length(payload) FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+    " expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE seq < ?1 ORDER BY seq DESC "
+    "LIMIT ?2";
 inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
 
 #define OUTBOXD_DELIVERY_ROW(index)                                                                         \
   "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
-  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind"                       \
+  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind,"                      \
+  " coalesce(d.after_batch, 0)"                                                                             \
   " FROM delivery AS d " index                                                                              \
   "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
 inline constexpr std::string_view kDeliveryByKey =
@@ -32,6 +36,14 @@ inline constexpr std::string_view kDeadBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) < (?1, ?2) AND d.state = 'dead' ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
 inline constexpr std::string_view kDeadOfEndpointBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event < ?2 AND d.state = 'dead' ORDER BY d.event DESC LIMIT ?3";
+
+// The same ranges, oldest first, for batches.
+inline constexpr std::string_view kDeliveriesAfter = OUTBOXD_DELIVERY_ROW(
+    "") "(d.event, d.endpoint) > (?1, ?2) AND d.event <= ?3 ORDER BY d.event, d.endpoint LIMIT ?4";
+inline constexpr std::string_view kDeadAfter =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) > (?1, ?2) AND d.event <= ?3 AND d.state = 'dead' ORDER BY d.event, d.endpoint LIMIT ?4";
+inline constexpr std::string_view kDeadOfEndpointAfter =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event > ?2 AND d.event <= ?3 AND d.state = 'dead' ORDER BY d.event LIMIT ?4";
 
 // Pending deliveries of one endpoint in the order in which they will be sent, followed by the blocked ones.
 inline constexpr std::string_view kPendingOfEndpointFrom =
@@ -57,6 +69,7 @@ inline constexpr std::string_view kOutboxWaiting =
     OUTBOXD_OUTBOX_ROW "rejected IS NULL ORDER BY seq LIMIT ?1";
 inline constexpr std::string_view kOutboxRejected =
     OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+inline constexpr std::string_view kRejectedRow = OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq = ?1";
 #undef OUTBOXD_OUTBOX_ROW
 inline constexpr std::string_view kOutboxHasWaiting =
     "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";

@@ -253,6 +253,7 @@ std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int f
   const bool whole =
       row.is_null(checksum) ? seq <= last_unchecked : row.integer(checksum) == event_checksum(*event);
   event->damaged = event->damaged || !whole;
+  event->erased = !row.is_null(checksum + 1);
   event->json_checked = !row.is_null(checksum);  // events with a checksum were checked before they got it
   return event;
 }
@@ -263,6 +264,7 @@ EventRow read_event_row(const Cursor& row) {
   read_event(row, 1, answer.event);
   answer.deliveries = row.integer(13);
   answer.payload_bytes = row.integer(14);
+  answer.payload_erased_at = row.optional_time(15);
   return answer;
 }
 
@@ -287,8 +289,12 @@ Delivery read_delivery(const Cursor& row, Millis ahead) {
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead) {
   // A damaged event id must not make a whole page of deliveries fail.
   const auto event = row.view(10);
-  return {read_delivery(row, ahead), event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
-          EndpointId{read_uuid(row.view(11))}, row.text(12), row.text(13)};
+  return {read_delivery(row, ahead),
+          event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
+          EndpointId{read_uuid(row.view(11))},
+          row.text(12),
+          row.text(13),
+          row.number(16) != 0};
 }
 
 Attempt read_attempt(const Cursor& row) {

@@ -37,7 +37,7 @@ Ordering read_ordering(std::string_view word);
 // Columns from `first`: id, tenant, type, payload, ... expires_at. A column that cannot be read leaves its field empty
 // and marks the event as damaged, so that one bad row stops neither lists nor the deliveries of others.
 void read_event(const Cursor& row, int first, Event& event);
-// The event with its payload, verified against the checksum in the column after expires_at. Events up to
+// The event with its payload, verified against the checksum in the column after expires_at; payload_erased_at follows. Events up to
 // `last_unchecked` were accepted before there were checksums.
 std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int first,
                                           EventSeq last_unchecked);

@@ -52,6 +52,8 @@ constexpr Agreement kAgreements[] = {
      "SELECT count(*) FROM delivery WHERE order_key IS NOT NULL AND state <> 'pending'"},
     {"fan-outs whose event is missing",
      "SELECT count(*) FROM fan_out AS f WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = f.event)"},
+    {"events whose payload was erased and is there",
+     "SELECT count(*) FROM event WHERE payload_erased_at IS NOT NULL AND length(payload) > 0"},
     {"counts of events that are wrong", "SELECT abs((SELECT count(*) FROM event) - events) FROM counter"},
     {"counts of pending deliveries that are wrong",
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'pending') - pending) FROM counter"},
@@ -59,6 +61,11 @@ constexpr Agreement kAgreements[] = {
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'delivered') - delivered) FROM counter"},
     {"counts of dead letters that are wrong",
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'dead') - dead) FROM counter"},
+    {"counts of an endpoint's deliveries that are wrong",
+     "SELECT count(*) FROM (SELECT endpoint, pending, delivered, dead, discarded FROM endpoint_count"
+     " UNION ALL SELECT endpoint, -sum(state = 'pending'), -sum(state = 'delivered'), -sum(state = 'dead'),"
+     " -sum(state = 'discarded') FROM delivery GROUP BY endpoint) GROUP BY endpoint"
+     " HAVING sum(pending) <> 0 OR sum(delivered) <> 0 OR sum(dead) <> 0 OR sum(discarded) <> 0"},
     {"numbers given to events beyond the last one",
      "SELECT max(0, coalesce((SELECT max(seq) FROM event), 0) - event_seq) FROM counter"},
 };

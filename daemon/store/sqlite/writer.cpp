@@ -10,7 +10,7 @@ namespace {
 
 // The WAL file is truncated to this size when it starts again from its beginning; until then it stays as long as it
 // once became.
-constexpr std::int64_t kWalBytesKept = 32 << 20;
+constexpr const char* kKeepWal = "PRAGMA journal_size_limit=33554432";
 // Applies also when there is nothing to commit, because the group commit does a round every second.
 constexpr Millis kCheckAllFilesEvery{500};
 
@@ -40,7 +40,7 @@ Writer::Writer(const Options& options, Shared& shared)
       endpoints_(db_, options.secrets),
       secrets_(db_, options.secrets) {
   if (options.checkpoints) checkpoint_.emplace(db_, options.location, shared.gate);
-  db_.execute("PRAGMA journal_size_limit=" + std::to_string(kWalBytesKept));
+  db_.execute(kKeepWal);
   files_.emplace(db_, options.location);
 }
 
@@ -78,7 +78,7 @@ Result<AnyAnswer> Writer::execute(const Command& command) {
   return std::visit(
       [this](const auto& own) -> Result<AnyAnswer> {
         auto answer = execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, secrets_,
-                                          operator_, retention_);
+                                          operator_, batches_, retention_);
         if (!answer) return tl::unexpected(std::move(answer.error()));
         return AnyAnswer(std::move(*answer));
       },
@@ -153,9 +153,17 @@ void Writer::maintain() {
   ballast_.restore_if_possible();
   try {
     if (checkpoint_) checkpoint_->run_if_due();
+    purging_ = operator_.take_erased() || purging_;
+    if (checkpoint_ && purging_) purge_log();
   } catch (const std::exception& failure) {
     fail(failure.what());
   }
+}
+
+void Writer::purge_log() {
+  db_.execute("PRAGMA journal_size_limit=0");
+  purging_ = !checkpoint_->purge();
+  db_.execute(kKeepWal);
 }
 
 // SQLite's own checkpoint at the last close would swallow an I/O error; after this one it has nothing left to copy.

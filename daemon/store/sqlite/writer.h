@@ -10,6 +10,7 @@
 
 #include "common/secret_box.h"
 #include "store/sqlite/ballast.h"
+#include "store/sqlite/batch_writer.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
@@ -56,6 +57,7 @@ class Writer final : public StoreWriter {
   [[noreturn]] void fail(const std::string& what);
   void check_files();  // before anything is acknowledged
   bool all_files_due() const;
+  void purge_log();
 
   const OwnerToken owner_;
   Ballast ballast_;  // before the connection, so that any space it gives up is free by then
@@ -68,8 +70,10 @@ class Writer final : public StoreWriter {
   EndpointWriter endpoints_;
   SecretsWriter secrets_;
   OperatorWriter operator_{db_, order_};
+  BatchWriter batches_{db_, operator_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
+  bool purging_ = false;              // erased bytes may be in the write-ahead log yet
   std::optional<ServedFiles> files_;  // set when everything is open
   MonotonicTime files_checked_{};
 };
