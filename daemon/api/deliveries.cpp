@@ -104,9 +104,11 @@ void show_delivery(Context& context, const ExchangePtr& exchange) {
 // operator or a producer chose, only the name can tell.
 bool may_be_shown(const HeaderField& header) {
   const std::string name = ascii_lower(header.name);
-  constexpr std::array kOwn{"content-type", "user-agent", "webhook-id", "webhook-timestamp", "traceparent"};
+  constexpr std::array<std::string_view, 5> kOwn{"content-type", "user-agent", "webhook-id",
+                                                 "webhook-timestamp", "traceparent"};
   if (name.starts_with("outboxd-") || std::ranges::find(kOwn, name) != kOwn.end()) return true;
-  constexpr std::array kTelling{"auth", "cookie", "key", "pass", "secret", "signature", "token"};
+  constexpr std::array<std::string_view, 7> kTelling{"auth",   "cookie",    "key",  "pass",
+                                                     "secret", "signature", "token"};
   return std::ranges::none_of(kTelling,
                               [&](std::string_view part) { return name.find(part) != std::string::npos; });
 }

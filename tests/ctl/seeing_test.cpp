@@ -307,9 +307,15 @@ DeliveryPage dead_page() {
       {"response_headers", Json::array({Json{{"name", "retry-after"}, {"value", "5"}}})},
       {"response_body", "sorry\x1b]0;x\x07\nsecond line"}};
   delivery["attempt_list"] = Json::array({attempt});
+  const Json request = {
+      {"headers", Json::array({Json{{"name", "content-type"}, {"value", "application/json"}},
+                               Json{{"name", "webhook-timestamp"}, {"value", "1"}},
+                               Json{{"name", "webhook-signature"}, {"value", nullptr}},
+                               Json{{"name", "outboxd-attempt"}, {"value", "3"}}})}};
   return {delivery,
-          {{"content_type", "application/json"}, {"headers", {{"X-Region", "eu"}}}},
-          {{"url", "https://example.com/hook"}, {"state", "active"}, {"format", "raw"}}};
+          {{"ordering_key", "user-7"}},
+          {{"url", "https://example.com/hook"}, {"state", "active"}},
+          request};
 }
 
 }  // namespace
@@ -319,9 +325,9 @@ TEST_CASE("a delivery's page says what was sent, what came back, and what to do"
   for (const auto* part :
        {"dead (exhausted), 2 attempts, 2m ago", "the shop  ep_", "https://example.com/hook", "3 ms", "5 ms",
         "70 ms", "91 ms", "  > POST https://example.com/hook", "  > content-type: application/json",
-        "  > webhook-id: evt_", "  > outboxd-attempt: 2", "  > X-Region: eu", "  < HTTP 503",
-        "  < retry-after: 5", "  < sorry\\x1b]0;x\\x07", "  < second line", "outboxctl delivery retry dlv_",
-        "outboxctl delivery curl dlv_"})
+        "  > webhook-timestamp: 1795445880", "  > webhook-signature: <shown by", "  > outboxd-attempt: 2",
+        "in order of user-7", "  < HTTP 503", "  < retry-after: 5", "  < sorry\\x1b]0;x\\x07",
+        "  < second line", "outboxctl delivery retry dlv_", "outboxctl delivery curl dlv_"})
     CHECK_MESSAGE(has(text, part), part, " in\n", text);
   CHECK_FALSE(has(text, "\x1b"));
 }
@@ -369,7 +375,7 @@ TEST_CASE("a curl command carries the body byte for byte, and no secret that was
   const std::string plain = curl_command(request("{\"name\": \"O'Brien\",\n \"n\": 1.10}\n"));
   CHECK(plain.starts_with("curl "));
   CHECK(has(plain, "--data-raw '{\"name\": \"O'\\''Brien\",\n \"n\": 1.10}\n'"));
-  CHECK(has(plain, "'webhook-signature: <with --reveal>'"));
+  CHECK(has(plain, "'webhook-signature: <shown by delivery curl --reveal>'"));
   CHECK(has(plain, "--cert '/etc/x y.pem'"));
   CHECK(has(plain, "'https://example.com/a?b={1}&c='\\''d'\\'''"));
   for (const std::string& body :
@@ -396,7 +402,7 @@ TEST_CASE("delivery curl asks for secrets only when it is told to") {
   api.answer(path + "?reveal=true", 200, request("v1,c2lnbmVk"));
   const Ended masked = run(api, {"delivery", "curl", delivery_id_text(1)});
   CHECK(masked.exit_code == 0);
-  CHECK(has(masked.out, "webhook-signature: <with --reveal>"));
+  CHECK(has(masked.out, "webhook-signature: <shown by delivery curl --reveal>"));
   CHECK(has(masked.err, "left out"));
   CHECK(has(run(api, {"delivery", "curl", delivery_id_text(1), "--reveal"}).out, "v1,c2lnbmVk"));
   const Ended json = run(api, {"-o", "json", "delivery", "curl", delivery_id_text(1)});
