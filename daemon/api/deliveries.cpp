@@ -41,7 +41,8 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   if (!id) return tl::unexpected(id.error());
   auto row = context.readers.lend()->delivery(delivery_key(*id));
   // Any well-formed id yields some key, so the delivery found must also have exactly this id.
-  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant)) return not_found("delivery", id->to_string());
+  if (!row || row->delivery.id() != *id || !request.may_see(row->tenant))
+    return not_found("delivery", id->to_string());
   return std::move(*row);
 }
 

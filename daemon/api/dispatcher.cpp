@@ -21,7 +21,8 @@ constexpr std::chrono::seconds kRefusalInterval{1};
 
 constexpr const char* kProducersOnly =
     "TCP without tokens serves producers only: events, /healthz and /readyz. Operators, and whoever scrapes "
-    "/metrics, use the admin socket (outboxctl --socket), or a token of scope view (reads) or admin: set [listen] "
+    "/metrics, use the admin socket (outboxctl --socket), or a token of scope view (reads) or admin: set "
+    "[listen] "
     "tokens_file and run outboxctl token create NAME --scope admin.";
 
 void answer_failure(PendingExchange& exchange, const char* what) {

@@ -149,7 +149,8 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const bool new_target = body->contains("url") || body->contains("tls");
   const auto wanted = endpoint_from_json(*body, **endpoint);
   if (!wanted) return exchange->respond(wanted.error());
-  if (const auto refused = why_not_his(exchange->request(), *wanted, *body)) return exchange->respond(*refused);
+  if (const auto refused = why_not_his(exchange->request(), *wanted, *body))
+    return exchange->respond(*refused);
   const auto merge = [&context, body = *body](const Endpoint& base) {
     auto merged = endpoint_from_json(body, base);
     if (merged) date_secrets(*merged, context.clock.wall());
@@ -223,7 +224,8 @@ Result<Event> test_event(Context& context, const Request& request, const Endpoin
   const auto type = text_member(*body, "type");
   if (!type) return tl::unexpected(type.error());
   if (*type && !is_event_type(**type))
-    return invalid_parameter("/type", "must be an event type, such as \"order.paid\"; got " + in_quotes(**type));
+    return invalid_parameter("/type",
+                             "must be an event type, such as \"order.paid\"; got " + in_quotes(**type));
   Event event;
   event.id = EventId{context.ids.next()};
   event.type = type->value_or("outboxd.test");

@@ -113,7 +113,8 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
 Json json_of_row(const EventRow& row) {
   Json json = to_json(row.event);
   json["payload_bytes"] = row.payload_bytes;
-  json["payload_erased_at"] = row.payload_erased_at ? Json(format_time(*row.payload_erased_at)) : Json(nullptr);
+  json["payload_erased_at"] =
+      row.payload_erased_at ? Json(format_time(*row.payload_erased_at)) : Json(nullptr);
   json["deliveries"] = row.deliveries;
   return json;
 }
@@ -188,22 +189,23 @@ Result<Answer> show_payload(Context& context, const Request& request) {
 }
 
 // Step after step, so that no transaction is long; the first one takes the payload.
-void erase_some(Context& context, const ExchangePtr& exchange, ErasePayload step, std::int64_t discarded_before) {
-  context.commits.submit(
-      std::move(step), [&context, exchange, discarded_before](const ErasePayload& command, const Result<Erased>& erased) {
-        if (!erased) return exchange->respond(erased.error());
-        const std::int64_t discarded = discarded_before + erased->discarded;
-        if (erased->next) {
-          ErasePayload next = command;
-          next.after = *erased->next;
-          return erase_some(context, exchange, std::move(next), discarded);
-        }
-        const std::string id = command.id.to_string();
-        log::info("event payload erased",
-                  {{"event", id}, {"discarded", discarded}, {"by", exchange->request().peer}});
-        exchange->respond(json_answer(
-            200, Json{{"id", id}, {"payload_erased_at", format_time(erased->at)}, {"discarded", discarded}}));
-      });
+void erase_some(Context& context, const ExchangePtr& exchange, ErasePayload step,
+                std::int64_t discarded_before) {
+  context.commits.submit(std::move(step), [&context, exchange, discarded_before](
+                                              const ErasePayload& command, const Result<Erased>& erased) {
+    if (!erased) return exchange->respond(erased.error());
+    const std::int64_t discarded = discarded_before + erased->discarded;
+    if (erased->next) {
+      ErasePayload next = command;
+      next.after = *erased->next;
+      return erase_some(context, exchange, std::move(next), discarded);
+    }
+    const std::string id = command.id.to_string();
+    log::info("event payload erased",
+              {{"event", id}, {"discarded", discarded}, {"by", exchange->request().peer}});
+    exchange->respond(json_answer(
+        200, Json{{"id", id}, {"payload_erased_at", format_time(erased->at)}, {"discarded", discarded}}));
+  });
 }
 
 void erase_payload(Context& context, const ExchangePtr& exchange) {

@@ -63,7 +63,7 @@ class Exchange {
 struct Route {
   std::string method;
   std::string path;  // "/v1/events/{id}"
-  Access access;  // no default: a route that does not declare it does not compile
+  Access access;     // no default: a route that does not declare it does not compile
   Handler handler;
 };
 

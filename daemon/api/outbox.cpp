@@ -40,14 +40,14 @@ Result<Answer> show_row(Context& context, const Request& request) {
 void resolve_row(Context& context, const ExchangePtr& exchange, bool drop) {
   const auto number = row_number(exchange->request());
   if (!number) return exchange->respond(number.error());
-  context.commits.submit(
-      ResolveOutboxRow{*number, drop}, [exchange](const ResolveOutboxRow& command, const Result<Nothing>& done) {
-        if (!done) return exchange->respond(done.error());
-        log::info(command.drop ? "outbox row dropped" : "outbox row retried",
-                  {{"row", command.row}, {"by", exchange->request().peer}});
-        if (command.drop) return exchange->respond(Answer{204, "", "", {}});
-        exchange->respond(json_answer(202, Json{{"row", command.row}}));
-      });
+  context.commits.submit(ResolveOutboxRow{*number, drop},
+                         [exchange](const ResolveOutboxRow& command, const Result<Nothing>& done) {
+                           if (!done) return exchange->respond(done.error());
+                           log::info(command.drop ? "outbox row dropped" : "outbox row retried",
+                                     {{"row", command.row}, {"by", exchange->request().peer}});
+                           if (command.drop) return exchange->respond(Answer{204, "", "", {}});
+                           exchange->respond(json_answer(202, Json{{"row", command.row}}));
+                         });
 }
 
 void retry_row(Context& context, const ExchangePtr& exchange) {

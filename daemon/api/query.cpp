@@ -5,8 +5,8 @@
 namespace outboxd::api {
 
 Problem other_tenant(const Request& request, std::string_view named, std::string pointer) {
-  std::string detail = "the token is for tenant " + in_quotes(request.tenant.value_or("")) + " alone, not for " +
-                       in_quotes(named);
+  std::string detail = "the token is for tenant " + in_quotes(request.tenant.value_or("")) +
+                       " alone, not for " + in_quotes(named);
   return {ProblemCode::kForbidden, detail, {{std::move(pointer), detail}}};
 }
 

@@ -32,15 +32,18 @@ std::string tcp_url(ApiClient& api) {
   return "";
 }
 
-void introduce(const Session& session, const DevDaemon& daemon, const std::string& url, const std::string& receiver,
-               const Subscription& subscription) {
+void introduce(const Session& session, const DevDaemon& daemon, const std::string& url,
+               const std::string& receiver, const Subscription& subscription) {
   if (session.format() == Format::kJsonl) {
     session.print(render_json(
-        {{"socket", daemon.socket()}, {"url", url}, {"receiver", receiver}, {"endpoint", subscription.id}}, false));
+        {{"socket", daemon.socket()}, {"url", url}, {"receiver", receiver}, {"endpoint", subscription.id}},
+        false));
     return;
   }
   session.note("outboxd serves " + url + " and " + daemon.socket() + ", on a store that goes with Ctrl-C");
-  session.note("send events:  curl " + url + R"(/v1/events -H 'content-type: application/json' -d '{"type":"order.paid","payload":{"id":42}}')");
+  session.note(
+      "send events:  curl " + url +
+      R"(/v1/events -H 'content-type: application/json' -d '{"type":"order.paid","payload":{"id":42}}')");
   session.note("or:           outboxctl --socket " + daemon.socket() + " trigger order.paid");
   session.note("each delivery is shown here, verified with the endpoint's secret " + subscription.secret);
 }
@@ -58,7 +61,8 @@ int run_dev(Session& session, const Options& o) {
   const Subscription subscription = subscribe(api, receiver.port(), split_list(o.types), std::nullopt);
   receiver.add_secret(subscription.secret);
   receiver.start();
-  introduce(session, *daemon, tcp_url(api), "http://127.0.0.1:" + std::to_string(receiver.port()) + "/", subscription);
+  introduce(session, *daemon, tcp_url(api), "http://127.0.0.1:" + std::to_string(receiver.port()) + "/",
+            subscription);
   while (!wait_for_interrupt(kLook)) {
     if (daemon->runs()) continue;
     session.warn("outboxd has ended by itself:" + daemon->log_end());
@@ -72,8 +76,9 @@ int run_dev(Session& session, const Options& o) {
 }  // namespace
 
 void add_dev(CLI::App& app, Session& session) {
-  CLI::App* command = add_command(app, "dev", "An outboxd on a temporary store, and a subscriber that shows what arrives",
-                                  "outboxctl dev --forward-to http://127.0.0.1:3000/hook");
+  CLI::App* command =
+      add_command(app, "dev", "An outboxd on a temporary store, and a subscriber that shows what arrives",
+                  "outboxctl dev --forward-to http://127.0.0.1:3000/hook");
   command->group(kDevelop);
   auto o = std::make_shared<Options>();
   command->add_option("--port", o->port, "Of the daemon's API; 0 is any free port")

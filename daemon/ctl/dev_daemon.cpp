@@ -45,7 +45,8 @@ std::string made_folder() {
   std::error_code error;
   std::string name = (fs::temp_directory_path(error) / "outboxd-dev.XXXXXX").string();
   if (error || mkdtemp(name.data()) == nullptr)
-    throw Failure(kExitFailed, "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
+    throw Failure(kExitFailed,
+                  "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
   return name;
 }
 
@@ -75,12 +76,15 @@ std::string find_outboxd() {
   for (std::string_view rest = path != nullptr ? path : ""; !rest.empty();) {
     const std::string_view folder = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
-    if (const fs::path found = fs::path(folder) / "outboxd"; !folder.empty() && is_program(found)) return found;
+    if (const fs::path found = fs::path(folder) / "outboxd"; !folder.empty() && is_program(found))
+      return found;
   }
-  throw Failure(kExitFailed, "there is no outboxd beside outboxctl nor in PATH: install it, or name it with --outboxd");
+  throw Failure(kExitFailed,
+                "there is no outboxd beside outboxctl nor in PATH: install it, or name it with --outboxd");
 }
 
-DevDaemon::DevDaemon(const std::string& outboxd, int port) : folder_(made_folder()), socket_(folder_ + "/admin.sock") {
+DevDaemon::DevDaemon(const std::string& outboxd, int port)
+    : folder_(made_folder()), socket_(folder_ + "/admin.sock") {
   try {
     std::ofstream(folder_ + "/outboxd.toml") << config_text(folder_, port);
     start(outboxd);
@@ -93,7 +97,8 @@ DevDaemon::DevDaemon(const std::string& outboxd, int port) : folder_(made_folder
 
 // It dies with us, however we end. A process group of its own, so that Ctrl-C reaches us alone and we end it in order.
 void DevDaemon::start(const std::string& outboxd) {
-  std::vector<std::string> arguments{outboxd, "--config", folder_ + "/outboxd.toml"}, variables = environment();
+  std::vector<std::string> arguments{outboxd, "--config", folder_ + "/outboxd.toml"},
+      variables = environment();
   const auto argv = pointers_to(arguments), envp = pointers_to(variables);
   const std::string log = folder_ + "/outboxd.log";
   const pid_t parent = getpid();
@@ -116,7 +121,8 @@ void DevDaemon::start(const std::string& outboxd) {
 
 DevDaemon::~DevDaemon() {
   if (runs()) kill(pid_, SIGTERM);
-  for (Millis waited{0}; runs() && waited < kStopLimit; waited += kLook) usleep(static_cast<useconds_t>(kLook.count()) * 1000);
+  for (Millis waited{0}; runs() && waited < kStopLimit; waited += kLook)
+    usleep(static_cast<useconds_t>(kLook.count()) * 1000);
   if (runs()) {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);

@@ -25,7 +25,8 @@ std::vector<Json> all_endpoints(ApiClient& api, const std::optional<std::string>
   if (tenant) path.with("tenant", *tenant);
   Listed listed = fetch_list(api, path, {kMaxListed, std::nullopt});
   if (listed.next_cursor.is_string())
-    throw Failure(kExitFailed, "there are more than " + std::to_string(kMaxListed) + " endpoints: name a --tenant");
+    throw Failure(kExitFailed,
+                  "there are more than " + std::to_string(kMaxListed) + " endpoints: name a --tenant");
   return std::move(listed.rows);
 }
 
@@ -37,7 +38,8 @@ std::string id_of(const Json& endpoint) {
 std::vector<std::string> secrets_of(ApiClient& api, const Json& endpoint) {
   std::vector<std::string> secrets;
   const Json answer = api.get(path_of_endpoint(id_of(endpoint)) + "/secrets?reveal=true");
-  for (const Json& secret : answer.value("data", Json::array())) secrets.push_back(member_text(secret, "secret"));
+  for (const Json& secret : answer.value("data", Json::array()))
+    secrets.push_back(member_text(secret, "secret"));
   return secrets;
 }
 
@@ -48,7 +50,8 @@ void write_file(const std::string& path, const std::string& text, bool secret) {
                     write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int error = errno;
   if (fd >= 0) close(fd);
-  if (!good) throw Failure(kExitFailed, escape_control(path) + ": cannot be written: " + std::strerror(error));
+  if (!good)
+    throw Failure(kExitFailed, escape_control(path) + ": cannot be written: " + std::strerror(error));
 }
 
 struct ExportOptions {
@@ -61,7 +64,8 @@ int export_endpoints(Session& session, const ExportOptions& options) {
   std::vector<Json> endpoints = all_endpoints(session.api(), options.tenant);
   for (Json& endpoint : endpoints) {
     if (endpoint.value("name", Json()) == "")
-      session.warn(escape_control(id_of(endpoint)) + " has no name, and apply refuses it: outboxctl endpoint set " +
+      session.warn(escape_control(id_of(endpoint)) +
+                   " has no name, and apply refuses it: outboxctl endpoint set " +
                    escape_control(id_of(endpoint)) + " --name …");
     if (!options.reveal) continue;
     const auto secrets = secrets_of(session.api(), endpoint);
@@ -74,8 +78,8 @@ int export_endpoints(Session& session, const ExportOptions& options) {
     return kExitOk;
   }
   write_file(options.file, text, options.reveal);
-  session.note("wrote " + std::to_string(count) + " endpoints; put them back with: outboxctl endpoint apply " +
-               escape_control(options.file));
+  session.note("wrote " + std::to_string(count) +
+               " endpoints; put them back with: outboxctl endpoint apply " + escape_control(options.file));
   return kExitOk;
 }
 
@@ -118,14 +122,16 @@ Json sent(ApiClient& api, const EndpointChange& change, std::string_view method,
   if (exit_code_of_status(response.status) == kExitOk)
     return response.body.empty() ? Json() : json_of(response);
   Json refused = Json::parse(response.body, nullptr, false);
-  if (change.entry != nullptr && refused.is_object() && refused.contains("errors") && refused["errors"].is_array()) {
+  if (change.entry != nullptr && refused.is_object() && refused.contains("errors") &&
+      refused["errors"].is_array()) {
     for (Json& error : refused["errors"]) {
       if (error.is_object()) error["pointer"] = change.entry->pointer + member_text(error, "pointer");
     }
     response.body = dump(refused);
   }
   const Failure failure = failure_of(response);
-  const std::string where = change.entry != nullptr ? change.entry->pointer + " (" + change.label() + ")" : change.label();
+  const std::string where =
+      change.entry != nullptr ? change.entry->pointer + " (" + change.label() + ")" : change.label();
   throw Failure(failure.exit_code, escape_control(where) + ": " + failure.what());
 }
 
@@ -142,11 +148,13 @@ void change_fields(ApiClient& api, const EndpointChange& change) {
   ObjectText body;
   bool new_secret = false;
   for (const FieldChange& field : change.fields) {
-    field.field == "secret" ? void(new_secret = true) : void(body.add(field.field, change.entry->given[field.field]));
+    field.field == "secret" ? void(new_secret = true)
+                            : void(body.add(field.field, change.entry->given[field.field]));
   }
   if (!body.empty()) sent(api, change, "PATCH", path, body.text());
   if (!new_secret) return;
-  sent(api, change, "POST", path + "/secrets/rotate", ObjectText().add("secret", *change.entry->secret).text());
+  sent(api, change, "POST", path + "/secrets/rotate",
+       ObjectText().add("secret", *change.entry->secret).text());
 }
 
 void carry_out(ApiClient& api, const EndpointChange& change) {
@@ -176,9 +184,10 @@ int carry_out_all(Session& session, const std::vector<EndpointChange>& changes) 
     changed += change.kind == EndpointChange::Kind::kChange;
     removed += change.kind == EndpointChange::Kind::kRemove;
   }
-  session.note("created " + std::to_string(created) + ", changed " + std::to_string(changed) + ", removed " +
-               std::to_string(removed) +
-               (created > 0 ? "; outboxctl endpoint secret reveal NAME shows what a new one signs with" : ""));
+  session.note(
+      "created " + std::to_string(created) + ", changed " + std::to_string(changed) + ", removed " +
+      std::to_string(removed) +
+      (created > 0 ? "; outboxctl endpoint secret reveal NAME shows what a new one signs with" : ""));
   return kExitOk;
 }
 
@@ -220,13 +229,14 @@ void add_endpoint_export(CLI::App& group, Session& session) {
   command->add_option("file", o->file, "Where to write it (- is stdout)")->capture_default_str();
   command->add_option("--tenant", o->tenant, "Only this tenant's")->check(has_length(0, kMaxTenantLength));
   command->add_flag("--reveal", o->reveal, "With their signing secrets: keep the file as safe as those");
-  command->callback([&session, o] { session.action = [&session, o] { return export_endpoints(session, *o); }; });
+  command->callback(
+      [&session, o] { session.action = [&session, o] { return export_endpoints(session, *o); }; });
 }
 
 void add_endpoint_apply(CLI::App& group, Session& session) {
-  CLI::App* command = add_command(group, "apply",
-                                  "Make the endpoints what a file says; shows what changes, and asks",
-                                  "outboxctl endpoint apply endpoints.json --dry-run");
+  CLI::App* command =
+      add_command(group, "apply", "Make the endpoints what a file says; shows what changes, and asks",
+                  "outboxctl endpoint apply endpoints.json --dry-run");
   auto o = std::make_shared<ApplyOptions>();
   command->add_option("file", o->file, "As `endpoint export` writes it (- is stdin)")->required();
   command->add_flag("--dry-run", o->dry_run, "Only show what would change");

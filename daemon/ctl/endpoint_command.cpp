@@ -241,8 +241,9 @@ int disable(Session& session, const std::string& id) {
 }  // namespace
 
 void add_endpoint(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "endpoint",
-                              "add, list, show, set, remove, pause, resume, enable, disable, test, export, apply, secret");
+  CLI::App* group =
+      add_group(app, "endpoint",
+                "add, list, show, set, remove, pause, resume, enable, disable, test, export, apply, secret");
   group->group(kAct);
   add_add(*group, session);
   add_list(*group, session);

@@ -42,7 +42,9 @@ bool same(const Json& a, const Json& b) {
 
 class Reader {
  public:
-  void refuse(std::string pointer, std::string detail) { errors_.push_back({std::move(pointer), std::move(detail)}); }
+  void refuse(std::string pointer, std::string detail) {
+    errors_.push_back({std::move(pointer), std::move(detail)});
+  }
 
   void document(const Json& json) {
     if (!json.is_object()) return refuse("", "must be an object with the members version and endpoints");
@@ -90,20 +92,22 @@ std::string place_of(std::string_view text, std::size_t byte) {
   const auto before = text.substr(0, std::min(byte, text.size()));
   const auto line = std::ranges::count(before, '\n') + 1;
   const std::size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-  return "line " + std::to_string(line) + ", column " + std::to_string(std::max<std::size_t>(byte, start + 1) - start);
+  return "line " + std::to_string(line) + ", column " +
+         std::to_string(std::max<std::size_t>(byte, start + 1) - start);
 }
 
 void add_secret(EndpointChange& change) {
   const EndpointEntry& entry = *change.entry;
   if (!entry.secret) return;
-  const Json known = change.current.is_object() ? change.current.value("secrets", Json::array()) : Json::array();
+  const Json known =
+      change.current.is_object() ? change.current.value("secrets", Json::array()) : Json::array();
   if (std::ranges::find(known, Json(*entry.secret)) == known.end())
     change.fields.push_back({"secret", known.empty() ? Json() : Json(kHidden), Json(kHidden)});
 }
 
 EndpointChange change_of(const EndpointEntry& entry, const Json* current) {
-  EndpointChange change{current != nullptr ? EndpointChange::Kind::kChange : EndpointChange::Kind::kCreate, &entry,
-                        current != nullptr ? *current : Json()};
+  EndpointChange change{current != nullptr ? EndpointChange::Kind::kChange : EndpointChange::Kind::kCreate,
+                        &entry, current != nullptr ? *current : Json()};
   for (const auto& item : entry.given.items()) {
     const Json from = current != nullptr ? current->value(item.key(), Json()) : Json();
     const Json to = entry.wanted.value(item.key(), item.value());
@@ -148,8 +152,8 @@ std::string EndpointChange::label() const {
   return label_of(key_of(current), text_of(current, "id"));
 }
 
-std::vector<EndpointChange> plan_changes(const std::vector<EndpointEntry>& entries, const std::vector<Json>& current,
-                                         bool prune) {
+std::vector<EndpointChange> plan_changes(const std::vector<EndpointEntry>& entries,
+                                         const std::vector<Json>& current, bool prune) {
   std::map<Key, const Json*> there;
   for (const Json& endpoint : current) {
     const Key key = key_of(endpoint);
@@ -185,9 +189,11 @@ std::string render_changes(const std::vector<EndpointChange>& changes, bool colo
       continue;
     }
     const bool create = change.kind == EndpointChange::Kind::kCreate;
-    text += tinted((create ? "+ create " : "~ change ") + label, create ? Tint::kGood : Tint::kWarn, color) + "\n";
+    text += tinted((create ? "+ create " : "~ change ") + label, create ? Tint::kGood : Tint::kWarn, color) +
+            "\n";
     for (const FieldChange& field : change.fields) {
-      text += "    " + field.field + ": " + (create ? "" : shown(field.from) + " -> ") + shown(field.to) + "\n";
+      text +=
+          "    " + field.field + ": " + (create ? "" : shown(field.from) + " -> ") + shown(field.to) + "\n";
     }
   }
   return text;
@@ -196,10 +202,12 @@ std::string render_changes(const std::vector<EndpointChange>& changes, bool colo
 Json json_of_changes(const std::vector<EndpointChange>& changes) {
   Json json = {{"create", Json::array()}, {"change", Json::array()}, {"remove", Json::array()}};
   for (const EndpointChange& change : changes) {
-    Json one = {{"tenant", change.entry != nullptr ? change.entry->tenant : text_of(change.current, "tenant")},
-                {"name", change.entry != nullptr ? change.entry->name : text_of(change.current, "name")}};
+    Json one = {
+        {"tenant", change.entry != nullptr ? change.entry->tenant : text_of(change.current, "tenant")},
+        {"name", change.entry != nullptr ? change.entry->name : text_of(change.current, "name")}};
     if (change.current.is_object()) one["id"] = text_of(change.current, "id");
-    for (const FieldChange& field : change.fields) one["fields"][field.field] = {{"from", field.from}, {"to", field.to}};
+    for (const FieldChange& field : change.fields)
+      one["fields"][field.field] = {{"from", field.from}, {"to", field.to}};
     const char* const kind = change.kind == EndpointChange::Kind::kCreate   ? "create"
                              : change.kind == EndpointChange::Kind::kChange ? "change"
                                                                             : "remove";

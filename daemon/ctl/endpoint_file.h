@@ -44,8 +44,8 @@ struct EndpointChange {
 // What has to be done so that `current` (the endpoints as the API shows them) is what the file says, in the file's
 // order. A field that the file does not name stays. With `prune` the endpoints that are not in the file are removed, but
 // only of tenants that the file has endpoints of. `entries` must outlive the result.
-std::vector<EndpointChange> plan_changes(const std::vector<EndpointEntry>& entries, const std::vector<Json>& current,
-                                         bool prune);
+std::vector<EndpointChange> plan_changes(const std::vector<EndpointEntry>& entries,
+                                         const std::vector<Json>& current, bool prune);
 // The same for people, and for programs. Secrets are not shown.
 std::string render_changes(const std::vector<EndpointChange>& changes, bool color);
 Json json_of_changes(const std::vector<EndpointChange>& changes);

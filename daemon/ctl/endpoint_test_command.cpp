@@ -38,7 +38,8 @@ std::string test_body(const TestOptions& options) {
   const std::string data = options.data->starts_with('@')
                                ? read_file(options.data->substr(1), kMaxInputBytes, "--data")
                                : *options.data;
-  if (!is_json(data)) throw Failure(kExitUsage, "--data: the payload is not JSON; give JSON, or @FILE that holds it");
+  if (!is_json(data))
+    throw Failure(kExitUsage, "--data: the payload is not JSON; give JSON, or @FILE that holds it");
   return body.add_raw("payload", trim(data)).text();
 }
 
@@ -65,9 +66,9 @@ void add_endpoint_resume(CLI::App& group, Session& session) {
 }
 
 void add_endpoint_test(CLI::App& group, Session& session) {
-  CLI::App* command =
-      add_command(group, "test", "Send it a real signed event and say what came back; success ends the breaker's pause",
-                  "outboxctl endpoint test orders --type order.paid --data '{\"id\":42}'");
+  CLI::App* command = add_command(
+      group, "test", "Send it a real signed event and say what came back; success ends the breaker's pause",
+      "outboxctl endpoint test orders --type order.paid --data '{\"id\":42}'");
   auto o = std::make_shared<TestOptions>();
   command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
   command->add_option("--type", o->type, "The event's type (default outboxd.test)")->check(is_event_type_());

@@ -171,7 +171,8 @@ int erase(Session& session, const std::string& id, bool yes) {
   if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
   const Json erased = json_of(response);
   session.print_object(erased, fields_of(erased, {}));
-  session.note("the bytes are gone from the database; backups, and what subscribers were sent, are not touched");
+  session.note(
+      "the bytes are gone from the database; backups, and what subscribers were sent, are not touched");
   return kExitOk;
 }
 
@@ -180,12 +181,14 @@ void add_erase(CLI::App& group, Session& session) {
     std::string id;
     bool yes = false;
   };
-  CLI::App* command = add_command(group, "erase", "Erase an event's payload for good; the rest of the event stays",
-                                  "outboxctl event erase evt_…");
+  CLI::App* command =
+      add_command(group, "erase", "Erase an event's payload for good; the rest of the event stays",
+                  "outboxctl event erase evt_…");
   auto o = std::make_shared<Options>();
   command->add_option("id", o->id, "The event")->required()->check(is_event_id());
   command->add_flag("--yes", o->yes, "Do not ask");
-  command->callback([&session, o] { session.action = [&session, o] { return erase(session, o->id, o->yes); }; });
+  command->callback(
+      [&session, o] { session.action = [&session, o] { return erase(session, o->id, o->yes); }; });
 }
 
 // An endpoint that does not exist is reported as not found; one of another tenant is refused.

@@ -46,7 +46,8 @@ int run_listen(Session& session, const Options& o) {
     if (subscription) first["endpoint"] = subscription->id;
     session.print(render_json(first, false));
   }
-  session.note("listening on " + url + (subscription ? ", as endpoint " + subscription->name : "") + " until Ctrl-C");
+  session.note("listening on " + url + (subscription ? ", as endpoint " + subscription->name : "") +
+               " until Ctrl-C");
   receiver.start();
   wait_for_interrupt();
   std::string why;
@@ -81,12 +82,16 @@ void add_listen(CLI::App& app, Session& session) {
       ->check(why_secret_refused)
       ->type_name("SECRET")
       ->allow_extra_args(false);
-  auto* types = command
-                    ->add_option("--types", o->types,
-                                 "Be an endpoint of the daemon for these types (order.*,invoice.**) while this runs, and "
-                                 "check signatures with its secret")
-                    ->check(is_patterns());
-  command->add_option("--tenant", o->tenant, "Of this tenant")->check(has_length(0, kMaxTenantLength))->needs(types);
+  auto* types =
+      command
+          ->add_option(
+              "--types", o->types,
+              "Be an endpoint of the daemon for these types (order.*,invoice.**) while this runs, and "
+              "check signatures with its secret")
+          ->check(is_patterns());
+  command->add_option("--tenant", o->tenant, "Of this tenant")
+      ->check(has_length(0, kMaxTenantLength))
+      ->needs(types);
   add_receiver_flags(command, o->flags);
   command->callback([&session, o] { session.action = [&session, o] { return run_listen(session, *o); }; });
 }

@@ -63,7 +63,8 @@ int retry(Session& session, const std::vector<std::int64_t>& rows) {
       session.note("row " + std::to_string(number) + " was not rejected again: it is, or becomes, an event");
       continue;
     }
-    session.warn("row " + std::to_string(number) + " was rejected again: " + escape_control(member_text(again, "reason")));
+    session.warn("row " + std::to_string(number) +
+                 " was rejected again: " + escape_control(member_text(again, "reason")));
     status = kExitRefused;
   }
   return status;
@@ -71,7 +72,8 @@ int retry(Session& session, const std::vector<std::int64_t>& rows) {
 
 // A row is all there is of its event, so dropping it is asked for.
 int drop(Session& session, const std::vector<std::int64_t>& rows, bool yes) {
-  const std::string what = rows.size() == 1 ? "row " + std::to_string(rows.front()) : std::to_string(rows.size()) + " rows";
+  const std::string what =
+      rows.size() == 1 ? "row " + std::to_string(rows.front()) : std::to_string(rows.size()) + " rows";
   if (!yes && !session.confirm("Delete " + what + " of the outbox? What the producer wrote is lost.")) {
     session.warn("nothing was changed");
     return kExitFailed;
@@ -90,28 +92,34 @@ struct Rows {
 
 CLI::App* add_for_rows(CLI::App& group, const std::string& name, const std::string& help, Rows& rows) {
   CLI::App* command = add_command(group, name, help, "outboxctl outbox " + name + " 17");
-  command->add_option("row", rows.numbers, "Numbers of rejected rows")->required()->check(CLI::PositiveNumber);
+  command->add_option("row", rows.numbers, "Numbers of rejected rows")
+      ->required()
+      ->check(CLI::PositiveNumber);
   return command;
 }
 
 }  // namespace
 
 void add_outbox(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "outbox", "list, show, retry, drop: rows of the SQL outbox that were rejected");
+  CLI::App* group =
+      add_group(app, "outbox", "list, show, retry, drop: rows of the SQL outbox that were rejected");
   group->group(kLook);
   add_list(*group, session);
-  CLI::App* show_command = add_command(*group, "show", "One row with all its columns, and why it was rejected",
-                                       "outboxctl outbox show 17");
+  CLI::App* show_command = add_command(
+      *group, "show", "One row with all its columns, and why it was rejected", "outboxctl outbox show 17");
   auto shown = std::make_shared<std::int64_t>(0);
   show_command->add_option("row", *shown, "Its number")->required()->check(CLI::PositiveNumber);
-  show_command->callback([&session, shown] { session.action = [&session, shown] { return show(session, *shown); }; });
+  show_command->callback(
+      [&session, shown] { session.action = [&session, shown] { return show(session, *shown); }; });
   auto o = std::make_shared<Rows>();
   CLI::App* retry_command =
       add_for_rows(*group, "retry", "Have rows judged once more, when their reason no longer holds", *o);
-  retry_command->callback([&session, o] { session.action = [&session, o] { return retry(session, o->numbers); }; });
+  retry_command->callback(
+      [&session, o] { session.action = [&session, o] { return retry(session, o->numbers); }; });
   CLI::App* drop_command = add_for_rows(*group, "drop", "Delete rows that shall never become events", *o);
   drop_command->add_flag("--yes", o->yes, "Do not ask");
-  drop_command->callback([&session, o] { session.action = [&session, o] { return drop(session, o->numbers, o->yes); }; });
+  drop_command->callback(
+      [&session, o] { session.action = [&session, o] { return drop(session, o->numbers, o->yes); }; });
 }
 
 }  // namespace outboxd::ctl

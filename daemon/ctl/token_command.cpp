@@ -93,7 +93,8 @@ int create(Session& session, const Options& options) {
     throw Failure(kExitUsage,
                   "--name: 1 to 64 visible characters without # are needed, such as shop-backend");
   if (options.tenant && (options.tenant->empty() || !is_tenant(*options.tenant)))
-    throw Failure(kExitUsage, "--tenant: 1 to 128 letters, digits or characters of _.:- are needed, such as acme");
+    throw Failure(kExitUsage,
+                  "--tenant: 1 to 128 letters, digits or characters of _.:- are needed, such as acme");
   Session::require_stdout();
   const std::string path = path_of(session, options);
   std::string text = read_if_there(path);
@@ -118,18 +119,22 @@ int create(Session& session, const Options& options) {
       },
       "; the token is lost: outboxctl token revoke " + token.name + ", then make another");
   session.note("token " + escape_control(token.name) + " (" + std::string(to_string(token.scope)) +
-               (token.tenant ? " of tenant " + *token.tenant : "") + ") is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
+               (token.tenant ? " of tenant " + *token.tenant : "") +
+               ") is shown this once; outboxd takes it within seconds. Send it as: Authorization: Bearer …");
   return kExitOk;
 }
 
 int list(Session& session, const Options& options) {
   const std::string path = path_of(session, options);
   std::vector<Json> rows;
-  for (const ApiToken& token : tokens_in(read_if_there(path), path))
-    rows.push_back(json_of(token));
-  session.print_rows({column("ID", "id"), column("NAME", "name"), column("SCOPE", "scope"),
-                      {"TENANT", [](const Json& row) { return row["tenant"].is_null() ? "all" : row["tenant"].get<std::string>(); }}},
-                     rows, nullptr, "id");
+  for (const ApiToken& token : tokens_in(read_if_there(path), path)) rows.push_back(json_of(token));
+  session.print_rows(
+      {column("ID", "id"),
+       column("NAME", "name"),
+       column("SCOPE", "scope"),
+       {"TENANT",
+        [](const Json& row) { return row["tenant"].is_null() ? "all" : row["tenant"].get<std::string>(); }}},
+      rows, nullptr, "id");
   return kExitOk;
 }
 
@@ -168,10 +173,13 @@ void add_token(CLI::App& app, Session& session) {
   CLI::App* create_command = add_command(*group, "create", "Make a token; prints it, this once",
                                          "outboxctl token create shop-backend --scope ingest > shop.token");
   create_command->add_option("name", o->name, "A name for people, and to revoke it by")->required();
-  create_command->add_option("--scope", o->scope, "ingest (send events), view (read all but secrets) or admin (everything)")
+  create_command
+      ->add_option("--scope", o->scope,
+                   "ingest (send events), view (read all but secrets) or admin (everything)")
       ->check(CLI::IsMember({"ingest", "view", "admin"}))
       ->capture_default_str();
-  create_command->add_option("--tenant", o->tenant, "For this tenant alone (default: for all)")->type_name("TENANT");
+  create_command->add_option("--tenant", o->tenant, "For this tenant alone (default: for all)")
+      ->type_name("TENANT");
   CLI::App* list_command = add_command(*group, "list", "The tokens there are, without their text");
   CLI::App* revoke_command =
       add_command(*group, "revoke", "Take a token out of service", "outboxctl token revoke shop-backend");

@@ -25,7 +25,8 @@ std::string payload_of(const Options& options) {
                      {"created_at", format_time(SystemClock().wall())},
                      {"note", "sent by outboxctl trigger"}});
   }
-  return options.data->starts_with('@') ? read_file(options.data->substr(1), kMaxInputBytes, "--data") : *options.data;
+  return options.data->starts_with('@') ? read_file(options.data->substr(1), kMaxInputBytes, "--data")
+                                        : *options.data;
 }
 
 int trigger(Session& session, const Options& options) {
@@ -48,11 +49,13 @@ int trigger(Session& session, const Options& options) {
 }  // namespace
 
 void add_trigger(CLI::App& app, Session& session) {
-  CLI::App* command = add_command(app, "trigger", "Send a sample event of a type", "outboxctl trigger order.paid");
+  CLI::App* command =
+      add_command(app, "trigger", "Send a sample event of a type", "outboxctl trigger order.paid");
   command->group(kDevelop);
   auto o = std::make_shared<Options>();
   command->add_option("type", o->type, "The event's type")->required()->check(is_event_type_());
-  command->add_option("--data", o->data, "Its payload instead of the sample: JSON, or @FILE")->type_name("JSON|@FILE");
+  command->add_option("--data", o->data, "Its payload instead of the sample: JSON, or @FILE")
+      ->type_name("JSON|@FILE");
   command->add_option("--tenant", o->tenant, "Whose event it is")->check(has_length(0, kMaxTenantLength));
   command->callback([&session, o] { session.action = [&session, o] { return trigger(session, *o); }; });
 }

@@ -13,9 +13,10 @@ namespace {
 constexpr std::size_t kShownAround = 12;  // bytes from the first difference on
 
 std::string what_is_missing(const SignedMessage& message) {
-  const std::array<std::pair<const char*, std::string_view>, 3> needed{{{"webhook-id", message.id},
-                                                                        {"webhook-timestamp", message.timestamp},
-                                                                        {"webhook-signature", message.signature}}};
+  const std::array<std::pair<const char*, std::string_view>, 3> needed{
+      {{"webhook-id", message.id},
+       {"webhook-timestamp", message.timestamp},
+       {"webhook-signature", message.signature}}};
   std::string missing;
   int count = 0;
   for (const auto& [name, value] : needed) {
@@ -52,7 +53,8 @@ std::vector<std::pair<std::string, std::string>> likely_originals(std::string_vi
 }
 
 bool verifies(const std::vector<std::string>& secrets, const SignedMessage& message, Time now) {
-  return std::ranges::any_of(secrets, [&](const std::string& secret) { return verify(secret, message, now).has_value(); });
+  return std::ranges::any_of(
+      secrets, [&](const std::string& secret) { return verify(secret, message, now).has_value(); });
 }
 
 std::string why_no_match(const std::vector<std::string>& secrets, const SignedMessage& message, Time now,
@@ -65,10 +67,12 @@ std::string why_no_match(const std::vector<std::string>& secrets, const SignedMe
            " bytes: it was signed with another secret than the one to verify with";
   }
   for (const auto& [body, what] : likely_originals(message.body)) {
-    if (body != message.body && verifies(secrets, {message.id, message.timestamp, message.signature, body}, now))
+    if (body != message.body &&
+        verifies(secrets, {message.id, message.timestamp, message.signature, body}, now))
       return "the body was changed on its way: " + what + "; " + difference(message.body, body);
   }
-  return "no signature matches: it was signed with another secret, or webhook-id, webhook-timestamp or the body (" +
+  return "no signature matches: it was signed with another secret, or webhook-id, webhook-timestamp or the "
+         "body (" +
          std::to_string(message.body.size()) + " bytes came) was changed on its way";
 }
 
@@ -82,8 +86,8 @@ std::string difference(std::string_view came, std::string_view sent) {
     return '"' + escape_control(text.substr(position, kShownAround)) + '"';
   };
   return std::to_string(came.size()) + " bytes came, " + std::to_string(sent.size()) +
-         " were sent, and the first difference is at byte " + std::to_string(position) + ": came " + shown(came) +
-         ", sent " + shown(sent);
+         " were sent, and the first difference is at byte " + std::to_string(position) + ": came " +
+         shown(came) + ", sent " + shown(sent);
 }
 
 std::string why_not_verified(const std::vector<std::string>& secrets, const SignedMessage& message, Time now,

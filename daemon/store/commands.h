@@ -258,13 +258,13 @@ struct RunStoreTask {
   std::shared_ptr<StoreTask> task;
 };
 
-using Command =
-    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
-                 CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
-                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, Prune, RunStoreTask>;
+using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome,
+                             SetFailingSince, CreateEndpoint, UpdateEndpoint, SetEndpointState,
+                             DisableEndpoint, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent,
+                             ErasePayload, ResolveOutboxRow, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
-using AnyAnswer =
-    std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery, Replayed, Erased, Pruned>;
+using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,
+                               Replayed, Erased, Pruned>;
 
 }  // namespace outboxd

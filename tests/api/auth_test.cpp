@@ -101,7 +101,8 @@ TEST_CASE("the tenant of a token reaches the handler") {
   test::TestServer server({}, auth);
   const auto answer_to = [&](const std::string& path, const std::string& token) {
     test::RawClient client(server.tcp);
-    client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token + "\r\n\r\n");
+    client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token +
+                "\r\n\r\n");
     return client.read_answer().value();
   };
   CHECK(answer_to("/tenant", "producer-token").body == "view acme");

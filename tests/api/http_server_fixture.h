@@ -121,7 +121,10 @@ class TestServer {
          [](const ExchangePtr& exchange) {
            const Request& request = exchange->request();
            exchange->respond(
-               Answer{200, "text/plain", std::string(to_string(request.scope)) + ' ' + request.tenant.value_or("-"), {}});
+               Answer{200,
+                      "text/plain",
+                      std::string(to_string(request.scope)) + ' ' + request.tenant.value_or("-"),
+                      {}});
          }},
         {"GET", "/everybody", Access::kViewAll, echo},
         {"GET", "/throw", Access::kOpen, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},

@@ -83,7 +83,8 @@ TEST_CASE("a caller of one tenant sees and touches nothing of another's, on any 
     ++walked;
     if (route.path.find('{') != std::string::npos) {
       const std::string body = route.method == "PATCH" ? R"({"name":"n"})" : "";
-      CHECK(world.api.call(route.method, with_id(route.path, world.foreign.of(route.path)), body).status == 404);
+      CHECK(world.api.call(route.method, with_id(route.path, world.foreign.of(route.path)), body).status ==
+            404);
       CHECK(world.api.call(route.method, with_id(route.path, world.own.of(route.path)), body).status < 300);
     } else if (route.method == "GET") {
       const auto listed = world.api.call("GET", route.path);
@@ -112,8 +113,9 @@ TEST_CASE("another tenant's endpoint is not found by its name either, nor named 
   const auto by_id = world.api.call("GET", "/v1/deliveries?endpoint=" + world.foreign.endpoint);
   CHECK(by_id.json["data"].empty());
   CHECK(world.api.call("PATCH", "/v1/endpoints/" + world.foreign.endpoint, R"({"name":"x"})").status == 404);
-  CHECK(world.api.call("POST", "/v1/events/" + world.own.event + "/replay",
-                       R"({"endpoint":")" + world.foreign.endpoint + "\"}")
+  CHECK(world.api
+            .call("POST", "/v1/events/" + world.own.event + "/replay",
+                  R"({"endpoint":")" + world.foreign.endpoint + "\"}")
             .status == 422);
 }
 
@@ -123,8 +125,8 @@ TEST_CASE("what a caller of one tenant makes is that tenant's, and stays it") {
   const auto event = api.call("POST", "/v1/events", R"({"type":"a","payload":1})");
   REQUIRE(event.status == 202);
   CHECK(api.call("GET", "/v1/events/" + event.json["id"].get<std::string>()).json["tenant"] == "acme");
-  const auto refused =
-      api.call("POST", "/v1/events", R"([{"type":"a","payload":1},{"type":"a","payload":1,"tenant":"other"}])");
+  const auto refused = api.call("POST", "/v1/events",
+                                R"([{"type":"a","payload":1},{"type":"a","payload":1,"tenant":"other"}])");
   CHECK(refused.status == 403);
   CHECK(refused.pointers() == std::vector<std::string>{"/1/tenant"});
   const auto endpoint = api.call("POST", "/v1/endpoints", R"({"url":"https://example.com/"})");

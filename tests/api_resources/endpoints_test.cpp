@@ -242,7 +242,8 @@ TEST_CASE("a test sends one event that is stored nowhere, and answers the attemp
 TEST_CASE("a test may be of any type and payload, whose bytes are sent as they came") {
   Api api;
   const auto id = api.add_endpoint();
-  const auto tested = api.call("POST", path(id, "/test"), R"({"payload" : {"n": 1.10}, "type":"order.paid"})");
+  const auto tested =
+      api.call("POST", path(id, "/test"), R"({"payload" : {"n": 1.10}, "type":"order.paid"})");
   CHECK(tested.status == 200);
   REQUIRE(api.tests_sent.size() == 1);
   CHECK(api.tests_sent[0].second.type == "order.paid");

@@ -239,7 +239,8 @@ TEST_CASE("a replay has the delivery side drop the later heads that wait behind 
   CHECK(api.told<DueOnDisk>().size() == 1);
 }
 
-TEST_CASE("a payload is erased for good: it is not fetched, replayed or sent any more, and the event says so") {
+TEST_CASE(
+    "a payload is erased for good: it is not fetched, replayed or sent any more, and the event says so") {
   Api api;
   api.add_endpoint();
   const auto id = api.add_event();
@@ -276,7 +277,8 @@ TEST_CASE("an event for more endpoints than one step discards is erased for all 
 
 TEST_CASE("a rejected row is shown in its producer's words, read again, or dropped") {
   Api api;
-  REQUIRE(api.produce("INSERT INTO outbox(type, payload, tenant) VALUES ('order.paid', '{\"id\": 42}', 'acme')"));
+  REQUIRE(
+      api.produce("INSERT INTO outbox(type, payload, tenant) VALUES ('order.paid', '{\"id\": 42}', 'acme')"));
   CHECK(api.call("GET", "/v1/outbox/1").status == 404);
   api.commit(RejectOutboxRow{1, api.clock.wall(), "payload: is larger than 1 MiB"});
   const auto row = api.call("GET", "/v1/outbox/1");

@@ -59,7 +59,8 @@ TEST_CASE("the description names every route, and no other") {
 TEST_CASE("the description's scopes are those of the routes") {
   Api api;
   const Json description = api.call("GET", "/openapi.json").json;
-  const Json view = Json::parse(R"([{},{"token":["view"]}])"), admin = Json::parse(R"([{},{"token":["admin"]}])");
+  const Json view = Json::parse(R"([{},{"token":["view"]}])"),
+             admin = Json::parse(R"([{},{"token":["admin"]}])");
   const std::map<api::Access, Json> expected = {
       {api::Access::kOpen, Json::array()},
       {api::Access::kSend, Json::parse(R"([{},{"token":["ingest"]}])")},

@@ -46,13 +46,15 @@ TEST_CASE("what is exported changes nothing when it is applied, and is always wr
   CHECK(plan_changes(entries, endpoints, true).empty());
 }
 
-TEST_CASE("a plan creates, changes field by field, and removes only when it may, and only in tenants of the file") {
-  const auto entries = entries_of({{"version", 1},
-                                   {"endpoints",
-                                    {{{"name", "orders"}, {"url", "https://example.com/"}, {"timeout", "60s"}},
-                                     {{"name", "new"}, {"url", "https://example.com/new"}}}}});
-  const std::vector<Json> current{shown("", "orders", {{"timeout", "20s"}, {"format", "standard"}}), shown("", "old"),
-                                  shown("acme", "other")};
+TEST_CASE(
+    "a plan creates, changes field by field, and removes only when it may, and only in tenants of the file") {
+  const auto entries =
+      entries_of({{"version", 1},
+                  {"endpoints",
+                   {{{"name", "orders"}, {"url", "https://example.com/"}, {"timeout", "60s"}},
+                    {{"name", "new"}, {"url", "https://example.com/new"}}}}});
+  const std::vector<Json> current{shown("", "orders", {{"timeout", "20s"}, {"format", "standard"}}),
+                                  shown("", "old"), shown("acme", "other")};
   const auto kept = plan_changes(entries, current, false);
   REQUIRE(kept.size() == 2);
   CHECK(kept[0].kind == EndpointChange::Kind::kChange);
@@ -71,8 +73,9 @@ TEST_CASE("a plan creates, changes field by field, and removes only when it may,
 
 TEST_CASE("a secret is changed only when it is none of those that are valid, and is never shown") {
   const std::string secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-  const auto entries = entries_of(
-      {{"version", 1}, {"endpoints", {{{"name", "a"}, {"url", "https://example.com/"}, {"secret", secret}}}}});
+  const auto entries =
+      entries_of({{"version", 1},
+                  {"endpoints", {{{"name", "a"}, {"url", "https://example.com/"}, {"secret", secret}}}}});
   CHECK_FALSE(entries[0].given.contains("secret"));
   CHECK(plan_changes(entries, {shown("", "a", {{"secrets", {"whsec_x", secret}}})}, false).empty());
   const auto changes = plan_changes(entries, {shown("", "a", {{"secrets", {"whsec_x"}}})}, false);
@@ -86,8 +89,8 @@ TEST_CASE("everything that is wrong with a file is named where it stands") {
   CHECK(errors_of(R"({"version":1,"endpoints":[{"url":"https://e.example/"},
       {"name":"a","url":"ftp://x","timeout":"9h"},{"name":"b","url":"https://e.example/"},
       {"name":"b","url":"https://e.example/"},7]})") ==
-        std::vector<std::string>{"/endpoints/0/name", "/endpoints/1/url", "/endpoints/1/timeout", "/endpoints/3/name",
-                                 "/endpoints/4"});
+        std::vector<std::string>{"/endpoints/0/name", "/endpoints/1/url", "/endpoints/1/timeout",
+                                 "/endpoints/3/name", "/endpoints/4"});
   CHECK(errors_of(R"({"version":2,"endpoint":[]})") ==
         std::vector<std::string>{"/endpoint", "/version", "/endpoints"});
   CHECK(errors_of("[]") == std::vector<std::string>{""});

@@ -15,8 +15,10 @@ Ended run(const FakeApi& api, Arguments arguments, const std::string& input = ""
 }
 
 Json endpoint_row(const std::string& name, const std::string& timeout = "20s") {
-  return {{"id", kEndpoint}, {"url", "https://example.com/"}, {"name", name},      {"tenant", ""},
-          {"types", {"**"}}, {"timeout", timeout},            {"state", "active"}, {"created_at", "2026-11-23T15:00:00.000Z"}};
+  return {{"id", kEndpoint},   {"url", "https://example.com/"},
+          {"name", name},      {"tenant", ""},
+          {"types", {"**"}},   {"timeout", timeout},
+          {"state", "active"}, {"created_at", "2026-11-23T15:00:00.000Z"}};
 }
 
 Json page(const std::vector<Json>& rows) {
@@ -39,7 +41,8 @@ bool has(const std::string& text, const std::string& part) {
 TEST_CASE("an export is applied without a change, and secrets are in it only when asked for") {
   FakeApi api;
   api.answer(kAll, 200, page({endpoint_row("orders")}));
-  api.answer("GET " + kPath + "/secrets?reveal=true", 200, page({Json{{"secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}}));
+  api.answer("GET " + kPath + "/secrets?reveal=true", 200,
+             page({Json{{"secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}}));
   const Ended exported = run(api, {"endpoint", "export"});
   CHECK(exported.exit_code == 0);
   CHECK_FALSE(has(exported.out, "whsec_"));
@@ -56,15 +59,18 @@ TEST_CASE("an export is applied without a change, and secrets are in it only whe
 TEST_CASE("applying shows what changes, asks, and does it with what the file says") {
   FakeApi api;
   api.answer(kAll, 200, page({endpoint_row("orders"), endpoint_row("old")}));
-  api.answer("GET /v1/deliveries?endpoint=" + std::string(kEndpoint) + "&state=pending&limit=250", 200, page({Json{{"id", "x"}}}));
+  api.answer("GET /v1/deliveries?endpoint=" + std::string(kEndpoint) + "&state=pending&limit=250", 200,
+             page({Json{{"id", "x"}}}));
   api.answer("POST /v1/endpoints", 201, endpoint_row("new"));
   api.answer("PATCH " + kPath, 200, endpoint_row("orders"));
   api.answer_bytes("DELETE " + kPath, 204, "", "");
-  const std::string file = file_with({{{"name", "orders"}, {"url", "https://example.com/"}, {"timeout", "10s"}},
-                                      {{"name", "new"}, {"url", "https://example.com/new"}}});
+  const std::string file =
+      file_with({{{"name", "orders"}, {"url", "https://example.com/"}, {"timeout", "10s"}},
+                 {{"name", "new"}, {"url", "https://example.com/new"}}});
   const auto methods = [&api] {
     std::string all;
-    for (const Asked& asked : api.asked()) all += asked.method == "GET" ? "" : asked.method + " " + asked.body + "\n";
+    for (const Asked& asked : api.asked())
+      all += asked.method == "GET" ? "" : asked.method + " " + asked.body + "\n";
     return all;
   };
   const Ended dry = run(api, {"endpoint", "apply", "-", "--dry-run", "--prune"}, file);
@@ -76,7 +82,9 @@ TEST_CASE("applying shows what changes, asks, and does it with what the file say
   const Ended done = run(api, {"endpoint", "apply", "-", "--prune", "--yes"}, file);
   CHECK_MESSAGE(done.exit_code == 0, done.err);
   CHECK(has(done.err, "created 1, changed 1, removed 1"));
-  CHECK(methods() == "PATCH {\"timeout\":\"10s\"}\nPOST {\"name\":\"new\",\"url\":\"https://example.com/new\"}\nDELETE \n");
+  CHECK(
+      methods() ==
+      "PATCH {\"timeout\":\"10s\"}\nPOST {\"name\":\"new\",\"url\":\"https://example.com/new\"}\nDELETE \n");
   const Ended json = run(api, {"-o", "json", "endpoint", "apply", "-", "--dry-run"}, file);
   CHECK(Json::parse(json.out)["change"][0]["fields"]["timeout"]["to"] == "10s");
 }
@@ -84,14 +92,16 @@ TEST_CASE("applying shows what changes, asks, and does it with what the file say
 TEST_CASE("what the daemon refuses is told by its place in the file, and the rest can be applied later") {
   FakeApi api;
   api.answer(kAll, 200, page({}));
-  api.answer("POST /v1/endpoints", 422,
-             refusal(422, "Invalid endpoint", "/url is denied", {{{"pointer", "/url"}, {"detail", "is denied"}}}));
+  api.answer(
+      "POST /v1/endpoints", 422,
+      refusal(422, "Invalid endpoint", "/url is denied", {{{"pointer", "/url"}, {"detail", "is denied"}}}));
   const Ended refused = run(api, {"endpoint", "apply", "-", "--yes"},
                             file_with({{{"name", "a"}, {"url", "https://example.com/"}}}));
   CHECK(refused.exit_code == 4);
   CHECK(has(refused.err, "/endpoints/0/url: is denied"));
   CHECK(has(refused.err, "0 of 1 changes were made"));
-  const Ended nameless = run(api, {"endpoint", "apply", "-", "--yes"}, file_with({{{"url", "https://example.com/"}}}));
+  const Ended nameless =
+      run(api, {"endpoint", "apply", "-", "--yes"}, file_with({{{"url", "https://example.com/"}}}));
   CHECK(nameless.exit_code == 2);
   CHECK(has(nameless.err, "/endpoints/0/name: is required"));
 }
@@ -103,7 +113,8 @@ TEST_CASE("a test sends what is given, exactly, and says what to do about the an
   attempt.error = "connection refused";
   api.answer("GET " + std::string("/v1/endpoints/orders"), 200, endpoint_row("orders"));
   api.answer("POST " + kPath + "/test", 200, {{"attempt", to_json(attempt)}});
-  const Ended outcome = run(api, {"endpoint", "test", "orders", "--type", "order.paid", "--data", "{\"n\": 1.10}"});
+  const Ended outcome =
+      run(api, {"endpoint", "test", "orders", "--type", "order.paid", "--data", "{\"n\": 1.10}"});
   CHECK(outcome.exit_code == 1);
   CHECK(api.last().body == "{\"type\":\"order.paid\",\"payload\":{\"n\": 1.10}}");
   CHECK(has(outcome.out, "connection refused"));
@@ -122,7 +133,8 @@ TEST_CASE("an erasure says what it did") {
 
 TEST_CASE("rejected rows are shown, read again and dropped") {
   FakeApi api;
-  api.answer("GET /v1/outbox/7", 200, {{"row", 7}, {"reason", "payload: is larger than 1 MiB"}, {"payload", "{}"}});
+  api.answer("GET /v1/outbox/7", 200,
+             {{"row", 7}, {"reason", "payload: is larger than 1 MiB"}, {"payload", "{}"}});
   api.answer("POST /v1/outbox/7/retry", 202, {{"row", 7}});
   api.answer_bytes("DELETE /v1/outbox/7", 204, "", "");
   const Ended shown = run(api, {"outbox", "show", "7"});
@@ -140,7 +152,9 @@ TEST_CASE("rejected rows are shown, read again and dropped") {
 
 TEST_CASE("a sample event is sent, and whether anybody wants it is said") {
   FakeApi api;
-  api.answer("POST /v1/events", 202, {{"id", kEvent}, {"created_at", "2026-11-23T15:00:00.000Z"}, {"deliveries", 0}, {"duplicate", false}});
+  api.answer(
+      "POST /v1/events", 202,
+      {{"id", kEvent}, {"created_at", "2026-11-23T15:00:00.000Z"}, {"deliveries", 0}, {"duplicate", false}});
   const Ended sent = run(api, {"trigger", "order.paid"});
   CHECK(sent.exit_code == 0);
   CHECK(Json::parse(api.last().body)["payload"]["sample"] == true);

@@ -29,7 +29,8 @@ bool has(const std::string& text, const std::string& part) {
 TEST_CASE("what verifies needs no explanation, and one of several secrets is enough") {
   CHECK(said("{}", "{}").empty());
   const std::string signature = SigningKey::parse(kSecret)->sign("evt_1", kSeconds, "{}");
-  CHECK(why_not_verified({kOther, kSecret}, {"evt_1", std::to_string(kSeconds), signature, "{}"}, kNow).empty());
+  CHECK(why_not_verified({kOther, kSecret}, {"evt_1", std::to_string(kSeconds), signature, "{}"}, kNow)
+            .empty());
 }
 
 TEST_CASE("a missing header and a wrong clock are named") {
@@ -62,5 +63,6 @@ TEST_CASE("without the daemon the usual changes of a body are found by their sig
 
 TEST_CASE("what is shown of a difference is short and harmless") {
   CHECK(difference("ab\x1b[2J" + std::string(100, 'x'), "ab") ==
-        "106 bytes came, 2 were sent, and the first difference is at byte 2: came \"\\x1b[2Jxxxxxxxx\", sent its end");
+        "106 bytes came, 2 were sent, and the first difference is at byte 2: came \"\\x1b[2Jxxxxxxxx\", sent "
+        "its end");
 }

@@ -53,7 +53,8 @@ TEST_CASE_FIXTURE(Erasures, "the bytes go, what is pending is discarded, and the
   CHECK(reader->event(event.event->id, false)->payload_erased_at == later);
 }
 
-TEST_CASE_FIXTURE(Erasures, "what was erased is neither retried nor replayed, and stays erased since the first time") {
+TEST_CASE_FIXTURE(Erasures,
+                  "what was erased is neither retried nor replayed, and stays erased since the first time") {
   const auto to = endpoints(1);
   const NewEvent event = new_event(to);
   const DeliveryKey key{accept_one(event), to[0]};
@@ -72,7 +73,8 @@ TEST_CASE_FIXTURE(Erasures, "what was erased is neither retried nor replayed, an
   CHECK(delivery(key).state == DeliveryState::kDead);
 }
 
-TEST_CASE_FIXTURE(Erasures, "many deliveries are discarded in steps, and between them none is taken for a whole one") {
+TEST_CASE_FIXTURE(Erasures,
+                  "many deliveries are discarded in steps, and between them none is taken for a whole one") {
   const auto to = endpoints(5);
   const NewEvent event = new_event(to);
   const EventSeq seq = accept_one(event);
@@ -104,7 +106,8 @@ TEST_CASE_FIXTURE(Erasures, "a fan-out ends with the payload") {
   accept({event});
   apply(ErasePayload{.id = event.event->id, .at = kNow});
   CHECK(reader->unfinished_fan_outs(0, 10).empty());
-  const auto late = apply(ExpandEvent{.event = event.event, .endpoints = {{.endpoint = to[1]}}, .more_after = {}});
+  const auto late =
+      apply(ExpandEvent{.event = event.event, .endpoints = {{.endpoint = to[1]}}, .more_after = {}});
   REQUIRE(late);
   CHECK(reader->status().pending == 0);
   CHECK(reader->event(event.event->id, false)->deliveries == 1);
@@ -136,8 +139,10 @@ TEST_CASE_FIXTURE(Erasures, "an erased event is whole, and one that was damaged 
   const auto to = endpoints(1);
   const NewEvent whole = new_event(to), damaged = new_event(to);
   accept({whole, damaged});
-  REQUIRE(subject->produce("UPDATE event SET tenant = 'x' WHERE seq = " + std::to_string(damaged.event->seq)));
-  ErasePayload some{.id = whole.event->id, .at = kNow, .after = 1'000'000, .limit = 1};  // leaves its delivery pending
+  REQUIRE(
+      subject->produce("UPDATE event SET tenant = 'x' WHERE seq = " + std::to_string(damaged.event->seq)));
+  ErasePayload some{
+      .id = whole.event->id, .at = kNow, .after = 1'000'000, .limit = 1};  // leaves its delivery pending
   apply(some);
   some.id = damaged.event->id;
   apply(some);
@@ -147,7 +152,8 @@ TEST_CASE_FIXTURE(Erasures, "an erased event is whole, and one that was damaged 
   CHECK(window.deliveries[1].event->damaged);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a rejected row is shown, waits again when it is retried, and goes when it is dropped") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a rejected row is shown, waits again when it is retried, and goes when it is dropped") {
   for (int i = 0; i < 2; ++i)
     REQUIRE(subject->produce("INSERT INTO outbox(type, payload) VALUES ('order.paid', '{\"id\": 42}')"));
   const auto rows = reader->outbox(10, 1000);

@@ -56,7 +56,8 @@ inline constexpr std::string_view kCountBlocked =
 inline constexpr std::string_view kUnfinishedFanOuts =
     "SELECT f.event, f.after, f.last, e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, "
     "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at, e.checksum, "
-    "e.payload_erased_at FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER BY f.event LIMIT "
+    "e.payload_erased_at FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER "
+    "BY f.event LIMIT "
     "?2";
 
 inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM counter WHERE one = 1";

@@ -47,7 +47,8 @@ inline constexpr std::string_view kOutboxRowWaits =
 inline constexpr std::string_view kDeleteOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NULL";
 inline constexpr std::string_view kRetryOutboxRow =
     "UPDATE outbox SET rejected = NULL, rejected_at = NULL WHERE seq = ?1 AND rejected IS NOT NULL";
-inline constexpr std::string_view kDropOutboxRow = "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NOT NULL";
+inline constexpr std::string_view kDropOutboxRow =
+    "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NOT NULL";
 inline constexpr std::string_view kRejectOutboxRow =
     "UPDATE outbox SET rejected = ?2, rejected_at = ?3 WHERE seq = ?1 AND rejected IS NULL";
 

@@ -8,12 +8,14 @@ namespace outboxd::sqlite::sql {
 inline constexpr std::string_view kEventById =
     "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
     "headers,"
-    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE "
+    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM "
+    "event WHERE "
     "id = ?1";
 inline constexpr std::string_view kEventsBefore =
     "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
     "created_at, deliver_at,"
-    " expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+    " expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE seq < ?1 ORDER BY seq DESC "
+    "LIMIT ?2";
 inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";

@@ -13,8 +13,8 @@ void tell_due(EndpointSeq endpoint, Transaction& transaction) {
 }
 
 tl::unexpected<Problem> payload_is_gone(Time since) {
-  return problem(ProblemCode::kConflict,
-                 "the event's payload was erased at " + format_time(since) + ": nothing of it can be sent any more");
+  return problem(ProblemCode::kConflict, "the event's payload was erased at " + format_time(since) +
+                                             ": nothing of it can be sent any more");
 }
 
 }  // namespace
@@ -156,7 +156,8 @@ Result<Replayed> OperatorWriter::execute(const ReplayEvent& command, Transaction
 struct OperatorWriter::ErasableEvent {
   EventSeq seq = 0;
   std::optional<Time> erased_at;
-  std::optional<std::int64_t> checksum;  // of the event without its payload, or the one it has if that is wrong
+  std::optional<std::int64_t>
+      checksum;  // of the event without its payload, or the one it has if that is wrong
 };
 
 std::optional<OperatorWriter::ErasableEvent> OperatorWriter::find_erasable(const EventId& id) {

@@ -30,7 +30,8 @@ class OperatorWriter {
   std::optional<ReplayedEvent> find_event(const EventId& id);
   std::optional<Delivery> find_delivery(DeliveryKey key, const Transaction& transaction);
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
-  Result<std::optional<std::string>> ordering_key_to_retry(EventSeq event);  // kConflict: the payload was erased
+  Result<std::optional<std::string>> ordering_key_to_retry(
+      EventSeq event);  // kConflict: the payload was erased
 
   void make_pending(const Delivery& from, const std::optional<std::string>& sequence_key, Time at,
                     Transaction& transaction);

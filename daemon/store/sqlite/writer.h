@@ -71,7 +71,7 @@ class Writer final : public StoreWriter {
   OperatorWriter operator_{db_, order_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
-  bool purging_ = false;  // erased bytes may be in the write-ahead log yet
+  bool purging_ = false;              // erased bytes may be in the write-ahead log yet
   std::optional<ServedFiles> files_;  // set when everything is open
   MonotonicTime files_checked_{};
 };
