@@ -41,4 +41,18 @@ bool operator_may_move(DeliveryState from, DeliveryState to) {
   return false;
 }
 
+std::int64_t& DeliveryCounts::of(DeliveryState state) {
+  switch (state) {
+    case DeliveryState::kPending:
+      return pending;
+    case DeliveryState::kDelivered:
+      return delivered;
+    case DeliveryState::kDead:
+      return dead;
+    case DeliveryState::kDiscarded:
+      break;
+  }
+  return discarded;
+}
+
 }  // namespace outboxd

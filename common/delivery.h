@@ -30,6 +30,13 @@ std::optional<DeadReason> parse_dead_reason(std::string_view);
 bool loop_may_move(DeliveryState from, DeliveryState to);
 bool operator_may_move(DeliveryState from, DeliveryState to);
 
+// How many deliveries are in each state.
+struct DeliveryCounts {
+  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
+  std::int64_t& of(DeliveryState state);
+  bool operator==(const DeliveryCounts&) const = default;
+};
+
 struct Delivery {
   DeliveryKey key;
   DeliveryState state = DeliveryState::kPending;

@@ -1,6 +1,9 @@
 #include "api/attempt_feed.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "common/event.h"
 
 namespace outboxd::api {
 
@@ -17,19 +20,19 @@ void AttemptFeed::hear(const OutcomeRecorded& fact) {
   attempt.error = full.error;
   attempt.remote_address = full.remote_address;
   const OutcomeSubject& subject = *fact.subject;
-  auto shared = std::make_shared<const RecordedAttempt>(RecordedAttempt{.delivery = subject.delivery,
-                                                                        .event = subject.event,
-                                                                        .endpoint = subject.endpoint->id,
-                                                                        .tenant = subject.endpoint->tenant,
-                                                                        .type = subject.type,
-                                                                        .attempt = std::move(attempt),
-                                                                        .state = fact.now.state,
-                                                                        .reason = fact.now.reason,
-                                                                        .due_at = fact.now.due_at,
-                                                                        .recorded_at = fact.at});
+  auto recorded = std::make_shared<RecordedAttempt>(RecordedAttempt{.delivery = subject.delivery,
+                                                                    .event = subject.event,
+                                                                    .endpoint = subject.endpoint->id,
+                                                                    .tenant = subject.endpoint->tenant,
+                                                                    .type = subject.type,
+                                                                    .attempt = std::move(attempt),
+                                                                    .state = fact.now.state,
+                                                                    .reason = fact.now.reason,
+                                                                    .due_at = fact.now.due_at,
+                                                                    .recorded_at = fact.at});
   const MutexLock lock(mutex_);
-  recorded_.push_back(std::move(shared));
-  ++last_;
+  recorded->position = ++last_;
+  recorded_.push_back(std::move(recorded));
   if (recorded_.size() > kept_) recorded_.pop_front();
 }
 
@@ -65,8 +68,36 @@ AttemptFeed::Page AttemptFeed::latest(const Filter& filter, std::size_t limit) c
 
 bool AttemptFeed::matches(const RecordedAttempt& recorded, const Filter& filter) {
   if (filter.failed && recorded.attempt.outcome == Outcome::kSuccess) return false;
+  if (filter.endpoint && recorded.endpoint != *filter.endpoint) return false;
   if (filter.tenant && recorded.tenant != *filter.tenant) return false;
-  return !filter.endpoint || recorded.endpoint == *filter.endpoint;
+  return !filter.type || type_matches(*filter.type, recorded.type);
+}
+
+std::unique_ptr<AttemptFeed::Follower> AttemptFeed::follow(const Filter& filter, std::uint64_t after) const {
+  if (followers_.fetch_add(1) < kMaxFollowers) return std::make_unique<Follower>(*this, filter, after);
+  --followers_;
+  return nullptr;
+}
+
+AttemptFeed::Follower::Follower(const AttemptFeed& feed, Filter filter, std::uint64_t after)
+    : feed_(feed), filter_(std::move(filter)), position_(after) {}
+
+AttemptFeed::Follower::~Follower() {
+  --feed_.followers_;
+}
+
+// Goes on while others' attempts alone are found, but not for long: the lock is released in between.
+AttemptFeed::Page AttemptFeed::Follower::next(std::size_t limit) {
+  constexpr int kMaxReads = 4;
+  Page page;
+  for (int reads = 0; reads < kMaxReads && page.rows.empty(); ++reads) {
+    const std::uint64_t dropped = page.dropped, from = position_;
+    page = feed_.after(from, filter_, limit);
+    page.dropped += dropped;
+    position_ = page.last;
+    if (page.last == from) break;
+  }
+  return page;
 }
 
 }  // namespace outboxd::api

@@ -3,6 +3,7 @@
 // dropped when there are too many. Recording an attempt never waits for readers to catch up. Thread safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -18,6 +19,7 @@
 namespace outboxd::api {
 
 struct RecordedAttempt {
+  std::uint64_t position = 0;  // in the feed
   DeliveryId delivery;
   EventId event;
   EndpointId endpoint;
@@ -39,6 +41,7 @@ class AttemptFeed {
     std::optional<EndpointId> endpoint;
     bool failed = false;  // only failed attempts
     std::optional<std::string> tenant = {};
+    std::optional<std::string> type = {};  // an event type, or a pattern
   };
   using Rows = std::vector<std::shared_ptr<const RecordedAttempt>>;
   struct Page {
@@ -46,6 +49,25 @@ class AttemptFeed {
     std::uint64_t last = 0;     // number of the last attempt examined; the next page begins after it
     std::uint64_t dropped = 0;  // recorded after `after`, but dropped before this page was read
   };
+
+  // Somebody who follows the feed for long. It holds one of a few places while it lives, and nothing else: what it does
+  // not read in time is dropped for it, and counted.
+  static constexpr int kMaxFollowers = 16;
+  class Follower {
+   public:
+    Follower(const AttemptFeed& feed, Filter filter, std::uint64_t after);
+    ~Follower();
+    Follower(const Follower&) = delete;
+    Page next(std::size_t limit);  // as after(); whoever has all gets an empty page
+    std::uint64_t position() const { return position_; }
+
+   private:
+    const AttemptFeed& feed_;
+    const Filter filter_;
+    std::uint64_t position_;
+  };
+  // Null: all places are taken.
+  std::unique_ptr<Follower> follow(const Filter& filter, std::uint64_t after) const;
 
   explicit AttemptFeed(std::size_t kept = kDefaultKept) : kept_(kept) {}
   AttemptFeed(const AttemptFeed&) = delete;
@@ -64,6 +86,7 @@ class AttemptFeed {
   }  // number of the oldest one kept
 
   const std::size_t kept_;
+  mutable std::atomic<int> followers_{0};
   mutable Mutex mutex_;
   std::deque<std::shared_ptr<const RecordedAttempt>> recorded_ OUTBOXD_GUARDED_BY(mutex_);
   std::uint64_t last_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // number of the newest one

@@ -14,6 +14,11 @@ namespace outboxd::api {
 namespace {
 
 constexpr Millis kLingerTime{2'000};  // for a client to read its answer and close
+// How late the next piece of an answer that goes on may be, when there was none the last time.
+constexpr Millis kPieceInterval{100};
+// Whoever takes nothing of such an answer for this long gives its place to others. A pager may well stand still for a
+// while, and holds no more than the piece that it does not take.
+constexpr Millis kStalledStream = std::chrono::minutes(5);
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -39,6 +44,9 @@ void Connection::on_event(std::uint32_t events) {
       return gone ? close() : watch(0);
     case State::kWriting:
       return gone ? close() : flush();
+    case State::kStreaming:
+      // A client that has ended its side is taken to be gone: it has nothing more to ask here.
+      return gone || (events & EPOLLRDHUP) != 0 ? close() : void();
     case State::kLingering:
       return discard();
     case State::kClosed:
@@ -126,14 +134,31 @@ void Connection::answer(Finished& finished) {
   // The answer to a read may be replaced, because the client can ask again; the answer to a change must get through.
   if (const auto full = env_.quotas.why_no_memory(caller_->counted_as); full && only_reads(finished.method))
     finished.answer = refusal_answer(*full);
+  const bool head_only = finished.method == "HEAD";
+  if (finished.answer.stream && !head_only) streaming_ = std::move(finished.streaming);
   const AnswerFraming framing{
-      .keep_alive = finished.ticket.keep_alive && !env_.stopping,
+      .keep_alive = finished.ticket.keep_alive && !env_.stopping && !finished.answer.stream,
       .http_1_0 = finished.ticket.http_1_0,
-      .head_only = finished.method == "HEAD",
+      .head_only = head_only,
+      .open_ended = finished.answer.stream != nullptr,
       .shown = finished.method == "GET" || finished.method == "HEAD",
   };
   send(render_answer(finished.answer, framing, env_.date.at(std::chrono::system_clock::now())),
        !framing.keep_alive);
+}
+
+void Connection::take_piece(Piece& piece) {
+  if (state_ != State::kStreaming) return;
+  if (!piece.bytes) return linger();
+  if (!piece.bytes->empty()) return send(std::move(*piece.bytes), true);
+  piece_timer_ = env_.loop.call_at(env_.loop.now() + kPieceInterval, [this] { env_.next_piece(streaming_); });
+}
+
+void Connection::end_stream() {
+  if (!streaming_) return;
+  if (state_ == State::kStreaming) return linger();
+  ending_ = true;
+  set_deadline(kLingerTime);  // nobody waits for a client that reads nothing
 }
 
 void Connection::refuse(const HttpRefusal& refusal) {
@@ -155,7 +180,7 @@ void Connection::send(std::string bytes, bool close_after) {
   sent_ = 0;
   sent_mark_ = 0;
   close_when_sent_ = close_after;
-  set_deadline(stream_.handshaking() ? env_.timeouts.head : env_.timeouts.body);
+  set_deadline(stream_.handshaking() ? env_.timeouts.head : write_timeout());
   flush();
 }
 
@@ -169,13 +194,14 @@ void Connection::flush() {
     }
     if (put.outcome != Stream::Outcome::kDone) return close();
     sent_ += put.bytes;
-    if (sent_ - sent_mark_ >= kMinBodyProgress) {
-      set_deadline(env_.timeouts.body);
+    if (sent_ - sent_mark_ >= kMinBodyProgress && !ending_) {
+      set_deadline(write_timeout());
       sent_mark_ = sent_;
     }
   }
   out_ = {};
   recount();
+  if (streaming_) return go_on();
   close_when_sent_ ? linger() : next_request();
 }
 
@@ -187,7 +213,15 @@ void Connection::next_request() {
   if (state_ == State::kReading && stream_.holds_bytes()) receive();
 }
 
+void Connection::go_on() {
+  if (env_.stopping || ending_) return linger();
+  state_ = State::kStreaming;
+  watch(EPOLLRDHUP);
+  env_.next_piece(streaming_);
+}
+
 void Connection::linger() {
+  drop_stream();
   if (stream_.finish() == Stream::Outcome::kWantsWrite) {
     state_ = State::kWriting;  // flush() comes back here
     return watch(EPOLLOUT);
@@ -198,13 +232,21 @@ void Connection::linger() {
   watch(EPOLLIN);
 }
 
+void Connection::drop_stream() {
+  if (!streaming_) return;
+  env_.loop.cancel(piece_timer_);
+  streaming_.reset();
+}
+
 void Connection::discard() {
   const ssize_t n = recv(fd_, env_.read_buffer.data(), env_.read_buffer.size(), 0);
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) close();
 }
 
 void Connection::check_deadline() {
-  if (state_ != State::kHandling && state_ != State::kClosed && deadline_ <= env_.loop.now()) expire();
+  // A quiet stream lasts for as long as its client; it finds out by the keep-alives it sends.
+  const bool waits = state_ == State::kHandling || state_ == State::kStreaming || state_ == State::kClosed;
+  if (!waits && deadline_ <= env_.loop.now()) expire();
 }
 
 void Connection::expire() {
@@ -222,6 +264,7 @@ void Connection::expire() {
 void Connection::close() {
   if (state_ == State::kClosed) return;
   if (state_ == State::kReading) stream_.finish();
+  drop_stream();
   env_.loop.unwatch(fd_);
   ::close(fd_);
   hold(0);
@@ -233,6 +276,10 @@ void Connection::watch(std::uint32_t events) {
   if (watched_ == events) return;
   watched_ = events;
   env_.loop.change(fd_, events);
+}
+
+Millis Connection::write_timeout() const {
+  return streaming_ ? kStalledStream : env_.timeouts.body;
 }
 
 void Connection::recount() {

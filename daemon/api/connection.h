@@ -40,6 +40,8 @@ class Connection {
     std::function<std::optional<HttpRefusal>(const Caller&, const Head&)> why_unknown;
     // Takes a complete request. Its answer is passed to answer() later, never from within this call.
     std::function<void(const std::shared_ptr<const Caller>&, const Ticket&, RequestReader::Complete)> handle;
+    // Has a worker make the next piece of this exchange's answer. It is passed to take_piece() later, in the same way.
+    std::function<void(const std::shared_ptr<PendingExchange>&)> next_piece;
     std::function<void(std::uint64_t id)> on_closed;
     bool stopping = false;         // answers end their connections
     std::string read_buffer = {};  // shared by the reads of all connections
@@ -57,8 +59,10 @@ class Connection {
   // short.
   void answer(Finished& finished);
   void refuse(const HttpRefusal& refusal);  // answers and closes
-  void check_deadline();                    // closes, or answers 408, when the client is too slow
-  void close();                             // at once; no effect once closed
+  void take_piece(Piece& piece);            // of an answer that goes on; no effect once that has ended
+  void end_stream();  // ends an answer that goes on, behind the piece that is being written; else no effect
+  void check_deadline();  // closes, or answers 408, when the client is too slow
+  void close();           // at once; no effect once closed
 
   const Caller& caller() const { return *caller_; }
   bool is_closed() const { return state_ == State::kClosed; }
@@ -72,10 +76,12 @@ class Connection {
   //              ▼                                      │
   //   reading ──request──▶ handling ──answer──▶ writing ┴─close──▶ lingering ──▶ closed
   //      └──────refused or too slow: an answer──────▲
+  // An answer that goes on alternates between streaming and writing, and then lingers.
   enum class State {
-    kReading,   // reading a request, or waiting for one or for the TLS handshake
-    kHandling,  // its request is with a worker or a handler; nothing is read meanwhile
-    kWriting,   // the socket takes no more of the answer for now
+    kReading,    // reading a request, or waiting for one or for the TLS handshake
+    kHandling,   // its request is with a worker or a handler; nothing is read meanwhile
+    kWriting,    // the socket takes no more of the answer for now
+    kStreaming,  // all of the answer so far is sent; the next piece is being made, or waited for
     // everything is sent; what the client still sends is discarded, so that no reset overtakes the answer
     kLingering,
     kClosed,
@@ -88,10 +94,13 @@ class Connection {
   void send(std::string bytes, bool close_after);
   void flush();
   void next_request();
+  void go_on();
   void linger();
+  void drop_stream();
   void discard();
   void expire();
   void watch(std::uint32_t events);
+  Millis write_timeout() const;
   void set_deadline(Millis from_now) { deadline_ = env_.loop.now() + from_now; }
   void recount();
   void hold(std::size_t bytes);
@@ -108,6 +117,9 @@ class Connection {
   std::size_t sent_ = 0;       // of out_
   std::size_t sent_mark_ = 0;  // sent_ when the deadline was last renewed
   bool close_when_sent_ = false;
+  std::shared_ptr<PendingExchange> streaming_;  // whose answer goes on; null: none does
+  bool ending_ = false;                         // that answer is to end with the piece that is being written
+  EventLoop::TimerId piece_timer_{};
   std::size_t body_mark_ = 0;  // the body's size when the deadline was last renewed
   std::size_t counted_ = 0;    // the bytes reported to the quotas
   std::uint32_t watched_ = EPOLLIN;

@@ -54,9 +54,21 @@ void Connections::answer(Finished& finished) {
   if (found != entries_.end()) found->second.connection->answer(finished);
 }
 
+void Connections::take_piece(Piece& piece) {
+  const auto found = entries_.find(piece.connection);
+  if (found != entries_.end()) found->second.connection->take_piece(piece);
+}
+
+void Connections::end_streams_over_tcp() {
+  for (auto& [id, entry] : entries_) {
+    if (!entry.connection->caller().unix_socket) entry.connection->end_stream();
+  }
+}
+
 void Connections::stop() {
   env_.stopping = true;
   for (auto& [id, entry] : entries_) {
+    entry.connection->end_stream();
     if (entry.connection->is_idle()) entry.connection->close();
   }
 }

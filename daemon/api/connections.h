@@ -20,7 +20,10 @@ class Connections {
 
   void add(int fd, const Listener& listener);  // an accepted socket; over quota it is refused and closed
   void answer(Finished& finished);             // as Connection::answer(); no effect when it has gone
-  // Closes the idle ones; the others close when they have been answered.
+  void take_piece(Piece& piece);               // likewise
+  // Ends the answers that go on to callers over TCP: who may call has changed, and they ask again.
+  void end_streams_over_tcp();
+  // Closes the idle ones, and ends the answers that go on; the others close when they have been answered.
   void stop();
   bool any_busy() const;
   // Destroys closed connections. To be called between events, because a closed connection may still be on the stack.

@@ -5,12 +5,15 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "api/attempt_feed.h"
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
+#include "common/waiting.h"
+#include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/ingest.h"
 #include "store/group_commit.h"
@@ -18,12 +21,32 @@
 
 namespace outboxd::api {
 
+// What the lane of an endpoint does, as its delivery loop sees it.
+struct LaneView {
+  int in_flight = 0;
+  int consecutive_failures = 0;
+  bool breaker_open = false;
+  // What those of its deliveries wait for that are due, first in their order and not under way.
+  Waiting holds = {};
+  std::vector<EventSeq> under_way;  // their deliveries are being sent or recorded; sorted
+  struct Failure {
+    std::string error;
+    int status = 0;  // 0: there was no answer
+    Time at{};
+  };
+  std::optional<Failure> last_failure;  // since the start, or since the receiver was changed
+};
+// Of endpoints that are failing, sending or held back; what is due at any other one is about to be sent. Absent: a loop
+// did not answer in time.
+using Lanes = std::optional<std::unordered_map<EndpointSeq, LaneView>>;
+
 // How delivery is doing, from what the delivery loops know and from what is due in the store.
 struct DeliveryStatus {
   struct Lane {
     EndpointId endpoint;
     std::optional<Millis> oldest_due_age;  // absent: nothing has been due for a second
-    std::int64_t backlog = 0;              // pending deliveries, counted up to 1,000
+    std::int64_t backlog = 0;              // pending deliveries
+    std::optional<Waiting> holds;          // what those that are due wait for; absent: not known
     int in_flight = 0;
     int consecutive_failures = 0;
     std::string last_error;  // an outcome class; empty: none
@@ -44,6 +67,13 @@ struct DaemonSetup {
   bool asks_for_tokens = false;
   std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
   std::vector<std::string> name_servers;
+};
+
+// The request that an attempt would be.
+struct PreparedRequest {
+  std::string url;
+  std::vector<HeaderField> headers;
+  std::string body;
 };
 
 // How long POST /v1/prune shall keep deliveries; absent: as configured.
@@ -74,6 +104,9 @@ struct Context {
 
   // Sends one signed attempt of an event that is not stored; the callback may run on any thread.
   std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};
+  // The request that attempt `number` of this event to this endpoint would be, signed now. Sends nothing.
+  std::function<Result<PreparedRequest>(const EndpointPtr&, const std::shared_ptr<const Event>&, int number)>
+      prepare = {};
   // What the delivery loops know, for /v1/status and /metrics. No thread blocks on a loop: the callback runs on a
   // loop's thread, or, if the loops take too long, on another one and without their part. It is given a function that
   // computes the figures, which is work for a worker (Exchange::resume).
@@ -81,6 +114,9 @@ struct Context {
   using Asked = std::function<void(std::function<T()> make)>;
   std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
+  // Only the lane of one endpoint, or all that there is anything to tell of.
+  std::function<void(std::optional<EndpointSeq> only, Asked<Lanes>)> ask_lanes = {};
+  const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.
   std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};

@@ -25,6 +25,12 @@ constexpr const char* kProducersOnly =
     "[listen] "
     "tokens_file and run outboxctl token create NAME --scope admin.";
 
+// A token says more than the address that it came from.
+std::string who_calls(const Caller& caller, std::string_view token) {
+  if (!token.empty()) return "token " + std::string(token);
+  return caller.unix_socket ? "uid " + std::to_string(caller.counted_as.id) : caller.peer;
+}
+
 void answer_failure(PendingExchange& exchange, const char* what) {
   log::error("a request failed", {{"method", exchange.request().method},
                                   {"path", exchange.request().path},
@@ -118,6 +124,7 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   const Access access = match->route->access;
   auto granted = authorise(*exchange, access);
   if (!granted) return refuse(*exchange, granted.error());
+  request.who = who_calls(caller, granted->token);
   request.scope = granted->grant.scope;
   request.tenant = std::move(granted->grant.tenant);
   auto query = parse_query(exchange->query_string());

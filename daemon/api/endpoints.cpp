@@ -1,12 +1,12 @@
 #include "api/routes.h"
 
 #include <algorithm>
-#include <map>
 
 #include "api/endpoint_change.h"
 #include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
+#include "api/waiting.h"
 #include "common/json_span.h"
 #include "common/signature.h"
 #include "common/words.h"
@@ -17,8 +17,10 @@ namespace {
 
 constexpr Millis kDefaultOverlap = std::chrono::hours(24);
 constexpr Millis kMaxOverlap = std::chrono::hours(24 * 30);
-constexpr Millis kDefaultStatsWindow = std::chrono::hours(24);
-constexpr int kStatsPages = 8;  // of kMaxPageLimit deliveries each
+// How many deliveries that are not due, or not first in their order, are counted for one endpoint; and for each one of a
+// page, whose 250 should take no more than some milliseconds.
+constexpr int kMaxCounted = 10'000;
+constexpr int kMaxCountedInList = 1'000;
 constexpr std::size_t kHintLength = 4;
 constexpr const char* kHidden = "…";
 
@@ -31,7 +33,9 @@ Answer secret_answer(int status, const Json& json) {
 EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
     if (!result) return exchange->respond(result.error());
-    log::info(deed, {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
+    log::info(deed, {{"endpoint", (*result)->id.to_string()},
+                     {"name", (*result)->name},
+                     {"by", exchange->request().peer}});
     exchange->respond(json_answer(200, to_json(**result)));
   };
 }
@@ -119,16 +123,31 @@ void create_endpoint(Context& context, const ExchangePtr& exchange) {
   });
 }
 
-Result<Answer> list_endpoints(Context& context, const Request& request) {
-  Query query(request, context.clock.wall());
-  const auto tenant = query.tenant();
-  const Page page = query.page();
-  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
-  const auto rows = context.readers.lend()->endpoints(tenant, page);
+// With `lanes`, each one also with how it is doing.
+Result<Answer> endpoint_page(const Context& context, const Request& request,
+                             const std::optional<std::string>& tenant, const Page& page, const Lanes* lanes) {
+  const auto reader = context.readers.lend();
+  const auto rows = reader->endpoints(tenant, page);
   if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
-  for (const auto& endpoint : rows->rows) data.push_back(json_for(request, endpoint));
+  for (const auto& endpoint : rows->rows) {
+    Json json = json_for(request, endpoint);
+    if (lanes) json["stats"] = stats_of(context, *reader, endpoint, *lanes, kMaxCountedInList);
+    data.push_back(std::move(json));
+  }
   return list_answer(std::move(data), rows->next);
+}
+
+void list_endpoints(Context& context, const ExchangePtr& exchange) {
+  Query query(exchange->request(), context.clock.wall());
+  const auto tenant = query.tenant();
+  const bool stats = query.flag("stats");
+  const Page page = query.page();
+  if (const auto refused = query.refusal()) return exchange->respond(*refused);
+  if (!stats) return exchange->respond(endpoint_page(context, exchange->request(), tenant, page, nullptr));
+  with_lanes(context, exchange, {}, [&context, tenant, page](const ExchangePtr& resumed, const Lanes& lanes) {
+    resumed->respond(endpoint_page(context, resumed->request(), tenant, page, &lanes));
+  });
 }
 
 // Read from the store, because the endpoint in memory does not follow failing_since.
@@ -336,43 +355,17 @@ void rotate_secret(Context& context, const ExchangePtr& exchange) {
   change_endpoint(context, (*endpoint)->id, merge, done);
 }
 
-// What became of the endpoint's latest deliveries. Looks at a bounded number of them, and says so if there were more.
-Result<Answer> show_stats(Context& context, const Request& request) {
-  const Time now = context.clock.wall();
-  Query query(request, now);
-  const Time since = query.time("since").value_or(now - kDefaultStatsWindow);
-  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
-  const auto endpoint = find_endpoint(context, request);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  DeliveryFilter filter;
-  filter.endpoint = (*endpoint)->id;
-  filter.since = since;
-  std::map<DeliveryState, std::int64_t> states;
-  std::map<std::string, std::int64_t> errors;
-  Page page{kMaxPageLimit, ""};
-  bool complete = false;
-  const auto reader = context.readers.lend();
-  for (int i = 0; i < kStatsPages && !complete; ++i) {
-    const auto rows = reader->deliveries(filter, page);
-    if (!rows) return tl::unexpected(rows.error());
-    for (const auto& row : rows->rows) {
-      ++states[row.delivery.state];
-      if (row.delivery.error) ++errors[*row.delivery.error];
-    }
-    complete = !rows->next;
-    page.after = rows->next.value_or("");
-  }
-  Json counts = Json::object();
-  for (const auto state : {DeliveryState::kPending, DeliveryState::kDelivered, DeliveryState::kDead,
-                           DeliveryState::kDiscarded}) {
-    counts[std::string(to_string(state))] = states[state];
-  }
-  return json_answer(200, Json{{"endpoint", (*endpoint)->id.to_string()},
-                               {"state", to_string((*endpoint)->state)},
-                               {"since", format_time(since)},
-                               {"deliveries", std::move(counts)},
-                               {"errors", Json(errors)},
-                               {"complete", complete}});
+void show_stats(Context& context, const ExchangePtr& exchange) {
+  const auto found = find_endpoint(context, exchange->request());
+  if (!found) return exchange->respond(found.error());
+  with_lanes(context, exchange, (*found)->seq,
+             [&context, endpoint = *found](const ExchangePtr& resumed, const Lanes& lanes) {
+               Json json = stats_of(context, *context.readers.lend(), *endpoint, lanes, kMaxCounted);
+               json["endpoint"] = endpoint->id.to_string();
+               json["name"] = endpoint->name;
+               json["state"] = to_string(endpoint->state);
+               resumed->respond(json_answer(200, json));
+             });
 }
 
 }  // namespace
@@ -381,7 +374,7 @@ std::vector<Route> endpoint_routes(Context& context) {
   return {
       {"POST", "/v1/endpoints", Access::kAdmin, deferring(context, create_endpoint)},
       {"GET", "/v1/endpoints", Access::kView,
-       answering(context, list_endpoints, {"tenant", "limit", "cursor"})},
+       deferring(context, list_endpoints, {"tenant", "stats", "limit", "cursor"})},
       {"GET", "/v1/endpoints/{id}", Access::kView, answering(context, show_endpoint)},
       {"PATCH", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, patch_endpoint)},
       {"DELETE", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, remove_endpoint)},
@@ -390,7 +383,7 @@ std::vector<Route> endpoint_routes(Context& context) {
       {"POST", "/v1/endpoints/{id}/test", Access::kAdmin, deferring(context, test_endpoint)},
       {"GET", "/v1/endpoints/{id}/secrets", Access::kAdmin, answering(context, list_secrets, {"reveal"})},
       {"POST", "/v1/endpoints/{id}/secrets/rotate", Access::kAdmin, deferring(context, rotate_secret)},
-      {"GET", "/v1/endpoints/{id}/stats", Access::kView, answering(context, show_stats, {"since"})},
+      {"GET", "/v1/endpoints/{id}/stats", Access::kView, deferring(context, show_stats)},
   };
 }
 

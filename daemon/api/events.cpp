@@ -6,6 +6,7 @@
 #include "api/handling.h"
 #include "api/outbox_rows.h"
 #include "api/query.h"
+#include "api/waiting.h"
 #include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
@@ -157,20 +158,25 @@ Result<EventRow> find_event(Context& context, const Request& request, bool with_
   return std::move(*row);
 }
 
-Result<Answer> show_event(Context& context, const Request& request) {
-  const auto row = find_event(context, request, false);
-  if (!row) return tl::unexpected(row.error());
+Result<Answer> event_with_deliveries(Context& context, const EventRow& row, const Lanes& lanes) {
   DeliveryFilter of_event;
-  of_event.event = row->event.id;
+  of_event.event = row.event.id;
   const auto deliveries = context.readers.lend()->deliveries(of_event, Page{kShownDeliveries, ""});
   if (!deliveries) return tl::unexpected(deliveries.error());
-  Json json = json_of_row(*row);
+  Json json = json_of_row(row);
   json["deliveries"] = Json::array();
-  for (const auto& d : deliveries->rows) {
-    json["deliveries"].push_back(json_of_row(context, d));
-  }
+  for (const auto& d : deliveries->rows) json["deliveries"].push_back(json_of_row(context, d, lanes));
   json["deliveries_next_cursor"] = deliveries->next ? Json(*deliveries->next) : Json(nullptr);
   return json_answer(200, json);
+}
+
+void show_event(Context& context, const ExchangePtr& exchange) {
+  auto found = find_event(context, exchange->request(), false);
+  if (!found) return exchange->respond(found.error());
+  with_lanes(context, exchange, {},
+             [&context, row = std::move(*found)](const ExchangePtr& resumed, const Lanes& lanes) {
+               resumed->respond(event_with_deliveries(context, row, lanes));
+             });
 }
 
 Result<Answer> show_payload(Context& context, const Request& request) {
@@ -257,7 +263,7 @@ std::vector<Route> event_routes(Context& context) {
       {"POST", "/v1/events", Access::kSend, deferring(context, accept_events)},
       {"GET", "/v1/events", Access::kView,
        answering(context, list_events, {"tenant", "type", "since", "until", "rejected", "limit", "cursor"})},
-      {"GET", "/v1/events/{id}", Access::kLookUp, answering(context, show_event)},
+      {"GET", "/v1/events/{id}", Access::kLookUp, deferring(context, show_event)},
       {"GET", "/v1/events/{id}/payload", Access::kLookUp, answering(context, show_payload)},
       {"DELETE", "/v1/events/{id}/payload", Access::kAdmin, deferring(context, erase_payload)},
       {"POST", "/v1/events/{id}/replay", Access::kAdmin, deferring(context, replay_event)},

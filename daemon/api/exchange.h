@@ -26,6 +26,7 @@ struct Request {
   std::vector<HeaderField> headers;               // values exactly as sent, framing headers removed
   std::string body;                               // exactly as sent, chunking undone
   Scope scope = Scope::kNone;                     // what the caller may do
+  std::string who;                                // for records: "token deploy", "uid 1000"
   std::optional<std::string> tenant = {};         // the only one he may see and touch; absent: all
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
@@ -35,11 +36,21 @@ struct Request {
   bool from_operator() const { return scope == Scope::kAdmin && !tenant; }
 };
 
+// The rest of an answer that goes on for as long as the client stays.
+class AnswerStream {
+ public:
+  virtual ~AnswerStream() = default;
+  // The next piece; "" when there is none yet: it is asked again in a moment. Runs on a worker, one call at a time, and
+  // only when all before it has been sent: for a client that reads slowly nothing piles up.
+  virtual std::string next() = 0;
+};
+
 struct Answer {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<HeaderField> headers;  // extra ones
+  std::vector<HeaderField> headers;           // extra ones
+  std::shared_ptr<AnswerStream> stream = {};  // what follows the body; null: nothing
 };
 Answer json_answer(int status, std::string body);
 Answer problem_answer(const Problem& problem);  // application/problem+json; Retry-After with 429 and 503
@@ -58,6 +69,7 @@ class Exchange {
   virtual void resume(Handler rest) = 0;
   virtual void respond(Answer answer) = 0;  // the first call counts, any thread
   void respond(const Problem& problem) { respond(problem_answer(problem)); }
+  void respond(Result<Answer> answer) { answer ? respond(std::move(*answer)) : respond(answer.error()); }
 };
 
 struct Route {

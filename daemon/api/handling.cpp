@@ -222,12 +222,6 @@ Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint) {
   return known && !known->name.empty() ? Json(known->name) : Json(nullptr);
 }
 
-Json json_of_row(const Context& context, const DeliveryRow& row) {
-  Json json = to_json(row.delivery, row.event, row.endpoint, row.event_type);
-  json["endpoint_name"] = name_of(context.directory, row.endpoint);
-  return json;
-}
-
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id) {
   return problem(ProblemCode::kNotFound,
                  "there is no " + std::string(what) + " \"" + valid_utf8(id.substr(0, kMaxEchoed)) + '"');

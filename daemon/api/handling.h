@@ -49,8 +49,6 @@ tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detai
 
 // The endpoint's name; null when it has none or was removed.
 Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint);
-// A delivery as lists show it.
-Json json_of_row(const Context& context, const DeliveryRow& row);
 
 // The id in the route's first placeholder. An id of another kind, or text that is not an id, is kNotFound.
 template <class Id>

@@ -127,7 +127,7 @@ std::string render_answer(const Answer& answer, const AnswerFraming& framing, st
   append_header(out, "date", date);
   if (may_have_content) {
     append_header(out, "content-type", answer.content_type);
-    append_header(out, "content-length", std::to_string(answer.body.size()));
+    if (!framing.open_ended) append_header(out, "content-length", std::to_string(answer.body.size()));
   }
   out.append(kNoSniffing);
   if (!has_header(answer, "cache-control")) out.append(kNoStore);

@@ -12,9 +12,10 @@ namespace outboxd::api {
 
 struct AnswerFraming {
   bool keep_alive = true;
-  bool http_1_0 = false;   // the client must be told that the connection stays open
-  bool head_only = false;  // the request was HEAD: content-length as for GET, no content
-  bool shown = false;      // a browser may show it as a page: the method was GET, or is not known
+  bool http_1_0 = false;    // the client must be told that the connection stays open
+  bool head_only = false;   // the request was HEAD: content-length as for GET, no content
+  bool open_ended = false;  // no content-length: the content ends with the connection
+  bool shown = false;       // a browser may show it as a page: the method was GET, or is not known
 };
 
 // Status line, headers and content in one piece, for one write. `date` is an IMF-fixdate. Control characters in extra

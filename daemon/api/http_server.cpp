@@ -62,7 +62,8 @@ HttpServer::Impl::Impl(EventLoop& its_loop, std::vector<Listener> listeners, std
       options(std::move(its_options)),
       dispatcher(std::move(routes), std::move(auth), options.allowed_hosts),
       finished_queue(std::make_shared<FinishedQueue>(
-          loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { pool.resume(item); })),
+          loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { pool.resume(item); },
+          [this](Piece& piece) { connections.take_piece(piece); })),
       pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
       quotas(quota_limits(options, listeners)),
       connections(environment()),
@@ -88,6 +89,11 @@ Connection::Environment HttpServer::Impl::environment() {
                                 const Head& head) { return dispatcher.why_unknown(caller, head); },
           .handle = [this](const std::shared_ptr<const Caller>& caller, const Ticket& ticket,
                            RequestReader::Complete complete) { handle(caller, ticket, std::move(complete)); },
+          .next_piece =
+              [this](const WorkerPool::Item& exchange) {
+                exchange->prepare_piece();
+                pool.resume(exchange);
+              },
           .on_closed = {}};
 }
 
@@ -148,6 +154,9 @@ void HttpServer::start() {
 
 void HttpServer::set_authenticator(std::shared_ptr<const Authenticator> auth) {
   impl_->dispatcher.set_authenticator(std::move(auth));
+  impl_->loop.post([impl = impl_.get(), alive = impl_->alive] {
+    if (*alive) impl->connections.end_streams_over_tcp();
+  });
 }
 
 void HttpServer::stop_accepting(Millis limit, std::function<void()> done) {

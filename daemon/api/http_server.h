@@ -51,10 +51,11 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
 
   void start();  // workers; the loop is run by its owner
-  // Any thread. Applies from the next request on each connection.
+  // Any thread. Applies from the next request on each connection; answers that go on are ended, those to callers over
+  // TCP.
   void set_authenticator(std::shared_ptr<const Authenticator> auth);
-  // Any thread. Closes the listeners and idle connections; requests under way are answered, with Connection:
-  // close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.
+  // Any thread. Closes the listeners and idle connections; answers that go on are ended; requests under way are
+  // answered, with Connection: close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.
   void stop_accepting(Millis limit, std::function<void()> done);
 
  private:

@@ -21,6 +21,8 @@ Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
           {"state", endpoint ? Json(to_string(endpoint->state)) : Json(nullptr)},
           {"oldest_due_age_seconds", seconds_or_null(lane.oldest_due_age)},
           {"backlog", lane.backlog},
+          {"waiting_for", lane.holds ? Json(to_string(lane.holds->what)) : Json(nullptr)},
+          {"until", lane.holds && lane.holds->until ? Json(format_time(*lane.holds->until)) : Json(nullptr)},
           {"in_flight", lane.in_flight},
           {"consecutive_failures", lane.consecutive_failures},
           {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};

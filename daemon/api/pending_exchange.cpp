@@ -13,6 +13,14 @@ void FinishedQueue::push(Finished finished) {
   if (finished_.size() == 1) loop_->post([self = shared_from_this()] { self->notify(); });
 }
 
+void FinishedQueue::push(Piece piece) {
+  const MutexLock lock(mutex_);
+  if (loop_ == nullptr) return;
+  loop_->post([self = shared_from_this(), piece = std::move(piece)]() mutable {
+    if (self->on_piece_) self->on_piece_(piece);
+  });
+}
+
 void FinishedQueue::notify() {
   if (on_finished_) on_finished_();
 }
@@ -35,6 +43,7 @@ void FinishedQueue::detach() {
   loop_ = nullptr;
   on_finished_ = nullptr;
   on_resume_ = nullptr;
+  on_piece_ = nullptr;
   finished_.clear();
 }
 
@@ -64,6 +73,18 @@ void PendingExchange::resume(Handler rest) {
   queue_->resume(shared_from_this());
 }
 
+void PendingExchange::prepare_piece() {
+  rest_ = [this](const ExchangePtr&) {
+    Piece piece{ticket_.connection, std::nullopt};
+    try {
+      piece.bytes = stream_->next();
+    } catch (const std::exception& error) {
+      log::error("an answer that goes on was cut off", {{"path", request_.path}, {"error", error.what()}});
+    }
+    queue_->push(std::move(piece));
+  };
+}
+
 void PendingExchange::respond(Answer answer) {
   if (answered_.exchange(true)) return;
   if (token_) {
@@ -73,7 +94,9 @@ void PendingExchange::respond(Answer answer) {
                                    {"peer", request_.peer},
                                    {"token", *token_}});
   }
-  queue_->push({ticket_, request_.method, route_, std::move(answer)});
+  stream_ = answer.stream;
+  queue_->push(
+      Finished{ticket_, request_.method, route_, std::move(answer), stream_ ? shared_from_this() : nullptr});
 }
 
 }  // namespace outboxd::api

@@ -31,23 +31,35 @@ struct Ticket {
   MonotonicTime started{};
 };
 
+class PendingExchange;
+
 struct Finished {
   Ticket ticket;
   std::string method;
   const Route* route = nullptr;  // null: none was found
   Answer answer;
+  std::shared_ptr<PendingExchange> streaming = {};  // makes the pieces of an answer that goes on
 };
 
-class PendingExchange;
+// A piece of an answer that goes on; nullopt: there will be no more.
+struct Piece {
+  std::uint64_t connection = 0;
+  std::optional<std::string> bytes;
+};
 
-// Carries answers from any thread to the loop, and resumed exchanges to a worker. A burst of answers posts to the loop
-// once. Exchanges may outlive the server: after detach() both are dropped.
+// Carries answers and pieces of answers from any thread to the loop, and resumed exchanges to a worker. A burst of
+// answers posts to the loop once. Exchanges may outlive the server: after detach() all are dropped.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
   using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;
-  FinishedQueue(EventLoop& loop, EventLoop::Task on_finished, Resume on_resume)
-      : loop_(&loop), on_finished_(std::move(on_finished)), on_resume_(std::move(on_resume)) {}
+  using OnPiece = std::function<void(Piece&)>;
+  FinishedQueue(EventLoop& loop, EventLoop::Task on_finished, Resume on_resume, OnPiece on_piece)
+      : loop_(&loop),
+        on_finished_(std::move(on_finished)),
+        on_resume_(std::move(on_resume)),
+        on_piece_(std::move(on_piece)) {}
   void push(Finished finished);
+  void push(Piece piece);
   void resume(std::shared_ptr<PendingExchange> exchange);
   std::vector<Finished> take();
   void detach();  // by the loop's thread, or when the loop runs no more
@@ -58,8 +70,9 @@ class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
   Mutex mutex_;
   EventLoop* loop_ OUTBOXD_GUARDED_BY(mutex_);  // null once detached
   std::vector<Finished> finished_ OUTBOXD_GUARDED_BY(mutex_);
-  EventLoop::Task on_finished_;  // used by the loop's thread only, like on_resume_
+  EventLoop::Task on_finished_;  // used by the loop's thread only, like the others
   Resume on_resume_;
+  OnPiece on_piece_;
 };
 
 class PendingExchange final : public Exchange, public std::enable_shared_from_this<PendingExchange> {
@@ -72,6 +85,8 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   using Exchange::respond;
   void respond(Answer answer) override;
   void resume(Handler rest) override;
+  // Once it has answered with a stream, for the loop: what a worker is left to do is to make the next piece.
+  void prepare_piece();
 
   // For the worker, before the handler gets the request.
   Request& mutable_request() { return request_; }
@@ -98,6 +113,7 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   const Route* route_ = nullptr;
   std::optional<std::string> token_;
   Handler rest_;
+  std::shared_ptr<AnswerStream> stream_;  // of its answer
   std::atomic<bool> answered_{false};
 };
 

@@ -14,8 +14,10 @@ std::vector<Route> event_routes(Context& context);
 std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen, and their secrets
 // What became of each event, with every attempt; retry and discard.
 std::vector<Route> delivery_routes(Context& context);
+std::vector<Route> batch_routes(Context& context);      // acts on everything that matches a filter
 std::vector<Route> outbox_routes(Context& context);     // rows of the SQL outbox that were rejected
 std::vector<Route> attempt_routes(Context& context);    // attempts, as they are recorded
+std::vector<Route> failure_routes(Context& context);    // what failed, and how it went, by the minute
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
 std::vector<Route> setup_routes(Context& context);      // how the daemon is set up, for repairs
 std::vector<Route> openapi_routes(Context& context);    // openapi.json

@@ -24,7 +24,8 @@ class WorkerPool {
 
   void start(int workers);
   bool submit(const Item& item);  // false: the queue is full
-  // For a request that was admitted before: it is queued however full the queue is. Each request does so at most once.
+  // For a request that was admitted before: it is queued however full the queue is. Each request is queued once at a
+  // time.
   void resume(const Item& item);
 
  private:

@@ -15,8 +15,10 @@
 #include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "app/prepared_request.h"
 #include "app/process.h"
 #include "common/secret_file.h"
+#include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
 #include "store/sqlite/secret_encryption.h"
@@ -56,7 +58,7 @@ class App {
   void encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done);
   api::DaemonSetup setup() const;
   using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
-  void ask_loops(std::function<void(LoopStatus)> done);
+  void ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done);
   api::DeliveryStatus delivery_status(const LoopStatus& loops);
   telemetry::Snapshot snapshot(const LoopStatus& loops);
   std::optional<std::string> why_not_healthy() const;
@@ -80,6 +82,8 @@ class App {
   Retention retention_{commits_, clock_, metrics_, main_loop_};
   DeliveryLoops delivery_;
   FanOut fan_out_;
+  BatchTargets batch_targets_{directory_, [this] { return retention_.delivered_kept_since(); }};
+  Batches batches_{background_loop_, *store_, commits_, clock_, metrics_, batch_targets_.finder()};
   Ingest ingest_;
   OutboxReader outbox_;
   OperationalEvents operational_events_{ingest_, directory_, clock_};
@@ -90,7 +94,8 @@ class App {
                      .fan_out = fan_out_,
                      .outbox = outbox_,
                      .removed_endpoints = removed_,
-                     .retention = retention_},
+                     .retention = retention_,
+                     .batches = batches_},
                     *store_};
   api::ReaderPool readers_;
   std::shared_ptr<const api::Authenticator> auth_;
@@ -147,14 +152,24 @@ api::Context App::make_context() {
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
+  context.batch_targets = &batch_targets_;
+  context.prepare = [this, defaults = delivery_options(config_).loop.engine.request](
+                        const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
+    return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
+  };
   context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
-    ask_loops([this, done = std::move(done)](LoopStatus loops) {
+    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] { return delivery_status(loops); });
     });
   };
+  context.ask_lanes = [this](std::optional<EndpointSeq> only, api::Context::Asked<api::Lanes> done) {
+    ask_loops(only, [this, done = std::move(done)](LoopStatus loops) {
+      done([this, loops = std::move(loops)] { return lanes_of(loops.get(), clock_.wall()); });
+    });
+  };
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
-    ask_loops([this, done = std::move(done)](LoopStatus loops) {
+    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] { return snapshot(loops); });
     });
   };
@@ -209,26 +224,26 @@ std::optional<std::string> App::why_not_healthy() const {
 }
 
 // Answers with what the loops say or, once the time is up, without it.
-void App::ask_loops(std::function<void(LoopStatus)> done) {
+void App::ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done) {
   const auto once =
       [asked = std::make_shared<std::atomic<bool>>(false),
        done = std::make_shared<std::function<void(LoopStatus)>>(std::move(done))](LoopStatus loops) {
         if (!asked->exchange(true)) std::exchange(*done, nullptr)(std::move(loops));
       };
   delivery_.ask_status(
-      [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
+      only, [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
       [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
 }
 
 api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
   const auto reader = readers_.lend();
-  return view_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader);
+  return view_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader, clock_.wall());
 }
 
 telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
   const auto reader = readers_.lend();
-  return snapshot_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader);
+  return snapshot_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader, clock_.wall());
 }
 
 // Done again on each reload, because the machine's addresses change too.

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <span>
 
+#include "api/waiting.h"
+
 namespace outboxd {
 namespace {
 
 constexpr int kEndpointsAtOnce = 250;  // in one read, which takes a millisecond or two
 constexpr std::size_t kWorstEndpoints = 10;
-constexpr int kMaxCounted = 1000;  // deliveries in the backlog of one of these
+// For the metrics: deliveries of one endpoint that are not due or not first in their order; more than these are counted
+// among those that the lane holds back.
+constexpr int kMaxCounted = 1'000;
 // Below this a due delivery is simply on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
 
@@ -22,7 +26,30 @@ bool is_worse(const api::DeliveryStatus::Lane& a, const api::DeliveryStatus::Lan
   return a.endpoint < b.endpoint;
 }
 
+Waiting holds_of(const LaneStatus& lane, Time now) {
+  Waiting holds{lane.holds, {}};
+  if (lane.opens_in) holds.until = now + *lane.opens_in;
+  return holds;
+}
+
 }  // namespace
+
+api::Lanes lanes_of(const EngineStatus* loops, Time now) {
+  if (loops == nullptr) return std::nullopt;
+  api::Lanes lanes(std::in_place);
+  for (const LaneStatus& lane : loops->lanes) {
+    api::LaneView view{.in_flight = lane.sending,
+                       .consecutive_failures = lane.failures,
+                       .breaker_open = lane.open,
+                       .holds = holds_of(lane, now),
+                       .under_way = lane.under_way,
+                       .last_failure = {}};
+    std::ranges::sort(view.under_way);
+    if (const auto& last = lane.last_failure) view.last_failure = {last->error, last->status, last->at};
+    lanes->emplace(lane.endpoint->seq, std::move(view));
+  }
+  return lanes;
+}
 
 DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
   DueAges ages;
@@ -31,7 +58,7 @@ DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
     const auto page = reader.oldest_due(after, kEndpointsAtOnce);
     for (const OldestDue& one : page) {
       after = one.endpoint;
-      if (one.age >= Millis(0) && directory.find(one.endpoint)) ages[one.endpoint] = one.age;
+      if (directory.find(one.endpoint)) ages[one.endpoint] = one.age;
     }
     found = static_cast<int>(page.size());
   }
@@ -39,10 +66,11 @@ DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
 }
 
 api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
-                            const EndpointDirectory& directory, StoreReader& reader) {
+                            const EndpointDirectory& directory, StoreReader& reader, Time now) {
   std::unordered_map<EndpointSeq, api::DeliveryStatus::Lane> bad;
   api::DeliveryStatus view;
   for (const auto& [seq, age] : ages) {
+    if (age < Millis(0)) continue;
     view.oldest_due_age = std::max(view.oldest_due_age.value_or(age), age);
     if (age >= kLate) bad[seq].oldest_due_age = age;
   }
@@ -54,7 +82,8 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
       auto& one = bad[seq];
       one.in_flight = lane.sending;
       one.consecutive_failures = lane.failures;
-      one.last_error = lane.last_error;
+      if (lane.failures > 0 && lane.last_failure) one.last_error = lane.last_failure->error;
+      one.holds = holds_of(lane, now);
     }
   }
   std::vector<std::pair<EndpointSeq, api::DeliveryStatus::Lane>> all;
@@ -68,14 +97,14 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
   std::partial_sort(all.begin(), end, all.end(),
                     [](const auto& a, const auto& b) { return is_worse(a.second, b.second); });
   for (auto& [seq, lane] : std::span(all.begin(), end)) {
-    lane.backlog = reader.backlog(seq, kMaxCounted);
+    lane.backlog = reader.counts(seq, 0).deliveries.pending;
     view.worst_endpoints.push_back(std::move(lane));
   }
   return view;
 }
 
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
-                                const EndpointDirectory& directory, StoreReader& reader) {
+                                const EndpointDirectory& directory, StoreReader& reader, Time now) {
   telemetry::Snapshot snapshot;
   const StoreStatus store = reader.status();
   snapshot.pending = store.pending;
@@ -85,11 +114,15 @@ telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
   snapshot.database_bytes = store.database_bytes;
   snapshot.store_figures = store.figures;
   if (loops) snapshot.in_flight = loops->in_flight;
+  const api::Lanes lanes = lanes_of(loops, now);
   for (const auto& endpoint : directory.all()) {
-    const auto age = ages.find(endpoint->seq);
-    const Millis due = age == ages.end() ? Millis(0) : age->second;
-    snapshot.endpoints.push_back({endpoint->id.to_string(), std::string(to_string(endpoint->state)),
-                                  std::chrono::duration<double>(due).count()});
+    telemetry::Snapshot::EndpointGauge gauge{endpoint->id.to_string(),
+                                             std::string(to_string(endpoint->state))};
+    if (const auto age = ages.find(endpoint->seq); age != ages.end()) {
+      gauge.oldest_due_age_seconds = std::chrono::duration<double>(std::max(age->second, Millis(0))).count();
+      gauge.waiting = api::count_waiting(reader.counts(endpoint->seq, kMaxCounted), *endpoint, lanes);
+    }
+    snapshot.endpoints.push_back(std::move(gauge));
   }
   return snapshot;
 }

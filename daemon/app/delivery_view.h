@@ -13,17 +13,19 @@
 
 namespace outboxd {
 
-// How long the oldest due delivery of each endpoint has been due; endpoints with nothing due are left out. Costs a few
-// seeks for each endpoint that has anything pending, in short reads; nothing depends on the backlog.
+// How long the oldest due delivery of each endpoint with anything pending has been due; negative: it becomes due in that
+// time. Costs a few seeks for each, in short reads; nothing depends on the backlog.
 using DueAges = std::unordered_map<EndpointSeq, Millis>;
 DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory);
 
-// `loops`: null when a loop did not answer in time.
-api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
-                            const EndpointDirectory& directory, StoreReader& reader);
+// In all of these, `loops` is null when a loop did not answer in time.
+api::Lanes lanes_of(const EngineStatus* loops, Time now);
 
-// The gauges of /metrics, `loops` as above.
+api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
+                            const EndpointDirectory& directory, StoreReader& reader, Time now);
+
+// The gauges of /metrics.
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
-                                const EndpointDirectory& directory, StoreReader& reader);
+                                const EndpointDirectory& directory, StoreReader& reader, Time now);
 
 }  // namespace outboxd

@@ -12,6 +12,7 @@
 #include "ingest/fan_out.h"
 #include "ingest/operational_events.h"
 #include "ingest/outbox_reader.h"
+#include "maintenance/batches.h"
 #include "maintenance/removed_endpoints.h"
 #include "maintenance/retention.h"
 
@@ -29,6 +30,7 @@ class FactRouter {
     OutboxReader& outbox;
     RemovedEndpoints& removed_endpoints;
     Retention& retention;
+    Batches& batches;
   };
   FactRouter(const Hearers& hearers, Store& store) : to_(hearers), store_(store) {}
 
@@ -48,6 +50,7 @@ class FactRouter {
     return tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
   }
   bool hear(const EndpointRecovered& fact) { return tell(fact, to_.operational_events), kOthersOnly; }
+  bool hear(const BatchChanged& fact) { return tell(fact, to_.operational_events, to_.batches), kOthersOnly; }
   bool hear(const FanOutWaits& fact) { return tell(fact, to_.fan_out), kOthersOnly; }
   bool hear(const OutboxRowsWait& fact) { return tell(fact, to_.outbox), kOthersOnly; }
   bool hear(const DueTimesMoved& fact) { return tell(fact, to_.retention), kDeliveryToo; }

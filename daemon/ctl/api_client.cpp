@@ -12,21 +12,6 @@ constexpr std::size_t kShownBodyBytes = 200;
 constexpr int kMaxBusyTries = 10;
 constexpr std::int64_t kMaxBusyWaitSeconds = 30;
 
-// Returns a discarded value for text that is not JSON, or is nested deeper than the daemon ever answers: writing JSON
-// out recurses, and something else than outboxd may be answering.
-Json parse_answer(const std::string& body) {
-  constexpr int kMaxDepth = 256;
-  bool too_deep = false;
-  Json json = Json::parse(
-      body,
-      [&too_deep](int depth, Json::parse_event_t, Json&) {
-        too_deep = too_deep || depth > kMaxDepth;
-        return !too_deep;
-      },
-      false);
-  return too_deep ? Json(Json::value_t::discarded) : json;
-}
-
 std::string member(const Json& object, const char* name) {
   const auto it = object.find(name);
   return it != object.end() && it->is_string() ? escape_control(it->get_ref<const std::string&>())
@@ -34,6 +19,19 @@ std::string member(const Json& object, const char* name) {
 }
 
 }  // namespace
+
+Json parse_answer(const std::string& text) {
+  constexpr int kMaxDepth = 256;
+  bool too_deep = false;
+  Json json = Json::parse(
+      text,
+      [&too_deep](int depth, Json::parse_event_t, Json&) {
+        too_deep = too_deep || depth > kMaxDepth;
+        return !too_deep;
+      },
+      false);
+  return too_deep ? Json(Json::value_t::discarded) : json;
+}
 
 std::string percent_encode(std::string_view text) {
   constexpr std::string_view kUnreserved =
@@ -67,26 +65,42 @@ std::string ApiClient::where() const {
   return options_.socket.empty() ? options_.url : "unix:" + options_.socket;
 }
 
-HttpResponse ApiClient::send(std::string_view method, const std::string& path, std::string_view body,
-                             std::string_view content_type, Millis timeout) {
+HttpRequest ApiClient::request_for(std::string_view method, const std::string& path) const {
   HttpRequest request;
   request.method = method;
   request.url = (options_.socket.empty() ? options_.url : "http://localhost") + path;
   request.unix_socket = options_.socket;
   request.ca_file = options_.ca_file;
+  request.headers.push_back({"User-Agent", "outboxctl"});
+  if (!options_.token.empty()) request.headers.push_back({"Authorization", "Bearer " + options_.token});
+  return request;
+}
+
+Failure ApiClient::unreachable(const std::string& why) const {
+  return Failure(kExitUnreachable, "cannot reach outboxd at " + escape_control(where()) + ": " + why +
+                                       "; is it running, and is this the right --socket or --url?");
+}
+
+HttpResponse ApiClient::send(std::string_view method, const std::string& path, std::string_view body,
+                             std::string_view content_type, Millis timeout) {
+  HttpRequest request = request_for(method, path);
   request.body = body;
   request.timeout = timeout;
   request.headers.push_back({"Accept", "application/json, application/problem+json, */*"});
-  request.headers.push_back({"User-Agent", "outboxctl"});
   if (!body.empty()) request.headers.push_back({"Content-Type", std::string(content_type)});
-  if (!options_.token.empty()) request.headers.push_back({"Authorization", "Bearer " + options_.token});
   auto response = http_.send(request);
-  if (!response) {
-    throw Failure(kExitUnreachable, "cannot reach outboxd at " + escape_control(where()) + ": " +
-                                        response.error() +
-                                        "; is it running, and is this the right --socket or --url?");
-  }
+  if (!response) throw unreachable(response.error());
   return std::move(*response);
+}
+
+void ApiClient::stream(const std::string& path, const std::string& last_event_id,
+                       const AnswerReceiver& receiver) {
+  HttpRequest request = request_for("GET", path);
+  request.headers.push_back({"Accept", "text/event-stream, application/problem+json"});
+  if (!last_event_id.empty()) request.headers.push_back({"Last-Event-ID", last_event_id});
+  const auto response = http_.receive(request, receiver);
+  if (!response) throw unreachable(response.error());
+  if (exit_code_of_status(response->status) != kExitOk) throw failure_of(*response);
 }
 
 HttpResponse ApiClient::send_patiently(std::string_view method, const std::string& path,

@@ -48,6 +48,10 @@ class ApiClient {
   HttpResponse send_patiently(std::string_view method, const std::string& path, std::string_view body,
                               std::string_view content_type, const Waiting& waiting);
 
+  // Follows a stream of server-sent events until it ends or is stopped; throws unless it began. `last_event_id`: of the
+  // last event seen, to go on behind it; "": of none.
+  void stream(const std::string& path, const std::string& last_event_id, const AnswerReceiver& receiver);
+
   std::string get_bytes(const std::string& path);
   Json get(const std::string& path);
   // `body` is JSON text, sent as it is.
@@ -58,6 +62,8 @@ class ApiClient {
 
  private:
   std::string where() const;
+  HttpRequest request_for(std::string_view method, const std::string& path) const;
+  Failure unreachable(const std::string& why) const;
 
   Options options_;
   HttpClient http_;
@@ -66,6 +72,9 @@ class ApiClient {
 // What a refusal means to the user: `<title>: <detail>`, then a line for each field error. Reads problem+json, and
 // copes with less.
 Failure failure_of(const HttpResponse& response);
+// Text that something sent as JSON. Discarded when it is none, or is nested deeper than the daemon ever answers: writing
+// JSON out recurses, and something else than outboxd may be answering.
+Json parse_answer(const std::string& text);
 // The body of a 2xx as JSON.
 Json json_of(const HttpResponse& response);
 

@@ -9,11 +9,14 @@
 namespace outboxd::ctl {
 
 void add_status(CLI::App& app, Session& session);
+void add_why(CLI::App& app, Session& session);
 void add_failures(CLI::App& app, Session& session);
 void add_tail(CLI::App& app, Session& session);
+void add_top(CLI::App& app, Session& session);
 void add_event(CLI::App& app, Session& session);
 void add_endpoint(CLI::App& app, Session& session);
 void add_delivery(CLI::App& app, Session& session);  // and the short form `retry ID…`
+void add_batch(CLI::App& app, Session& session);
 void add_outbox(CLI::App& app, Session& session);
 void add_db(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);

@@ -1,22 +1,16 @@
-// Retrying and discarding, one delivery or many. Many are first counted, which settles which ones they are; then the
-// user is asked, and they are changed one by one.
+// Retrying and discarding: deliveries by their ids, one by one, or all that match filters, as a batch.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "ctl/listing.h"
+#include "ctl/batch_run.h"
 
 namespace outboxd::ctl {
 
-inline constexpr std::size_t kMaxChanged = 100'000;  // by one command; it says so when this is reached
-
 struct ChangeOptions {
-  std::string action;  // "retry" or "discard"
   std::vector<std::string> ids;
-  Filters filters;
-  bool yes = false;
-  bool dry_run = false;
+  BatchOptions batch;  // its action is "retry" or "discard"; without a state: of dead ones
 };
 int change_deliveries(Session& session, const ChangeOptions& options);
 

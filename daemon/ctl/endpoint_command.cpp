@@ -1,4 +1,5 @@
 // `endpoint`: where subscribers listen.
+#include <algorithm>
 #include <memory>
 
 #include "common/endpoint.h"
@@ -15,12 +16,60 @@
 namespace outboxd::ctl {
 namespace {
 
+Json stats_of(const Json& endpoint) {
+  return endpoint.is_object() ? endpoint.value("stats", Json::object()) : Json::object();
+}
+
+Column stats_column(std::string title, std::string member) {
+  return {std::move(title),
+          [member = std::move(member)](const Json& row, const Style&) {
+            return Cell{member_text(stats_of(row), member)};
+          },
+          false, true, false};
+}
+
+Cell oldest_due(const Json& row, const Style& style) {
+  const auto since = parse_time(member_text(stats_of(row), "oldest_due_at"));
+  return {since ? coarse_duration(std::max(style.now - *since, Millis(0))) : "-"};
+}
+
+// Most first: "breaker 12, due 3".
+Cell waits_for(const Json& row, const Style&) {
+  std::vector<std::pair<std::int64_t, std::string>> counts;
+  const Json waiting = stats_of(row).value("waiting", Json::object());
+  for (const auto& [what, count] : waiting.items()) {
+    if (count.is_number()) counts.emplace_back(-count.get<std::int64_t>(), what);
+  }
+  std::ranges::sort(counts);
+  std::string text;
+  for (const auto& [count, what] : counts)
+    text += (text.empty() ? "" : ", ") + what + ' ' + std::to_string(-count);
+  return {text.empty() ? "-" : text};
+}
+
+// Only while the endpoint fails: what went wrong once is in its stats.
+Cell last_error(const Json& row, const Style&) {
+  const Json stats = stats_of(row);
+  if (member_text(stats, "consecutive_failures") == "0") return {"-"};
+  const std::string error = member_text(stats.value("last_error", Json::object()), "error");
+  return {error, error == "-" ? Tint::kPlain : Tint::kBad};
+}
+
 std::vector<Column> endpoint_columns() {
-  return {column("ID", "id"),
-          column("NAME", "name"),
+  const auto name = [](const Json& row, const Style&) {
+    const std::string text = member_text(row, "name");
+    return Cell{text == "-" ? member_text(row, "id") : text};
+  };
+  return {{"NAME", name},
+          state_column(),
+          stats_column("PENDING", "pending"),
+          stats_column("DEAD", "dead"),
+          {"OLDEST DUE", oldest_due},
+          {"WAITS FOR", waits_for},
+          {"LAST ERROR", last_error},
           column("URL", "url"),
           column("TYPES", "types"),
-          state_column(),
+          column("ID", "id", true),
           column("TENANT", "tenant", true),
           column("FORMAT", "format", true),
           column("TIMEOUT", "timeout", true),
@@ -174,6 +223,7 @@ void add_list(CLI::App& group, Session& session) {
   command->callback([&session, o] {
     session.action = [&session, o] {
       Path path("/v1/endpoints");
+      path.with("stats", "true");
       if (o->tenant) path.with("tenant", *o->tenant);
       return print_list(session, path, o->list, endpoint_columns());
     };
@@ -188,6 +238,20 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
   command->add_option("endpoint", *id, kEndpointHelp)->required()->check(names_endpoint());
   command->callback(
       [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
+}
+
+// Its members that are objects, as words.
+int stats(Session& session, const std::string& id) {
+  const Json json = session.api().get(path_of_endpoint(id) + "/stats");
+  constexpr std::string_view kWords[] = {"waiting", "last_error"};
+  Fields fields = fields_of(json, kWords);
+  fields.emplace_back("waits for", waits_for(Json{{"stats", json}}, session.style()));
+  const Json last = json.is_object() ? json.value("last_error", Json()) : Json();
+  if (!last.is_null())
+    fields.emplace_back("last error", Cell{member_text(last, "error") + " (status " +
+                                           member_text(last, "status") + "), " + member_text(last, "at")});
+  session.print_object(json, fields, "endpoint");
+  return kExitOk;
 }
 
 int show(Session& session, const std::string& id) {
@@ -241,13 +305,15 @@ int disable(Session& session, const std::string& id) {
 }  // namespace
 
 void add_endpoint(CLI::App& app, Session& session) {
-  CLI::App* group =
-      add_group(app, "endpoint",
-                "add, list, show, set, remove, pause, resume, enable, disable, test, export, apply, secret");
+  CLI::App* group = add_group(
+      app, "endpoint",
+      "add, list, show, stats, set, remove, pause, resume, enable, disable, test, export, apply, secret");
   group->group(kAct);
   add_add(*group, session);
   add_list(*group, session);
   add_by_id(*group, session, "show", "One endpoint", show);
+  add_by_id(*group, session, "stats", "How it is doing: what waits for what, its breaker, its last error",
+            stats);
   add_set(*group, session);
   add_remove(*group, session);
   add_by_id(*group, session, "pause", "Hold its deliveries back for a while", pause);

@@ -6,9 +6,11 @@
 #include <memory>
 
 #include "common/text.h"
+#include "ctl/batch_run.h"
 #include "ctl/commands.h"
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
+#include "ctl/event_tail.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -200,38 +202,66 @@ Json replay(ApiClient& api, const std::string& id, const std::optional<std::stri
   throw;
 }
 
+int replay_one(Session& session, const std::string& id, const std::optional<std::string>& endpoint) {
+  ObjectText body;
+  body.add_if("endpoint", endpoint);
+  Json answer = replay(session.api(), id, endpoint, body.text());
+  if (answer.is_object() && !answer.contains("id")) answer["id"] = id;
+  session.print_object(answer, fields_of(answer, {}));
+  return kExitOk;
+}
+
+struct ReplayOptions {
+  std::optional<std::string> id;
+  bool missing = false;
+  BatchOptions batch;
+};
+
+int run_replay(Session& session, const ReplayOptions& options) {
+  const BatchOptions& batch = options.batch;
+  Filters but_endpoint = batch.filters;
+  but_endpoint.endpoint.reset();
+  if (options.id) {
+    if (options.missing || but_endpoint.any() || batch.rate || batch.note)
+      throw Failure(kExitUsage, "give an id or filters, not both");
+    if (batch.dry_run) throw Failure(kExitUsage, "--dry-run counts what filters find");
+    return replay_one(session, *options.id, batch.filters.endpoint);
+  }
+  if (!batch.filters.any())
+    throw Failure(kExitUsage, "give an event's id, or filters like --type or --since");
+  if (options.missing && !(batch.filters.endpoint && batch.filters.since))
+    throw Failure(kExitUsage,
+                  "--missing needs --endpoint and --since: who is missing events, and since when?");
+  BatchOptions wanted = batch;
+  wanted.action = options.missing ? "replay_missing" : "replay";
+  return run_batch(session, wanted);
+}
+
 void add_replay(CLI::App& group, Session& session) {
-  struct Options {
-    std::string id;
-    std::optional<std::string> endpoint;
-  };
-  CLI::App* command =
-      add_command(group, "replay", "Deliver an event once more, to the endpoints that match now or to one");
-  auto o = std::make_shared<Options>();
-  command->add_option("id", o->id, "The event")->required()->check(is_event_id());
-  command->add_option("--endpoint", o->endpoint, "Only to this endpoint, by name or id")
+  CLI::App* command = add_command(group, "replay",
+                                  "Deliver once more, to the endpoints that match now or to one of them: an "
+                                  "event, or all that match the filters",
+                                  "outboxctl event replay --missing --endpoint shop --since 7d");
+  auto o = std::make_shared<ReplayOptions>();
+  command->add_option("id", o->id, "The event")->check(is_event_id());
+  command->add_option("--endpoint", o->batch.filters.endpoint, "Only to this endpoint, by name or id")
       ->check(names_endpoint());
-  command->callback([&session, o] {
-    session.action = [&session, o] {
-      ObjectText body;
-      body.add_if("endpoint", o->endpoint);
-      Json answer = replay(session.api(), o->id, o->endpoint, body.text());
-      if (answer.is_object() && !answer.contains("id")) answer["id"] = o->id;
-      session.print_object(answer, fields_of(answer, {}));
-      return kExitOk;
-    };
-  });
+  command->add_flag("--missing", o->missing, "Only what was never delivered to the endpoint");
+  add_common_filters(command, o->batch.filters);
+  add_batch_options(command, o->batch);
+  command->callback([&session, o] { session.action = [&session, o] { return run_replay(session, *o); }; });
 }
 
 }  // namespace
 
 void add_event(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "event", "send, list, show, payload, erase, replay");
+  CLI::App* group = add_group(app, "event", "send, list, show, payload, erase, tail, replay");
   group->group(kAct);
   add_send(*group, session);
   add_list(*group, session);
   add_show(*group, session);
   add_payload(*group, session);
+  add_event_tail(*group, session);
   add_erase(*group, session);
   add_replay(*group, session);
 }

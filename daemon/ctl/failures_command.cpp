@@ -1,110 +1,152 @@
-// `failures`: what is stuck, and why.
+// `failures`: what failed, how much of it is dead, and the command that tries the worst of it again.
+#include <array>
 #include <memory>
 
+#include "common/text.h"
 #include "ctl/commands.h"
-#include "ctl/failure_groups.h"
 #include "ctl/listing.h"
 #include "ctl/validators.h"
 
 namespace outboxd::ctl {
 namespace {
 
-constexpr int kMaxEndpoints = 200;  // how many endpoints' held deliveries one command counts
-constexpr const char* kHeld = "held";
-
 struct Options {
-  std::optional<std::string> since;
+  std::string since = "24h";
   std::string by = "error";
+  std::optional<std::string> endpoint, tenant;
+  int limit = 50;
 };
 
-GroupBy group_by(const std::string& text) {
-  return text == "endpoint" ? GroupBy::kEndpoint : text == "type" ? GroupBy::kType : GroupBy::kError;
+const Json* only_endpoint(const Json& group) {
+  const auto endpoints = group.find("endpoints");
+  const auto count = group.find("endpoint_count");
+  const bool one = endpoints != group.end() && endpoints->is_array() && endpoints->size() == 1 &&
+                   count != group.end() && *count == 1;
+  return one ? &endpoints->front() : nullptr;
 }
 
-// Up to kMaxListed of each kind; a note says when there are more.
-std::vector<Json> list(Session& session, Path path, const Options& options, const std::string& kind) {
-  if (options.since) path.with("since", to_rfc3339(*options.since, session.style().now));
-  Listed listed = fetch_list(session.api(), path, {kMaxListed, std::nullopt});
-  if (listed.next_cursor.is_string()) {
-    session.note("there are more than " + std::to_string(kMaxListed) + " " + kind +
-                 " deliveries: not all are counted; narrow it with --since");
-  }
-  return std::move(listed.rows);
+// Its name, or its id when it has none.
+std::string name_of(const Json& endpoint) {
+  const std::string name = member_text(endpoint, "name");
+  return name == "-" ? member_text(endpoint, "id") : name;
 }
 
-std::vector<Json> deliveries_in(Session& session, const Options& options, const std::string& state) {
-  Path path("/v1/deliveries");
-  path.with("state", state);
-  if (state == "pending") path.with("error", "any");
-  return list(session, path, options, state == "dead" ? "dead" : "retrying");
+std::string title_of(const Json& group, const std::string& by) {
+  const Json* endpoint = by == "endpoint" ? only_endpoint(group) : nullptr;
+  return endpoint ? name_of(*endpoint) : member_text(group, "group");
 }
 
-// The error shown for an endpoint: that of its newest delivery that has one.
-std::string error_of(const std::string& endpoint, const std::vector<Json>& failed) {
-  for (const Json& delivery : failed) {
-    if (member_text(delivery, "endpoint") == endpoint && member_text(delivery, "error") != "-")
-      return member_text(delivery, "error");
-  }
-  return kHeld;
+std::string endpoints_text(const Json& group) {
+  if (const Json* endpoint = only_endpoint(group)) return name_of(*endpoint);
+  return member_text(group, "endpoint_count") + " endpoints";
 }
 
-// Behind an endpoint that fails or is disabled wait deliveries that were never attempted, and so have no error of their
-// own.
-std::vector<Json> held_behind_failing_endpoints(Session& session, const Options& options,
-                                                const std::vector<Json>& failed) {
-  const Listed endpoints = fetch_list(session.api(), Path("/v1/endpoints"), {kMaxListed, std::nullopt});
-  std::vector<Json> all;
-  int looked_at = 0;
-  for (const Json& endpoint : endpoints.rows) {
-    const bool disabled = member_text(endpoint, "state") == "disabled";
-    if (!disabled && member_text(endpoint, "failing_since") == "-") continue;
-    if (++looked_at > kMaxEndpoints || all.size() >= static_cast<std::size_t>(kMaxListed)) {
-      session.note("more endpoints fail than one command looks at: not all held deliveries are counted");
-      break;
+// As one word of a shell's command line.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:@%+=/-";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos && word.front() != '-')
+    return word;
+  std::string text = "'";
+  for (const char c : escape_control(word)) {
+    if (c == '\'') {
+      text += "'\\''";
+    } else {
+      text += c;
     }
-    const std::string id = member_text(endpoint, "id");
-    Path path("/v1/deliveries");
-    path.with("state", "pending").with("endpoint", id);
-    const auto pending = list(session, path, options, "pending");
-    auto held = held_deliveries(pending, disabled ? "disabled" : error_of(id, failed));
-    std::move(held.begin(), held.end(), std::back_inserter(all));
   }
-  return all;
+  return text + "'";
+}
+
+// The command that retries what is dead of a group; "" when there is none.
+std::string retry_command(const Json& group) {
+  const auto filter = group.find("filter");
+  if (filter == group.end() || !filter->is_object()) return "";
+  const Json* endpoint = only_endpoint(group);
+  std::string command = "outboxctl delivery retry";
+  for (const char* member : {"endpoint", "state", "error", "reason", "status", "type"}) {
+    if (!filter->contains(member)) continue;
+    const bool by_name = endpoint && std::string_view(member) == "endpoint";
+    command += std::string(" --") + member + ' ' +
+               quoted(by_name ? name_of(*endpoint) : member_text(*filter, member));
+  }
+  return command;
+}
+
+void suggest(const Session& session, const Json& worst) {
+  if (worst.value("dead", Json(0)) == 0) {
+    session.note("none of these deliveries is dead: they are tried again by themselves");
+  } else if (const std::string command = retry_command(worst); !command.empty()) {
+    session.note("to retry the worst: " + command);
+  }
+}
+
+std::vector<Column> columns_for(const std::string& by) {
+  std::string title = by;
+  for (char& c : title) c = static_cast<char>(c - 'a' + 'A');
+  std::vector<Column> columns{
+      {title, [by](const Json& row, const Style&) { return Cell{title_of(row, by)}; }},
+      number_column("FAILED", "attempts"),
+      number_column("DEAD", "dead")};
+  if (by != "endpoint")
+    columns.push_back({"AT", [](const Json& row, const Style&) { return Cell{endpoints_text(row)}; }});
+  if (by != "error") columns.push_back(column("ERROR", "error", true));
+  if (by != "type") columns.push_back(column("TYPE", "type", true));
+  columns.push_back(time_column("SINCE", "first_at"));
+  columns.push_back(time_column("LAST", "last_at"));
+  columns.push_back(column("LAST ERROR", "last_error"));
+  return columns;
 }
 
 int run_failures(Session& session, const Options& options) {
-  // Retrying ones first, because an endpoint's current errors say more than those of the deliveries that died.
-  std::vector<Json> deliveries = deliveries_in(session, options, "pending");
-  for (Json& dead : deliveries_in(session, options, "dead")) deliveries.push_back(std::move(dead));
-  for (Json& held : held_behind_failing_endpoints(session, options, deliveries))
-    deliveries.push_back(std::move(held));
-  const std::vector<Json> groups = group_failures(deliveries, group_by(options.by));
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
-  if (table && groups.empty()) {
-    session.note("no failures");
+  Path path("/v1/failures");
+  path.with("by", options.by).with("since", to_rfc3339(options.since, session.style().now));
+  if (options.endpoint) path.with("endpoint", *options.endpoint);
+  if (options.tenant) path.with("tenant", *options.tenant);
+  path.with("limit", std::to_string(options.limit));
+  const Json answer = session.api().get(path.text());
+  if (!answer.is_object() || !answer.contains("data") || !answer["data"].is_array())
+    throw Failure(kExitFailed, "the answer is no list; is it outboxd that listens there?");
+  if (session.format() == Format::kJson) {
+    session.print(render_json(answer, true));
     return kExitOk;
   }
-  const std::string title = options.by == "endpoint" ? "ENDPOINT" : options.by == "type" ? "TYPE" : "ERROR";
-  session.print_rows(
-      {column(title, "group"), number_column("DEAD", "dead"), number_column("RETRYING", "retrying"),
-       number_column("HELD", "held"), time_column("OLDEST", "oldest"), time_column("NEWEST", "newest"),
-       column("EXAMPLE", "example")},
-      groups, nullptr, "example");
+  std::vector<Json> groups;
+  for (const Json& group : answer["data"]) {
+    if (group.is_object()) groups.push_back(group);
+  }
+  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  if (table && groups.empty()) {
+    session.note("nothing has failed since " + options.since + (parse_duration(options.since) ? " ago" : ""));
+    return kExitOk;
+  }
+  session.print_rows(columns_for(options.by), groups, nullptr, "group");
+  if (!table) return kExitOk;
+  if (answer.value("groups", Json(0)) > groups.size()) session.note("there are more: raise --limit");
+  suggest(session, groups.front());
   return kExitOk;
 }
 
 }  // namespace
 
 void add_failures(CLI::App& app, Session& session) {
-  CLI::App* command = add_command(
-      app, "failures", "What is dead, keeps failing, or is held back by an endpoint that fails; grouped",
-      "outboxctl failures --since 1h --by endpoint");
+  CLI::App* command =
+      add_command(app, "failures", "What failed, how much of it is dead, and how to retry the worst of it",
+                  "outboxctl failures --since 1h --by endpoint");
   command->group(kLook);
   auto o = std::make_shared<Options>();
-  command->add_option("--since", o->since, "Only events accepted since: a time, or an age like 1h")
-      ->check(is_time_or_age());
-  command->add_option("--by", o->by, "Group by error, endpoint or type")
-      ->check(CLI::IsMember({"error", "endpoint", "type"}))
+  command->add_option("--since", o->since, "What failed since: a time, or an age like 1h; at most 30d ago")
+      ->check(is_time_or_age())
+      ->capture_default_str();
+  command->add_option("--by", o->by, "Group by error, endpoint, type, status or reason")
+      ->check(CLI::IsMember({"error", "endpoint", "type", "status", "reason"}))
+      ->capture_default_str();
+  command->add_option("--endpoint", o->endpoint, "Only at this endpoint, by name or id")
+      ->check(names_endpoint());
+  command->add_option("--tenant", o->tenant, "Only at this tenant's endpoints")
+      ->check(has_length(0, kMaxTenantLength));
+  command->add_option("--limit", o->limit, "How many groups at most")
+      ->check(CLI::Range(1, kMaxPage))
       ->capture_default_str();
   command->callback([&session, o] { session.action = [&session, o] { return run_failures(session, *o); }; });
 }

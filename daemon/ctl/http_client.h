@@ -3,6 +3,7 @@
 // one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,13 @@ struct HttpResponse {
   std::string body;
 };
 
+// Takes an answer that goes on, as it comes.
+struct AnswerReceiver {
+  std::function<void(std::string_view bytes)> take;  // of a 2xx only
+  int stop_fd = -1;                                  // ends the exchange when it can be read
+  Millis silence = std::chrono::seconds(60);  // after this long without a byte the server is taken to be gone
+};
+
 class HttpClient {
  public:
   HttpClient();
@@ -45,6 +53,9 @@ class HttpClient {
 
   // Returns an answer of any status. The error says why there was none: refused, timed out, cut off, too large.
   tl::expected<HttpResponse, std::string> send(const HttpRequest& request);
+  // The same for an answer that goes on; `timeout` does not count. Returns when it has ended or is stopped; the body is
+  // that of any answer but a 2xx.
+  tl::expected<HttpResponse, std::string> receive(const HttpRequest& request, const AnswerReceiver& receiver);
 
  private:
   struct Handle;

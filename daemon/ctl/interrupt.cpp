@@ -1,5 +1,7 @@
 #include "ctl/interrupt.h"
 
+#include <sys/signalfd.h>
+
 #include <csignal>
 #include <ctime>
 
@@ -25,6 +27,14 @@ bool wait_for_interrupt(Millis timeout) {
   const sigset_t set = interrupts();
   const timespec wait{timeout.count() / 1000, static_cast<long>(timeout.count() % 1000) * 1'000'000};
   return sigtimedwait(&set, nullptr, &wait) > 0;
+}
+
+int interrupt_fd() {
+  static const int fd = [] {
+    const sigset_t set = interrupts();
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  }();
+  return fd;
 }
 
 void wait_for_interrupt() {

@@ -10,6 +10,9 @@ namespace outboxd::ctl {
 void hold_interrupts();
 // Waits for one of them, for at most `timeout`. True: one came.
 bool wait_for_interrupt(Millis timeout);
+// Can be read once one of them has come, until wait_for_interrupt() has taken note of it. Open for as long as the program
+// runs.
+int interrupt_fd();
 void wait_for_interrupt();
 
 }  // namespace outboxd::ctl

@@ -70,9 +70,10 @@ int print_rejected_rows(Session& session, Path path, const ListOptions& options)
                      column("TYPE", "type"), column("TENANT", "tenant"), column("REASON", "reason")});
 }
 
-Path Filters::applied_to(Path path, Time now) const {
-  const auto add = [&path](const char* name, const std::optional<std::string>& value) {
-    if (value) path.with(name, *value);
+std::vector<std::pair<const char*, std::string>> Filters::as_list(Time now) const {
+  std::vector<std::pair<const char*, std::string>> given;
+  const auto add = [&given](const char* name, const std::optional<std::string>& value) {
+    if (value) given.emplace_back(name, *value);
   };
   add("state", state);
   add("endpoint", endpoint);
@@ -80,9 +81,22 @@ Path Filters::applied_to(Path path, Time now) const {
   add("type", type);
   add("event", event);
   add("error", error);
-  if (since) path.with("since", to_rfc3339(*since, now));
-  if (until) path.with("until", to_rfc3339(*until, now));
+  add("reason", reason);
+  add("status", status);
+  if (since) given.emplace_back("since", to_rfc3339(*since, now));
+  if (until) given.emplace_back("until", to_rfc3339(*until, now));
+  return given;
+}
+
+Path Filters::applied_to(Path path, Time now) const {
+  for (const auto& [name, value] : as_list(now)) path.with(name, value);
   return path;
+}
+
+Json Filters::as_json(Time now) const {
+  Json json = Json::object();
+  for (const auto& [name, value] : as_list(now)) json[name] = value;
+  return json;
 }
 
 void require_named(ApiClient& api, const Filters& filters) {
@@ -106,6 +120,10 @@ void add_delivery_filters(CLI::App* command, Filters& filters) {
   command->add_option("--endpoint", filters.endpoint, "Only to this endpoint, by name or id")
       ->check(names_endpoint());
   command->add_option("--event", filters.event, "Only of this event")->check(is_event_id());
+  command->add_option("--reason", filters.reason, "Only what is dead for this reason (exhausted, gone, …)")
+      ->check(CLI::IsMember({"exhausted", "expired", "gone", "blocked", "too_large", "skipped", "damaged"}));
+  command->add_option("--status", filters.status, "Only where the last attempt was answered with this status")
+      ->check(CLI::Range(100, 999));
   command
       ->add_option("--error", filters.error,
                    "Only where the last attempt failed so (timeout, http_5xx, …), or any")

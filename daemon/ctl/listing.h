@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ctl/session.h"
@@ -38,14 +39,21 @@ int print_rejected_rows(Session& session, Path path, const ListOptions& options)
 
 // The filters that lists of events and of deliveries share, and those of deliveries alone.
 struct Filters {
-  std::optional<std::string> state, endpoint, tenant, type, event, error, since, until;
-  bool any() const { return state || endpoint || tenant || type || event || error || since || until; }
+  std::optional<std::string> state, endpoint, tenant, type, event, error, reason, status, since, until;
+  bool any() const {
+    return state || endpoint || tenant || type || event || error || reason || status || since || until;
+  }
   Path applied_to(Path path, Time now) const;
+  Json as_json(Time now) const;  // {"state": "dead", ...}
+
+ private:
+  std::vector<std::pair<const char*, std::string>> as_list(Time now) const;  // those that are given
 };
 // For when nothing was found: throws Failure (not found) if the filters name an endpoint or event that does not exist.
 // Not called earlier, because a removed endpoint's deliveries are still listed by its id.
 void require_named(ApiClient& api, const Filters& filters);
-void add_common_filters(CLI::App* command, Filters& filters);    // tenant, type, since, until
-void add_delivery_filters(CLI::App* command, Filters& filters);  // and also state, endpoint, event, error
+void add_common_filters(CLI::App* command, Filters& filters);  // tenant, type, since, until
+void add_delivery_filters(CLI::App* command,
+                          Filters& filters);  // and also state, endpoint, event, error, reason, status
 
 }  // namespace outboxd::ctl

@@ -59,6 +59,66 @@ std::string harmless(const std::string& json) {
   return out;
 }
 
+// A column with its cells, escaped.
+struct TableColumn {
+  const Column* column = nullptr;
+  std::vector<Cell> cells = {};
+  std::size_t width = 0;  // of its widest cell, or of the title
+};
+
+constexpr std::size_t kGap = 1;           // between columns
+constexpr std::size_t kLeastWidth = 10;   // of a column that is cut
+constexpr std::size_t kLeastColumns = 2;  // that are shown, however narrow the terminal is
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+TableColumn render_column(const Column& column, std::span<const Json> rows, const Style& style) {
+  TableColumn made{.column = &column, .width = characters(column.title)};
+  for (const Json& row : rows) {
+    Cell cell = column.cell(row, style);
+    cell.text = escape_control(cell.text);
+    made.width = std::max(made.width, characters(cell.text));
+    made.cells.push_back(std::move(cell));
+  }
+  return made;
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  if (characters(text) <= width) return text;
+  std::string_view rest = text;
+  std::string out;
+  for (std::size_t n = 1; n < width; ++n) {
+    const std::size_t length = std::max<std::size_t>(1, utf8_sequence_length(rest));
+    out += rest.substr(0, length);
+    rest.remove_prefix(length);
+  }
+  return out + "…";
+}
+
+std::size_t least_width(const TableColumn& c) {
+  if (!c.column->cut) return c.width;
+  return std::min(c.width, std::max(kLeastWidth, characters(c.column->title)));
+}
+
+void fit(std::vector<TableColumn>& columns, std::size_t width) {
+  const auto least = [&columns] {
+    std::size_t sum = 0;
+    for (const TableColumn& c : columns) sum += least_width(c) + kGap;
+    return sum - kGap;
+  };
+  while (columns.size() > kLeastColumns && least() > width) columns.pop_back();
+  std::size_t left = width - std::min(width, least());
+  for (TableColumn& c : columns) {
+    const std::size_t granted = std::min(c.width, least_width(c) + left);
+    left -= granted - least_width(c);
+    if (granted == c.width) continue;
+    for (Cell& cell : c.cells) cell.text = cut(cell.text, granted);
+  }
+}
+
 }  // namespace
 
 std::optional<Format> parse_format(std::string_view text) {
@@ -88,15 +148,17 @@ std::string member_text(const Json& object, std::string_view name) {
 }
 
 Column column(std::string title, std::string member, bool wide_only) {
+  const bool is_id = member == "id";
   return {
       std::move(title),
       [member = std::move(member)](const Json& row, const Style&) { return Cell{member_text(row, member)}; },
-      wide_only};
+      wide_only, false, !is_id};
 }
 
 Column number_column(std::string title, std::string member, bool wide_only) {
   Column made = column(std::move(title), std::move(member), wide_only);
   made.right = true;
+  made.cut = false;
   return made;
 }
 
@@ -107,7 +169,7 @@ Column time_column(std::string title, std::string member, bool wide_only) {
             const auto time = parse_time(text);
             return Cell{!time || style.format == Format::kWide ? text : age_text(*time, style.now)};
           },
-          wide_only};
+          wide_only, false, false};
 }
 
 Column endpoint_column() {
@@ -161,27 +223,27 @@ std::string bytes_text(std::int64_t bytes) {
 }
 
 std::string render_table(std::span<const Column> columns, std::span<const Json> rows, const Style& style) {
-  std::vector<const Column*> shown;
+  std::vector<TableColumn> shown;
   for (const Column& c : columns) {
-    if (!c.wide_only || style.format == Format::kWide) shown.push_back(&c);
+    if (!c.wide_only || style.format == Format::kWide) shown.push_back(render_column(c, rows, style));
   }
+  if (style.width > 0 && style.format == Format::kTable) fit(shown, static_cast<std::size_t>(style.width));
   const std::unique_ptr<libscols_table, TableDeleter> table(scols_new_table());
   require(table != nullptr);
-  // Never cut to the terminal's width, because an id must be fit to copy. Never encoded by libsmartcols, because the
-  // text is already escaped.
+  // Never cut or encoded by libsmartcols, because the text is cut and escaped already.
   scols_table_set_termforce(table.get(), SCOLS_TERMFORCE_NEVER);
   scols_table_enable_noencoding(table.get(), 1);
   scols_table_enable_colors(table.get(), style.color);
-  for (const Column* c : shown) {
-    require(scols_table_new_column(table.get(), c->title.c_str(), 0, c->right ? SCOLS_FL_RIGHT : 0) !=
-            nullptr);
+  for (const TableColumn& c : shown) {
+    require(scols_table_new_column(table.get(), c.column->title.c_str(), 0,
+                                   c.column->right ? SCOLS_FL_RIGHT : 0) != nullptr);
   }
-  for (const Json& row : rows) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
     libscols_line* line = scols_table_new_line(table.get(), nullptr);
     require(line != nullptr);
     for (std::size_t i = 0; i < shown.size(); ++i) {
-      const Cell cell = shown[i]->cell(row, style);
-      require(scols_line_set_data(line, i, escape_control(cell.text).c_str()) == 0);
+      const Cell& cell = shown[i].cells[row];
+      require(scols_line_set_data(line, i, cell.text.c_str()) == 0);
       if (cell.tint == Tint::kPlain) continue;
       require(scols_cell_set_color(scols_line_get_cell(line, i),
                                    std::string(escape_sequence(cell.tint)).c_str()) == 0);

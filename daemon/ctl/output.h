@@ -20,7 +20,8 @@ std::optional<Format> parse_format(std::string_view);
 struct Style {
   Format format = Format::kTable;
   bool color = false;
-  Time now{};  // what ages are relative to
+  Time now{};     // what ages are relative to
+  int width = 0;  // of the terminal, in columns; 0: there is none
 };
 
 enum class Tint { kPlain, kGood, kWarn, kBad, kDim };
@@ -36,6 +37,7 @@ struct Column {
   std::function<Cell(const Json& row, const Style& style)> cell;
   bool wide_only = false;
   bool right = false;  // aligned
+  bool cut = true;     // where the terminal is too narrow, its text may end in "…"
 };
 
 // A member as text: "-" for null and absent, lists with commas, objects as JSON.
@@ -56,6 +58,8 @@ std::string coarse_duration(Millis d);
 std::string age_text(Time then, Time now);
 std::string bytes_text(std::int64_t bytes);  // "12.3 MiB"
 
+// A line for each row. With kTable and a terminal it fits the terminal's width: the last columns are left out until the
+// others fit, those that can be cut are cut. Ids are never cut, because they must be fit to copy.
 std::string render_table(std::span<const Column> columns, std::span<const Json> rows, const Style& style);
 // Aligned "name  value" lines.
 using Fields = std::vector<std::pair<std::string, Cell>>;

@@ -180,11 +180,14 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   Session session(options, tools);
   add_global_options(app, options);
   add_status(app, session);
+  add_why(app, session);
   add_failures(app, session);
   add_tail(app, session);
+  add_top(app, session);
   add_event(app, session);
   add_endpoint(app, session);
   add_delivery(app, session);
+  add_batch(app, session);
   add_outbox(app, session);
   add_db(app, session);
   add_doctor(app, session);

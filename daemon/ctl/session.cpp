@@ -1,6 +1,7 @@
 #include "ctl/session.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,11 @@ std::string read_token(const std::string& path) {
   if (token.empty() || !printable)
     throw Failure(kExitUsage, "--token-file: " + path + " must hold one token of printable characters");
   return token;
+}
+
+int terminal_width() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace
@@ -72,7 +78,7 @@ Format Session::format() const {
 }
 
 Style Session::style() const {
-  Style style{format(), options_.color == "always", SystemClock().wall()};
+  Style style{format(), options_.color == "always", SystemClock().wall(), terminal_width()};
   if (options_.color == "auto") {
     const auto term = environment("TERM");
     style.color = ::isatty(STDOUT_FILENO) && !environment("NO_COLOR") && term && *term != "dumb";

@@ -1,11 +1,12 @@
 // `status`.
-#include <unistd.h>
-
 #include <memory>
+#include <optional>
 
+#include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/interrupt.h"
 #include "ctl/status.h"
+#include "ctl/terminal.h"
 
 namespace outboxd::ctl {
 
@@ -41,24 +42,37 @@ int report_health(Session& session, const Json& status, bool exit_code) {
   return why ? kExitFailed : kExitOk;
 }
 
+// Draws over what a terminal shows; a file or a pipe gets one after the other.
+void show_again(Session& session, const std::string& text, const std::string& complaint) {
+  if (can_draw() && !session.prints_json()) return draw(text + escape_control(complaint) + "\n");
+  if (!complaint.empty()) return session.note(complaint);
+  session.print(text);
+}
+
 int run_status(Session& session, const Options& options) {
   if (session.format() == Format::kId) {
     throw Failure(kExitUsage, "--output: a status has no id; use table, json or jsonl");
   }
   if (options.watch) hold_interrupts();
+  std::optional<Json> status;
   for (;;) {
-    const Json status = session.api().get("/v1/status");
-    const Style style = session.style();
-    std::string text;
-    if (style.format == Format::kTable || style.format == Format::kWide) {
-      text = render_status(status, style);
-      if (options.watch && ::isatty(STDOUT_FILENO)) text.insert(0, "\033[H\033[2J");
-    } else {
-      text = render_json(status, style.format == Format::kJson);
+    std::string complaint;
+    try {
+      status = session.api().get("/v1/status");
+    } catch (const Failure& failure) {
+      if (!status || failure.exit_code != kExitUnreachable) throw;
+      complaint = std::string(failure.what()) + " (trying again)";  // a restart ends no watch
     }
-    session.print(text);
+    const Style style = session.style();
+    const std::string text = session.prints_json() ? render_json(*status, style.format == Format::kJson)
+                                                   : render_status(*status, style);
+    if (options.watch) {
+      show_again(session, text, complaint);
+    } else {
+      session.print(text);
+    }
     if (!options.watch || wait_for_interrupt(kWatchInterval))
-      return report_health(session, status, options.exit_code);
+      return report_health(session, *status, options.exit_code);
   }
 }
 
@@ -116,6 +130,7 @@ std::string render_status(const Json& status, const Style& style) {
                                     column("ID", "endpoint", true),
                                     column("STATE", "state"),
                                     number_column("BACKLOG", "backlog"),
+                                    column("WAITS FOR", "waiting_for"),
                                     {"OLDEST DUE",
                                      [](const Json& row, const Style&) {
                                        const auto age = number(row, "oldest_due_age_seconds");

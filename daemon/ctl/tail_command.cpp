@@ -1,30 +1,28 @@
-// `tail`: attempts as they are recorded, until Ctrl-C. It follows the daemon's feed page by page, so that every attempt
-// is shown once; attempts that the feed had already dropped are counted and reported.
+// `tail`: attempts as they are recorded, until Ctrl-C. It follows the daemon's stream, each attempt once, also across a
+// restart of the daemon; attempts that came faster than they were read here are counted and reported.
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "common/text.h"
 #include "ctl/commands.h"
+#include "ctl/event_stream.h"
 #include "ctl/interrupt.h"
-#include "ctl/listing.h"
+#include "ctl/terminal.h"
 #include "ctl/validators.h"
 
 namespace outboxd::ctl {
 namespace {
 
-constexpr Millis kInterval = std::chrono::milliseconds(200);  // between two looks when nothing came
+constexpr Millis kReconnect = std::chrono::seconds(1);
 constexpr int kShownAtStart = 10;
+constexpr int kAllColumns = 10'000;
+constexpr int kColumnsWithIds = 120;  // of a terminal: with fewer, a line has no room for the delivery's id
 
 struct Options {
-  std::optional<std::string> endpoint;
+  std::optional<std::string> endpoint, type, tenant;
   bool failed = false;
 };
-
-std::string padded(std::string text, std::size_t width) {
-  text = escape_control(text);
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
 
 // "http_5xx 503, again in 5s", "timeout, dead (exhausted)", "success 200"
 std::string outcome_of(const Json& attempt, Time now) {
@@ -37,69 +35,120 @@ std::string outcome_of(const Json& attempt, Time now) {
   return text;
 }
 
-std::string line_of(const Json& attempt, const Style& style) {
+// What an attempt ended with, in at most so many columns.
+std::string ending_of(const Json& attempt, const Style& style, int columns) {
   const bool failed = member_text(attempt, "outcome") != "success";
   const std::string error = member_text(attempt, "error");
+  const std::string outcome = cut(outcome_of(attempt, style.now), columns);
+  return tinted(outcome, failed ? Tint::kBad : Tint::kGood, style.color) +
+         (error == "-" ? "" : cut("  " + error, columns - display_width(outcome)));
+}
+
+std::string padded(const std::string& text, int width) {
+  return fitted(text, std::max(width, display_width(text)));
+}
+
+// For a file or a pipe: nothing is cut.
+std::string full_line(const Json& attempt, const Style& style) {
   return padded(member_text(attempt, "started_at"), 24) + "  " +
          padded(member_text(attempt, "delivery"), 36) + "  " + padded(member_text(attempt, "type"), 24) +
          "  " + padded(endpoint_text(attempt), 35) + "  attempt " +
          padded(member_text(attempt, "number"), 2) + "  " +
-         padded(member_text(attempt, "total_ms") + " ms", 8) + "  " +
-         tinted(escape_control(outcome_of(attempt, style.now)), failed ? Tint::kBad : Tint::kGood,
-                style.color) +
-         (error == "-" ? "" : "  " + escape_control(error)) + "\n";
+         padded(member_text(attempt, "total_ms") + " ms", 8) + "  " + ending_of(attempt, style, kAllColumns) +
+         "\n";
 }
 
-// Reports a gap on stderr, and also among JSON lines, because their reader may look nowhere else.
-void tell_gap(Session& session, const Json& dropped) {
-  if (session.format() == Format::kJsonl) session.print(render_json({{"dropped", dropped}}, false));
-  session.warn(dropped.is_null()
-                   ? "outboxd was restarted: attempts recorded in between may not be shown"
-                   : dump(dropped) +
-                         " attempts are not shown: they came faster than they could be read here");
+// One line of a terminal: of the start only the time of day.
+std::string short_line(const Json& attempt, const Style& style, int columns) {
+  const std::string started = member_text(attempt, "started_at");
+  std::string line = fitted(started.size() > 12 ? started.substr(11) : started, 13);
+  if (columns >= kColumnsWithIds) line += " " + fitted(member_text(attempt, "delivery"), 36);
+  line += " " + fitted(endpoint_text(attempt), 14) + " " + fitted(member_text(attempt, "type"), 16) + " " +
+          fitted("#" + member_text(attempt, "number"), 3) + " " +
+          fitted(member_text(attempt, "total_ms") + "ms", 7, true) + "  ";
+  return line + ending_of(attempt, style, std::max(1, columns - display_width(line))) + "\n";
 }
 
-struct Page {
-  std::vector<Json> rows;
-  std::string next;
+class Tail {
+ public:
+  Tail(Session& session, const Options& options) : session_(session), options_(options) {}
+
+  // Until Ctrl-C. Throws when the daemon cannot be followed at all; once it could, it is waited for.
+  int follow() {
+    while (true) {
+      try {
+        reader_.begin_anew();
+        session_.api().stream(
+            path(), reader_.last_id(),
+            {.take = [this](std::string_view bytes) { take(bytes); }, .stop_fd = interrupt_fd()});
+      } catch (const Failure& failure) {
+        if (wait_for_interrupt(Millis(0))) return kExitOk;
+        if (!followed_ || failure.exit_code != kExitUnreachable) throw;
+      }
+      if (wait_for_interrupt(Millis(0))) return kExitOk;
+      if (!std::exchange(told_, true)) session_.note("outboxd has ended the stream, connecting again");
+      if (wait_for_interrupt(kReconnect)) return kExitOk;
+    }
+  }
+
+ private:
+  std::string path() const {
+    Path path("/v1/attempts/stream");
+    if (reader_.last_id().empty()) path.with("last", std::to_string(kShownAtStart));
+    if (options_.endpoint) path.with("endpoint", *options_.endpoint);
+    if (options_.type) path.with("type", *options_.type);
+    if (options_.tenant) path.with("tenant", *options_.tenant);
+    if (options_.failed) path.with("failed", "true");
+    return path.text();
+  }
+
+  void take(std::string_view bytes) {
+    reader_.feed(bytes, [this](const ServerEvent& event) { take(event); });
+    followed_ = true;
+    told_ = false;
+    session_.print(std::exchange(text_, {}));
+  }
+
+  void take(const ServerEvent& event) {
+    const Json data = parse_answer(event.data);
+    if (!data.is_object())
+      throw Failure(kExitFailed, "an event is no JSON; is it outboxd that listens there?");
+    if (event.name == "dropped") return tell_gap(data.value("dropped", Json()));
+    if (event.name != "attempt") return;
+    const Style style = session_.style();
+    if (style.format != Format::kTable && style.format != Format::kWide) {
+      text_ += render_rows({}, {data}, nullptr, style);
+    } else if (const auto screen = screen_size(); screen && style.format == Format::kTable) {
+      text_ += short_line(data, style, screen->columns);
+    } else {
+      text_ += full_line(data, style);
+    }
+  }
+
+  // Reports a gap on stderr, and also among JSON lines, because their reader may look nowhere else.
+  void tell_gap(const Json& dropped) {
+    if (session_.format() == Format::kJsonl) text_ += render_json({{"dropped", dropped}}, false);
+    session_.print(std::exchange(text_, {}));
+    session_.warn(dropped.is_null() ? "outboxd was restarted: attempts recorded in between may not be shown"
+                                    : dump(dropped) +
+                                          " attempts were left out: they came faster than they could be read "
+                                          "here (of all endpoints, whatever is asked for)");
+  }
+
+  Session& session_;
+  const Options& options_;
+  EventStreamReader reader_;
+  std::string text_;       // to be printed
+  bool followed_ = false;  // the stream has begun once
+  bool told_ = false;      // that it has ended
 };
 
-Page fetch(Session& session, const Options& options, const std::string& from) {
-  Path path("/v1/attempts");
-  path.with("limit", std::to_string(from.empty() ? kShownAtStart : kMaxPage));
-  if (!from.empty()) path.with("cursor", from);
-  if (options.endpoint) path.with("endpoint", *options.endpoint);
-  if (options.failed) path.with("failed", "true");
-  const Json answer = session.api().get(path.text());
-  const Json data = answer.is_object() ? answer.value("data", Json()) : Json();
-  const Json next = answer.is_object() ? answer.value("next_cursor", Json()) : Json();
-  if (!data.is_array() || !next.is_string())
-    throw Failure(kExitFailed, "the answer is no page of attempts; is it outboxd that listens there?");
-  const Json dropped = answer.value("dropped", Json(0));
-  if (!from.empty() && dropped != 0) tell_gap(session, dropped);
-  return {{data.begin(), data.end()}, next.get<std::string>()};
-}
-
 int run_tail(Session& session, const Options& options) {
-  const Format format = session.format();
-  if (format == Format::kJson)
+  if (session.format() == Format::kJson)
     throw Failure(kExitUsage, "--output: tail never ends, so it cannot be one document; use jsonl");
   hold_interrupts();
   if (options.endpoint) (void)session.api().get(path_of_endpoint(*options.endpoint));
-  for (std::string from;;) {
-    const Page page = fetch(session, options, from);
-    std::string text;
-    const Style style = session.style();
-    if (format == Format::kTable || format == Format::kWide) {
-      for (const Json& attempt : page.rows) text += line_of(attempt, style);
-    } else {
-      text = render_rows({}, page.rows, nullptr, style);
-    }
-    session.print(text);
-    const bool caught_up = page.next == from;
-    from = page.next;
-    if (wait_for_interrupt(caught_up ? kInterval : Millis(0))) return kExitOk;
-  }
+  return Tail(session, options).follow();
 }
 
 }  // namespace
@@ -107,13 +156,16 @@ int run_tail(Session& session, const Options& options) {
 void add_tail(CLI::App& app, Session& session) {
   CLI::App* command = add_command(
       app, "tail",
-      "Attempts as they are recorded, each once, until Ctrl-C; says so when it had to leave some out",
+      "Attempts as they are recorded, each once, until Ctrl-C; says so when some had to be left out",
       "outboxctl tail --failed");
   command->group(kLook);
   auto o = std::make_shared<Options>();
   command->add_option("--endpoint", o->endpoint, "Only to this endpoint, by name or id")
       ->check(names_endpoint());
   command->add_flag("--failed", o->failed, "Only failed attempts");
+  command->add_option("--type", o->type, "Only events of this type, or pattern: order.*")
+      ->check(is_patterns());
+  command->add_option("--tenant", o->tenant, "Only this tenant's")->check(has_length(0, kMaxTenantLength));
   command->callback([&session, o] { session.action = [&session, o] { return run_tail(session, *o); }; });
 }
 

@@ -76,6 +76,9 @@ CLI::Validator names_endpoint() {
 CLI::Validator is_event_id() {
   return id_check<EventId>("event", "evt_");
 }
+CLI::Validator is_batch_id() {
+  return id_check<BatchId>("batch", "bat_");
+}
 CLI::Validator is_delivery_id() {
   return id_check<DeliveryId>("delivery", "dlv_");
 }

@@ -23,6 +23,7 @@ inline constexpr const char* kNameOrId = "NAME|ID";  // the type of such an opti
 CLI::Validator is_event_id();
 CLI::Validator is_delivery_id();
 CLI::Validator is_delivery_or_event_id();
+CLI::Validator is_batch_id();
 CLI::Validator is_endpoint_url();
 CLI::Validator is_json_object();
 CLI::Validator is_retry_schedule();  // "0s,5s,5m"

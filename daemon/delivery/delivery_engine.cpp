@@ -28,6 +28,13 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
           .response_body = std::move(result.response_body)};
 }
 
+// What an attempt ended with, in a few words: "http_5xx 503: HTTP 503", "timeout: no answer in time".
+std::string cause_of(const SendResult& result) {
+  std::string text(to_string(result.outcome));
+  if (result.status != 0) text += ' ' + std::to_string(result.status);
+  return result.error.empty() ? text : text + ": " + result.error;
+}
+
 bool contains(const PartitionSet& partitions, EndpointSeq endpoint) {
   return partitions.test(static_cast<std::size_t>(partition_of(endpoint)));
 }
@@ -198,6 +205,7 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
     commits_.submit(SetFailingSince{delivery.key.endpoint, *ended.failing_since, ended.recovered},
                     [](const SetFailingSince&, const Result<Nothing>&) {});
   }
+  log_transition(ended, *sent.endpoint, result);
   if (ended.disable) disable(delivery.key.endpoint, std::move(*ended.disable));
   if (!options_.store_responses) {
     result.response_headers.clear();
@@ -206,6 +214,27 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   ended.record.attempt = std::make_shared<const Attempt>(make_attempt(
       AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, target, std::move(result)));
   record(sent.endpoint, delivery, std::move(ended.record));
+}
+
+// An endpoint's turn for the worse, once each; that it answers again, or is disabled, is logged when it is committed.
+void DeliveryEngine::log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint,
+                                    const SendResult& result) {
+  const bool failing = ended.failing_since && *ended.failing_since;
+  if (ended.slowed_for && !failing) {
+    log::warn("endpoint asks for fewer requests and is paused",
+              {{"endpoint", endpoint.id.to_string()},
+               {"name", endpoint.name},
+               {"for", format_duration(*ended.slowed_for)},
+               {"cause", cause_of(result)},
+               {"retry_after", result.retry_after.value_or("")}});
+  }
+  if (failing) {
+    log::warn("endpoint is failing: one request at a time until it answers",
+              {{"endpoint", endpoint.id.to_string()},
+               {"name", endpoint.name},
+               {"failing_since", format_time(**ended.failing_since)},
+               {"cause", cause_of(result)}});
+  }
 }
 
 // Disables the endpoint in the version that this engine knows. If that is refused (the endpoint was changed or removed
@@ -280,9 +309,9 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
   });
 }
 
-void DeliveryEngine::ask_status(std::function<void(EngineStatus)> answer) {
-  executor_.post([this, answer = std::move(answer)] {
-    answer({scheduler_.in_flight(), scheduler_.lanes()});
+void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
+  executor_.post([this, only, answer = std::move(answer)] {
+    answer({scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only)});
   });
 }
 

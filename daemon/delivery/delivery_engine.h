@@ -31,7 +31,7 @@ namespace outboxd {
 
 struct EngineStatus {
   int in_flight = 0;
-  std::vector<LaneStatus> lanes;  // lanes that are failing or sending, in no order
+  std::vector<LaneStatus> lanes;  // in no order; see Scheduler::lanes
 };
 
 class DeliveryEngine final : public DeliverySide {
@@ -74,7 +74,8 @@ class DeliveryEngine final : public DeliverySide {
     std::string denial;  // SendResult::denial
   };
   void preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done);
-  void ask_status(std::function<void(EngineStatus)> answer);  // called on the executor
+  // Of all lanes with anything to tell, or of one endpoint's. `answer` runs on the executor.
+  void ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer);
   // Sends nothing new, waits up to `limit` for requests in flight, and aborts the rest (they are due again at the next
   // start). `done` runs when every outcome has been submitted to the group commit.
   void stop(Millis limit, std::function<void()> done);
@@ -90,6 +91,7 @@ class DeliveryEngine final : public DeliverySide {
   void send(Decisions::Send next, Moment now);
   // `target` is what the request was sent to, whatever the endpoint is now.
   void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
+  void log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint, const SendResult& result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
   void disable(EndpointSeq endpoint, std::string reason);
   void test_answered(const Endpoint& tested);

@@ -94,7 +94,7 @@ void DeliveryLoops::set_policy(const std::shared_ptr<const AddressPolicy>& polic
   for (auto& loop : loops_) loop->engine().set_policy(policy);
 }
 
-void DeliveryLoops::ask_status(std::function<void(EngineStatus)> answer) {
+void DeliveryLoops::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
   struct Answers {
     Mutex mutex;
     std::size_t missing OUTBOXD_GUARDED_BY(mutex) = 0;
@@ -106,7 +106,7 @@ void DeliveryLoops::ask_status(std::function<void(EngineStatus)> answer) {
     answers->missing = loops_.size();
   }
   for (auto& loop : loops_) {
-    loop->engine().ask_status([answers, answer](EngineStatus one) {
+    loop->engine().ask_status(only, [answers, answer](EngineStatus one) {
       const MutexLock lock(answers->mutex);
       EngineStatus& all = answers->all;
       all.in_flight += one.in_flight;

@@ -34,7 +34,7 @@ class DeliveryLoops final : public DeliverySide {
   }
   // Collects the status of all loops; `answer` runs on the thread of the last one to reply. It is late when a loop is
   // late and never comes when a loop hangs, so the caller must keep a deadline.
-  void ask_status(std::function<void(EngineStatus)> answer);
+  void ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer);
   Millis since_progress() const;  // of the loop that is furthest behind
   void stop(Millis limit);        // blocks; called once
   void end_threads();             // whether or not started; finishes nothing

@@ -75,6 +75,7 @@ EndpointHealth::Change EndpointHealth::succeeded(const Attempted& attempted, int
   failing_.reset();
   failures_ = 0;
   pauses_ = 0;
+  slowed_ = false;
   if (!asked_) paused_until_ = {};
   return change;
 }
@@ -95,6 +96,10 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
     asked_ = true;
   } else if (trips || attempted.probe || (attempted.slow_down && trouble_ >= kOverloaded)) {
     pause(attempted, now.mono);
+  }
+  if ((attempted.asked || attempted.slow_down) && !slowed_ && paused_until_ > now.mono) {
+    slowed_ = true;
+    change.slowed_for = std::chrono::ceil<Millis>(paused_until_ - now.mono);
   }
   if (is_open() && !failing_->stored) {
     failing_->stored = true;

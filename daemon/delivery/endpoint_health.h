@@ -62,6 +62,8 @@ class EndpointHealth {
     std::optional<Time> recovered;
     // To be stored: since when it has been failing, or (outer value set, inner empty) that this is over.
     std::optional<std::optional<Time>> failing_since;
+    // It was paused for this long because its answers ask for less; set once until it succeeds again.
+    std::optional<Millis> slowed_for;
   };
 
   EndpointHealth() = default;
@@ -72,6 +74,7 @@ class EndpointHealth {
   bool may_start(int sending, int configured, MonotonicTime now) const;
   int limit(int configured) const;  // while the breaker is closed
   MonotonicTime paused_until() const { return paused_until_; }
+  bool was_asked() const { return asked_; }  // the pause is the one that an answer asked for
   bool is_open() const { return failures_ >= kTripAfter; }
   ServiceClass service_class() const {
     return is_open() ? ServiceClass::kFailing : prompt_ ? ServiceClass::kPrompt : ServiceClass::kUnproven;
@@ -107,8 +110,9 @@ class EndpointHealth {
   double smoothed_rtt_ms_ = 0;         // duration of a success, smoothed
   double min_rtt_ms_ = -1;  // shortest duration of a success, slowly forgotten; below 0: none seen yet
   int failures_ = 0;
-  int pauses_ = 0;      // in a row
-  bool asked_ = false;  // the answer asked for the pause: a success does not end it
+  int pauses_ = 0;       // in a row
+  bool slowed_ = false;  // slowed_for was set, and no success has come since
+  bool asked_ = false;   // the answer asked for the pause: a success does not end it
   bool probing_ = false;
   bool prompt_ = false;
   MonotonicTime paused_until_{};

@@ -54,6 +54,12 @@ struct WindowOrder {
   }
 };
 
+struct LastFailure {
+  std::string error;  // for people: what went wrong, or the outcome's class
+  int status = 0;     // 0: there was no answer
+  Time at{};          // when it came in
+};
+
 struct Lane {
   // A read of the backlog under way, and what happens meanwhile.
   struct Fetch {
@@ -81,7 +87,7 @@ struct Lane {
   MonotonicTime disk_due = kAtOnce;
   EndpointHealth health;
   std::optional<RateBucket> rate;
-  std::string last_error;
+  std::optional<LastFailure> last_failure;
   bool refused = false;  // the address policy refused the last request
 
   ServiceClass service_class = ServiceClass::kUnproven;  // it is counted in: see Scheduler::classify

@@ -95,7 +95,7 @@ bool Scheduler::is_rid_of(const PartitionSet& partitions) const {
 // at all if they went to another receiver.
 void Scheduler::begin_anew(Lane& lane, bool other_receiver) {
   lane.health.begin_anew();
-  lane.last_error.clear();
+  lane.last_failure.reset();
   lane.refused = false;
   for (auto& [event, held] : lane.held) {
     held.probe = false;
@@ -332,7 +332,8 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
                          .reason = verdict.reason},
               .failing_since = change.failing_since,
               .disable = {},
-              .recovered = change.recovered};
+              .recovered = change.recovered,
+              .slowed_for = change.slowed_for};
   if (lane.active && (verdict.gone || change.disable)) {
     ended.disable = verdict.gone ? "gone" : "failing";
     lane.active = false;  // until put_endpoint() brings what was committed, whatever that is
@@ -346,9 +347,12 @@ Scheduler::Ended Scheduler::attempt_ended(DeliveryKey key, const AttemptReport& 
 EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const AttemptReport& report,
                                         const Verdict& verdict, Moment now) {
   std::uniform_real_distribution<> jitter(-1, 1);
-  lane.last_error = report.error.empty() && report.outcome != Outcome::kSuccess
-                        ? std::string(to_string(report.outcome))
-                        : report.error;
+  if (report.outcome != Outcome::kSuccess) {
+    lane.last_failure = {
+        .error = report.error.empty() ? std::string(to_string(report.outcome)) : report.error,
+        .status = report.status,
+        .at = now.wall};
+  }
   lane.refused = report.outcome == Outcome::kBlocked;
   return lane.health.ended({.outcome = report.outcome,
                             .status = report.status,
@@ -383,12 +387,43 @@ void Scheduler::abandoned(DeliveryKey key) {
   leave_on_disk(lane, kAtOnce);
 }
 
-std::vector<LaneStatus> Scheduler::lanes() const {
+namespace {
+
+LaneStatus status_of(const Lane& lane, MonotonicTime now) {
+  LaneStatus status{.endpoint = lane.endpoint,
+                    .sending = lane.sending,
+                    .failures = lane.health.failures(),
+                    .open = lane.health.is_open(),
+                    .last_failure = lane.last_failure,
+                    .holds = WaitingFor::kSlot,
+                    .opens_in = {},
+                    .under_way = {}};
+  const bool pauses = now < lane.health.paused_until();
+  if (pauses || status.open) {
+    status.holds = pauses && lane.health.was_asked() ? WaitingFor::kRetryAfter : WaitingFor::kBreaker;
+  } else if (now < lane.opens_at()) {
+    status.holds = WaitingFor::kRateLimit;
+  }
+  if (now < lane.opens_at()) status.opens_in = std::chrono::ceil<Millis>(lane.opens_at() - now);
+  for (const auto& [event, held] : lane.held) {
+    if (held.stage != Stage::kWaiting) status.under_way.push_back(event);
+  }
+  return status;
+}
+
+}  // namespace
+
+std::vector<LaneStatus> Scheduler::lanes(Moment now, std::optional<EndpointSeq> only) const {
   std::vector<LaneStatus> lanes;
+  const auto add = [&](const Lane& lane) {
+    if (!lane.leaving) lanes.push_back(status_of(lane, now.mono));
+  };
+  if (only) {
+    if (const auto one = lanes_.find(*only); one != lanes_.end()) add(*one->second);
+    return lanes;
+  }
   for (const auto& [seq, lane] : lanes_) {
-    if (lane->leaving || (lane->health.failures() == 0 && lane->sending == 0)) continue;
-    lanes.push_back(
-        {lane->endpoint, lane->sending, lane->health.failures(), lane->health.is_open(), lane->last_error});
+    if (lane->health.failures() > 0 || lane->sending > 0 || now.mono < lane->opens_at()) add(*lane);
   }
   return lanes;
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/retry_schedule.h"
+#include "common/waiting.h"
 #include "delivery/lane.h"
 #include "delivery/moment.h"
 #include "delivery/ready_queue.h"
@@ -70,9 +71,14 @@ struct Decisions {
 struct LaneStatus {
   EndpointPtr endpoint;
   int sending = 0;
-  int failures = 0;
+  int failures = 0;   // in a row
   bool open = false;  // the circuit breaker
-  std::string last_error;
+  std::optional<LastFailure> last_failure;
+  // What those of its deliveries wait for that are due, first in their order and not under way; and for how long,
+  // absent: for no set time.
+  WaitingFor holds = WaitingFor::kSlot;
+  std::optional<Millis> opens_in;
+  std::vector<EventSeq> under_way;  // sent, or their outcome is not committed yet; in no order
 };
 
 class Scheduler {
@@ -119,6 +125,7 @@ class Scheduler {
     std::optional<std::optional<Time>> failing_since;
     std::optional<std::string> disable;  // the reason: "gone", "failing"
     std::optional<Time> recovered;       // it recovered, and had been failing since this time
+    std::optional<Millis> slowed_for;    // its answers asked for less, and now it is paused for this long
   };
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
   // The request was aborted and its result is unknown: the delivery is still pending on disk.
@@ -132,8 +139,9 @@ class Scheduler {
   int in_flight() const { return sending_; }
   int held() const { return held_; }
   std::size_t held_bytes() const { return held_bytes_; }
-  // The lanes that are failing or sending, for status. O(lanes).
-  std::vector<LaneStatus> lanes() const;
+  // For status: the lanes that are failing, sending or held back; or only one lane, however it is. O(lanes), and what
+  // they hold.
+  std::vector<LaneStatus> lanes(Moment now, std::optional<EndpointSeq> only = {}) const;
 
  private:
   Lane* find(EndpointSeq endpoint);

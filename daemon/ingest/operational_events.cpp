@@ -8,6 +8,7 @@ namespace {
 constexpr const char* kDead = "outboxd.delivery.dead";
 constexpr const char* kDisabled = "outboxd.endpoint.disabled";
 constexpr const char* kRecovered = "outboxd.endpoint.recovered";
+constexpr const char* kBatchFinished = "outboxd.batch.finished";
 
 }  // namespace
 
@@ -42,7 +43,10 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
   if (!fact.disabled) return;
   const Endpoint& endpoint = *fact.now;
   log::warn("endpoint disabled",
-            {{"endpoint", endpoint.id.to_string()}, {"reason", endpoint.disabled_reason}});
+            {{"endpoint", endpoint.id.to_string()},
+             {"name", endpoint.name},
+             {"reason", endpoint.disabled_reason},
+             {"failing_since", endpoint.failing_since ? format_time(*endpoint.failing_since) : ""}});
   if (!is_wanted(endpoint, kDisabled)) return;
   announce(kDisabled, {{"endpoint", endpoint.id.to_string()},
                        {"name", endpoint.name},
@@ -54,14 +58,44 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
 void OperationalEvents::hear(const EndpointRecovered& fact) {
   const EndpointPtr endpoint = directory_.find(fact.endpoint);
   if (!endpoint) return;
-  log::info("endpoint answers again",
-            {{"endpoint", endpoint->id.to_string()}, {"failing_since", format_time(fact.failing_since)}});
+  log::info("endpoint answers again", {{"endpoint", endpoint->id.to_string()},
+                                       {"name", endpoint->name},
+                                       {"failing_since", format_time(fact.failing_since)}});
   if (!is_wanted(*endpoint, kRecovered)) return;
   announce(kRecovered, {{"endpoint", endpoint->id.to_string()},
                         {"name", endpoint->name},
                         {"tenant", endpoint->tenant},
                         {"failing_since", format_time(fact.failing_since)},
                         {"at", format_time(clock_.wall())}});
+}
+
+void OperationalEvents::hear(const BatchChanged& fact) {
+  if (!fact.now) return;  // another daemon's, which says so itself
+  const OperatorBatch& batch = *fact.now;
+  const std::string id = batch.id.to_string();
+  if (batch.state == BatchState::kRunning) {
+    log::info("batch begun", {{"batch", id},
+                              {"action", to_string(batch.action)},
+                              {"filter", encode_filter(batch.filter)},
+                              {"rate", to_string(batch.rate)},
+                              {"by", batch.who},
+                              {"reason", batch.reason}});
+    return;
+  }
+  log::info(
+      "batch ended",
+      {{"batch", id}, {"state", to_string(batch.state)}, {"done", batch.done}, {"skipped", batch.skipped}});
+  if (!ingest_.is_wanted(kBatchFinished)) return;
+  announce(kBatchFinished, {{"batch", id},
+                            {"action", to_string(batch.action)},
+                            {"state", to_string(batch.state)},
+                            {"filter", Json::parse(encode_filter(batch.filter))},
+                            {"matched", batch.matched},
+                            {"done", batch.done},
+                            {"skipped", batch.skipped},
+                            {"who", batch.who},
+                            {"reason", batch.reason},
+                            {"at", format_time(batch.finished_at.value_or(clock_.wall()))}});
 }
 
 }  // namespace outboxd

@@ -19,6 +19,7 @@ class OperationalEvents {
   void hear(const OutcomeRecorded& fact);    // outboxd.delivery.dead
   void hear(const EndpointChanged& fact);    // outboxd.endpoint.disabled
   void hear(const EndpointRecovered& fact);  // outboxd.endpoint.recovered
+  void hear(const BatchChanged& fact);       // outboxd.batch.finished, also of one that was cancelled
 
  private:
   // Asked first, so that no payload is made for nobody.

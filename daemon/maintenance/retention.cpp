@@ -20,6 +20,11 @@ RetentionPeriods Retention::periods() const {
   return {delivered_, dead_, at_least_};
 }
 
+Time Retention::delivered_kept_since() const {
+  const RetentionPeriods kept = periods();
+  return clock_.wall() - std::max(kept.delivered, kept.at_least) + std::chrono::minutes(1);
+}
+
 void Retention::later(Millis wait, Executor::Task task) {
   executor_.post([this, wait, task = std::move(task)]() mutable {
     executor_.call_at(executor_.now() + wait, std::move(task));
@@ -83,6 +88,7 @@ void Retention::step(const RetentionPeriods& periods, DeliveryKey after,
       metrics_.pruned("idempotency", pruned->idempotency_keys);
       metrics_.pruned("outbox", pruned->outbox_rows);
       metrics_.pruned("endpoint", pruned->endpoints);
+      metrics_.pruned("batch", pruned->batches);
     }
     done(std::move(pruned));
   });

@@ -32,6 +32,8 @@ class Retention {
   // Runs one step for a caller that waits for its result, with the periods it gives instead of those set.
   void step(const RetentionPeriods& periods, DeliveryKey after, std::function<void(Result<Pruned>)> done);
   RetentionPeriods periods() const;
+  // What was delivered since then is still there. (Not quite as far back as it may be, because retention goes on.)
+  Time delivered_kept_since() const;
 
   static constexpr std::int64_t kRows = 256;  // per step: about a millisecond
   static constexpr Millis kPause{10};  // between two steps; doubled after each that had nothing to delete

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "store/operator_batch.h"
+
 namespace outboxd {
 namespace {
 
@@ -61,6 +63,9 @@ std::size_t deliveries_of_all(const AcceptEvents& c) {
   for (const NewEvent& event : c.events) rows += deliveries(event);
   return rows;
 }
+std::size_t keys_of(const StepBatch& c) {
+  return c.step->keys.size();
+}
 std::size_t as_it_says(const RunStoreTask& c) {
   return static_cast<std::size_t>(std::max<std::int64_t>(c.task->rows(), 1));
 }
@@ -70,7 +75,7 @@ std::size_t up_to_limit(const C& c) {
 }
 
 // kKept is for what the daemon asks of itself and only its memory knows. Its sweeps (DiscardRemoved, Prune, outbox
-// rows) may be refused, because their work stays recorded in the store and their sender tries again. ExpandEvent counts
+// rows, steps of batches) may be refused, because their work stays recorded in the store and their sender tries again. ExpandEvent counts
 // as kTaken because its deliveries were promised when the event was accepted.
 constexpr std::tuple kTable{
     Row<AcceptEvents>{kRefused, kGrows, at_once, payloads, deliveries_of_all},
@@ -87,6 +92,9 @@ constexpr std::tuple kTable{
     Row<DiscardRemoved>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<ChangeDelivery>{kRefused, kTaken, at_once, no_payload, one},
     Row<ReplayEvent>{kRefused, kGrows, at_once, no_payload, an_endpoint_each},
+    Row<CreateBatch>{kRefused, kGrows, at_once, no_payload, one},
+    Row<StepBatch>{kRefused, kGrows, at_once, no_payload, keys_of},
+    Row<CancelBatch>{kRefused, kTaken, at_once, no_payload, one},
     Row<ErasePayload>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<ResolveOutboxRow>{kRefused, kTaken, at_once, no_payload, one},
     Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},

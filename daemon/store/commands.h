@@ -23,6 +23,10 @@
 
 namespace outboxd {
 
+struct OperatorBatch;  // operator_batch.h
+struct BatchStep;
+using OperatorBatchPtr = std::shared_ptr<const OperatorBatch>;
+
 // Counts the committed changes of endpoints. A command whose endpoints were matched in memory says which version they
 // were matched at.
 using DirectoryVersion = std::uint64_t;
@@ -207,6 +211,25 @@ struct ReplayEvent {
   Time at{};
 };
 
+// Make a batch (operator_batch.h): from here on it is durable, and carried out in steps. Refused with kConflict when
+// kMaxRunningBatches run already. The answer is the batch as stored.
+struct CreateBatch {
+  using Answer = OperatorBatchPtr;
+  OperatorBatchPtr batch;
+};
+// Act on the keys of a step, and store the batch's new place with that. No effect if the batch does not run any more or
+// its place is not the one that the step starts from. The answer is the batch afterwards. Refused with kNotFound.
+struct StepBatch {
+  using Answer = OperatorBatchPtr;
+  BatchId id;
+  std::shared_ptr<const BatchStep> step;
+};
+// End a batch between two steps. Refused with kNotFound, and with kConflict when it has ended already.
+struct CancelBatch {
+  using Answer = OperatorBatchPtr;
+  BatchId id;
+  Time at{};
+};
 // Erase the payload of an event; everything else about it stays. What is pending of it is discarded, and a retry or replay
 // of it is refused from then on. One step: the first one takes the payload, each one looks at up to `limit` deliveries,
 // those to the endpoints after `after`. Refused with kNotFound.
@@ -236,12 +259,13 @@ struct ResolveOutboxRow {
 struct Pruned {
   std::int64_t events = 0, deliveries = 0, attempts = 0;
   std::int64_t idempotency_keys = 0, outbox_rows = 0, endpoints = 0;  // rejected rows; removed endpoints
+  std::int64_t batches = 0;                                           // that have ended
   std::optional<DeliveryKey> next;  // where the next step continues; absent: nothing more to delete for now
 };
 struct Prune {
   using Answer = Pruned;
   Time delivered_before{};  // delivered and discarded deliveries, and events without any
-  Time dead_before{};       // dead letters, and rejected rows of the SQL outbox
+  Time dead_before{};       // dead letters, rejected rows of the SQL outbox, and batches that have ended
   Time at{};                // now
   std::int64_t limit = 256;
   DeliveryKey after{};  // {}: start from the beginning; otherwise `next` of the previous step
@@ -258,13 +282,14 @@ struct RunStoreTask {
   std::shared_ptr<StoreTask> task;
 };
 
-using Command = std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome,
-                             SetFailingSince, CreateEndpoint, UpdateEndpoint, SetEndpointState,
-                             DisableEndpoint, RemoveEndpoint, DiscardRemoved, ChangeDelivery, ReplayEvent,
-                             ErasePayload, ResolveOutboxRow, Prune, RunStoreTask>;
+using Command =
+    std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
+                 CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, CreateBatch,
+                 StepBatch, CancelBatch, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
 using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,
-                               Replayed, Erased, Pruned>;
+                               Replayed, Erased, OperatorBatchPtr, Pruned>;
 
 }  // namespace outboxd

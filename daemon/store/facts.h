@@ -51,6 +51,10 @@ struct EndpointRecovered {
   EndpointSeq endpoint = 0;
   Time failing_since{};
 };
+// A batch was made, or has ended. Null: another daemon's; the store knows which batches run.
+struct BatchChanged {
+  OperatorBatchPtr now;
+};
 // An event has deliveries still to be made. Null: the store knows which event.
 struct FanOutWaits {
   std::shared_ptr<const UnfinishedFanOut> fan_out;
@@ -71,8 +75,8 @@ struct PartitionsLost {
 };
 
 using Fact = std::variant<DeliveryReady, DueOnDisk, DeliveryWithdrawn, OutcomeRecorded, EndpointChanged,
-                          EndpointRecovered, FanOutWaits, OutboxRowsWait, DueTimesMoved, PartitionsOwned,
-                          PartitionsLost>;
+                          EndpointRecovered, BatchChanged, FanOutWaits, OutboxRowsWait, DueTimesMoved,
+                          PartitionsOwned, PartitionsLost>;
 using Facts = std::vector<Fact>;
 
 }  // namespace outboxd

@@ -41,6 +41,14 @@ struct OldestDue {
   Millis age{0};
 };
 
+// How many deliveries an endpoint has, and how many of the pending ones cannot go yet, these counted up to a limit.
+struct EndpointCounts {
+  DeliveryCounts deliveries;
+  std::int64_t blocked = 0;          // another one goes first, in their order
+  std::int64_t later = 0;            // not due yet, and not blocked
+  std::optional<Millis> oldest_due;  // for how long, blocked ones included; absent: nothing is due
+};
+
 // What is waiting on disk for an endpoint's lane.
 struct DueWindow {
   // Due now: higher priority first, then earlier due, then earlier accepted. If there are more than requested, up to a
@@ -73,6 +81,8 @@ struct DeliveryFilter {
   std::optional<EventId> event;
   std::optional<std::string> tenant, type;
   std::optional<std::string> error;  // an outcome class, or "any"
+  std::optional<DeadReason> reason;
+  std::optional<int> status;         // of the last attempt
   std::optional<Time> since, until;  // created_at of the event
 };
 struct DeliveryRow {
@@ -80,6 +90,7 @@ struct DeliveryRow {
   EventId event;
   EndpointId endpoint;
   std::string event_type, tenant;
+  bool blocked = false;  // while pending: another delivery goes first, in their order
 };
 struct EventRow {
   Event event;  // payload empty
@@ -110,8 +121,7 @@ struct Endpoints {
 };
 // How many secrets are encrypted with each key, by key id ("" for secrets in plain text).
 using SecretKeys = std::map<std::string, std::int64_t>;
-struct StoreStatus {
-  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
+struct StoreStatus : DeliveryCounts {  // the deliveries of all endpoints
   std::int64_t events = 0;
   std::int64_t outbox_rejected = 0;
   std::int64_t database_bytes = 0;

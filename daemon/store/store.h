@@ -15,7 +15,9 @@
 #include "store/commands.h"
 #include "store/errors.h"
 #include "store/facts.h"
+#include "store/operator_batch.h"
 #include "store/reads.h"
+#include "store/rollup.h"
 
 namespace outboxd {
 
@@ -65,8 +67,7 @@ class StoreReader {  // each by one thread at a time; there may be several
   // For status; a few seeks per endpoint that has something pending, whatever its backlog. For each of the next `limit`
   // such endpoints, removed ones too: how long its oldest delivery has been due, blocked ones included.
   virtual std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) = 0;
-  // How many deliveries of an endpoint are pending, counted up to `limit`.
-  virtual std::int64_t backlog(EndpointSeq endpoint, int limit) = 0;
+  virtual EndpointCounts counts(EndpointSeq endpoint, int limit) = 0;
 
   // endpoints
   virtual Endpoints all_endpoints() = 0;
@@ -83,6 +84,15 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) = 0;
   virtual std::vector<Attempt> attempts(DeliveryKey key) = 0;  // first one first, at most 1,000
 
+  // batches (operator_batch.h)
+  virtual std::optional<OperatorBatch> batch(const BatchId& id) = 0;
+  virtual Result<Rows<OperatorBatch>> batches(const Page& page) = 0;  // newest first
+  virtual std::vector<OperatorBatch> running_batches() = 0;           // oldest first
+  // The deliveries that the batch has still to act upon (retry, discard), in an order of its own.
+  virtual Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) = 0;
+  // The events that match the batch's filter (replay), oldest first, from number `from` on.
+  virtual BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) = 0;
+
   virtual std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) = 0;  // oldest first
 
   // The SQL outbox: rows that are not rejected, in order.
@@ -91,6 +101,13 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual std::optional<OutboxRow> rejected_row(std::int64_t row) = 0;
 
   virtual StoreStatus status() = 0;
+
+  // The roll-up (rollup.h). These two make several short read transactions of a bounded number of rows.
+  virtual Failures failures(const FailureQuery& query) = 0;
+  // What happened at an endpoint, or at all of them together, in each step from `since` until `until`. Steps are whole
+  // minutes, or whole hours from where only hours are kept on; `since` is the start of one.
+  virtual std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                          Millis step) = 0;
 };
 
 // The partitions that belong to this daemon from the start, and the token it records with.

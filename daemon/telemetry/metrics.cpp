@@ -95,12 +95,14 @@ void add_gauge(MetricFamily& family, const std::vector<std::pair<std::string, st
   metric.gauge.value = value;
 }
 
-// The endpoints beyond the cap share one series: the highest age among them, and how many are in each state.
+// The endpoints beyond the cap share one series: the highest age among them, how many are in each state, and the sum of
+// what waits.
 void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
                             std::vector<MetricFamily>& out) {
   struct Sum {
     double oldest = 0;
     std::array<double, kEndpointStates.size()> states{};
+    std::map<WaitingFor, std::int64_t> waiting;
   };
   std::map<std::string, Sum> sums;
   for (const auto& endpoint : snapshot.endpoints) {
@@ -108,12 +110,17 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
     sum.oldest = std::max(sum.oldest, endpoint.oldest_due_age_seconds);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i)
       sum.states[i] += endpoint.state == kEndpointStates[i];
+    for (const auto& [what, count] : endpoint.waiting) sum.waiting[what] += count;
   }
   auto ages = gauge_family("outbox_oldest_due_age_seconds",
                            "How long the oldest due delivery has been waiting, whatever holds it back.");
   auto states = gauge_family("outbox_endpoint_state",
                              "1 for the state the endpoint is in; \"other\" counts endpoints.");
+  auto waiting = gauge_family("outbox_waiting", "Pending deliveries by what they wait for now.");
   for (const auto& [label, sum] : sums) {
+    for (const auto& [what, count] : sum.waiting)
+      add_gauge(waiting, {{"endpoint", label}, {"for", std::string(to_string(what))}},
+                static_cast<double>(count));
     add_gauge(ages, {{"endpoint", std::string(label)}}, sum.oldest);
     for (std::size_t i = 0; i < kEndpointStates.size(); ++i) {
       add_gauge(states, {{"endpoint", std::string(label)}, {"state", std::string(kEndpointStates[i])}},
@@ -122,6 +129,7 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   }
   out.push_back(std::move(ages));
   out.push_back(std::move(states));
+  out.push_back(std::move(waiting));
 }
 
 const char* help_of_store_figure(std::string_view name) {
@@ -202,6 +210,14 @@ struct Metrics::Impl {
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
   LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Errors of the database."), {"op"}};
   LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
+  LabelledMetric<Counter> batch_items{
+      counters("outbox_batch_items_total", "Deliveries that operators' batches acted upon or skipped."),
+      {"action", "result"}};
+  Gauge& batches_running = prometheus::BuildGauge()
+                               .Name("outbox_batch_running")
+                               .Help("Operators' batches that are not finished.")
+                               .Register(registry)
+                               .Add({});
   LabelledMetric<Counter> denied{
       counters("outbox_policy_denials_total", "Requests and registrations that the address policy stopped."),
       {"reason"}};
@@ -279,6 +295,14 @@ void Metrics::db_transaction(std::string_view op, std::chrono::nanoseconds durat
 
 void Metrics::pruned(std::string_view table, std::int64_t rows) {
   impl_->pruned.with({table}).Increment(static_cast<double>(rows));
+}
+
+void Metrics::batches_running(std::int64_t n) {
+  impl_->batches_running.Set(static_cast<double>(n));
+}
+
+void Metrics::batch_items(std::string_view action, std::string_view result, std::int64_t n) {
+  impl_->batch_items.with({action, result}).Increment(static_cast<double>(n));
 }
 
 void Metrics::db_error(std::string_view op) {

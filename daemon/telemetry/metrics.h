@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "common/attempt.h"
 #include "common/time.h"
+#include "common/waiting.h"
 
 namespace outboxd::telemetry {
 
@@ -26,6 +28,7 @@ struct Snapshot {
   struct EndpointGauge {
     std::string endpoint, state;
     double oldest_due_age_seconds = 0;
+    std::map<WaitingFor, std::int64_t> waiting;  // pending deliveries
   };
   std::vector<EndpointGauge> endpoints;
 };
@@ -52,6 +55,8 @@ class Metrics {
   void db_transaction(std::string_view op, std::chrono::nanoseconds duration, std::size_t batch_size);
   void db_error(std::string_view op);
   void pruned(std::string_view table, std::int64_t rows);
+  void batches_running(std::int64_t n);
+  void batch_items(std::string_view action, std::string_view result, std::int64_t n);  // "done", "skipped"
   void policy_denied(std::string_view reason);  // one of outbound/address_policy.h
   void config_reload(bool successful);
 

@@ -126,3 +126,51 @@ TEST_CASE("of an outcome without an attempt, and of another daemon's, nothing is
   feed.hear(hint);
   CHECK(feed.latest({}, 10).rows.empty());
 }
+
+TEST_CASE("who follows for long has one of a few places, and gives it back") {
+  AttemptFeed feed;
+  std::vector<std::unique_ptr<AttemptFeed::Follower>> followers;
+  for (int i = 0; i < AttemptFeed::kMaxFollowers; ++i) followers.push_back(feed.follow({}, 0));
+  CHECK(followers.back());
+  CHECK_FALSE(feed.follow({}, 0));
+  followers.pop_back();
+  CHECK(feed.follow({}, 0));
+}
+
+TEST_CASE("a follower goes on behind what it has seen, and is told what was dropped for it") {
+  AttemptFeed feed(3);
+  for (int i = 1; i <= 2; ++i) feed.hear(outcome(i));
+  const auto follower = feed.follow({}, 1);
+  CHECK(numbers(follower->next(10)) == std::vector{2});
+  CHECK(follower->next(10).rows.empty());
+  for (int i = 3; i <= 9; ++i) feed.hear(outcome(i));
+  const auto late = follower->next(2);
+  CHECK(late.dropped == 4);
+  CHECK(numbers(late) == std::vector{7, 8});
+  CHECK(late.rows[0]->position == 7);
+  CHECK(numbers(follower->next(2)) == std::vector{9});
+  CHECK(follower->position() == 9);
+}
+
+TEST_CASE("a follower of few looks past the attempts of others at once, and says so when some were dropped") {
+  AttemptFeed feed;
+  const auto follower = feed.follow({.failed = true}, 0);
+  for (std::size_t i = 0; i < 2 * AttemptFeed::kMaxExamined; ++i) feed.hear(outcome(1));
+  feed.hear(outcome(2, Outcome::kTimeout));
+  CHECK(numbers(follower->next(10)) == std::vector{2});
+  for (std::size_t i = 0; i < AttemptFeed::kDefaultKept; ++i) feed.hear(outcome(1));
+  feed.hear(outcome(3, Outcome::kTimeout));
+  const auto page = follower->next(10);
+  CHECK(page.dropped == 1);
+  CHECK((numbers(page) == std::vector{3} || numbers(follower->next(10)) == std::vector{3}));
+}
+
+TEST_CASE("attempts are told apart by tenant and by type, and a pattern is a type too") {
+  AttemptFeed feed;
+  feed.hear(outcome(1));  // of tenant "", order.paid
+  CHECK(numbers(feed.after(0, {.tenant = ""}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.tenant = "acme"}, 10)).empty());
+  CHECK(numbers(feed.after(0, {.type = "order.paid"}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.type = "order.*"}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.type = "order"}, 10)).empty());
+}

@@ -25,6 +25,36 @@ inline std::string temporary_directory() {
   return path;
 }
 
+// The pieces that a test gives to every stream of a server; a stream that has none yet is quiet.
+struct Pieces {
+  std::mutex mutex;
+  std::vector<std::string> given;  // guarded by mutex
+  std::string endless;             // what follows them, again and again; guarded by mutex
+  bool fails = false;              // guarded by mutex
+  std::atomic<int> asked{0}, streams{0};
+
+  void give(std::string piece) {
+    const std::lock_guard lock(mutex);
+    given.push_back(std::move(piece));
+  }
+};
+
+class TestStream final : public AnswerStream {
+ public:
+  explicit TestStream(Pieces& pieces) : pieces_(pieces) { ++pieces_.streams; }
+  ~TestStream() override { --pieces_.streams; }
+  std::string next() override {
+    ++pieces_.asked;
+    const std::lock_guard lock(pieces_.mutex);
+    if (pieces_.fails) throw std::runtime_error("secret text");
+    return next_ < pieces_.given.size() ? pieces_.given[next_++] : pieces_.endless;
+  }
+
+ private:
+  Pieces& pieces_;
+  std::size_t next_ = 0;
+};
+
 class TestServer {
  public:
   explicit TestServer(HttpServer::Options options = {},
@@ -78,6 +108,7 @@ class TestServer {
   }
 
   std::string tcp, ingest, admin;
+  Pieces pieces;
   std::atomic<int> handled{0};
   std::atomic<bool> stopped{false};
   telemetry::Metrics metrics;
@@ -114,6 +145,10 @@ class TestServer {
                        "text/html",
                        "<p>",
                        {{"Cache-Control", "max-age=5"}, {"Content-Security-Policy", "default-src 'self'"}}});
+         }},
+        {"GET", "/stream", Access::kOpen,
+         [this](const ExchangePtr& e) {
+           e->respond({200, "text/event-stream", "first\n", {}, std::make_shared<TestStream>(pieces)});
          }},
         {"GET", "/peer", Access::kOpen,
          [](const ExchangePtr& e) { e->respond(json_answer(200, e->request().peer)); }},

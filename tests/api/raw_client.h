@@ -119,6 +119,15 @@ class RawClient {
       if (!read_some()) return std::nullopt;
     }
   }
+  // Reads up to and with this text; false when the connection ended before it came.
+  bool read_until(std::string_view text) {
+    std::size_t found = std::string::npos;
+    while ((found = received_.find(text)) == std::string::npos) {
+      if (!read_some()) return false;
+    }
+    received_.erase(0, found + text.size());
+    return true;
+  }
   // True when the server closes, in order, without sending anything more.
   bool is_closed() {
     reset_ = false;

@@ -68,8 +68,12 @@ void Api::fill_context() {
   context.store_url = "sqlite:///somewhere/outbox.db";
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
+  context.batch_targets = &batch_targets;
   context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
+  };
+  context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(std::in_place); });
   };
   context.ask_snapshot = [](const api::Context::Asked<telemetry::Snapshot>& done) {
     done([] { return telemetry::Snapshot{}; });
@@ -85,6 +89,16 @@ void Api::fill_context() {
                             .asks_for_tokens = true,
                             .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
                             .name_servers = {"127.0.0.53:53"}};
+  };
+  context.prepare = [](const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
+    return api::PreparedRequest{.url = endpoint->url,
+                                .headers = {{"content-type", event->content_type},
+                                            {"webhook-id", event->id.to_string()},
+                                            {"webhook-signature", "v1,c2lnbmVk"},
+                                            {"outboxd-attempt", std::to_string(number)},
+                                            {"X-Api-Key", "hush"},
+                                            {"X-Region", "eu"}},
+                                .body = event->payload};
   };
   context.why_not_ready = [] { return std::nullopt; };
   context.preflight = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Preflighted& done) {
@@ -120,6 +134,7 @@ std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::s
   request.body = body;
   request.peer = "unix:uid=0,pid=1";
   request.scope = scope;
+  request.who = "uid 0";
   request.tenant = tenant;
   if (!body.empty() &&
       std::none_of(headers.begin(), headers.end(), [](const auto& h) { return h.name == "Content-Type"; })) {

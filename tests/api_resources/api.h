@@ -81,6 +81,7 @@ struct Api {
   GroupCommit commits;
   EndpointDirectory directory;
   Ingest ingest;
+  BatchTargets batch_targets{directory, [this] { return clock.wall() - std::chrono::days(7); }};
   api::ReaderPool readers;
   api::AttemptFeed attempts;
   api::Context context;

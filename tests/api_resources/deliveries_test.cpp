@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "api_resources/api.h"
+#include "common/text.h"
 
 using namespace outboxd;
 using namespace outboxd::test;
@@ -76,6 +77,85 @@ TEST_CASE("deliveries are filtered by state, endpoint, tenant, type, event, erro
   CHECK_FALSE(only("since=30m"));
   CHECK(api.call("GET", "/v1/deliveries?error=dns").json["data"].empty());
   CHECK(api.call("GET", "/v1/deliveries").json["data"].size() == 2);
+}
+
+namespace {
+
+// The lanes as these tests have them: of one endpoint.
+void set_lane(Api& api, EndpointSeq seq, const api::LaneView& lane) {
+  api.context.ask_lanes = [seq, lane](std::optional<EndpointSeq>,
+                                      const api::Context::Asked<api::Lanes>& done) {
+    done([seq, lane] { return api::Lanes({{seq, lane}}); });
+  };
+}
+
+}  // namespace
+
+TEST_CASE("a pending delivery says what it waits for, and is found by it") {
+  Api api;
+  const auto endpoint = api.add_endpoint(R"(,"name":"shop","ordering":"key")");
+  const EndpointSeq seq = api.directory.find(EndpointId::parse(endpoint).value())->seq;
+  const auto first = api.only_delivery(api.add_event(R"(,"ordering_key":"a")"));
+  const auto behind = api.only_delivery(api.add_event(R"(,"ordering_key":"a")"));
+  const auto later = api.only_delivery(api.add_event(R"(,"delay":"1h")"));
+  const auto sent = api.only_delivery(api.add_event());
+  const auto waiting = [&](const std::string& id) { return api.call("GET", path(id)).json["waiting"]; };
+  const auto found = [&](const std::string& what) {
+    std::vector<std::string> ids;
+    for (const auto& row : api.call("GET", "/v1/deliveries?waiting=" + what).json["data"])
+      ids.push_back(row["id"]);
+    return ids;
+  };
+  const Time until = api.clock.wall() + Millis(12'000);
+  set_lane(api, seq,
+           {.in_flight = 1, .holds = {WaitingFor::kRetryAfter, until}, .under_way = {4}, .last_failure = {}});
+  CHECK(waiting(first) == Json{{"for", "retry_after"}, {"until", format_time(until)}});
+  CHECK(waiting(behind) == Json{{"for", "order"}, {"until", nullptr}});
+  CHECK(waiting(later) ==
+        Json{{"for", "due"}, {"until", format_time(api.clock.wall() + std::chrono::hours(1))}});
+  CHECK(waiting(sent).is_null());
+  CHECK(api.call("GET", path(sent)).json["in_flight"] == true);
+  CHECK(found("retry_after") == std::vector{first});
+  CHECK(found("order") == std::vector{behind});
+  CHECK(found("due") == std::vector{later});
+  CHECK(found("slot").empty());
+  api.call("POST", "/v1/endpoints/shop/pause");
+  CHECK(waiting(first) == Json{{"for", "paused"}, {"until", nullptr}});
+  CHECK(found("paused").size() == 3);
+  api.call("POST", "/v1/endpoints/shop/resume");
+  api.context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(std::in_place); });
+  };
+  CHECK(waiting(first) == Json{{"for", "slot"}, {"until", nullptr}});
+  api.context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(); });
+  };
+  CHECK(waiting(first).is_null());
+  CHECK(waiting(later)["for"] == "due");
+  CHECK(api.call("GET", path(first)).json["in_flight"].is_null());
+  api.record(first, DeliveryState::kDelivered);
+  CHECK(waiting(first).is_null());
+  CHECK(api.call("GET", path(first)).json["in_flight"] == false);
+  CHECK(api.call("GET", "/v1/deliveries?waiting=due&state=dead").pointers() == Pointers{"waiting"});
+  CHECK(api.call("GET", "/v1/deliveries?waiting=brake").pointers() == Pointers{"waiting"});
+}
+
+TEST_CASE("what waits for one thing is found behind many that wait for another, page after page") {
+  Api api;
+  const auto quiet = api.add_endpoint(R"(,"tenant":"q","name":"quiet")");
+  api.add_endpoint();
+  for (int i = 0; i < 4; ++i) api.add_event(R"(,"tenant":"q")");
+  for (int i = 0; i < 9; ++i) api.add_event();
+  api.call("POST", "/v1/endpoints/quiet/pause");
+  std::size_t found = 0;
+  std::string cursor;
+  do {
+    const auto page = api.call("GET", "/v1/deliveries?waiting=paused&limit=1" + cursor).json;
+    found += page["data"].size();
+    for (const auto& row : page["data"]) CHECK(row["endpoint"] == quiet);
+    cursor = page["next_cursor"].is_null() ? "" : "&cursor=" + page["next_cursor"].get<std::string>();
+  } while (!cursor.empty());
+  CHECK(found == 4);
 }
 
 TEST_CASE("filters that cannot be read are refused together") {
@@ -179,4 +259,33 @@ TEST_CASE("a retry that goes before a later head has the delivery side drop that
                             api.call("GET", path(second)).json["endpoint"].get<std::string>())
             .json["data"]
             .size() == 2);
+}
+
+TEST_CASE(
+    "the request that an attempt would be is shown, and what proves who sends it only when it is asked for") {
+  Api api;
+  const std::string endpoint = api.add_endpoint();
+  const std::string event = api.add_event();
+  const std::string path = "/v1/deliveries/" + api.only_delivery(event) + "/request";
+  const auto value = [](const Json& request, const std::string& name) {
+    for (const Json& header : request.at("headers")) {
+      if (header.at("name") == name) return header.at("value");
+    }
+    return Json("absent");
+  };
+  const Json masked = api.call("GET", path).json;
+  CHECK(masked["url"] == "https://example.com/hook");
+  CHECK(masked["body_base64"] == base64_encode(R"({"n":1.10})"));
+  CHECK(value(masked, "webhook-id") == event);
+  CHECK(value(masked, "outboxd-attempt") == "1");
+  CHECK(value(masked, "X-Region") == "eu");
+  CHECK(value(masked, "webhook-signature").is_null());
+  CHECK(value(masked, "X-Api-Key").is_null());
+  const Json revealed = api.call("GET", path + "?reveal=true").json;
+  CHECK(value(revealed, "webhook-signature") == "v1,c2lnbmVk");
+  CHECK(value(revealed, "X-Api-Key") == "hush");
+  CHECK(api.call("GET", path + "?reveal=yes").status == 422);
+  CHECK(api.call("GET", "/v1/deliveries/dlv_" + std::string(32, '0') + "/request").status == 404);
+  REQUIRE(api.call("DELETE", "/v1/endpoints/" + endpoint).status == 204);
+  CHECK(api.call("GET", path).status == 409);
 }

@@ -328,20 +328,52 @@ TEST_CASE("a rotation never shortens a secret's life by a longer one, nor length
   CHECK(rotated->secrets[2].expires_at == now + Millis(1000));
 }
 
-TEST_CASE("stats count an endpoint's deliveries by state") {
+TEST_CASE("stats say how many deliveries are in which state, what they wait for, and how the endpoint does") {
   Api api;
-  const auto id = api.add_endpoint();
+  const auto id = api.add_endpoint(R"(,"name":"shop")");
   const auto other = api.add_endpoint(R"(,"types":["none"])");
   for (int i = 0; i < 3; ++i) api.add_event();
+  api.add_event(R"(,"delay":"1h")");
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0]["id"].get<std::string>();
   api.record(delivery, DeliveryState::kDelivered);
-  const auto stats = api.call("GET", path(id, "/stats"));
-  CHECK(stats.status == 200);
-  CHECK(stats.json["deliveries"] == Json{{"pending", 2}, {"delivered", 1}, {"dead", 0}, {"discarded", 0}});
-  CHECK(stats.json["complete"] == true);
-  CHECK(api.call("GET", path(other, "/stats")).json["deliveries"]["pending"] == 0);
-  api.clock.advance(std::chrono::hours(2));
-  CHECK(api.call("GET", path(id, "/stats?since=1h")).json["deliveries"]["pending"] == 0);
+  const EndpointSeq seq = api.directory.find(EndpointId::parse(id).value())->seq;
+  const Time probe = api.clock.wall() + Millis(5000);
+  api.context.ask_lanes = [&](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([&] {
+      api::LaneView lane{.in_flight = 1,
+                         .consecutive_failures = 7,
+                         .breaker_open = true,
+                         .holds = {WaitingFor::kBreaker, probe},
+                         .under_way = {1},
+                         .last_failure = {}};
+      lane.last_failure = {"no answer", 503, api.clock.wall()};
+      return api::Lanes({{seq, lane}});
+    });
+  };
+  api.clock.advance(Millis(2000));
+  const auto stats = api.call("GET", path("shop", "/stats")).json;
+  CHECK(stats["endpoint"] == id);
+  CHECK(stats["name"] == "shop");
+  CHECK(stats["pending"] == 3);
+  CHECK(stats["delivered"] == 1);
+  CHECK(stats["complete"] == true);
+  CHECK(stats["waiting"] == Json{{"breaker", 2}});
+  CHECK(stats["in_flight"] == 1);
+  CHECK(stats["breaker"] == "open");
+  CHECK(stats["next_probe_at"] == format_time(probe));
+  CHECK(stats["last_error"]["status"] == 503);
+  CHECK(stats["oldest_due_at"] == format_time(api.clock.wall() - Millis(2000)));
+  CHECK(api.call("GET", path(other, "/stats")).json["waiting"] == Json::object());
+  const auto listed = api.call("GET", "/v1/endpoints?stats=true").json["data"];
+  CHECK(listed[0]["stats"]["waiting"] == Json{{"breaker", 2}});
+  CHECK(listed[1]["stats"]["pending"] == 0);
+  CHECK_FALSE(api.call("GET", "/v1/endpoints").json["data"][0].contains("stats"));
+  api.call("POST", path(id, "/pause"));
+  CHECK(api.call("GET", path(id, "/stats")).json["waiting"] == Json{{"paused", 3}});
+  api.context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return api::Lanes(); });
+  };
+  CHECK(api.call("GET", path(id, "/stats")).json["breaker"].is_null());
 }
 
 TEST_CASE("a rate limit and an order are set, shown, changed and taken away") {

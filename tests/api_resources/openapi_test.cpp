@@ -135,10 +135,22 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   const auto delivery = api.call("GET", "/v1/deliveries").json["data"][0];
   check("Delivery", delivery);
   check("DeliveryWithAttempts", api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>()).json);
+  const auto batch = api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"}})").json;
+  check("Batch", batch);
+  check("BatchPage", api.call("GET", "/v1/batches").json);
+  check(
+      "BatchCount",
+      api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"},"dry_run":true})").json);
+  check("PreparedRequest",
+        api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
   check("Setup", api.call("GET", "/v1/setup").json);
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);
   check("RecordedAttempt", api.call("GET", "/v1/attempts").json["data"][0]);
+  api.record(delivery["id"], DeliveryState::kDead);
+  check("Failures", api.call("GET", "/v1/failures").json);
+  check("FailureGroup", api.call("GET", "/v1/failures").json["data"][0]);
+  check("Series", api.call("GET", "/v1/series?name=dead").json);
   check("Status", api.call("GET", "/v1/status").json);
   check("Problem", api.call("GET", "/v1/events?limit=0").json);
 }

@@ -17,7 +17,9 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
-    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12, 2, 7, "timeout"}};
+    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12,
+                               Waiting{WaitingFor::kBreaker, from_unix_millis(1'785'000'000'000)}, 2, 7,
+                               "timeout"}};
     done([status] { return status; });
   };
   const auto status = api.call("GET", "/v1/status");
@@ -33,6 +35,8 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
                                                         {"state", "active"},
                                                         {"oldest_due_age_seconds", 1.5},
                                                         {"backlog", 12},
+                                                        {"waiting_for", "breaker"},
+                                                        {"until", "2026-07-25T17:20:00.000Z"},
                                                         {"in_flight", 2},
                                                         {"consecutive_failures", 7},
                                                         {"last_error", "timeout"}}}));

@@ -22,7 +22,7 @@ class BusyReader final : public StoreReader {
   DueWindow due(EndpointSeq, int, std::size_t) override { refuse("due"); }
   std::vector<DueDelivery> expired(Time, const ExpiryPlace&, int) override { refuse("expired"); }
   std::vector<OldestDue> oldest_due(EndpointSeq, int) override { refuse("oldest_due"); }
-  std::int64_t backlog(EndpointSeq, int) override { refuse("backlog"); }
+  EndpointCounts counts(EndpointSeq, int) override { refuse("counts"); }
   Endpoints all_endpoints() override { refuse("all_endpoints"); }
   std::optional<Endpoint> endpoint(const EndpointId&) override { refuse("endpoint"); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>&, const Page&) override {
@@ -34,6 +34,16 @@ class BusyReader final : public StoreReader {
   std::optional<DeliveryRow> delivery(DeliveryKey) override { refuse("delivery"); }
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter&, const Page&) override { refuse("deliveries"); }
   std::vector<Attempt> attempts(DeliveryKey) override { refuse("attempts"); }
+  std::optional<OperatorBatch> batch(const BatchId&) override { refuse("batch"); }
+  Result<Rows<OperatorBatch>> batches(const Page&) override { refuse("batches"); }
+  std::vector<OperatorBatch> running_batches() override {
+    if (is_empty_) return {};
+    refuse("batches");
+  }
+  Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch&, const Page&) override {
+    refuse("batch_deliveries");
+  }
+  BatchEvents batch_events(const OperatorBatch&, EventSeq, int) override { refuse("batch_events"); }
   std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq, int) override {
     if (is_empty_) return {};
     refuse("fan-outs");
@@ -45,6 +55,10 @@ class BusyReader final : public StoreReader {
   Result<Rows<OutboxRow>> rejected_outbox(const Page&) override { refuse("rejected_outbox"); }
   std::optional<OutboxRow> rejected_row(std::int64_t) override { refuse("rejected_row"); }
   StoreStatus status() override { refuse("status"); }
+  Failures failures(const FailureQuery&) override { refuse("failures"); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>&, Time, Time, Millis) override {
+    refuse("series");
+  }
 
  private:
   [[noreturn]] void refuse(const char* read) {
@@ -144,6 +158,7 @@ struct Rig {
   OutboxReader outbox{executor, store, ingest};
   RemovedEndpoints removed_endpoints{commits, clock, executor};
   Retention retention{commits, clock, metrics, executor};
+  Batches batches{executor, store, commits, clock, metrics, nullptr};
   FactRouter router{{.directory = directory,
                      .delivery = delivery,
                      .attempts = attempts,
@@ -151,7 +166,8 @@ struct Rig {
                      .fan_out = fan_out,
                      .outbox = outbox,
                      .removed_endpoints = removed_endpoints,
-                     .retention = retention},
+                     .retention = retention,
+                     .batches = batches},
                     store};
 
   Rig() {
@@ -161,6 +177,7 @@ struct Rig {
     store.is_empty = true;
     fan_out.start();
     outbox.start();
+    batches.start();
     run();
     store.is_empty = false;
   }
@@ -218,6 +235,14 @@ TEST_CASE("each fact reaches those whom the table names, and nobody else") {
   CHECK(told(EndpointChanged{.endpoint = kShop, .now = nullptr, .version = 2}) ==
         Names{"directory", "sweep", "delivery"});
   CHECK(told(EndpointRecovered{.endpoint = kShop}) == Names{"announce"});
+  const auto batch = [](BatchState state) {
+    OperatorBatch made;
+    made.state = state;
+    return BatchChanged{std::make_shared<const OperatorBatch>(std::move(made))};
+  };
+  CHECK(told(batch(BatchState::kRunning)) == Names{"batches"});
+  CHECK(told(batch(BatchState::kFinished)) == Names{"announce", "batches"});
+  CHECK(told(BatchChanged{}) == Names{"batches"});
   CHECK(told(FanOutWaits{}) == Names{"fan-outs"});
   CHECK(told(OutboxRowsWait{}) == Names{"outbox"});
   CHECK(told(DueTimesMoved{}) == Names{"delivery"});
@@ -251,12 +276,12 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   CHECK(delivery.owned == first);
   auto done = done_in(Millis(0));
   std::ranges::sort(done);
-  CHECK(done == Names{"fan-outs", "outbox", "sweep"});
+  CHECK(done == Names{"batches", "fan-outs", "outbox", "sweep"});
   done = done_in(Retention::kPause);
   CHECK(done == Names{"prune"});
   done = done_in(kLong);
   std::ranges::sort(done);
-  CHECK(done == Names{"fan-outs", "outbox", "prune"});
+  CHECK(done == Names{"batches", "fan-outs", "outbox", "prune"});
 
   router.route({PartitionsLost{.partitions = first, .abort = true}});
   CHECK(delivery.disowned == first);
@@ -265,11 +290,11 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   router.route({PartitionsOwned{first}});
   done = done_in(Millis(0));
   std::ranges::sort(done);
-  CHECK(done == Names{"fan-outs", "outbox", "sweep"});
+  CHECK(done == Names{"batches", "fan-outs", "outbox", "sweep"});
 }
 
-TEST_CASE_FIXTURE(Rig, "who does not own the first partition leaves fan-outs and outbox alone") {
-  router.route({FanOutWaits{}, OutboxRowsWait{}});
+TEST_CASE_FIXTURE(Rig, "who does not own the first partition leaves fan-outs, outbox and batches alone") {
+  router.route({FanOutWaits{}, OutboxRowsWait{}, BatchChanged{}});
   run();
   CHECK(store.done.empty());
 }

@@ -35,6 +35,10 @@ constexpr const char* kInsertDeliveries = R"(
 constexpr const char* kCount = R"(
   UPDATE counter SET event_seq = event_seq + :until - :from, events = events + :until - :from,
                      pending = pending + :until - :from)";
+constexpr const char* kCountOfEndpoints = R"(
+  INSERT INTO endpoint_count (endpoint, pending, delivered, dead, discarded)
+  SELECT endpoint, count(*), 0, 0, 0 FROM delivery WHERE event > :base AND state = 'pending' GROUP BY endpoint
+  ON CONFLICT (endpoint) DO UPDATE SET pending = pending + excluded.pending)";
 constexpr const char* kTargets = R"(
   CREATE TEMP TABLE target AS
   SELECT row_number() OVER (ORDER BY seq) - 1 AS turn, seq AS endpoint, tenant FROM endpoint
@@ -155,6 +159,9 @@ void insert_rows(Database& db, const SeedSpec& spec) {
     }
     db.execute("COMMIT");
   }
+  const auto count = db.prepare(kCountOfEndpoints);
+  bind(count.get(), ":base", base);
+  db.step(count.get());
 }
 
 void with_file(const std::filesystem::path& file, auto action) {

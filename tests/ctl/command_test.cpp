@@ -481,120 +481,73 @@ TEST_CASE("retrying an event retries its dead deliveries") {
   CHECK(run(api, {"retry", kEvt}).out == "1 retried\n");
 }
 
-TEST_CASE(
-    "retrying by filter counts first, changes what was counted, the oldest first, and --dry-run changes "
-    "nothing") {
-  FakeApi api;
-  const std::string path = "GET /v1/deliveries?state=dead&type=order.paid&limit=250";
-  api.answer(path, 200, page({delivery_row(3, "dead"), delivery_row(2, "dead")}, "c"));
-  api.answer("GET /v1/deliveries?state=dead&type=order.paid&limit=248&cursor=c", 200,
-             page({delivery_row(1, "dead")}));
-  for (int i = 1; i <= 3; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const Ended counted = run(api, {"delivery", "retry", "--type", "order.paid", "--dry-run"});
-  CHECK(counted.exit_code == 0);
-  CHECK(counted.out == "3 deliveries (dead) match\n");
-  CHECK(api.asked().size() == 2);
-  const Ended done = run(api, {"delivery", "retry", "--type", "order.paid", "--yes"});
-  CHECK(done.exit_code == 0);
-  CHECK(done.out == "3 retried\n");
-  REQUIRE(api.asked().size() == 7);
-  CHECK(api.asked()[4].target == "/v1/deliveries/" + delivery_id_text(1) + "/retry");
-}
-
-TEST_CASE("failures are gathered from dead, retrying and held deliveries") {
-  FakeApi api;
-  const std::string paused = "ep_019ab0f40c2b7a3c8d4e5f60718293b1",
-                    disabled = "ep_019ab0f40c2b7a3c8d4e5f60718293b2";
-  api.answer("GET /v1/deliveries?state=dead&limit=250", 200,
-             page({delivery_row(1, "dead", "http_5xx"), delivery_row(2, "dead", "timeout")}));
-  api.answer("GET /v1/deliveries?state=pending&error=any&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout")}));
-  const auto endpoint = [](const std::string& id, const char* state, const Json& failing_since) {
-    return Json{{"id", id}, {"state", state}, {"failing_since", failing_since}};
-  };
-  api.answer("GET /v1/endpoints?limit=250", 200,
-             page({endpoint(kEp, "active", "2026-11-23T14:00:00.000Z"), endpoint(paused, "paused", nullptr),
-                   endpoint(disabled, "disabled", nullptr)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + kEp + "&limit=250", 200,
-             page({delivery_row(3, "pending", "timeout"), delivery_row(4, "pending", nullptr, 0),
-                   delivery_row(5, "pending", nullptr, 0)}));
-  api.answer("GET /v1/deliveries?state=pending&endpoint=" + disabled + "&limit=250", 200,
-             page({delivery_row(6, "pending", nullptr, 0)}));
-  const Ended outcome = run(api, {"failures", "-o", "jsonl"});
-  CHECK(outcome.exit_code == 0);
-  const Json first = Json::parse(outcome.out.substr(0, outcome.out.find('\n')));
-  CHECK(first["group"] == "timeout");
-  CHECK(first["dead"] == 1);
-  CHECK(first["retrying"] == 1);
-  CHECK(first["held"] == 2);
-  CHECK(outcome.out.find(R"("group":"disabled","dead":0,"retrying":0,"held":1)") != std::string::npos);
-  const Ended table = run(api, {"failures", "--by", "endpoint"});
-  CHECK(table.out.find(kEp) != std::string::npos);
-  CHECK(table.out.find("HELD") != std::string::npos);
-  CHECK(table.err.empty());
-}
-
 namespace {
 
-Json attempt_row(int number, const std::string& outcome, const Json& status, const std::string& state) {
-  return {{"id", "att_019ab0f40c2b7a3c8d4e5f60718293a7"},
-          {"delivery", delivery_id_text(1)},
-          {"event", kEvent},
-          {"endpoint", kEndpoint},
-          {"type", "order.paid"},
-          {"number", number},
-          {"started_at", "2026-11-23T15:00:0" + std::to_string(number) + ".000Z"},
-          {"recorded_at", "2026-11-23T15:00:09.000Z"},
-          {"total_ms", 12},
-          {"outcome", outcome},
-          {"status", status},
-          {"error", outcome == "timeout" ? Json("no answer\x1b[2J") : Json()},
-          {"state", state},
+Json failure_group(const std::string& group, int attempts, int dead, const Json& filter) {
+  return {{"group", group},
+          {"attempts", attempts},
+          {"dead", dead},
+          {"endpoint_count", 1},
+          {"endpoints", {{{"id", kEndpoint}, {"name", "the shop's"}}}},
+          {"type", nullptr},
+          {"error", group},
           {"reason", nullptr},
-          {"due_at", nullptr}};
+          {"first_at", "2026-11-23T14:00:00.000Z"},
+          {"last_at", "2026-11-23T15:00:00.000Z"},
+          {"last_error", "timed out\x1b[2J"},
+          {"last_status", nullptr},
+          {"filter", filter}};
 }
 
-Json attempts(const std::vector<Json>& rows, const std::string& next, const Json& dropped = 0) {
-  return {{"data", rows}, {"next_cursor", next}, {"dropped", dropped}};
+Json failures(const std::vector<Json>& groups) {
+  return {
+      {"by", "error"}, {"since", "2026-11-23T14:00:00.000Z"}, {"groups", groups.size()}, {"data", groups}};
 }
 
 }  // namespace
 
-TEST_CASE("tail shows every attempt once, in order, each with its own time, and ends well on Ctrl-C") {
-  FakeApi api;
-  api.answer("GET /v1/attempts?limit=10", 200,
-             attempts({attempt_row(1, "timeout", nullptr, "pending")}, "a1"));
-  api.answer(
-      "GET /v1/attempts?limit=250&cursor=a1", 200,
-      attempts({attempt_row(2, "http_5xx", 503, "pending"), attempt_row(3, "success", 200, "delivered")},
-               "a3"));
-  api.answer("GET /v1/attempts?limit=250&cursor=a3", 200, attempts({}, "a3"));
-  RunningOutboxctl tail({"--url", api.url(), "tail"});
-  const std::string first = tail.read_line();
-  CHECK(first.starts_with("2026-11-23T15:00:01.000Z  " + delivery_id_text(1)));
-  CHECK(first.find("attempt 1") != std::string::npos);
-  CHECK(first.find("timeout") != std::string::npos);
-  CHECK(first.find("no answer\\x1b[2J") != std::string::npos);
-  const std::string second = tail.read_line();
-  CHECK(second.starts_with("2026-11-23T15:00:02.000Z"));
-  CHECK(second.find("http_5xx 503") != std::string::npos);
-  CHECK(tail.read_line().find("success 200") != std::string::npos);
-  CHECK(tail.interrupt() == 0);
+TEST_CASE("failures are shown as the daemon counts them, with the command that retries the worst") {
+  const std::string since = "2026-11-23T14:00:00.000Z";
+  const auto shown = [&](const Json& answer, const std::string& format = "table") {
+    FakeApi api;
+    api.answer("GET /v1/failures?by=error&since=2026-11-23T14%3A00%3A00.000Z&limit=50", 200, answer);
+    return run(api, {"failures", "--since", since, "-o", format});
+  };
+  const Json filter = {{"endpoint", kEndpoint}, {"error", "timeout"}, {"state", "dead"}};
+  const Json two = failures({failure_group("timeout", 41, 7, filter),
+                             failure_group("http_5xx", 3, 0, {{"error", "http_5xx"}, {"state", "dead"}})});
+  const Ended table = shown(two);
+  CHECK(table.exit_code == 0);
+  for (const char* part : {"ERROR", "timeout", "41", "7", "the shop's", "timed out\\x1b[2J", "http_5xx"}) {
+    CAPTURE(part);
+    CHECK(table.out.find(part) != std::string::npos);
+  }
+  CHECK(
+      table.err.find("outboxctl delivery retry --endpoint 'the shop'\\''s' --state dead --error timeout\n") !=
+      std::string::npos);
+  const Ended lines = shown(two, "jsonl");
+  CHECK(Json::parse(lines.out.substr(0, lines.out.find('\n')))["dead"] == 7);
+  CHECK(lines.err.empty());
+  CHECK(Json::parse(shown(two, "json").out)["groups"] == 2);
+  CHECK(shown(two, "id").out == "timeout\nhttp_5xx\n");
+
+  CHECK(shown(failures({failure_group("timeout", 41, 0, filter)})).err.find("tried again by themselves") !=
+        std::string::npos);
+  CHECK(shown(failures({failure_group("other", 41, 7, nullptr)})).err.empty());
+  const Ended none = shown(failures({}));
+  CHECK(none.out.empty());
+  CHECK(none.err.find("nothing has failed since") != std::string::npos);
+  CHECK(shown(Json::array()).exit_code == 1);
+  CHECK(shown({{"data", {7, Json::object()}}}).exit_code == 0);
 }
 
-TEST_CASE("tail says what it could not show, also to a reader of JSON lines") {
+TEST_CASE("failures are asked of one endpoint, and by what they are grouped") {
   FakeApi api;
-  api.answer("GET /v1/attempts?limit=10", 200, attempts({}, "a1"));
-  api.answer("GET /v1/attempts?limit=250&cursor=a1", 200,
-             attempts({attempt_row(2, "success", 200, "delivered")}, "a9", 750));
-  api.answer("GET /v1/attempts?limit=250&cursor=a9", 200, attempts({}, "b0", nullptr));
-  api.answer("GET /v1/attempts?limit=250&cursor=b0", 200, attempts({}, "b0"));
-  RunningOutboxctl tail({"--url", api.url(), "-o", "jsonl", "tail"});
-  CHECK(tail.read_line() == R"({"dropped":750})");
-  CHECK(Json::parse(tail.read_line())["number"] == 2);
-  CHECK(tail.read_line() == R"({"dropped":null})");
-  CHECK(tail.interrupt() == 0);
+  run(api, {"failures", "--by", "endpoint", "--endpoint", "shop", "--tenant", "acme", "--limit", "7"});
+  const std::string target = api.last().target;
+  CHECK(target.starts_with("/v1/failures?by=endpoint&since="));
+  CHECK(target.ends_with("&endpoint=shop&tenant=acme&limit=7"));
+  CHECK(run(api, {"failures", "--by", "weather"}).exit_code == 2);
 }
 
 TEST_CASE("an id that is well formed and unknown is not found, wherever one is taken") {
@@ -605,6 +558,7 @@ TEST_CASE("an id that is well formed and unknown is not found, wherever one is t
   api.answer("GET /v1/deliveries?endpoint=" + ep + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?event=" + evt + "&limit=50", 200, page({}));
   api.answer("GET /v1/deliveries?" + filter + "&limit=250", 200, page({}));
+  api.answer("POST /v1/batches", 200, {{"matched", 0}, {"exact", true}});
   api.answer("POST /v1/events/" + kEvt + "/replay", 422, refusal(422, "Invalid", "names no endpoint"));
   for (const Arguments& line : {Arguments{"event", "show", evt},
                                 {"event", "payload", evt},
@@ -658,27 +612,6 @@ TEST_CASE("a token is made alone on its line, as --token-file reads it") {
   const Ended json = outboxctl({"token", "create", "till", "--file", tokens.path(), "-o", "json"});
   CHECK(Json::parse(json.out)["name"] == "till");
   CHECK(outboxctl({"token", "revoke", "nobody", "--file", tokens.path()}).exit_code == 3);
-}
-
-TEST_CASE("bulk changes print ids and counts in the format that is asked for") {
-  FakeApi api;
-  api.answer("GET /v1/deliveries?state=dead&type=a&limit=250", 200,
-             page({delivery_row(2, "dead"), delivery_row(1, "dead")}));
-  for (int i = 1; i <= 2; ++i)
-    api.answer("POST /v1/deliveries/" + delivery_id_text(i) + "/retry", 200, delivery_row(i, "pending"));
-  const std::string ids = delivery_id_text(1) + "\n" + delivery_id_text(2) + "\n";
-  const Arguments bulk{"delivery", "retry", "--type", "a"};
-  const auto with = [](Arguments line, const Arguments& more) {
-    line.insert(line.end(), more.begin(), more.end());
-    return line;
-  };
-  CHECK(run(api, with(bulk, {"--dry-run", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--dry-run", "-o", "json"})).out)["count"] == 2);
-  CHECK(run(api, with(bulk, {"--yes", "-o", "id"})).out == ids);
-  CHECK(Json::parse(run(api, with(bulk, {"--yes", "-o", "json"})).out) ==
-        Json{{"retried", 2}, {"failed", 0}});
-  const Arguments named{"delivery", "discard", delivery_id_text(1), "--dry-run"};
-  CHECK(Json::parse(run(api, with(named, {"-o", "json"})).out)["count"] == 1);
 }
 
 TEST_CASE("signatures are made and verified without the daemon, and any change is noticed") {

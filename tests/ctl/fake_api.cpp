@@ -27,7 +27,7 @@ struct FakeApi::Impl {
   void handle(const httplib::Request& request, httplib::Response& response) {
     const std::lock_guard lock(mutex);
     asked.push_back({request.method, request.target, request.body, request.get_header_value("Content-Type"),
-                     request.get_header_value("Authorization")});
+                     request.get_header_value("Authorization"), request.get_header_value("Last-Event-ID")});
     const auto it = answers.find(request.method + " " + request.target);
     if (it == answers.end()) {
       response.status = 404;

@@ -13,7 +13,7 @@
 namespace outboxd::test {
 
 struct Asked {
-  std::string method, target, body, content_type, authorization;
+  std::string method, target, body, content_type, authorization, last_event_id;
 };
 
 class FakeApi {

@@ -10,7 +10,7 @@ namespace {
 const Time kNow = *parse_time("2026-11-23T15:00:00Z");
 
 Style style_of(Format format, bool color = false) {
-  return {format, color, kNow};
+  return {format, color, kNow, 0};
 }
 
 const std::vector<Column> kColumns{column("ID", "id"), number_column("N", "n"), time_column("WHEN", "at"),
@@ -29,6 +29,40 @@ TEST_CASE("a table has headings, ages and reasons; wide adds columns and full ti
   const std::string wide = render_table(kColumns, std::vector<Json>{row()}, style_of(Format::kWide));
   CHECK(wide.find("2026-11-23T14:55:00.000Z") != std::string::npos);
   CHECK(wide.find("NOTE") != std::string::npos);
+}
+
+TEST_CASE(
+    "a table fits the terminal: its last columns are left out, long text is cut, ids and numbers are not") {
+  Json first = row(), second = row();
+  first["id"] = "ep_0123456789abcdef0123456789abcdef";
+  second["reason"] = "the subscriber has gone away for good, as it said";
+  const std::vector<Json> rows{first, second};
+  const auto table = [&](int width) {
+    Style style = style_of(Format::kTable);
+    style.width = width;
+    return render_table(kColumns, rows, style);
+  };
+  CHECK(table(200) == table(0));
+  CHECK(table(60) ==
+        "ID                                  N WHEN   STATE\n"
+        "ep_0123456789abcdef0123456789abcdef 7 5m ago dead (gone)\n"
+        "x1                                  7 5m ago dead (the subs…\n");
+  CHECK(table(50) ==
+        "ID                                  N WHEN\n"
+        "ep_0123456789abcdef0123456789abcdef 7 5m ago\n"
+        "x1                                  7 5m ago\n");
+  CHECK(table(10).find("ep_0123456789abcdef0123456789abcdef 7\n") != std::string::npos);
+  Style wide = style_of(Format::kWide);
+  wide.width = 20;
+  CHECK(render_table(kColumns, rows, wide).find("for good, as it said") != std::string::npos);
+}
+
+TEST_CASE("text is cut between characters, not within") {
+  const std::vector<Column> columns{column("A", "a"), column("B", "b")};
+  Style style = style_of(Format::kTable);
+  style.width = 21;
+  CHECK(render_table(columns, std::vector<Json>{{{"a", "ääääääääääää"}, {"b", "öööööööööööö"}}}, style) ==
+        "A          B\näääääääää… ööööööööö…\n");
 }
 
 TEST_CASE("control bytes of any origin never reach the terminal in a table") {

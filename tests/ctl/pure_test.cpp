@@ -7,23 +7,11 @@
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
 #include "ctl/fail_spec.h"
-#include "ctl/failure_groups.h"
 #include "ctl/status.h"
 #include "ctl/validators.h"
 
 using namespace outboxd;
 using namespace outboxd::ctl;
-
-namespace {
-
-Json delivery(const std::string& id, const std::string& state, int attempts, const Json& error = nullptr,
-              const std::string& created = "2026-11-23T15:00:00.000Z") {
-  return {{"id", id},       {"state", state},      {"attempts", attempts},
-          {"error", error}, {"reason", "expired"}, {"created_at", created},
-          {"type", "a.b"}};
-}
-
-}  // namespace
 
 TEST_CASE("an HTTP status becomes the exit status of the contract") {
   CHECK(exit_code_of_status(202) == 0);
@@ -155,34 +143,6 @@ TEST_CASE("a batch request stays below the daemon's size limit, and no event is 
   CHECK(reader.next().lines == std::vector<std::size_t>{1, 2});
   CHECK(reader.next().lines == std::vector<std::size_t>{3});
   CHECK(reader.next().lines.empty());
-}
-
-TEST_CASE("failures are grouped, counted and led by the largest group") {
-  const std::vector<Json> rows{delivery("d1", "dead", 3, "timeout", "2026-11-23T15:00:02.000Z"),
-                               delivery("d2", "pending", 1, "timeout"), delivery("d3", "dead", 0),
-                               delivery("d4", "dead", 1, "timeout", "2026-11-23T14:00:00.000Z")};
-  const auto groups = group_failures(rows, GroupBy::kError);
-  REQUIRE(groups.size() == 2);
-  CHECK(groups[0] == Json{{"group", "timeout"},
-                          {"dead", 2},
-                          {"retrying", 1},
-                          {"held", 0},
-                          {"oldest", "2026-11-23T14:00:00.000Z"},
-                          {"newest", "2026-11-23T15:00:02.000Z"},
-                          {"example", "d1"}});
-  CHECK(groups[1]["group"] == "expired");
-  CHECK(group_failures(rows, GroupBy::kType).size() == 1);
-}
-
-TEST_CASE("what an endpoint holds back counts under its error, and what is being retried not again") {
-  const std::vector<Json> pending{delivery("d1", "pending", 1, "timeout"), delivery("d2", "pending", 0)};
-  const auto held = held_deliveries(pending, "connect");
-  REQUIRE(held.size() == 1);
-  const auto groups = group_failures(held, GroupBy::kError);
-  REQUIRE(groups.size() == 1);
-  CHECK(groups[0]["group"] == "connect");
-  CHECK(groups[0]["held"] == 1);
-  CHECK(groups[0]["retrying"] == 0);
 }
 
 TEST_CASE("a daemon is unhealthy when deliveries are late or an endpoint is disabled") {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "store/sqlite/sqlite_store.h"
+#include "support/captured_stderr.h"
 #include "support/manual_executor.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"
@@ -299,4 +300,33 @@ TEST_CASE_FIXTURE(Rig, "a stop waits for what is under way up to its limit, and 
   CHECK(stopped);
   CHECK(stored(key).state == DeliveryState::kPending);
   CHECK(store->new_reader()->attempts(key).empty());
+}
+
+TEST_CASE_FIXTURE(Rig,
+                  "an endpoint that begins to fail is one line of the log, with its name and the cause") {
+  const auto endpoint = add_endpoint();
+  own(endpoint);
+  for (int i = 0; i < kInitialWindow; ++i) accept(endpoint);
+  const auto count = [](const std::string& text, const std::string& part) {
+    int found = 0;
+    for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  };
+  const std::string log = captured_stderr([&] {
+    while (!sender.under_way.empty()) {
+      sender.answer(500, Outcome::kHttp5xx);
+      run();
+    }
+    for (int probe = 0; probe < 3; ++probe) {
+      clock.advance(1h);
+      run();
+      while (!sender.under_way.empty()) {
+        sender.answer(500, Outcome::kHttp5xx);
+        run();
+      }
+    }
+  });
+  CHECK(count(log, "endpoint is failing") == 1);
+  CHECK(count(log, endpoint->id.to_string()) == 1);
+  CHECK(log.find("http_5xx 500") != std::string::npos);
 }

@@ -182,3 +182,24 @@ TEST_CASE("an endpoint is prompt while its attempts come back within a second, w
   p.attempt(Outcome::kTimeout, 0, 20s);
   CHECK(p.health.service_class() == ServiceClass::kUnproven);
 }
+
+TEST_CASE("that an endpoint asks for less is said once until it succeeds again") {
+  Patient p;
+  const EndpointHealth::Attempted asks{.outcome = Outcome::kHttp4xx,
+                                       .status = 429,
+                                       .took = 10ms,
+                                       .slow_down = true,
+                                       .asked = 30s,
+                                       .longest_pause = 24h};
+  const auto first = p.health.ended(asks, kMost, p.now);
+  REQUIRE(first.slowed_for);
+  CHECK(*first.slowed_for == 30s);
+  CHECK_FALSE(p.health.ended(asks, kMost, p.now).slowed_for);
+  p.pass(31s);
+  CHECK_FALSE(p.health.ended(asks, kMost, p.now).slowed_for);
+  p.pass(31s);
+  p.succeed();
+  CHECK(p.health.ended(asks, kMost, p.now).slowed_for);
+  Patient other;
+  CHECK_FALSE(other.fail().slowed_for);
+}

@@ -50,6 +50,8 @@ def rows_of(url, version):
                        f"INSERT INTO delivery(event, endpoint, state, due_at, priority, created_at) VALUES ({n}, 1, 'pending', {now}, 5, {now})"]
     statements += [f"INSERT INTO outbox(type, payload) VALUES ('old.row', '{payload_of(f'row-{n}')}')" for n in range(ROWS)]
     statements.append(f"UPDATE counter SET event_seq = {EVENTS}, endpoint_seq = 1, events = {EVENTS}, pending = {EVENTS}{unchecked}")
+    if version >= 12:
+        statements.append(f"INSERT INTO endpoint_count VALUES (1, {EVENTS}, 0, 0, 0)")
     return "BEGIN;" + ";\n".join(statements) + ";COMMIT;"
 
 

@@ -70,6 +70,8 @@ CoreDaemon::CoreDaemon(const World& world, int number)
               engine_options(world.random())),
       fan_out_(background_loop_, *store_, *commits_, directory_,
                {.first_wait = 0ms, .step = 2, .remembered = 2}),
+      batch_targets_(directory_, [this] { return retention_.delivered_kept_since(); }),
+      batches_(background_loop_, *store_, *commits_, world.clock, metrics_, batch_targets_.finder()),
       ingest_(*commits_, directory_, world.clock, ids_, metrics_, ingest_options()),
       outbox_(background_loop_, *store_, ingest_),
       operational_events_(ingest_, directory_, world.clock),
@@ -80,7 +82,8 @@ CoreDaemon::CoreDaemon(const World& world, int number)
                .fan_out = fan_out_,
                .outbox = outbox_,
                .removed_endpoints = removed_,
-               .retention = retention_},
+               .retention = retention_,
+               .batches = batches_},
               *store_) {
   world_.attempts.started(number, world.commits);
   directory_.load(store_->new_reader()->all_endpoints());

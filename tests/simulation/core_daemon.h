@@ -95,6 +95,8 @@ class CoreDaemon {
   const std::unique_ptr<Sender> sender_;
   DeliveryEngine engine_;
   FanOut fan_out_;
+  BatchTargets batch_targets_;
+  Batches batches_;
   Ingest ingest_;
   OutboxReader outbox_;
   OperationalEvents operational_events_;

@@ -136,6 +136,10 @@ void CoreTables::check(Store& store, const Ledger::Fail& fail) {
   compare("discarded", status.discarded, "SELECT count(*) FROM delivery WHERE state = 'discarded'");
   compare("an event", status.events, "SELECT count(*) FROM event");
   compare("rejected", status.outbox_rejected, "SELECT count(*) FROM outbox WHERE rejected IS NOT NULL");
+  if (number("SELECT count(*) FROM endpoint_count c WHERE pending + dead <> (SELECT count(*) FROM delivery d "
+             "WHERE "
+             "d.endpoint = c.endpoint AND d.state IN ('pending', 'dead'))") > 0)
+    fail("the count of an endpoint's deliveries is wrong");
   if (number(
           "SELECT count(*) FROM delivery d JOIN endpoint e ON e.seq = d.endpoint WHERE d.state = 'pending' "
           "AND e.removed_at IS NOT NULL AND e.discarding = 0") > 0)

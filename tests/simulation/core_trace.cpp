@@ -60,6 +60,15 @@ struct Describe {
     for (const EndpointSeq endpoint : c.endpoints) text += " " + std::to_string(endpoint);
     return text;
   }
+  std::string operator()(const CreateBatch& c) const {
+    return "make a batch: " + std::string(to_string(c.batch->action)) + " " + encode_filter(c.batch->filter);
+  }
+  std::string operator()(const StepBatch& c) const {
+    std::string text = "step of a batch from \"" + c.step->from + "\":";
+    for (const DeliveryKey key : c.step->keys) text += " " + describe(key);
+    return text + (c.step->last ? ", the last" : "");
+  }
+  std::string operator()(const CancelBatch&) const { return "cancel a batch"; }
   std::string operator()(const ErasePayload&) const { return "erase a payload"; }
   std::string operator()(const ResolveOutboxRow& c) const { return "resolve row " + std::to_string(c.row); }
   std::string operator()(const Prune&) const { return "prune"; }
@@ -84,6 +93,9 @@ struct DescribeFact {
     return (f.now ? "changed " : "removed ") + name(f.endpoint) + " version " + std::to_string(f.version);
   }
   std::string operator()(const EndpointRecovered& f) const { return "recovered " + name(f.endpoint); }
+  std::string operator()(const BatchChanged& f) const {
+    return f.now ? "a batch is " + std::string(to_string(f.now->state)) : "a batch";
+  }
   std::string operator()(const FanOutWaits& f) const {
     return f.fan_out ? "fan-out of " + std::to_string(f.fan_out->event->seq) : "a fan-out";
   }

@@ -10,6 +10,7 @@ Fact as_hint(const Fact& fact) {
   if (const auto* ready = std::get_if<DeliveryReady>(&fact))
     return DueOnDisk{ready->delivery.key.endpoint, ready->delivery.due_in};
   if (std::holds_alternative<FanOutWaits>(fact)) return FanOutWaits{};
+  if (std::holds_alternative<BatchChanged>(fact)) return BatchChanged{};
   if (const auto* changed = std::get_if<EndpointChanged>(&fact))  // whoever disabled it announces that
     return EndpointChanged{changed->endpoint, changed->now, changed->version};
   if (const auto* recorded = std::get_if<OutcomeRecorded>(&fact)) {
@@ -37,7 +38,7 @@ class SharedStore::MemberReader final : public StoreReader {
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override {
     return real().oldest_due(after, limit);
   }
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override { return real().backlog(endpoint, limit); }
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override { return real().counts(endpoint, limit); }
   Endpoints all_endpoints() override { return real_->all_endpoints(); }
   std::optional<Endpoint> endpoint(const EndpointId& id) override { return real().endpoint(id); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override {
@@ -55,6 +56,15 @@ class SharedStore::MemberReader final : public StoreReader {
     return real().deliveries(filter, page);
   }
   std::vector<Attempt> attempts(DeliveryKey key) override { return real().attempts(key); }
+  std::optional<OperatorBatch> batch(const BatchId& id) override { return real().batch(id); }
+  Result<Rows<OperatorBatch>> batches(const Page& page) override { return real().batches(page); }
+  std::vector<OperatorBatch> running_batches() override { return real().running_batches(); }
+  Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) override {
+    return real().batch_deliveries(batch, page);
+  }
+  BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) override {
+    return real().batch_events(batch, from, limit);
+  }
   std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override {
     return real().unfinished_fan_outs(after, limit);
   }
@@ -64,6 +74,11 @@ class SharedStore::MemberReader final : public StoreReader {
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override { return real().rejected_outbox(page); }
   std::optional<OutboxRow> rejected_row(std::int64_t row) override { return real().rejected_row(row); }
   StoreStatus status() override { return real().status(); }
+  Failures failures(const FailureQuery& query) override { return real().failures(query); }
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override {
+    return real().series(endpoint, since, until, step);
+  }
 
  private:
   StoreReader& real() {

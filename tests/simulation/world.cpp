@@ -28,7 +28,7 @@ constexpr Millis kOperatorRace = 1s;  // within this, the scheduler hears of wha
 constexpr Millis kHealthyBound = 5s;
 constexpr Millis kUnprovenBound = 90s;
 // The same for a low priority, at an endpoint that gets more than it can take.
-constexpr Millis kStarvationBound = 12s;
+constexpr Millis kStarvationBound = 20s;
 // How long a delivery may outlive its expiry, whatever holds it back. One that is being sent may end otherwise.
 constexpr Millis kExpiryBound = 4s;
 constexpr std::size_t kRemembered = 256;  // finished deliveries, for an operator to replay

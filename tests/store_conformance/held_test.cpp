@@ -142,11 +142,34 @@ TEST_CASE_FIXTURE(Held, "endpoints with something pending are listed in pages, e
   CHECK(seen == std::vector{endpoint, second, empty, fourth});
 }
 
-TEST_CASE_FIXTURE(Held, "a backlog is counted up to a limit, those behind included") {
-  for (int i = 0; i < 3; ++i) add(std::nullopt, "a");
-  add(std::nullopt, "", kDay);
-  CHECK(reader->backlog(endpoint, 100) == 4);
-  CHECK(reader->backlog(endpoint, 3) == 3);
-  CHECK(reader->backlog(endpoint, 1) == 1);
-  CHECK(reader->backlog(endpoint + 1, 100) == 0);
+TEST_CASE_FIXTURE(Held, "what an endpoint has is counted exactly, what of it waits up to a limit") {
+  CHECK(reader->counts(endpoint, 100).deliveries == DeliveryCounts{});
+  const auto head = add(std::nullopt, "a", Millis(-3000));
+  for (int i = 0; i < 3; ++i) add(std::nullopt, "a", Millis(-1000));
+  const auto later = add(std::nullopt, "", kDay);
+  add(std::nullopt, "", kSecond);
+  auto counts = reader->counts(endpoint, 100);
+  CHECK(counts.deliveries == DeliveryCounts{.pending = 6});
+  CHECK(counts.blocked == 3);
+  CHECK(counts.later == 2);
+  CHECK(counts.oldest_due == Millis(3000));
+  CHECK(reader->counts(endpoint, 1).deliveries.pending == 6);
+  CHECK(reader->counts(endpoint, 1).blocked == 1);
+  CHECK(reader->counts(endpoint, 1).later == 1);
+  apply(delivered(head, 1));
+  apply(ChangeDelivery{later, DeliveryState::kDiscarded, kNow});
+  counts = reader->counts(endpoint, 100);
+  CHECK(counts.deliveries == DeliveryCounts{.pending = 4, .delivered = 1, .discarded = 1});
+  CHECK(counts.blocked == 2);
+  CHECK(counts.later == 1);
+  apply(ChangeDelivery{later, DeliveryState::kPending, kNow});
+  CHECK(reader->counts(endpoint, 100).deliveries == DeliveryCounts{.pending = 5, .delivered = 1});
+  CHECK(reader->counts(endpoint + 1, 100).deliveries == DeliveryCounts{});
+}
+
+TEST_CASE_FIXTURE(Held, "what is refused is not counted") {
+  add(std::nullopt);
+  apply_all({ChangeDelivery{{1, endpoint}, DeliveryState::kDiscarded, kNow},
+             ChangeDelivery{{1000, endpoint}, DeliveryState::kDiscarded, kNow}});
+  CHECK(reader->counts(endpoint, 100).deliveries == DeliveryCounts{.discarded = 1});
 }

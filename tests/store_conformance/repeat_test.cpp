@@ -52,6 +52,12 @@ struct Describe {
   }
   std::string operator()(const Delivery& d) const { return text(d); }
   std::string operator()(const Replayed& r) const { return std::to_string(r.deliveries); }
+  std::string operator()(const OperatorBatchPtr& b) const {
+    std::ostringstream out;
+    out << b->id.to_string() << ' ' << to_string(b->state) << ' ' << b->done << ' ' << b->skipped << ' '
+        << b->place;
+    return out.str();
+  }
   std::string operator()(const Pruned& p) const { return std::to_string(p.events); }
 };
 std::string described(const Applied& applied) {
@@ -89,6 +95,11 @@ struct Whole : Fixture {
     const StoreStatus s = reader->status();
     out << "status " << s.events << ' ' << s.pending << ' ' << s.delivered << ' ' << s.dead << ' '
         << s.discarded;
+    for (const RollupPoint& point : reader->series({}, start_of(kRollupMinute, kNow), kNow + kDay, kDay)) {
+      const RollupCounts& c = point.counts;
+      out << "\ncounted " << c.accepted << ' ' << c.attempts << ' ' << c.failed << ' ' << c.delivered << ' '
+          << c.dead;
+    }
     return out.str();
   }
   // Applied, lost, and applied again: the same answers and rows. What is told the second time.

@@ -119,6 +119,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_oldest_due_age_seconds",
                                        "outbox_pruned_total",
                                        "outbox_policy_denials_total",
+                                       "outbox_waiting",
                                        "process_cpu_seconds_total",
                                        "process_max_fds",
                                        "process_open_fds",
@@ -168,6 +169,16 @@ TEST_CASE("counters, histograms and gauges show what was told") {
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"paused\"} 1"));
   CHECK(has_line(text, "outbox_endpoint_state{endpoint=\"ep_1\",state=\"active\"} 0"));
   CHECK(has_line(text, "outbox_config_last_reload_successful 1"));
+}
+
+TEST_CASE("what pending deliveries wait for is shown for each endpoint, and gone when nothing waits") {
+  Metrics metrics;
+  Snapshot snapshot = some_gauges();
+  snapshot.endpoints.at(0).waiting = {{WaitingFor::kBreaker, 12}, {WaitingFor::kDue, 3}};
+  const auto text = metrics.render(snapshot);
+  CHECK(has_line(text, "outbox_waiting{endpoint=\"ep_1\",for=\"breaker\"} 12"));
+  CHECK(has_line(text, "outbox_waiting{endpoint=\"ep_1\",for=\"due\"} 3"));
+  CHECK(count_lines(metrics.render(some_gauges()), "outbox_waiting{") == 0);
 }
 
 TEST_CASE("a failed reload shows until one succeeds") {

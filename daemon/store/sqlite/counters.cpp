@@ -2,30 +2,29 @@
 
 namespace outboxd::sqlite {
 
-std::int64_t& Counters::of(DeliveryState state) {
-  switch (state) {
-    case DeliveryState::kPending:
-      return pending;
-    case DeliveryState::kDelivered:
-      return delivered;
-    case DeliveryState::kDead:
-      return dead;
-    case DeliveryState::kDiscarded:
-      break;
-  }
-  return discarded;
+void Counters::add(EndpointSeq endpoint, DeliveryState state, std::int64_t count) {
+  deliveries.of(state) += count;
+  changes[endpoint].of(state) += count;
 }
 
-void Counters::move(DeliveryState from, DeliveryState to) {
-  --of(from);
-  ++of(to);
+void Counters::move(EndpointSeq endpoint, DeliveryState from, DeliveryState to) {
+  if (from == to) return;
+  DeliveryCounts& change = changes[endpoint];
+  for (DeliveryCounts* counts : {&deliveries, &change}) {
+    --counts->of(from);
+    ++counts->of(to);
+  }
 }
 
 Counters read_counters(Statement& read_counter) {
   Cursor row(read_counter);
   if (!row.next()) throw CorruptValue("the row of table counter is missing: the database is damaged");
-  return {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
-          row.integer(4), row.integer(5), row.integer(6)};
+  return {.event_seq = row.integer(0),
+          .endpoint_seq = row.integer(1),
+          .events = row.integer(2),
+          .deliveries = {row.integer(3), row.integer(4), row.integer(5), row.integer(6)},
+          .batches = row.integer(9),
+          .changes = {}};
 }
 
 }  // namespace outboxd::sqlite

@@ -1,5 +1,8 @@
-// The row of table `counter`: the last numbers assigned, and how many of everything there are.
+// What is counted as it changes, so that nobody has to count rows: the row of table `counter` (the last numbers assigned,
+// and how many of everything there are), and how many deliveries each endpoint has (table `endpoint_count`).
 #pragma once
+
+#include <unordered_map>
 
 #include "store/sqlite/database.h"
 
@@ -9,10 +12,12 @@ struct Counters {
   EventSeq event_seq = 0;        // the last one given
   EndpointSeq endpoint_seq = 0;  // the last one given
   std::int64_t events = 0;
-  std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;  // deliveries by state
+  DeliveryCounts deliveries;                                // of all endpoints
+  std::unordered_map<EndpointSeq, DeliveryCounts> changes;  // of each endpoint, in this transaction
+  std::int64_t batches = 0;  // made; what changes now has this number in its column after_batch
 
-  std::int64_t& of(DeliveryState state);
-  void move(DeliveryState from, DeliveryState to);  // one delivery
+  void add(EndpointSeq endpoint, DeliveryState state, std::int64_t count);
+  void move(EndpointSeq endpoint, DeliveryState from, DeliveryState to);  // one delivery
 };
 
 // Runs sql::kReadCounter. Throws CorruptValue when the row is missing.

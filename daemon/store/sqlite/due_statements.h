@@ -44,10 +44,9 @@ inline constexpr std::string_view kNextEndpointBlocked =
     "SELECT endpoint, due_at FROM delivery INDEXED BY delivery_behind WHERE endpoint > ?1 AND state = "
     "'pending'"
     " AND behind = 1 ORDER BY endpoint, due_at LIMIT 1";
-inline constexpr std::string_view kCountPending =
-    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND state "
-    "= 'pending'"
-    " AND behind = 0 LIMIT ?2)";
+inline constexpr std::string_view kCountLater =
+    "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_pending WHERE endpoint = ?1 AND "
+    "priority = ?2 AND due_at > ?3 AND state = 'pending' AND behind = 0 LIMIT ?4)";
 inline constexpr std::string_view kCountBlocked =
     "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_behind WHERE endpoint = ?1 AND state = "
     "'pending'"

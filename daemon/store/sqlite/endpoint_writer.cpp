@@ -184,11 +184,11 @@ std::int64_t EndpointWriter::discard_some(EndpointSeq endpoint, std::int64_t lim
       Cursor row(*some, endpoint, limit - count);
       while (row.next()) events.push_back(row.integer(0));
     }
-    for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at));
+    for (const EventSeq event : events) discard_pending_.run(event, endpoint, millis(at), counters.batches);
     count += static_cast<std::int64_t>(events.size());
   }
-  counters.pending -= count;
-  counters.discarded += count;
+  counters.add(endpoint, DeliveryState::kPending, -count);
+  counters.add(endpoint, DeliveryState::kDiscarded, count);
   return count;
 }
 

@@ -17,6 +17,8 @@ inline constexpr std::string_view kAddEventDeliveries =
     "UPDATE event SET deliveries = deliveries + ?2 WHERE seq = ?1";
 inline constexpr std::string_view kFindEventToReplay =
     "SELECT seq, priority, ordering_key, payload_erased_at FROM event WHERE id = ?1";
+inline constexpr std::string_view kEventToReplayBySeq =
+    "SELECT seq, priority, ordering_key, payload_erased_at FROM event WHERE seq = ?1";
 inline constexpr std::string_view kEventToRetry =
     "SELECT ordering_key, payload_erased_at FROM event WHERE seq = ?1";
 inline constexpr std::string_view kEventToErase =

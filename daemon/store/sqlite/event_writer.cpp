@@ -96,9 +96,10 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   const std::int64_t due_at = transaction.due_millis(e.created_at + first.due_in, e.created_at);
   insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
-             millis(e.created_at), millis(e.expires_at));
+             millis(e.created_at), millis(e.expires_at), transaction.counters().batches);
   if (insert.changes() == 0) return false;
-  ++transaction.counters().pending;
+  transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
+  transaction.rollup().delivery_accepted(first.endpoint, e.type);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   if (place.blocked) return true;
   transaction.tell(DeliveryReady{{.key = key,
@@ -124,6 +125,7 @@ AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_w
                     e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
                     millis(e.deliver_at), millis(e.expires_at), deliveries, event_checksum(e, seq));
   ++counters.events;
+  transaction.rollup().event_accepted();
   transaction.when_committed([numbered = accepted.event.get(), seq] { numbered->seq = seq; });
   for (const FirstAttempt& first : accepted.endpoints)
     insert_delivery(insert_delivery_, event, seq, first, transaction);

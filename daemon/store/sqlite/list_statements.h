@@ -22,7 +22,8 @@ inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE i
 
 #define OUTBOXD_DELIVERY_ROW(index)                                                                         \
   "SELECT d.event, d.endpoint, d.state, d.reason, d.attempts, d.due_at, d.priority, d.error, d.created_at," \
-  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind"                       \
+  " d.finished_at, e.id, p.id, e.type, e.tenant, e.created_at, d.order_key, d.behind,"                      \
+  " coalesce(d.after_batch, 0)"                                                                             \
   " FROM delivery AS d " index                                                                              \
   "CROSS JOIN event AS e ON e.seq = d.event CROSS JOIN endpoint AS p ON p.seq = d.endpoint WHERE "
 inline constexpr std::string_view kDeliveryByKey =
@@ -35,6 +36,14 @@ inline constexpr std::string_view kDeadBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) < (?1, ?2) AND d.state = 'dead' ORDER BY d.event DESC, d.endpoint DESC LIMIT ?3";
 inline constexpr std::string_view kDeadOfEndpointBefore =
     OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event < ?2 AND d.state = 'dead' ORDER BY d.event DESC LIMIT ?3";
+
+// The same ranges, oldest first, for batches.
+inline constexpr std::string_view kDeliveriesAfter = OUTBOXD_DELIVERY_ROW(
+    "") "(d.event, d.endpoint) > (?1, ?2) AND d.event <= ?3 ORDER BY d.event, d.endpoint LIMIT ?4";
+inline constexpr std::string_view kDeadAfter =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead ") "(d.event, d.endpoint) > (?1, ?2) AND d.event <= ?3 AND d.state = 'dead' ORDER BY d.event, d.endpoint LIMIT ?4";
+inline constexpr std::string_view kDeadOfEndpointAfter =
+    OUTBOXD_DELIVERY_ROW("INDEXED BY delivery_dead_by_endpoint ") "d.endpoint = ?1 AND d.event > ?2 AND d.event <= ?3 AND d.state = 'dead' ORDER BY d.event LIMIT ?4";
 
 // Pending deliveries of one endpoint in the order in which they will be sent, followed by the blocked ones.
 inline constexpr std::string_view kPendingOfEndpointFrom =

@@ -8,8 +8,8 @@
 namespace outboxd::sqlite {
 namespace {
 
-void tell_due(EndpointSeq endpoint, Transaction& transaction) {
-  transaction.tell(DueOnDisk{.endpoint = endpoint, .due_in = Millis(0), .by_operator = true});
+void tell_due(EndpointSeq endpoint, bool wake, Transaction& transaction) {
+  transaction.tell(DueOnDisk{.endpoint = endpoint, .due_in = Millis(0), .by_operator = wake});
 }
 
 tl::unexpected<Problem> payload_is_gone(Time since) {
@@ -39,32 +39,33 @@ Result<std::optional<std::string>> OperatorWriter::ordering_key_to_retry(EventSe
 }
 
 void OperatorWriter::make_pending(const Delivery& from, const std::optional<std::string>& sequence_key,
-                                  Time at, Transaction& transaction) {
+                                  Time at, bool wake, Transaction& transaction) {
   const auto& [event, endpoint] = from.key;
   const bool was_pending = from.state == DeliveryState::kPending;
   // A delivery replayed while pending first leaves its place in the order, because its sequence key may be different
   // now.
   const auto left = was_pending ? order_.sequence_key_of_pending(from.key) : std::nullopt;
-  if (left) discard_pending_.run(event, endpoint, millis(at));
+  const std::int64_t after_batch = transaction.counters().batches;
+  if (left) discard_pending_.run(event, endpoint, millis(at), after_batch);
   const DeliveryOrder::Place place = order_.place(from.key, sequence_key, transaction);
   change_delivery_.run(event, endpoint, to_string(DeliveryState::kPending), transaction.due_millis(at, at),
-                       std::nullopt, sequence_key, place.blocked ? 1 : 0);
+                       std::nullopt, sequence_key, place.blocked ? 1 : 0, after_batch);
   if (left) order_.promote(endpoint, *left);
-  transaction.counters().move(from.state, DeliveryState::kPending);
+  transaction.counters().move(endpoint, from.state, DeliveryState::kPending);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
   // The copy in memory has the old attempt count and expiry, so it must be read again.
   if (was_pending) transaction.tell(DeliveryWithdrawn{from.key});
-  tell_due(endpoint, transaction);
+  tell_due(endpoint, wake, transaction);
 }
 
-void OperatorWriter::discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction) {
-  const auto sequence_key = order_.sequence_key_of_pending(command.key);
-  change_delivery_.run(command.key.event, command.key.endpoint, to_string(command.state), std::nullopt,
-                       millis(command.at), std::nullopt, 0);
-  transaction.counters().move(from, command.state);
-  transaction.tell(DeliveryWithdrawn{command.key});
-  if (sequence_key && order_.promote(command.key.endpoint, *sequence_key))
-    tell_due(command.key.endpoint, transaction);
+void OperatorWriter::discard(DeliveryKey key, DeliveryState from, Time at, bool wake,
+                             Transaction& transaction) {
+  const auto sequence_key = order_.sequence_key_of_pending(key);
+  change_delivery_.run(key.event, key.endpoint, to_string(DeliveryState::kDiscarded), std::nullopt,
+                       millis(at), std::nullopt, 0, transaction.counters().batches);
+  transaction.counters().move(key.endpoint, from, DeliveryState::kDiscarded);
+  transaction.tell(DeliveryWithdrawn{key});
+  if (sequence_key && order_.promote(key.endpoint, *sequence_key)) tell_due(key.endpoint, wake, transaction);
 }
 
 Result<Delivery> OperatorWriter::execute(const ChangeDelivery& command, Transaction& transaction) {
@@ -84,9 +85,9 @@ Result<Delivery> OperatorWriter::execute(const ChangeDelivery& command, Transact
     const auto ordering_key = ordering_key_to_retry(command.key.event);
     if (!ordering_key) return tl::unexpected(ordering_key.error());
     const auto sequence_key = sequence_key_of(*ordering, *ordering_key);
-    make_pending(*stored, sequence_key, command.at, transaction);
+    make_pending(*stored, sequence_key, command.at, true, transaction);
   } else {
-    discard(command, stored->state, transaction);
+    discard(command.key, stored->state, command.at, true, transaction);
   }
   return *find_delivery(command.key, transaction);
 }
@@ -100,7 +101,14 @@ void OperatorWriter::tell_again(const Delivery& changed, Transaction& transactio
     if (const auto next = order_.next_in_order(changed.key, *sequence_key))
       transaction.tell(DeliveryWithdrawn{*next});
   }
-  tell_due(changed.key.endpoint, transaction);
+  tell_due(changed.key.endpoint, true, transaction);
+}
+
+void OperatorWriter::tell_again(DeliveryKey key, Transaction& transaction) {
+  const auto stored = find_delivery(key, transaction);
+  if (!stored) return;
+  if (stored->state == DeliveryState::kPending) transaction.tell(DeliveryWithdrawn{key});
+  tell_again(*stored, transaction);
 }
 
 struct OperatorWriter::ReplayedEvent {
@@ -116,15 +124,21 @@ std::optional<OperatorWriter::ReplayedEvent> OperatorWriter::find_event(const Ev
   return ReplayedEvent{row.integer(0), row.number(1), row.optional_text(2), row.optional_time(3)};
 }
 
+std::optional<OperatorWriter::ReplayedEvent> OperatorWriter::find_event(EventSeq seq) {
+  Cursor row(event_to_replay_by_seq_, seq);
+  if (!row.next()) return std::nullopt;
+  return ReplayedEvent{row.integer(0), row.number(1), row.optional_text(2), row.optional_time(3)};
+}
+
 void OperatorWriter::insert_delivery(DeliveryKey key, int priority,
-                                     const std::optional<std::string>& sequence_key, Time at,
+                                     const std::optional<std::string>& sequence_key, Time at, bool wake,
                                      Transaction& transaction) {
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   insert_delivery_.run(key.event, key.endpoint, transaction.due_millis(at, at), priority, sequence_key,
-                       place.blocked ? 1 : 0, millis(at), std::nullopt);
-  ++transaction.counters().pending;
+                       place.blocked ? 1 : 0, millis(at), std::nullopt, transaction.counters().batches);
+  transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
-  tell_due(key.endpoint, transaction);
+  tell_due(key.endpoint, wake, transaction);
 }
 
 Result<Replayed> OperatorWriter::execute(const ReplayEvent& command, Transaction& transaction) {
@@ -143,14 +157,41 @@ Result<Replayed> OperatorWriter::execute(const ReplayEvent& command, Transaction
     const DeliveryKey key{event->seq, command.endpoints[i]};
     const auto sequence_key = sequence_key_of(orderings[i], event->ordering_key);
     if (const auto stored = find_delivery(key, transaction)) {
-      make_pending(*stored, sequence_key, command.at, transaction);
+      make_pending(*stored, sequence_key, command.at, true, transaction);
     } else {
-      insert_delivery(key, event->priority, sequence_key, command.at, transaction);
+      insert_delivery(key, event->priority, sequence_key, command.at, true, transaction);
       ++made;
     }
   }
   if (made > 0) add_event_deliveries_.run(event->seq, made);
   return Replayed{static_cast<std::int64_t>(command.endpoints.size())};
+}
+
+bool OperatorWriter::changed_since(const OperatorBatch& batch, DeliveryKey key) {
+  Cursor row(changed_after_batch_, key.event, key.endpoint);
+  return row.next() && row.integer(0) >= batch.number;
+}
+
+bool OperatorWriter::act(const OperatorBatch& batch, DeliveryKey key, Time at, bool first,
+                         Transaction& transaction) {
+  const auto stored = find_delivery(key, transaction);
+  if (stored ? changed_since(batch, key) : !acts_on_events(batch.action)) return false;
+  if (stored && !may_act(batch.action, stored->state)) return false;
+  if (batch.action == BatchAction::kDiscard) {
+    discard(key, stored->state, at, first, transaction);
+    return true;
+  }
+  const auto ordering = ordering_of(key.endpoint);
+  const auto event = find_event(key.event);
+  if (!ordering || !event || event->erased_at) return false;
+  const auto sequence_key = sequence_key_of(*ordering, event->ordering_key);
+  if (stored) {
+    make_pending(*stored, sequence_key, at, first, transaction);
+  } else {
+    insert_delivery(key, event->priority, sequence_key, at, first, transaction);
+    add_event_deliveries_.run(key.event, 1);
+  }
+  return true;
 }
 
 struct OperatorWriter::ErasableEvent {
@@ -199,11 +240,11 @@ Result<Erased> OperatorWriter::execute(const ErasePayload& command, Transaction&
   for (const auto& [endpoint, state] : some) {
     const DeliveryKey key{event->seq, endpoint};
     if (state == DeliveryState::kPending) {
-      discard({key, DeliveryState::kDiscarded, command.at}, state, transaction);
+      discard(key, state, command.at, true, transaction);
       ++erased.discarded;
     } else if (transaction.repeats()) {
       transaction.tell(DeliveryWithdrawn{key});
-      tell_due(endpoint, transaction);
+      tell_due(endpoint, true, transaction);
     }
   }
   if (static_cast<std::int64_t>(some.size()) == command.limit) erased.next = some.back().first;

@@ -1,10 +1,12 @@
-// An operator's changes to deliveries: retry, discard, replay; and the erasure of a payload. A part of the Writer.
+// An operator's changes to deliveries: retry, discard, replay, of one or by a batch; and the erasure of a payload. A part of
+// the Writer.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "store/operator_batch.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
 #include "store/sqlite/delivery_statements.h"
@@ -25,19 +27,28 @@ class OperatorWriter {
   // Was a payload erased by a committed transaction since this was last asked?
   bool take_erased() { return std::exchange(erased_, false); }
 
+  // What a batch does to one delivery. False: nothing, because it has changed since the batch was made, or is gone.
+  // `first`: in the first step; only then may it override what the endpoint's health says.
+  bool act(const OperatorBatch& batch, DeliveryKey key, Time at, bool first, Transaction& transaction);
+  // On a repeat: what act() announced, once more.
+  void tell_again(DeliveryKey key, Transaction& transaction);
+
  private:
   struct ReplayedEvent;
   std::optional<ReplayedEvent> find_event(const EventId& id);
+  std::optional<ReplayedEvent> find_event(EventSeq seq);
   std::optional<Delivery> find_delivery(DeliveryKey key, const Transaction& transaction);
   std::optional<Ordering> ordering_of(EndpointSeq endpoint);  // absent: there is no such endpoint
   Result<std::optional<std::string>> ordering_key_to_retry(
       EventSeq event);  // kConflict: the payload was erased
 
-  void make_pending(const Delivery& from, const std::optional<std::string>& sequence_key, Time at,
+  // Each announces what is due now; `wake`: the endpoint is to be tried whatever its health (DueOnDisk::by_operator).
+  void make_pending(const Delivery& from, const std::optional<std::string>& sequence_key, Time at, bool wake,
                     Transaction& transaction);
   void insert_delivery(DeliveryKey key, int priority, const std::optional<std::string>& sequence_key, Time at,
-                       Transaction& transaction);
-  void discard(const ChangeDelivery& command, DeliveryState from, Transaction& transaction);
+                       bool wake, Transaction& transaction);
+  void discard(DeliveryKey key, DeliveryState from, Time at, bool wake, Transaction& transaction);
+  bool changed_since(const OperatorBatch& batch, DeliveryKey key);
   void tell_again(const Delivery& changed, Transaction& transaction);  // on a repeat
   struct ErasableEvent;
   std::optional<ErasableEvent> find_erasable(const EventId& id);
@@ -49,6 +60,8 @@ class OperatorWriter {
   Statement insert_delivery_{db_, sql::kInsertDelivery}, discard_pending_{db_, sql::kDiscardPending};
   Statement find_event_to_replay_{db_, sql::kFindEventToReplay};
   Statement add_event_deliveries_{db_, sql::kAddEventDeliveries};
+  Statement event_to_replay_by_seq_{db_, sql::kEventToReplayBySeq};
+  Statement changed_after_batch_{db_, sql::kChangedAfterBatch};
   Statement event_to_retry_{db_, sql::kEventToRetry};
   Statement event_to_erase_{db_, sql::kEventToErase}, erase_payload_{db_, sql::kErasePayload};
   Statement states_of_event_{db_, sql::kStatesOfEvent}, delete_fan_out_{db_, sql::kDeleteFanOut};

@@ -26,9 +26,10 @@ bool OutcomeWriter::move_by(Statement& statement, const RecordOutcome& command, 
     finished_at = millis(command.at);
   }
   statement.run(command.key.event, command.key.endpoint, to_string(verdict.state), reason, due_at,
-                attempt ? 1 : 0, error, finished_at, attempt ? 1 : 0, attempt ? attempt->number : 0);
+                attempt ? 1 : 0, error, finished_at, attempt ? 1 : 0, attempt ? attempt->number : 0,
+                transaction.counters().batches);
   if (statement.changes() == 0) return false;
-  transaction.counters().move(DeliveryState::kPending, verdict.state);
+  transaction.counters().move(command.key.endpoint, DeliveryState::kPending, verdict.state);
   fact.now = {.state = verdict.state, .reason = verdict.reason, .due_at = {}, .moved = true};
   if (!due_at) return true;
   fact.now.due_at = from_unix_millis(*due_at) - transaction.ahead();
@@ -92,13 +93,18 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
   const bool keeps_still =
       (overruled && !command.attempt) || (again && verdict.state == DeliveryState::kPending);
   const bool moved = !keeps_still && move(command, verdict, fact, transaction);
+  bool attempted = false;
   if (command.attempt && !again) {
-    bool there = moved;
+    attempted = moved;
     if (!moved) {
       count_attempt_.run(command.key.event, command.key.endpoint, command.attempt->number);
-      there = count_attempt_.changes() > 0;
+      attempted = count_attempt_.changes() > 0;
     }
-    if (there) insert_attempt(command.key, *command.attempt);
+    if (attempted) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+  }
+  if (!again) {
+    const Verdict became = moved ? verdict : Verdict{};
+    transaction.rollup().outcome_recorded(command, attempted, became.state, became.reason);
   }
   if (!moved || overruled) {
     read_standing(fact, transaction);
@@ -110,7 +116,7 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
   return now;
 }
 
-void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a) {
+void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a, std::int64_t after_batch) {
   const auto headers = encode_headers(a.response_headers);
   const auto ms = [](const std::optional<Millis>& d) {
     return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
@@ -122,7 +128,8 @@ void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a) {
     insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at),
                         ms(a.timings.dns), ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte),
                         a.timings.total.count(), to_string(a.outcome), a.status, a.error, a.request_line,
-                        headers, Blob{a.response_body}, or_null(a.remote_address), a.resent ? 1 : 0);
+                        headers, Blob{a.response_body}, or_null(a.remote_address), a.resent ? 1 : 0,
+                        after_batch);
     return insert_attempt_.changes() > 0;
   };
   if (insert(a.number)) return;

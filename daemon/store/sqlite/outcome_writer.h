@@ -28,7 +28,7 @@ class OutcomeWriter {
   bool move_by(Statement& statement, const RecordOutcome& command, const Verdict& verdict,
                OutcomeRecorded& fact, Transaction& transaction);
   void read_standing(OutcomeRecorded& fact, const Transaction& transaction);
-  void insert_attempt(DeliveryKey key, const Attempt& attempt);
+  void insert_attempt(DeliveryKey key, const Attempt& attempt, std::int64_t after_batch);
 
   Database& db_;
   DeliveryOrder& order_;

@@ -192,14 +192,33 @@ std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
   return all;
 }
 
-std::int64_t Reader::backlog(EndpointSeq endpoint, int limit) {
+EndpointCounts Reader::counts(EndpointSeq endpoint, int limit) {
+  EndpointCounts found;
+  // Of this endpoint, if it has anything pending; else of the next one that has.
+  const auto oldest = oldest_due(endpoint - 1, 1);
+  if (!oldest.empty() && oldest.front().endpoint == endpoint && oldest.front().age >= Millis(0))
+    found.oldest_due = oldest.front().age;
   const Snapshot snapshot(*this);
-  std::int64_t count = 0;
-  for (Statement* some : {&count_pending_, &count_blocked_}) {
-    Cursor row(*some, endpoint, limit - count);
-    if (row.next()) count += row.integer(0);
+  {
+    Cursor row(read_endpoint_count_, endpoint);
+    if (row.next()) found.deliveries = {row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
   }
-  return count;
+  if (found.deliveries.pending == 0) return found;
+  {
+    Cursor row(count_blocked_, endpoint, limit);
+    if (row.next()) found.blocked = row.integer(0);
+  }
+  const std::int64_t now = millis(shared_->due_clock.now());
+  for (int priority = kHighestPriority; priority >= 0 && found.later < limit; --priority) {
+    {
+      Cursor next(next_priority_, endpoint, priority);
+      if (!next.next()) break;
+      priority = read_priority(next, 0);
+    }
+    Cursor row(count_later_, endpoint, priority, now, limit - found.later);
+    if (row.next()) found.later += row.integer(0);
+  }
+  return found;
 }
 
 Endpoints Reader::all_endpoints() {
@@ -291,10 +310,7 @@ StoreStatus Reader::status() {
   const Snapshot snapshot(*this);
   const Counters counters = read_counters(read_counter_);
   StoreStatus status;
-  status.pending = counters.pending;
-  status.delivered = counters.delivered;
-  status.dead = counters.dead;
-  status.discarded = counters.discarded;
+  static_cast<DeliveryCounts&>(status) = counters.deliveries;
   status.events = counters.events;
   {
     Cursor row(count_rejected_, kMaxRejectedCounted);

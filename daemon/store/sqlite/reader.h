@@ -7,10 +7,12 @@
 #include <string>
 
 #include "common/secret_box.h"
+#include "store/sqlite/batch_statements.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/due_statements.h"
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/list_statements.h"
+#include "store/sqlite/rollup_statements.h"
 #include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
@@ -25,7 +27,7 @@ class Reader final : public StoreReader {
   DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
-  std::int64_t backlog(EndpointSeq endpoint, int limit) override;
+  EndpointCounts counts(EndpointSeq endpoint, int limit) override;
 
   Endpoints all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
@@ -38,6 +40,13 @@ class Reader final : public StoreReader {
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override;
   std::vector<Attempt> attempts(DeliveryKey key) override;
 
+  // reader_batches.cpp
+  std::optional<OperatorBatch> batch(const BatchId& id) override;
+  Result<Rows<OperatorBatch>> batches(const Page& page) override;
+  std::vector<OperatorBatch> running_batches() override;
+  Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) override;
+  BatchEvents batch_events(const OperatorBatch& batch, EventSeq from, int limit) override;
+
   std::vector<UnfinishedFanOut> unfinished_fan_outs(EventSeq after, int limit) override;
 
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
@@ -46,6 +55,10 @@ class Reader final : public StoreReader {
 
   StoreStatus status() override;
 
+  Failures failures(const FailureQuery& query) override;
+  std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
+                                  Millis step) override;
+
  private:
   class Snapshot;  // one read transaction
   class DueScan;
@@ -53,10 +66,15 @@ class Reader final : public StoreReader {
   // reader_lists.cpp
   class DeliveryScan;
   Result<Rows<DeliveryRow>> pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
-                                                const Page& page);
+                                                const Page& page, const OperatorBatch* batch = nullptr);
   std::optional<EventSeq> seq_of(const EventId& id);
   std::optional<EndpointSeq> seq_of(const EndpointId& id);
   EventSeq newest_before(const std::optional<Time>& until);
+  EventSeq oldest_since(const std::optional<Time>& since);
+
+  // reader_rollup.cpp
+  class FailureScan;
+  Time rolled_up();
 
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<const SecretBox> secrets_;
@@ -68,7 +86,8 @@ class Reader final : public StoreReader {
   Statement expired_after_{db_, sql::kExpiredAfter};
   Statement next_pending_endpoint_{db_, sql::kNextPendingEndpoint};
   Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
-  Statement count_pending_{db_, sql::kCountPending}, count_blocked_{db_, sql::kCountBlocked};
+  Statement count_later_{db_, sql::kCountLater}, count_blocked_{db_, sql::kCountBlocked};
+  Statement read_endpoint_count_{db_, sql::kReadEndpointCount};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},
@@ -81,11 +100,18 @@ class Reader final : public StoreReader {
   Statement dead_of_endpoint_before_{db_, sql::kDeadOfEndpointBefore};
   Statement pending_of_endpoint_from_{db_, sql::kPendingOfEndpointFrom};
   Statement in_order_of_endpoint_from_{db_, sql::kInOrderOfEndpointFrom};
+  Statement deliveries_after_{db_, sql::kDeliveriesAfter}, dead_after_{db_, sql::kDeadAfter};
+  Statement dead_of_endpoint_after_{db_, sql::kDeadOfEndpointAfter};
+  Statement last_attempt_before_{db_, sql::kLastAttemptBefore}, events_to_replay_{db_, sql::kEventsToReplay};
+  Statement batch_by_id_{db_, sql::kBatchById}, batches_before_{db_, sql::kBatchesBefore};
+  Statement running_batches_{db_, sql::kRunningBatches};
   Statement unfinished_fan_outs_{db_, sql::kUnfinishedFanOuts};
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
   Statement rejected_row_{db_, sql::kRejectedRow};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
+  Statement rolled_up_{db_, sql::kRolledUp}, endpoint_identity_{db_, sql::kEndpointIdentity};
+  Statement rollup_of_endpoint_{db_, sql::kRollupOfEndpoint}, rollup_failing_{db_, sql::kRollupFailing};
 };
 
 }  // namespace outboxd::sqlite

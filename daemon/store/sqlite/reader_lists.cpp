@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/text.h"
+#include "store/sqlite/list_cursor.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
 
@@ -11,47 +12,13 @@ namespace outboxd::sqlite {
 namespace {
 
 constexpr int kMaxRowsExamined = 20000;
+constexpr int kMaxRowsOfBatch = 4000;  // its steps share a thread with others
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxPage = 1000;
 constexpr std::int64_t kHighestPriority = 9;
 // Events are numbered in the order of their commits, which is the order of their times except for overlapping requests
 // and small steps of the clock: lists bounded in time look this much further.
 constexpr Millis kClockSlack = std::chrono::minutes(1);
-
-// A cursor is the letter of the list it belongs to, followed by the key of the last row: "d17-4".
-using Key = std::vector<std::int64_t>;
-
-std::string write_cursor(char list, const Key& key) {
-  std::string text(1, list);
-  for (const auto part : key) text += (text.size() > 1 ? "-" : "") + std::to_string(part);
-  return text;
-}
-
-tl::unexpected<Problem> foreign_cursor() {
-  return problem(ProblemCode::kInvalidParameter,
-                 "cursor must be next_cursor of the page before, of the same list",
-                 {{"cursor", "must be next_cursor of the page before, of the same list"}});
-}
-
-// An empty text is the first page, and gives `start`.
-Result<Key> read_cursor(const std::string& text, char list, Key start) {
-  if (text.empty()) return start;
-  Key key;
-  if (text[0] == list) {
-    std::string_view rest = std::string_view(text).substr(1);
-    while (true) {
-      const auto part = parse_int(rest.substr(0, rest.find('-')));
-      if (!part || *part < 0) break;
-      key.push_back(*part);
-      if (rest.find('-') == rest.npos) {
-        if (key.size() == start.size()) return key;
-        break;
-      }
-      rest.remove_prefix(rest.find('-') + 1);
-    }
-  }
-  return foreign_cursor();
-}
 
 // A position among the deliveries pending in order at one endpoint: "o", the sequence key in hex, "-", the event.
 struct PlaceInOrder {
@@ -94,11 +61,18 @@ bool is_too_old(const std::optional<Time>& since, Time t) {
 // Collects the rows of one page of deliveries, whatever range they are read from.
 class Reader::DeliveryScan {
  public:
-  DeliveryScan(Millis ahead, const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint,
-               std::size_t limit, char list)
-      : ahead_(ahead), filter_(filter), endpoint_(endpoint), limit_(limit), list_(list) {}
+  // `batch`: only what it has still to act upon.
+  DeliveryScan(Reader& reader, const DeliveryFilter& filter, std::optional<EndpointSeq> endpoint,
+               std::size_t limit, char list, const OperatorBatch* batch = nullptr)
+      : reader_(reader),
+        ahead_(reader.shared_->due_clock.ahead()),
+        filter_(filter),
+        endpoint_(endpoint),
+        limit_(limit),
+        list_(list),
+        batch_(batch) {}
 
-  int rows_left() const { return kMaxRowsExamined - examined_; }
+  int rows_left() const { return (batch_ ? kMaxRowsOfBatch : kMaxRowsExamined) - examined_; }
   bool done() const { return done_; }
   // `make_key` gives the key of a row, for the cursor; `newest_first` allows stopping at the first event that is too
   // old.
@@ -117,16 +91,17 @@ class Reader::DeliveryScan {
     }
   }
 
-  // Of deliveries in order, takes only the blocked ones. `previous` is the place of the row before; absent if that row
+  // Of deliveries in order, takes only the blocked ones, because it comes after the others; a batch takes all, because one
+  // that is promoted meanwhile may have its place before that of the batch. `previous` is the place of the row before; absent if that row
   // was not one in order.
   void read_blocked(Cursor& row, std::optional<PlaceInOrder> previous) {
     const auto cursor = [&] { return previous ? write_cursor(*previous) : write_cursor(list_, last_); };
     while (!done_ && row.next()) {
-      const bool blocked = row.number(16) != 0;
-      if ((blocked || rows_left() <= 0) && is_full(cursor)) return;
+      const bool wanted = batch_ || row.number(16) != 0;
+      if ((wanted || rows_left() <= 0) && is_full(cursor)) return;
       ++examined_;
       previous = {row.text(15), row.integer(0)};
-      if (blocked && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row, ahead_));
+      if (wanted && matches(row, row.time(14))) rows.rows.push_back(read_delivery_row(row, ahead_));
     }
   }
 
@@ -143,18 +118,38 @@ class Reader::DeliveryScan {
   bool matches(const Cursor& row, Time created_at) const {
     if (endpoint_ && row.integer(1) != *endpoint_) return false;
     if (filter_.state && row.view(2) != to_string(*filter_.state)) return false;
-    if (filter_.error && (row.is_null(7) || (*filter_.error != "any" && row.view(7) != *filter_.error)))
+    if (filter_.reason && row.view(3) != to_string(*filter_.reason)) return false;
+    if (batch_ && (row.integer(17) >= batch_->number || !may_act(batch_->action, read_state(row.view(2)))))
       return false;
     if (filter_.type && row.view(12) != *filter_.type) return false;
     if (filter_.tenant && row.view(13) != *filter_.tenant) return false;
-    return in_time(filter_.since, filter_.until, created_at);
+    if (!in_time(filter_.since, filter_.until, created_at)) return false;
+    return (!filter_.error && !filter_.status) || last_failed_so(row);
+  }
+  // Attempts go on while a batch is under way: what counts is the last one before it was made.
+  bool last_failed_so(const Cursor& row) const {
+    const bool of_then = batch_ && row.view(2) == to_string(DeliveryState::kPending);
+    auto error = row.optional_text(7);
+    int status = 0;
+    if (of_then || filter_.status) {
+      Cursor last(reader_.last_attempt_before_, row.integer(0), row.integer(1),
+                  of_then ? batch_->number : kEnd);
+      const bool any = last.next();
+      if (any) status = last.number(1);
+      if (of_then)
+        error = any && last.view(0) != to_string(Outcome::kSuccess) ? last.optional_text(0) : std::nullopt;
+    }
+    if (filter_.status && status != *filter_.status) return false;
+    return !filter_.error || (error && (*filter_.error == "any" || *error == *filter_.error));
   }
 
+  Reader& reader_;
   const Millis ahead_;  // see due_clock.h
   const DeliveryFilter& filter_;
   std::optional<EndpointSeq> endpoint_;
   std::size_t limit_;
   char list_;
+  const OperatorBatch* const batch_;
   Key last_;
   int examined_ = 0;
   bool done_ = false;
@@ -182,6 +177,11 @@ EventSeq Reader::newest_before(const std::optional<Time>& until) {
     id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
   Cursor row(last_event_before_id_, as_blob(id));
   return row.next() ? row.integer(0) + 1 : 0;
+}
+
+// The other end: every event that was created since then has a higher number.
+EventSeq Reader::oldest_since(const std::optional<Time>& since) {
+  return since ? std::max<EventSeq>(newest_before(*since - 2 * kClockSlack) - 1, 0) : 0;
 }
 
 Result<Rows<Endpoint>> Reader::endpoints(const std::optional<std::string>& tenant, const Page& page) {
@@ -232,8 +232,8 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
 
 // First the deliveries that may be attempted, in the order of sending, then the blocked ones.
 Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filter, EndpointSeq endpoint,
-                                                      const Page& page) {
-  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'w');
+                                                      const Page& page, const OperatorBatch* batch) {
+  DeliveryScan scan(*this, filter, endpoint, page_size(page), 'w', batch);
   std::optional<PlaceInOrder> place;
   if (page.after.starts_with(kInOrder)) {
     auto read = read_place(page.after);
@@ -267,7 +267,7 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
   const auto key = read_cursor(page.after, 'd', {kEnd, kEnd});
   if (!key) return tl::unexpected(key.error());
   if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
-  DeliveryScan scan(shared_->due_clock.ahead(), filter, endpoint, page_size(page), 'd');
+  DeliveryScan scan(*this, filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
   const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
 
@@ -286,6 +286,37 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
     Cursor row(dead ? dead_before_ : deliveries_before_, before, page.after.empty() ? kEnd : key->at(1),
                limit);
     scan.read(row, true, by_key);
+  }
+  return std::move(scan.rows);
+}
+
+// Of a list these differ in the order (oldest first, because that is the order in which they are to be sent), and in what
+// they leave out. A row that is still to be acted upon never moves to a place that was passed: events and endpoints do not
+// change; a pending one's due time only grows while its state stays (kMovePending); and those in order, which may be promoted
+// to a place that was passed, come once more at the end, in an order that does not change.
+Result<Rows<DeliveryRow>> Reader::batch_deliveries(const OperatorBatch& batch, const Page& page) {
+  const Snapshot snapshot(*this);
+  const DeliveryFilter& filter = batch.filter;
+  const bool dead = filter.state == DeliveryState::kDead;
+  const auto endpoint = filter.endpoint ? seq_of(*filter.endpoint) : std::nullopt;
+  if (filter.state == DeliveryState::kPending && endpoint && !filter.event)
+    return pending_of_endpoint(filter, *endpoint, page, &batch);
+  const auto event = filter.event ? seq_of(*filter.event) : std::nullopt;
+  if ((filter.endpoint && !endpoint) || (filter.event && !event)) return Rows<DeliveryRow>{};
+  const auto key = read_cursor(page.after, 'b', {event ? *event : oldest_since(filter.since) + 1, 0});
+  if (!key) return tl::unexpected(key.error());
+  const EventSeq last = event ? *event : std::min(batch.last_event, newest_before(filter.until));
+  DeliveryScan scan(*this, filter, endpoint, page_size(page), 'b', &batch);
+  const int limit = scan.rows_left() + 1;
+  const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
+  if (dead && endpoint && !event) {
+    // Its event is done, unless this is the start.
+    Cursor row(dead_of_endpoint_after_, *endpoint, page.after.empty() ? key->at(0) - 1 : key->at(0), last,
+               limit);
+    scan.read(row, false, by_key);
+  } else {
+    Cursor row(dead ? dead_after_ : deliveries_after_, key->at(0), key->at(1), last, limit);
+    scan.read(row, false, by_key);
   }
   return std::move(scan.rows);
 }

@@ -30,5 +30,6 @@ inline constexpr std::string_view kRemovedEndpoints =
     "AND "
     "discarding = 0 LIMIT ?2";
 inline constexpr std::string_view kDeleteEndpoint = "DELETE FROM endpoint WHERE seq = ?1";
+inline constexpr std::string_view kDeleteEndpointCount = "DELETE FROM endpoint_count WHERE endpoint = ?1";
 
 }  // namespace outboxd::sqlite::sql

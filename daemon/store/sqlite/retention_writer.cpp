@@ -54,8 +54,21 @@ std::int64_t RetentionWriter::prune_endpoints(Time before, std::int64_t limit) {
     Cursor row(removed_endpoints_, millis(before), limit);
     while (row.next()) removed.push_back(row.integer(0));
   }
-  for (const EndpointSeq endpoint : removed) delete_endpoint_.run(endpoint);
+  for (const EndpointSeq endpoint : removed) {
+    delete_endpoint_.run(endpoint);
+    delete_endpoint_count_.run(endpoint);
+  }
   return static_cast<std::int64_t>(removed.size());
+}
+
+std::int64_t RetentionWriter::prune_batches(Time before, std::int64_t limit) {
+  std::vector<std::int64_t> ended;
+  {
+    Cursor row(ended_batches_, millis(before), limit);
+    while (row.next()) ended.push_back(row.integer(0));
+  }
+  for (const std::int64_t number : ended) delete_batch_.run(number);
+  return static_cast<std::int64_t>(ended.size());
 }
 
 // One step of retention: its remaining budget, and how far it has come.
@@ -93,7 +106,7 @@ bool RetentionWriter::prune_deliveries(EventSeq event, Step& step) {
         delete_attempts_.run(event, finish.endpoint);
         const std::int64_t attempts = delete_attempts_.changes();
         delete_delivery_.run(event, finish.endpoint);
-        --step.counters.of(finish.state);
+        step.counters.add(finish.endpoint, finish.state, -1);
         ++step.pruned.deliveries;
         step.pruned.attempts += attempts;
         step.deletes -= 1 + attempts;
@@ -158,9 +171,11 @@ Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& trans
     Pruned& pruned = step.pruned;
     step.deletes -= pruned.idempotency_keys = prune_keys(command.at, step.deletes);
     step.deletes -= pruned.outbox_rows = prune_rejected(command.dead_before, step.deletes);
+    step.deletes -= pruned.batches = prune_batches(command.dead_before, step.deletes);
     // A removed endpoint's deliveries were discarded when it was removed, so they are deleted before it is.
     const Time long_ago = std::min(command.delivered_before, command.dead_before) - std::chrono::days(1);
     step.deletes -= pruned.endpoints = prune_endpoints(long_ago, step.deletes);
+    step.deletes -= transaction.rollup().maintain(command.at, step.deletes);
   }
   if (step.is_over()) {
     step.pruned.next = command.after;

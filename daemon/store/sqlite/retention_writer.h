@@ -2,6 +2,7 @@
 // Writer.
 #pragma once
 
+#include "store/sqlite/batch_statements.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/event_statements.h"
 #include "store/sqlite/retention_statements.h"
@@ -20,6 +21,7 @@ class RetentionWriter {
   std::int64_t prune_keys(Time now, std::int64_t limit);
   std::int64_t prune_rejected(Time before, std::int64_t limit);
   std::int64_t prune_endpoints(Time before, std::int64_t limit);
+  std::int64_t prune_batches(Time before, std::int64_t limit);
 
   struct Step;
   void prune_events(Step& step);
@@ -36,7 +38,9 @@ class RetentionWriter {
   Statement expired_idempotency_{db_, sql::kExpiredIdempotency};
   Statement delete_idempotency_{db_, sql::kDeleteIdempotency};
   Statement rejected_after_{db_, sql::kRejectedAfter}, delete_rejected_{db_, sql::kDeleteRejected};
+  Statement ended_batches_{db_, sql::kEndedBatches}, delete_batch_{db_, sql::kDeleteBatch};
   Statement removed_endpoints_{db_, sql::kRemovedEndpoints}, delete_endpoint_{db_, sql::kDeleteEndpoint};
+  Statement delete_endpoint_count_{db_, sql::kDeleteEndpointCount};
 };
 
 }  // namespace outboxd::sqlite

@@ -289,8 +289,12 @@ Delivery read_delivery(const Cursor& row, Millis ahead) {
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead) {
   // A damaged event id must not make a whole page of deliveries fail.
   const auto event = row.view(10);
-  return {read_delivery(row, ahead), event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
-          EndpointId{read_uuid(row.view(11))}, row.text(12), row.text(13)};
+  return {read_delivery(row, ahead),
+          event.size() == sizeof(Uuid) ? EventId{read_uuid(event)} : EventId{},
+          EndpointId{read_uuid(row.view(11))},
+          row.text(12),
+          row.text(13),
+          row.number(16) != 0};
 }
 
 Attempt read_attempt(const Cursor& row) {

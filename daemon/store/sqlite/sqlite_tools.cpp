@@ -61,6 +61,11 @@ constexpr Agreement kAgreements[] = {
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'delivered') - delivered) FROM counter"},
     {"counts of dead letters that are wrong",
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'dead') - dead) FROM counter"},
+    {"counts of an endpoint's deliveries that are wrong",
+     "SELECT count(*) FROM (SELECT endpoint, pending, delivered, dead, discarded FROM endpoint_count"
+     " UNION ALL SELECT endpoint, -sum(state = 'pending'), -sum(state = 'delivered'), -sum(state = 'dead'),"
+     " -sum(state = 'discarded') FROM delivery GROUP BY endpoint) GROUP BY endpoint"
+     " HAVING sum(pending) <> 0 OR sum(delivered) <> 0 OR sum(dead) <> 0 OR sum(discarded) <> 0"},
     {"numbers given to events beyond the last one",
      "SELECT max(0, coalesce((SELECT max(seq) FROM event), 0) - event_seq) FROM counter"},
 };

@@ -26,18 +26,27 @@ void Transaction::begin(const Batch& batch) {
   const DueClock::State due = due_clock_.state();
   ahead_ = due.ahead;
   wall_ = due.last - due.ahead;
+  rollup_.begin(wall_);
   begin_.run();
 }
 
 Facts Transaction::commit() {
+  rollup_.write();
   const DueClock::State due = due_clock_.state();
+  const DeliveryCounts &all = counters_.deliveries, &before = committed_.deliveries;
   add_to_counter_.run(counters_.event_seq, counters_.endpoint_seq, counters_.events - committed_.events,
-                      counters_.pending - committed_.pending, counters_.delivered - committed_.delivered,
-                      counters_.dead - committed_.dead, counters_.discarded - committed_.discarded,
-                      due.ahead.count(), millis(due.last));
+                      all.pending - before.pending, all.delivered - before.delivered, all.dead - before.dead,
+                      all.discarded - before.discarded, due.ahead.count(), millis(due.last),
+                      counters_.batches);
+  for (const auto& [endpoint, change] : counters_.changes) {
+    if (change != DeliveryCounts{})
+      add_to_endpoint_count_.run(endpoint, change.pending, change.delivered, change.dead, change.discarded);
+  }
   commit_.run();
+  counters_.changes.clear();
   committed_ = counters_;
   directory_.commit();
+  rollup_.committed();
   for (const auto& act : actions_) act();
   shorten_waits(due_clock_.now() - (wall_ + ahead_));
   return std::exchange(facts_, {});

@@ -15,6 +15,7 @@
 #include "store/sqlite/counters.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/directory_changes.h"
+#include "store/sqlite/rollup_writer.h"
 #include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
@@ -29,6 +30,7 @@ class Transaction {
 
   Counters& counters() { return counters_; }  // includes the changes of the batch so far
   DirectoryChanges& directory() { return directory_; }
+  RollupWriter& rollup() { return rollup_; }
 
   // The same commands were applied before and may be committed already. Each command first checks whether its effect is
   // there; if so, it is answered as the first time and its facts are announced again.
@@ -70,9 +72,11 @@ class Transaction {
   DueClock& due_clock_;
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
   Statement add_to_counter_{db_, sql::kAddToCounter};
+  Statement add_to_endpoint_count_{db_, sql::kAddToEndpointCount};
 
   Counters committed_;
   DirectoryChanges directory_;
+  RollupWriter rollup_{db_};
 
   // State of the current transaction.
   Counters counters_;

@@ -78,7 +78,7 @@ Result<AnyAnswer> Writer::execute(const Command& command) {
   return std::visit(
       [this](const auto& own) -> Result<AnyAnswer> {
         auto answer = execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, secrets_,
-                                          operator_, retention_);
+                                          operator_, batches_, retention_);
         if (!answer) return tl::unexpected(std::move(answer.error()));
         return AnyAnswer(std::move(*answer));
       },

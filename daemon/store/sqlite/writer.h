@@ -10,6 +10,7 @@
 
 #include "common/secret_box.h"
 #include "store/sqlite/ballast.h"
+#include "store/sqlite/batch_writer.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
@@ -69,6 +70,7 @@ class Writer final : public StoreWriter {
   EndpointWriter endpoints_;
   SecretsWriter secrets_;
   OperatorWriter operator_{db_, order_};
+  BatchWriter batches_{db_, operator_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
   bool purging_ = false;              // erased bytes may be in the write-ahead log yet
