@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "common/openssl.h"
 #include "common/enum_names.h"
 #include "common/event.h"
+#include "common/openssl.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -73,7 +73,8 @@ std::string new_token() {
   return "obx_" + hex_encode(random_bytes(32));
 }
 
-ApiToken token_of(std::string_view text, TokenScope scope, std::optional<std::string> tenant, std::string name) {
+ApiToken token_of(std::string_view text, TokenScope scope, std::optional<std::string> tenant,
+                  std::string name) {
   return {scope, std::move(tenant), sha256(text), std::move(name)};
 }
 
@@ -83,7 +84,8 @@ bool is_token_name(std::string_view name) {
 }
 
 std::string line_of(const ApiToken& token) {
-  return std::string(to_string(token.scope)) + (token.tenant ? ":" + *token.tenant : "") + " " + hex_encode(token.sha256) + (token.name.empty() ? "" : " " + token.name);
+  return std::string(to_string(token.scope)) + (token.tenant ? ":" + *token.tenant : "") + " " +
+         hex_encode(token.sha256) + (token.name.empty() ? "" : " " + token.name);
 }
 
 Result<std::vector<ApiToken>> parse_tokens(std::string_view text, const std::string& path) {

@@ -29,7 +29,8 @@ struct ApiToken {
 
 // "obx_" and 64 hex digits.
 std::string new_token();
-ApiToken token_of(std::string_view text, TokenScope scope, std::optional<std::string> tenant, std::string name);
+ApiToken token_of(std::string_view text, TokenScope scope, std::optional<std::string> tenant,
+                  std::string name);
 bool is_token_name(std::string_view name);   // visible ASCII without #
 std::string line_of(const ApiToken& token);  // without the newline
 

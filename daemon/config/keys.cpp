@@ -52,7 +52,8 @@ const Key kKeys[] = {
     {"listen", "tokens_file", Kind::kSecretFile, at<&C::listen, &C::Listen::tokens_file>, 0,
      kMaxSecretFileName,
      "File of the bearer tokens for TCP, a line each: scope (ingest, view or admin; view:acme is for one "
-     "tenant), SHA-256 of the token in hex, name. outboxctl token writes it; a change is noticed within seconds."},
+     "tenant), SHA-256 of the token in hex, name. outboxctl token writes it; a change is noticed within "
+     "seconds."},
     {"listen", "tls_cert", Kind::kSecretFile, at<&C::listen, &C::Listen::tls_cert>, 0, kMaxSecretFileName,
      "Certificate and its chain (PEM) of the API over TCP, which then speaks TLS only. Empty: plain HTTP."},
     {"listen", "tls_key", Kind::kSecretFile, at<&C::listen, &C::Listen::tls_key>, 0, kMaxSecretFileName,

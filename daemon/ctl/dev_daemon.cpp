@@ -41,15 +41,6 @@ std::string config_text(const std::string& folder, int port) {
          "[retention]\nfree_disk = \"1MiB\"\n[log]\nformat = \"logfmt\"\n";
 }
 
-std::string made_folder() {
-  std::error_code error;
-  std::string name = (fs::temp_directory_path(error) / "outboxd-dev.XXXXXX").string();
-  if (error || mkdtemp(name.data()) == nullptr)
-    throw Failure(kExitFailed,
-                  "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
-  return name;
-}
-
 // The caller's own settings of a daemon must not change this one.
 std::vector<std::string> environment() {
   std::vector<std::string> kept;
@@ -83,24 +74,30 @@ std::string find_outboxd() {
                 "there is no outboxd beside outboxctl nor in PATH: install it, or name it with --outboxd");
 }
 
-DevDaemon::DevDaemon(const std::string& outboxd, int port)
-    : folder_(made_folder()), socket_(folder_ + "/admin.sock") {
-  try {
-    std::ofstream(folder_ + "/outboxd.toml") << config_text(folder_, port);
-    start(outboxd);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-    throw;
-  }
+DevDaemon::Folder::Folder() {
+  std::error_code error;
+  path = (fs::temp_directory_path(error) / "outboxd-dev.XXXXXX").string();
+  if (error || mkdtemp(path.data()) == nullptr)
+    throw Failure(kExitFailed,
+                  "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
+}
+
+DevDaemon::Folder::~Folder() {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+DevDaemon::DevDaemon(const std::string& outboxd, int port) : socket_(folder_.path + "/admin.sock") {
+  std::ofstream(folder_.path + "/outboxd.toml") << config_text(folder_.path, port);
+  start(outboxd);
 }
 
 // It dies with us, however we end. A process group of its own, so that Ctrl-C reaches us alone and we end it in order.
 void DevDaemon::start(const std::string& outboxd) {
-  std::vector<std::string> arguments{outboxd, "--config", folder_ + "/outboxd.toml"},
+  std::vector<std::string> arguments{outboxd, "--config", folder_.path + "/outboxd.toml"},
       variables = environment();
   const auto argv = pointers_to(arguments), envp = pointers_to(variables);
-  const std::string log = folder_ + "/outboxd.log";
+  const std::string log = folder_.path + "/outboxd.log";
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) throw Failure(kExitFailed, "no process for outboxd: " + std::string(std::strerror(errno)));
@@ -127,8 +124,6 @@ DevDaemon::~DevDaemon() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
 }
 
 bool DevDaemon::runs() {
@@ -137,7 +132,7 @@ bool DevDaemon::runs() {
 }
 
 std::string DevDaemon::log_end() const {
-  std::ifstream file(folder_ + "/outboxd.log");
+  std::ifstream file(folder_.path + "/outboxd.log");
   std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (text.size() > kShownLog) text.erase(0, text.size() - kShownLog);
   std::string shown;

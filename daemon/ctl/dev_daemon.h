@@ -29,7 +29,14 @@ class DevDaemon {
  private:
   void start(const std::string& outboxd);
 
-  std::string folder_, socket_;
+  struct Folder {
+    Folder();
+    ~Folder();
+    Folder(const Folder&) = delete;
+    std::string path;
+  };
+  const Folder folder_;
+  const std::string socket_;
   pid_t pid_ = -1;
 };
 

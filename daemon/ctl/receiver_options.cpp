@@ -1,8 +1,8 @@
 #include "ctl/receiver_options.h"
 
 #include <cstdlib>
-#include <mutex>
 
+#include "common/mutex.h"
 #include "common/text.h"
 #include "ctl/http_client.h"
 #include "ctl/validators.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kShownBodyBytes = 120;
 
-std::mutex printing;  // no line is cut in two
+Mutex printing;  // no line is cut in two
 
 Json json_of(const Received& r) {
   return {{"received_at", format_time(r.at)},
@@ -97,7 +97,7 @@ Receiver::OnReceived printing_received(const Session& session) {
     throw Failure(kExitUsage, "--output: this never ends, so it cannot be one document; use jsonl");
   return [&session, style = session.style()](const Received& received) {
     const std::string text = render_received(received, style);
-    const std::lock_guard lock(printing);
+    const MutexLock lock(printing);
     try {
       session.print(text);
     } catch (const Failure&) {
@@ -107,7 +107,7 @@ Receiver::OnReceived printing_received(const Session& session) {
 }
 
 void end_listening() {
-  const std::lock_guard lock(printing);
+  const MutexLock lock(printing);
   std::_Exit(kExitOk);
 }
 

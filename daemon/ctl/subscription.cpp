@@ -1,9 +1,9 @@
 #include "ctl/subscription.h"
 
 #include <memory>
-#include <mutex>
 
 #include "common/id.h"
+#include "common/mutex.h"
 #include "common/openssl.h"
 #include "common/text.h"
 #include "ctl/json_text.h"
@@ -54,13 +54,13 @@ bool unsubscribe(ApiClient& api, const Subscription& subscription, std::string& 
 SentBody body_known_to(ApiClient::Options daemon) {
   struct Client {
     explicit Client(ApiClient::Options options) : api(std::move(options)) {}
-    std::mutex mutex;
-    ApiClient api;
+    Mutex mutex;
+    ApiClient api OUTBOXD_GUARDED_BY(mutex);
   };
   return [client = std::make_shared<Client>(std::move(daemon))](
              const std::string& event) -> std::optional<std::string> {
     if (!EventId::parse(event)) return std::nullopt;
-    const std::lock_guard lock(client->mutex);
+    const MutexLock lock(client->mutex);
     try {
       return client->api.get_bytes("/v1/events/" + event + "/payload");
     } catch (const Failure&) {

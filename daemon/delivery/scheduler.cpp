@@ -36,8 +36,6 @@ const std::vector<Millis>& Scheduler::schedule_of(const Lane& lane) const {
   return lane.endpoint->retry_schedule ? *lane.endpoint->retry_schedule : options_.retry_schedule;
 }
 
-// ---- endpoints
-
 void Scheduler::hear(const EndpointChanged& fact, Moment now) {
   fact.now ? put_endpoint(fact.now, now) : drop_endpoint(fact.endpoint);
 }
@@ -114,9 +112,7 @@ void Scheduler::try_now(EndpointSeq endpoint, Moment now) {
 
 void Scheduler::policy_changed(Moment now) {
   for (auto& [seq, lane] : lanes_) {
-    if (!lane->refused) continue;
-    lane->health.try_now(now.mono);
-    touch(*lane);
+    if (lane->refused) try_now(seq, now);
   }
 }
 
@@ -132,8 +128,6 @@ void Scheduler::classify(Lane& lane) {
   if (lane.to_send) to_send_.push(seq, lane.to_send, service_class);
   if (lane.to_fetch) to_fetch_.push(seq, lane.to_fetch, service_class);
 }
-
-// ---- memory
 
 bool Scheduler::is_known(const Lane& lane, EventSeq event) const {
   return lane.held.contains(event) || (lane.fetch && lane.fetch->released.contains(event));
@@ -299,8 +293,6 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
   search_.next_at = now.mono;
   if (search_.recording == 0) search_.next_at += more ? kPauseOfSearch : kExpiryInterval;
 }
-
-// ---- outcomes
 
 void Scheduler::no_longer_sending(Lane& lane, Held& held) {
   --lane.sending;

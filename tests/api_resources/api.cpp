@@ -1,6 +1,7 @@
 #include "api_resources/api.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include <algorithm>
 
@@ -153,6 +154,14 @@ Sent Api::answer(FakeExchange& exchange) {
   const api::Answer answer = exchange.wait();
   return {answer.status, answer.body, Json::parse(answer.body, nullptr, false), answer.headers,
           answer.content_type};
+}
+
+bool Api::produce(const std::string& sql) const {
+  sqlite3* db = nullptr;
+  bool good = sqlite3_open((folder / "outbox.db").c_str(), &db) == SQLITE_OK;
+  good = good && sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+  sqlite3_close(db);
+  return good;
 }
 
 std::vector<DeliveryKey> Api::withdrawn() const {

@@ -59,6 +59,9 @@ struct Api {
     require_committed(done);
   }
 
+  // Runs SQL as a producer would, on a connection of its own. False: the database refused it.
+  bool produce(const std::string& sql) const;
+
   // The facts of one kind, in order.
   template <class F>
   std::vector<F> told() const {

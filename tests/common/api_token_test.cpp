@@ -41,7 +41,8 @@ TEST_CASE("a token may be for one tenant") {
   CHECK(read->at(0).scope == TokenScope::kView);
   CHECK(read->at(0).tenant == "acme");
   CHECK(read->at(1).tenant == "a:b");
-  for (const std::string& scope : {std::string("view:"), std::string("view:a/b"), "view:" + std::string(129, 'a')}) {
+  for (const std::string& scope :
+       {std::string("view:"), std::string("view:a/b"), "view:" + std::string(129, 'a')}) {
     const auto refused = parse_tokens("\n" + scope + " " + hex_encode(sha256("c")), "f");
     REQUIRE_FALSE(refused);
     CHECK(refused.error().detail.starts_with("f:2: the tenant after the scope"));
@@ -50,7 +51,8 @@ TEST_CASE("a token may be for one tenant") {
 
 TEST_CASE("more than 1000 tokens are refused at the line of the next one") {
   std::string file;
-  for (int i = 0; i <= 1000; ++i) file += line_of(token_of(std::to_string(i), TokenScope::kIngest, {}, "")) + "\n";
+  for (int i = 0; i <= 1000; ++i)
+    file += line_of(token_of(std::to_string(i), TokenScope::kIngest, {}, "")) + "\n";
   const auto read = parse_tokens(file, "/etc/tokens");
   REQUIRE_FALSE(read);
   CHECK(read.error().detail == "/etc/tokens:1001: there are more than 1000 tokens.");
