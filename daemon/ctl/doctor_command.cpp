@@ -11,6 +11,8 @@
 #include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
+#include "ctl/doctor_findings.h"
+#include "ctl/listing.h"
 #include "ctl/status.h"
 #include "version.h"
 
@@ -106,6 +108,9 @@ class Doctor {
                      {"result", result},
                      {"found", found},
                      {"mend", mend.empty() ? Json(nullptr) : Json(mend)}});
+  }
+  void add(const Finding& finding) {
+    finding.good ? good(finding.what, finding.found) : warn(finding.what, finding.found, finding.mend);
   }
   void good(const std::string& what, const std::string& found) { add("ok", what, found, ""); }
   void warn(const std::string& what, const std::string& found, const std::string& mend) {
@@ -226,6 +231,10 @@ class Doctor {
       if (const Json rejected = status.value("outbox_rejected", Json(0)); rejected != 0)
         warn("SQL outbox", rejected.dump() + " rejected rows", "outboxctl outbox list --rejected");
       session_.api().get("/readyz");
+      add(finding_of_log(status));
+      const ListOptions all{.limit = kMaxListed, .cursor = {}};
+      const Listed endpoints = fetch_list(session_.api(), Path("/v1/endpoints").with("stats", "true"), all);
+      for (const Finding& finding : findings_of_endpoints(endpoints.rows, session_.style().now)) add(finding);
     } catch (const Failure& failure) {
       bad("daemon", failure.what(), "systemctl status outboxd; journalctl -u outboxd");
     }
