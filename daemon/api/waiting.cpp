@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/handling.h"
+#include "store/rollup.h"
 
 namespace outboxd::api {
 namespace {
@@ -31,6 +32,10 @@ std::optional<Waiting> held_by_lane(EndpointSeq endpoint, const Lanes& lanes) {
   if (!lanes) return std::nullopt;
   const LaneView* lane = lane_of(endpoint, lanes);
   return lane ? lane->holds : Waiting{};
+}
+
+Json millis_or_null(const std::optional<Millis>& duration) {
+  return duration ? Json(duration->count()) : Json(nullptr);
 }
 
 Json time_or_null(const std::optional<Time>& time) {
@@ -95,6 +100,10 @@ Json stats_of(const Context& context, StoreReader& reader, const Endpoint& endpo
               int limit) {
   const EndpointCounts counts = reader.counts(endpoint.seq, limit);
   const Time now = context.clock.wall();
+  const EndpointRates rates = endpoint_rates(reader, endpoint.id, now);
+  Json waiting = Json::object();
+  for (const auto& [what, count] : count_waiting(counts, endpoint, lanes))
+    waiting[std::string(to_string(what))] = count;
   Json json = {
       {"pending", counts.deliveries.pending},
       {"delivered", counts.deliveries.delivered},
@@ -108,7 +117,12 @@ Json stats_of(const Context& context, StoreReader& reader, const Endpoint& endpo
       {"consecutive_failures", nullptr},
       {"next_probe_at", nullptr},
       {"retry_after_until", nullptr},
-      {"last_error", nullptr}};
+      {"last_error", nullptr},
+      {"rates",
+       {{"in_per_second", rates.accepted_per_second},
+        {"out_per_second", rates.delivered_per_second + rates.failed_per_second}}},
+      {"latency_ms",
+       {{"p50", millis_or_null(rates.latency_p50)}, {"p95", millis_or_null(rates.latency_p95)}}}};
   if (!lanes) return json;
   const LaneView* known = lane_of(endpoint.seq, lanes);
   const LaneView lane = known ? *known : LaneView{};

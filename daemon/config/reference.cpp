@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "common/roff.h"
 #include "config/config.h"
 #include "config/keys.h"
 
@@ -65,6 +66,29 @@ std::string reference() {
     write_wrapped(out, "- ", "  ", entry.str());
   }
   return out.str();
+}
+
+std::string man_page() {
+  const Config defaults;
+  std::string out =
+      ".TH OUTBOXD.TOML 5 \"\" \"outboxd\" \"File formats\"\n.SH NAME\noutboxd.toml \\- the configuration of "
+      "outboxd\n";
+  out +=
+      ".SH DESCRIPTION\nThe file, by default\n.IR /etc/outboxd/outboxd.toml ,\nis TOML; what it sets is "
+      "overridden by\n"
+      ".I conf.d/*.toml\nbeside it, then by the environment\n.RB ( OUTBOXD_DELIVERY__TIMEOUT=30s ),\nthen by "
+      "flags\n"
+      ".RB ( \\-\\-set \\~delivery.timeout=30s ).\nAn unknown key is an error.\n.B outboxd "
+      "\\-\\-check\\-config\n"
+      "lists every error.\n";
+  std::string_view section;
+  for (const auto& key : keys()) {
+    if (key.section != section) out += ".SH [" + roff_text(key.section) + "]\n";
+    section = key.section;
+    out += roff_item(key.id() + " = " + value_text(key, defaults),
+                     std::string(key.doc) + " Takes " + expectation(key) + ".");
+  }
+  return out + ".SH SEE ALSO\n.BR outboxd (8),\n.BR outboxctl (1)\n";
 }
 
 }  // namespace outboxd::config

@@ -28,6 +28,7 @@ void add_dev(CLI::App& app, Session& session);
 void add_signature(CLI::App& app, Session& session);
 void add_help(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
+void add_man(CLI::App& app, Session& session);
 
 // The groups that `outboxctl --help` shows.
 inline constexpr const char* kLook = "Look";

@@ -200,6 +200,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_signature(app, session);
   add_help(app, session);
   add_completion(app, session);
+  add_man(app, session);
   if (argc > 2 && std::string_view(argv[1]) == "complete" && std::string_view(argv[2]) == "--")
     return with_stdout_written(print_completions(app, session, {argv + 3, argv + argc}));
   return with_stdout_written(run_parsed(app, session, argc, argv));
