@@ -41,13 +41,15 @@ Json get_if_there(Session& session, const std::string& path) try {
 }
 
 int show(Session& session, const std::string& id) {
-  DeliveryPage page{session.api().get("/v1/deliveries/" + id), {}, {}, {}};
+  DeliveryPage page{session.api().get("/v1/deliveries/" + id), {}, {}, {}, {}};
   if (!is_table(session) || !page.delivery.is_object()) {
     session.print_object(page.delivery, {});
     return kExitOk;
   }
   page.event = get_if_there(session, "/v1/events/" + percent_encode(member_text(page.delivery, "event")));
-  page.endpoint = get_if_there(session, path_of_endpoint(member_text(page.delivery, "endpoint")));
+  const std::string endpoint = path_of_endpoint(member_text(page.delivery, "endpoint"));
+  page.endpoint = get_if_there(session, endpoint);
+  page.stats = get_if_there(session, endpoint + "/stats");
   page.request = get_if_there(session, "/v1/deliveries/" + id + "/request");
   session.print(render_delivery(page, session.style()));
   return kExitOk;

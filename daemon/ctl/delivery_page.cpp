@@ -1,10 +1,10 @@
 #include "ctl/delivery_page.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/text.h"
 #include "ctl/shell.h"
+#include "ctl/why.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -21,46 +21,6 @@ bool has(const Json& object, const char* name) {
 std::string when(const std::string& text, const Style& style) {
   const auto time = parse_time(text);
   return time ? age_text(*time, style.now) + " (" + text + ")" : text;
-}
-
-// How commands call the endpoint: by its name where it has one.
-std::string reference(const DeliveryPage& page) {
-  return shell_quoted(endpoint_text(page.delivery));
-}
-
-struct Held {
-  std::string_view by;
-  std::string_view text;
-};
-constexpr std::array kHeld{
-    Held{"due", "its next attempt"},
-    Held{"slot", "its turn: the endpoint has as many requests under way as it may"},
-    Held{"breaker", "the endpoint to answer again: it keeps failing and is tried with one request at a time"},
-    Held{"retry_after", "the pause that the endpoint asked for"},
-    Held{"rate_limit", "the endpoint's rate limit"},
-    Held{"order", "an earlier delivery that goes before it in order"},
-    Held{"paused", "the endpoint to be resumed"},
-    Held{"disabled", "the endpoint to be enabled"},
-};
-
-// What a pending delivery waits for; "" when that is not known.
-std::string held_by(const DeliveryPage& page) {
-  const Json waiting = page.delivery.value("waiting", Json());
-  if (waiting.is_object()) return member_text(waiting, "for");
-  const std::string state = member_text(page.endpoint, "state");
-  return state == "paused" || state == "disabled" ? state : "";
-}
-
-std::string wait_text(const DeliveryPage& page, const Style& style) {
-  const std::string by = held_by(page);
-  const auto* held = std::ranges::find(kHeld, by, &Held::by);
-  const std::string text = held != kHeld.end() ? std::string(held->text)
-                           : by.empty()        ? "its next attempt"
-                                               : by;
-  const Json waiting = page.delivery.value("waiting", Json::object());
-  const std::string until =
-      has(waiting, "until") ? member_text(waiting, "until") : member_text(page.delivery, "due_at");
-  return text + (until == "-" ? "" : ", " + when(until, style));
 }
 
 Fields head_of(const DeliveryPage& page, const Style& style) {
@@ -83,7 +43,7 @@ Fields head_of(const DeliveryPage& page, const Style& style) {
                 {"state", {state_text, state_tint(state)}},
                 {"event", {event}},
                 {"endpoint", {endpoint}}};
-  if (state == "pending") fields.push_back({"waits for", {wait_text(page, style), Tint::kWarn}});
+  if (state == "pending") fields.push_back({"waits for", {waiting_text(delivery, style.now), Tint::kWarn}});
   return fields;
 }
 
@@ -146,39 +106,17 @@ std::string last_attempt(const DeliveryPage& page, const Json& attempt, const St
   return escape_control(title) + "\n" + sent_text(page, attempt) + received_text(attempt);
 }
 
-struct Advice {
-  std::string next;     // what comes by itself
-  std::string command;  // what to do about it
-};
-
-Advice pending_advice(const DeliveryPage& page, const std::string& id, const Style& style) {
-  const std::string by = held_by(page), who = reference(page);
-  if (by == "paused") return {"nothing, until the endpoint is resumed", "outboxctl endpoint resume " + who};
-  if (by == "disabled") return {"nothing, until the endpoint is enabled", "outboxctl endpoint enable " + who};
-  if (by == "order")
-    return {"it goes when those before it have gone",
-            "outboxctl delivery list --endpoint " + who + " --state pending"};
-  if (by == "breaker" || by == "retry_after")
-    return {"it goes when the endpoint takes requests again", "outboxctl endpoint test " + who};
-  return {"attempt " + std::to_string(attempts_of(page.delivery).size() + 1) + " " +
-              when(member_text(page.delivery, "due_at"), style),
-          "outboxctl delivery discard " + id};
-}
-
-Advice advice_for(const DeliveryPage& page, const Style& style) {
-  const std::string state = member_text(page.delivery, "state"),
-                    reason = member_text(page.delivery, "reason");
+// What holds it or became of it, and what helps.
+std::string advice(const DeliveryPage& page, const Style& style) {
+  const Explanation why = explain_delivery(page.delivery, page.stats, style.now);
   const std::string id = member_text(page.delivery, "id");
-  if (state == "pending") return pending_advice(page, id, style);
-  if (page.endpoint.is_null()) return {"nothing: its endpoint was removed", "outboxctl endpoint list"};
-  if (state == "delivered") {
-    return {"nothing: it is delivered", "outboxctl event replay " + member_text(page.delivery, "event") +
-                                            " --endpoint " + reference(page)};
+  std::string text = escape_control(why.text) + "\n";
+  for (const std::string& line : why.details) text += "  " + escape_control(line) + "\n";
+  for (const std::string& command : why.commands) {
+    if (command != "outboxctl delivery show " + id) text += "  try: " + escape_control(command) + "\n";
   }
-  if (reason == "damaged") return {"nothing: its stored bytes are damaged", "outboxctl db check"};
-  if (reason == "gone")
-    return {"nothing: the endpoint said that it is gone", "outboxctl endpoint show " + reference(page)};
-  return {"nothing, unless somebody sends it again", "outboxctl delivery retry " + id};
+  if (!page.request.is_null()) text += "  by hand: outboxctl delivery curl " + escape_control(id) + "\n";
+  return text;
 }
 
 Column timing_column(const char* title, const char* member, bool wide_only) {
@@ -232,11 +170,7 @@ std::string render_delivery(const DeliveryPage& page, const Style& style) {
             render_table(columns_of(true), attempts, style) + "\n" +
             last_attempt(page, attempts.back(), style);
   }
-  const Advice advice = advice_for(page, style);
-  Fields next{{"next", {advice.next}}, {"to act", {advice.command}}};
-  if (page.endpoint.is_object())
-    next.push_back({"by hand", {"outboxctl delivery curl " + member_text(page.delivery, "id")}});
-  return text + "\n" + render_fields(next, style);
+  return text + "\n" + advice(page, style);
 }
 
 }  // namespace outboxd::ctl

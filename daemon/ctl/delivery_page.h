@@ -12,6 +12,7 @@ struct DeliveryPage {
   Json delivery;  // as GET /v1/deliveries/{id} answers
   Json event;     // null: it is gone
   Json endpoint;  // null: it was removed
+  Json stats;     // of the endpoint
   Json request;   // what an attempt would be now; null: there would be none
 };
 std::string render_delivery(const DeliveryPage& page, const Style& style);

@@ -1,7 +1,6 @@
 #include "ctl/session.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "ctl/input.h"
+#include "ctl/terminal.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -35,11 +35,6 @@ std::string read_token(const std::string& path) {
   if (token.empty() || !printable)
     throw Failure(kExitUsage, "--token-file: " + path + " must hold one token of printable characters");
   return token;
-}
-
-int terminal_width() {
-  winsize size{};
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace
@@ -78,7 +73,8 @@ Format Session::format() const {
 }
 
 Style Session::style() const {
-  Style style{format(), options_.color == "always", SystemClock().wall(), terminal_width()};
+  const auto screen = screen_size();
+  Style style{format(), options_.color == "always", SystemClock().wall(), screen ? screen->columns : 0};
   if (options_.color == "auto") {
     const auto term = environment("TERM");
     style.color = ::isatty(STDOUT_FILENO) && !environment("NO_COLOR") && term && *term != "dumb";

@@ -59,14 +59,14 @@ std::string full_line(const Json& attempt, const Style& style) {
 }
 
 // One line of a terminal: of the start only the time of day.
-std::string short_line(const Json& attempt, const Style& style, int columns) {
+std::string short_line(const Json& attempt, const Style& style) {
   const std::string started = member_text(attempt, "started_at");
   std::string line = fitted(started.size() > 12 ? started.substr(11) : started, 13);
-  if (columns >= kColumnsWithIds) line += " " + fitted(member_text(attempt, "delivery"), 36);
+  if (style.width >= kColumnsWithIds) line += " " + fitted(member_text(attempt, "delivery"), 36);
   line += " " + fitted(endpoint_text(attempt), 14) + " " + fitted(member_text(attempt, "type"), 16) + " " +
           fitted("#" + member_text(attempt, "number"), 3) + " " +
           fitted(member_text(attempt, "total_ms") + "ms", 7, true) + "  ";
-  return line + ending_of(attempt, style, std::max(1, columns - display_width(line))) + "\n";
+  return line + ending_of(attempt, style, std::max(1, style.width - display_width(line))) + "\n";
 }
 
 class Tail {
@@ -118,8 +118,8 @@ class Tail {
     const Style style = session_.style();
     if (style.format != Format::kTable && style.format != Format::kWide) {
       text_ += render_rows({}, {data}, nullptr, style);
-    } else if (const auto screen = screen_size(); screen && style.format == Format::kTable) {
-      text_ += short_line(data, style, screen->columns);
+    } else if (style.width > 0 && style.format == Format::kTable) {
+      text_ += short_line(data, style);
     } else {
       text_ += full_line(data, style);
     }

@@ -72,7 +72,7 @@ std::string breaker_of(const Json& endpoint) {
 std::string error_of(const Json& endpoint) {
   const Json& last = stat(endpoint, "last_error");
   const std::string status = member_text(last, "status");
-  return member_text(last, "error") + (status == kNone ? "" : " " + status);
+  return member_text(last, "error") + (status == kNone || status == "0" ? "" : " " + status);
 }
 
 // When it is tried again, if not at once.
@@ -139,7 +139,7 @@ const std::vector<TopColumn>& middle_columns() {
       {stat_column("BACKLOG", "pending", count_text), 7, 0},
       {stat_column("DEAD", "dead", count_text), 6, kWideScreen},
       {{"OLDEST", oldest_cell, false, true}, 6, 0},
-      {stat_column("FLYING", "in_flight", count_text), 6, kWideScreen},
+      {stat_column("FLIGHT", "in_flight", count_text), 6, kWideScreen},
       {part_column("IN/S", "rates", "in_per_second", rate_text), 5, 0},
       {part_column("OUT/S", "rates", "out_per_second", rate_text), 5, 0},
       {part_column("P50", "latency_ms", "p50", latency_text), 6, kWideScreen},

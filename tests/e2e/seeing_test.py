@@ -207,7 +207,7 @@ class Seeing(EndToEndTest):
                      "waits for", "outboxctl delivery curl " + delivery):
             self.assertIn(part.lower(), page.lower())
         self.ctl("endpoint", "pause", "shop")
-        self.assertIn("outboxctl endpoint resume shop", self.ctl("delivery", "show", delivery))
+        self.assertIn("try: outboxctl endpoint resume shop", self.ctl("delivery", "show", delivery))
 
     def test_top_takes_the_whole_screen_and_gives_it_back(self):
         self.outboxd.endpoint(self.receiver().url, name="shop")
