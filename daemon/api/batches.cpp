@@ -183,20 +183,21 @@ void create_batch(Context& context, const ExchangePtr& exchange) {
                          });
 }
 
-// Those of a caller who is of one tenant are of that tenant: read_delivery_filter() sees to it.
+// The batches of a caller who is of one tenant are of that tenant: read_delivery_filter() sees to it.
 bool may_see(const Request& request, const OperatorBatch& batch) {
   return !request.tenant || batch.filter.tenant == request.tenant;
 }
 
 Result<Answer> list_batches(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
+  const auto tenant = query.tenant();
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   const auto rows = context.readers.lend()->batches(page);
   if (!rows) return tl::unexpected(rows.error());
   Json data = Json::array();
   for (const OperatorBatch& batch : rows->rows) {
-    if (may_see(request, batch)) data.push_back(json_of(context, batch));
+    if (!tenant || batch.filter.tenant == tenant) data.push_back(json_of(context, batch));
   }
   return list_answer(std::move(data), rows->next);
 }
@@ -229,7 +230,7 @@ void cancel_batch(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> batch_routes(Context& context) {
   return {
       {"POST", "/v1/batches", Access::kAdmin, deferring(context, create_batch)},
-      {"GET", "/v1/batches", Access::kView, answering(context, list_batches, {"limit", "cursor"})},
+      {"GET", "/v1/batches", Access::kView, answering(context, list_batches, {"tenant", "limit", "cursor"})},
       {"GET", "/v1/batches/{id}", Access::kView, answering(context, show_batch)},
       {"POST", "/v1/batches/{id}/cancel", Access::kAdmin, deferring(context, cancel_batch)},
   };

@@ -139,8 +139,10 @@ Result<Answer> show_request(Context& context, const Request& request) {
                    "the endpoint of this delivery was removed: nothing is sent to it");
   auto event = context.readers.lend()->event(row->event, true);
   if (!event) return not_found("event", row->event.to_string());
-  if (event->event.erased)
-    return problem(ProblemCode::kConflict, "the event's payload was erased: there is nothing left to send");
+  if (event->payload_erased_at) {
+    return problem(ProblemCode::kConflict, "the event's payload was erased at " +
+                                               format_time(*event->payload_erased_at) + ": it is never sent");
+  }
   if (event->event.damaged) {
     return problem(ProblemCode::kConflict,
                    "the event's stored bytes no longer match their checksum: it is never sent");

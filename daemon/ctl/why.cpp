@@ -3,6 +3,7 @@
 #include <map>
 
 #include "ctl/output.h"
+#include "ctl/shell.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -83,7 +84,8 @@ std::string held_by(const std::string& what, const std::string& name, const std:
   return "what holds it is not known: the delivery loop did not answer in time";
 }
 
-std::vector<std::string> help_against(const std::string& what, const std::string& name) {
+std::vector<std::string> help_against(const std::string& what, const std::string& endpoint) {
+  const std::string name = shell_quoted(endpoint);
   if (what == "paused") return {"outboxctl endpoint resume " + name};
   if (what == "disabled") return {"outboxctl endpoint enable " + name};
   if (what == "breaker" || what == "retry_after")
@@ -173,7 +175,8 @@ Explanation explain_endpoint(const Json& endpoint, const Json& stats, Time now) 
   if (dead > 0) why.text += ' ' + counted(dead, "delivery is", "deliveries are") + " dead.";
   why.commands = help_against(worst, name);
   if (state == "disabled" || state == "paused") why.commands = help_against(state, name);
-  if (dead > 0) why.commands.push_back("outboxctl delivery retry --state dead --endpoint " + name);
+  if (dead > 0)
+    why.commands.push_back("outboxctl delivery retry --state dead --endpoint " + shell_quoted(name));
   return why;
 }
 

@@ -183,7 +183,7 @@ bool OperatorWriter::act(const OperatorBatch& batch, DeliveryKey key, Time at, b
   }
   const auto ordering = ordering_of(key.endpoint);
   const auto event = find_event(key.event);
-  if (!ordering || !event || event->erased_at) return false;
+  if (!ordering || !event || event->payload_erased_at) return false;
   const auto sequence_key = sequence_key_of(*ordering, event->ordering_key);
   if (stored) {
     make_pending(*stored, sequence_key, at, first, transaction);
