@@ -114,7 +114,7 @@ Explanation explain_pending(const Json& delivery, const Json& stats, Time now) {
   if (what == "breaker" || what == "retry_after") why.text += ' ' + last_failure(stats, now);
   if (what == "due")
     why.commands.push_back("outboxctl event replay " + member_text(delivery, "event") + " --endpoint " +
-                           name);
+                           shell_quoted(name));
   return why;
 }
 
