@@ -255,10 +255,10 @@ std::string line_of(const Layout& layout, const Style& style, CellOf cell_of) {
 
 std::string footer(const TopState& state, std::size_t shown, std::size_t all) {
   if (state.typing) return "/" + state.filter + "_   Enter: keep, Esc: no filter";
-  std::string text = "b backlog  o oldest  e errors  n name  / filter  q quit   " + order_text(state.order);
+  std::string text = order_text(state.order);
   if (!state.filter.empty()) text += ", /" + state.filter;
   if (shown < all) text += ", " + std::to_string(shown) + " of " + std::to_string(all);
-  return text;
+  return text + "   b backlog o oldest e errors n name / filter q quit";
 }
 
 }  // namespace
