@@ -23,8 +23,8 @@ Counters read_counters(Statement& read_counter) {
           .endpoint_seq = row.integer(1),
           .events = row.integer(2),
           .deliveries = {row.integer(3), row.integer(4), row.integer(5), row.integer(6)},
-          .batches = row.integer(9),
-          .changes = {}};
+          .changes = {},
+          .batches = row.integer(9)};
 }
 
 }  // namespace outboxd::sqlite
