@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -112,7 +113,7 @@ class Seeing(EndToEndTest):
         self.assertLess(time.monotonic() - began, 15)
 
     def resident(self):
-        status = open(f"/proc/{self.outboxd.process.pid}/status").read()
+        status = pathlib.Path(f"/proc/{self.outboxd.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
 
     def test_sixteen_may_follow_at_a_time_and_a_place_is_free_as_soon_as_somebody_leaves(self):
