@@ -69,8 +69,9 @@ std::string breaker_of(const Json& endpoint) {
 
 std::string error_of(const Json& endpoint) {
   const Json& last = stat(endpoint, "last_error");
-  const std::string status = member_text(last, "status");
-  return member_text(last, "error") + (status == kNone || status == "0" ? "" : " " + status);
+  const std::string error = member_text(last, "error"), status = member_text(last, "status");
+  if (status == kNone || status == "0") return error;
+  return error.find(status) != std::string::npos ? "HTTP " + status : error + " " + status;
 }
 
 // When it is tried again, if not at once.
