@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "api/context.h"
+#include "api/exchange.h"
 #include "common/json.h"
 
 namespace outboxd::api {

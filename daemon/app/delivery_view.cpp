@@ -116,8 +116,8 @@ telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
   if (loops) snapshot.in_flight = loops->in_flight;
   const api::Lanes lanes = lanes_of(loops, now);
   for (const auto& endpoint : directory.all()) {
-    telemetry::Snapshot::EndpointGauge gauge{endpoint->id.to_string(),
-                                             std::string(to_string(endpoint->state))};
+    telemetry::Snapshot::EndpointGauge gauge{
+        endpoint->id.to_string(), std::string(to_string(endpoint->state)), 0, {}};
     if (const auto age = ages.find(endpoint->seq); age != ages.end()) {
       gauge.oldest_due_age_seconds = std::chrono::duration<double>(std::max(age->second, Millis(0))).count();
       gauge.waiting = api::count_waiting(reader.counts(endpoint->seq, kMaxCounted), *endpoint, lanes);

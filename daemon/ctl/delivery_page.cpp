@@ -30,19 +30,21 @@ Fields head_of(const DeliveryPage& page, const Style& style) {
                            member_text(delivery, "attempts") +
                            (member_text(delivery, "attempts") == "1" ? " attempt" : " attempts");
   if (has(delivery, "finished_at")) state_text += ", " + when(member_text(delivery, "finished_at"), style);
-  std::string event = member_text(delivery, "type") + "  " + member_text(delivery, "event") + "  accepted " +
-                      when(member_text(delivery, "created_at"), style);
+  std::string event = member_text(delivery, "type") + "  " + member_text(delivery, "event");
   if (has(delivery, "tenant")) event += "  of " + member_text(delivery, "tenant");
   if (has(page.event, "ordering_key")) event += "  in order of " + member_text(page.event, "ordering_key");
   std::string endpoint = endpoint_text(delivery);
   if (endpoint != member_text(delivery, "endpoint")) endpoint += "  " + member_text(delivery, "endpoint");
-  endpoint += page.endpoint.is_object() ? "  " + member_text(page.endpoint, "url") : "  (removed)";
-  if (const std::string of = member_text(page.endpoint, "state"); of != "-" && of != "active")
+  const std::string endpoint_state = member_text(page.endpoint, "state");
+  if (!page.endpoint.is_object()) endpoint += "  (removed)";
+  if (endpoint_state != "-" && endpoint_state != "active")
     endpoint += "  " + state_column().cell(page.endpoint, style).text;
   Fields fields{{"delivery", {member_text(delivery, "id")}},
                 {"state", {state_text, state_tint(state)}},
                 {"event", {event}},
+                {"accepted", {when(member_text(delivery, "created_at"), style)}},
                 {"endpoint", {endpoint}}};
+  if (has(page.endpoint, "url")) fields.push_back({"url", {member_text(page.endpoint, "url")}});
   if (state == "pending") fields.push_back({"waits for", {waiting_text(delivery, style.now), Tint::kWarn}});
   return fields;
 }

@@ -148,8 +148,11 @@ void change_fields(ApiClient& api, const EndpointChange& change) {
   ObjectText body;
   bool new_secret = false;
   for (const FieldChange& field : change.fields) {
-    field.field == "secret" ? void(new_secret = true)
-                            : void(body.add(field.field, change.entry->given[field.field]));
+    if (field.field == "secret") {
+      new_secret = true;
+    } else {
+      body.add(field.field, change.entry->given[field.field]);
+    }
   }
   if (!body.empty()) sent(api, change, "PATCH", path, body.text());
   if (!new_secret) return;

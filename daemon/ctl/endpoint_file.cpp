@@ -76,10 +76,10 @@ class Reader {
       return refuse(pointer + "/name", "is required: an endpoint is found again by its name in its tenant");
     const auto [first, fresh] = seen_.emplace(Key{read->tenant, read->name}, pointer);
     if (!fresh) return refuse(pointer + "/name", "is the name of " + first->second + " already");
-    EndpointEntry entry{pointer, read->tenant, read->name, given, to_json(*read), std::nullopt};
-    entry.given.erase("secret");
-    if (!read->secrets.empty()) entry.secret = read->secrets.front().text;
-    entries_.push_back(std::move(entry));
+    EndpointEntry made{pointer, read->tenant, read->name, given, to_json(*read), std::nullopt};
+    made.given.erase("secret");
+    if (!read->secrets.empty()) made.secret = read->secrets.front().text;
+    entries_.push_back(std::move(made));
   }
 
   std::vector<EndpointEntry> entries_;
@@ -101,7 +101,7 @@ void add_secret(EndpointChange& change) {
   if (!entry.secret) return;
   const Json known =
       change.current.is_object() ? change.current.value("secrets", Json::array()) : Json::array();
-  if (std::ranges::find(known, Json(*entry.secret)) == known.end())
+  if (std::find(known.begin(), known.end(), Json(*entry.secret)) == known.end())
     change.fields.push_back({"secret", known.empty() ? Json() : Json(kHidden), Json(kHidden)});
 }
 

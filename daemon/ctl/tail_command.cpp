@@ -31,7 +31,7 @@ std::string outcome_of(const Json& attempt, Time now) {
   const std::string state = member_text(attempt, "state");
   if (state == "dead") text += ", dead (" + member_text(attempt, "reason") + ")";
   const auto due = parse_time(member_text(attempt, "due_at"));
-  if (state == "pending" && due) text += ", again " + age_text(std::max(*due, now), now);
+  if (state == "pending" && due) text += ", again " + (*due > now ? age_text(*due, now) : "now");
   return text;
 }
 

@@ -128,13 +128,11 @@ int list(Session& session, const Options& options) {
   const std::string path = path_of(session, options);
   std::vector<Json> rows;
   for (const ApiToken& token : tokens_in(read_if_there(path), path)) rows.push_back(json_of(token));
-  session.print_rows(
-      {column("ID", "id"),
-       column("NAME", "name"),
-       column("SCOPE", "scope"),
-       {"TENANT",
-        [](const Json& row) { return row["tenant"].is_null() ? "all" : row["tenant"].get<std::string>(); }}},
-      rows, nullptr, "id");
+  const Column tenant{"TENANT", [](const Json& row, const Style&) {
+                        return Cell{row["tenant"].is_null() ? "all" : row["tenant"].get<std::string>()};
+                      }};
+  session.print_rows({column("ID", "id"), column("NAME", "name"), column("SCOPE", "scope"), tenant}, rows,
+                     nullptr, "id");
   return kExitOk;
 }
 

@@ -115,7 +115,10 @@ int run_top(Session& session) {
 
 void add_top(CLI::App& app, Session& session) {
   CLI::App* command = add_command(
-      app, "top", "The endpoints on the whole screen: backlog, rates, latency, breaker, last error",
+      app, "top",
+      "The endpoints on the whole screen, again every 2 seconds: backlog, oldest due, rates, latency, "
+      "breaker, "
+      "last error. b, o, e and n sort, / filters, Esc shows all, q leaves; without a terminal a table, once",
       "outboxctl top");
   command->group(kLook);
   command->callback([&session] { session.action = [&session] { return run_top(session); }; });

@@ -32,9 +32,9 @@ std::optional<Time> time_of(const Json& value) {
   return value.is_string() ? parse_time(value.get_ref<const std::string&>()) : std::nullopt;
 }
 
-std::string printed(const char* format, double value) {
+std::string printed(double value, int decimals, const char* unit = "") {
   std::array<char, 32> text;
-  std::snprintf(text.data(), text.size(), format, value);
+  std::snprintf(text.data(), text.size(), "%.*f%s", decimals, value, unit);
   return text.data();
 }
 
@@ -42,20 +42,18 @@ std::string printed(const char* format, double value) {
 std::string count_text(const Json& value) {
   const auto count = figure(value);
   if (!count) return kNone;
-  if (*count < 100'000) return printed("%.0f", *count);
-  return *count < 1'000'000 ? printed("%.0fk", *count / 1e3) : printed("%.1fM", *count / 1e6);
+  if (*count < 100'000) return printed(*count, 0);
+  return *count < 1'000'000 ? printed(*count / 1e3, 0, "k") : printed(*count / 1e6, 1, "M");
 }
 std::string rate_text(const Json& value) {
   const auto rate = figure(value);
   if (!rate) return kNone;
-  return *rate < 10       ? printed("%.1f", *rate)
-         : *rate < 10'000 ? printed("%.0f", *rate)
-                          : printed("%.0fk", *rate / 1e3);
+  return *rate < 10 ? printed(*rate, 1) : *rate < 10'000 ? printed(*rate, 0) : printed(*rate / 1e3, 0, "k");
 }
 std::string latency_text(const Json& value) {
   const auto ms = figure(value);
   if (!ms) return kNone;
-  return *ms < 1000 ? printed("%.0fms", *ms) : printed("%.1fs", *ms / 1e3);
+  return *ms < 1000 ? printed(*ms, 0, "ms") : printed(*ms / 1e3, 1, "s");
 }
 
 std::string name_of(const Json& endpoint) {
@@ -71,8 +69,9 @@ std::string breaker_of(const Json& endpoint) {
 
 std::string error_of(const Json& endpoint) {
   const Json& last = stat(endpoint, "last_error");
-  const std::string status = member_text(last, "status");
-  return member_text(last, "error") + (status == kNone || status == "0" ? "" : " " + status);
+  const std::string error = member_text(last, "error"), status = member_text(last, "status");
+  if (status == kNone || status == "0") return error;
+  return error.find(status) != std::string::npos ? "HTTP " + status : error + " " + status;
 }
 
 // When it is tried again, if not at once.
@@ -216,8 +215,8 @@ std::string summary(const Json& status) {
          count_text(member(deliveries, "pending")) + "  dead " + count_text(member(deliveries, "dead")) +
          "  in flight " + count_text(member(status, "in_flight")) + "  oldest due " +
          (due ? coarse_duration(Millis(static_cast<Millis::rep>(*due * 1000))) : kNone) + "  " +
-         printed("%.0f", all) + (all == 1 ? " endpoint" : " endpoints") +
-         (disabled > 0 ? ", " + printed("%.0f", disabled) + " disabled" : "");
+         printed(all, 0) + (all == 1 ? " endpoint" : " endpoints") +
+         (disabled > 0 ? ", " + printed(disabled, 0) + " disabled" : "");
 }
 
 struct Layout {
@@ -255,10 +254,10 @@ std::string line_of(const Layout& layout, const Style& style, CellOf cell_of) {
 
 std::string footer(const TopState& state, std::size_t shown, std::size_t all) {
   if (state.typing) return "/" + state.filter + "_   Enter: keep, Esc: no filter";
-  std::string text = "b backlog  o oldest  e errors  n name  / filter  q quit   " + order_text(state.order);
+  std::string text = order_text(state.order);
   if (!state.filter.empty()) text += ", /" + state.filter;
   if (shown < all) text += ", " + std::to_string(shown) + " of " + std::to_string(all);
-  return text;
+  return text + "   b backlog o oldest e errors n name / filter q quit";
 }
 
 }  // namespace

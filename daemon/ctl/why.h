@@ -10,9 +10,9 @@
 namespace outboxd::ctl {
 
 struct Explanation {
-  std::string text;                   // one paragraph; what came from outside is not escaped yet
-  std::vector<std::string> details;   // a line each
-  std::vector<std::string> commands;  // the next useful ones, the best first
+  std::string text = {};                   // one paragraph; what came from outside is not escaped yet
+  std::vector<std::string> details = {};   // a line each
+  std::vector<std::string> commands = {};  // the next useful ones, the best first
 };
 
 // `delivery` with its attempt_list; `stats` are its endpoint's, null when that was removed.

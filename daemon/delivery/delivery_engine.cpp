@@ -28,11 +28,10 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
           .response_body = std::move(result.response_body)};
 }
 
-// What an attempt ended with, in a few words: "http_5xx 503: HTTP 503", "timeout: no answer in time".
+// What an attempt ended with, in a few words: "http_5xx: HTTP status 503", "timeout: no answer in time".
 std::string cause_of(const SendResult& result) {
-  std::string text(to_string(result.outcome));
-  if (result.status != 0) text += ' ' + std::to_string(result.status);
-  return result.error.empty() ? text : text + ": " + result.error;
+  const std::string outcome(to_string(result.outcome));
+  return result.error.empty() ? outcome : outcome + ": " + result.error;
 }
 
 bool contains(const PartitionSet& partitions, EndpointSeq endpoint) {

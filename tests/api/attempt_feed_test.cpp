@@ -154,7 +154,7 @@ TEST_CASE("a follower goes on behind what it has seen, and is told what was drop
 
 TEST_CASE("a follower of few looks past the attempts of others at once, and says so when some were dropped") {
   AttemptFeed feed;
-  const auto follower = feed.follow({.failed = true}, 0);
+  const auto follower = feed.follow({.endpoint = {}, .failed = true}, 0);
   for (std::size_t i = 0; i < 2 * AttemptFeed::kMaxExamined; ++i) feed.hear(outcome(1));
   feed.hear(outcome(2, Outcome::kTimeout));
   CHECK(numbers(follower->next(10)) == std::vector{2});
@@ -168,9 +168,9 @@ TEST_CASE("a follower of few looks past the attempts of others at once, and says
 TEST_CASE("attempts are told apart by tenant and by type, and a pattern is a type too") {
   AttemptFeed feed;
   feed.hear(outcome(1));  // of tenant "", order.paid
-  CHECK(numbers(feed.after(0, {.tenant = ""}, 10)) == std::vector{1});
-  CHECK(numbers(feed.after(0, {.tenant = "acme"}, 10)).empty());
-  CHECK(numbers(feed.after(0, {.type = "order.paid"}, 10)) == std::vector{1});
-  CHECK(numbers(feed.after(0, {.type = "order.*"}, 10)) == std::vector{1});
-  CHECK(numbers(feed.after(0, {.type = "order"}, 10)).empty());
+  CHECK(numbers(feed.after(0, {.endpoint = {}, .tenant = ""}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.endpoint = {}, .tenant = "acme"}, 10)).empty());
+  CHECK(numbers(feed.after(0, {.endpoint = {}, .type = "order.paid"}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.endpoint = {}, .type = "order.*"}, 10)) == std::vector{1});
+  CHECK(numbers(feed.after(0, {.endpoint = {}, .type = "order"}, 10)).empty());
 }

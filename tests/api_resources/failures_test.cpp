@@ -13,12 +13,12 @@ struct Shop : Api {
 
   void fail(Outcome outcome, int status, DeliveryState to, const std::string& error) {
     const std::string event = add_event();
-    RecordOutcome outcome;
-    outcome.key = delivery_key(DeliveryId::parse(only_delivery(event)).value());
-    outcome.state = to;
-    if (to == DeliveryState::kDead) outcome.reason = DeadReason::kExhausted;
-    outcome.at = clock.wall();
-    outcome.subject = std::make_shared<const OutcomeSubject>(OutcomeSubject{
+    RecordOutcome record;
+    record.key = delivery_key(DeliveryId::parse(only_delivery(event)).value());
+    record.state = to;
+    if (to == DeliveryState::kDead) record.reason = DeadReason::kExhausted;
+    record.at = clock.wall();
+    record.subject = std::make_shared<const OutcomeSubject>(OutcomeSubject{
         .delivery = {}, .event = EventId::parse(event).value(), .endpoint = {}, .type = "order.paid"});
     Attempt attempt;
     attempt.id = AttemptId{ids.next()};
@@ -28,8 +28,8 @@ struct Shop : Api {
     attempt.outcome = outcome;
     attempt.status = status;
     attempt.error = error;
-    outcome.attempt = std::make_shared<const Attempt>(std::move(attempt));
-    commit(std::move(outcome));
+    record.attempt = std::make_shared<const Attempt>(std::move(attempt));
+    commit(std::move(record));
   }
   Json get(const std::string& target) {
     const Sent answer = call("GET", target);

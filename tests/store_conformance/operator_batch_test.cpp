@@ -96,6 +96,19 @@ struct Batches : Fixture {
 
 }  // namespace
 
+TEST_CASE_FIXTURE(Batches, "a batch passes over events whose payload was erased") {
+  const DeliveryKey kept = dead(shop.seq), gone = dead(shop.seq);
+  const EventId erased = reader->delivery(gone)->event;
+  apply(ErasePayload{.id = erased, .at = kNow});
+  for (const BatchAction action : {BatchAction::kRetry, BatchAction::kReplay}) {
+    const OperatorBatch ended = run(make(action, of_shop()));
+    CHECK(ended.done == 1);
+    CHECK(ended.skipped == 1);
+    CHECK(delivery(gone).state == DeliveryState::kDead);
+    apply(died(kept, 2));
+  }
+}
+
 TEST_CASE_FIXTURE(Batches, "a retry puts back what was dead when it was made, and nothing that dies later") {
   const DeliveryKey first = dead(shop.seq), second = dead(shop.seq), theirs = dead(other.seq);
   const DeliveryKey dies_later = pending(shop.seq);
