@@ -59,8 +59,6 @@ class App {
   api::DaemonSetup setup() const;
   using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
   void ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done);
-  api::DeliveryStatus delivery_status(const LoopStatus& loops);
-  telemetry::Snapshot snapshot(const LoopStatus& loops);
   std::optional<std::string> why_not_healthy() const;
 
   config::Config config_;
@@ -160,7 +158,9 @@ api::Context App::make_context() {
   context.setup = [this] { return setup(); };
   context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
     ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
-      done([this, loops = std::move(loops)] { return delivery_status(loops); });
+      done([this, loops = std::move(loops)] {
+        return view_of(loops.get(), directory_, *readers_.lend(), clock_.wall());
+      });
     });
   };
   context.ask_lanes = [this](std::optional<EndpointSeq> only, api::Context::Asked<api::Lanes> done) {
@@ -170,7 +170,9 @@ api::Context App::make_context() {
   };
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
     ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
-      done([this, loops = std::move(loops)] { return snapshot(loops); });
+      done([this, loops = std::move(loops)] {
+        return snapshot_of(loops.get(), directory_, *readers_.lend(), clock_.wall());
+      });
     });
   };
   context.preflight = [this](EndpointUrl url, EndpointTls tls, api::Context::Preflighted done) {
@@ -234,16 +236,6 @@ void App::ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStat
       only, [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
       [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
-}
-
-api::DeliveryStatus App::delivery_status(const LoopStatus& loops) {
-  const auto reader = readers_.lend();
-  return view_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader, clock_.wall());
-}
-
-telemetry::Snapshot App::snapshot(const LoopStatus& loops) {
-  const auto reader = readers_.lend();
-  return snapshot_of(loops.get(), read_due_ages(*reader, directory_), directory_, *reader, clock_.wall());
 }
 
 // Done again on each reload, because the machine's addresses change too.

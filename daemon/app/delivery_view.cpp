@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <unordered_map>
 
 #include "api/waiting.h"
 
@@ -15,6 +16,24 @@ constexpr std::size_t kWorstEndpoints = 10;
 constexpr int kMaxCounted = 1'000;
 // Below this a due delivery is simply on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
+
+// How long the oldest due delivery of each endpoint with anything pending has been due; negative: it becomes due in that
+// time.
+using DueAges = std::unordered_map<EndpointSeq, Millis>;
+
+DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
+  DueAges ages;
+  EndpointSeq after = 0;
+  for (int found = kEndpointsAtOnce; found == kEndpointsAtOnce;) {
+    const auto page = reader.oldest_due(after, kEndpointsAtOnce);
+    for (const OldestDue& one : page) {
+      after = one.endpoint;
+      if (directory.find(one.endpoint)) ages[one.endpoint] = one.age;
+    }
+    found = static_cast<int>(page.size());
+  }
+  return ages;
+}
 
 bool is_worse(const api::DeliveryStatus::Lane& a, const api::DeliveryStatus::Lane& b) {
   const auto seconds_due = [](const api::DeliveryStatus::Lane& lane) {
@@ -51,22 +70,9 @@ api::Lanes lanes_of(const EngineStatus* loops, Time now) {
   return lanes;
 }
 
-DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory) {
-  DueAges ages;
-  EndpointSeq after = 0;
-  for (int found = kEndpointsAtOnce; found == kEndpointsAtOnce;) {
-    const auto page = reader.oldest_due(after, kEndpointsAtOnce);
-    for (const OldestDue& one : page) {
-      after = one.endpoint;
-      if (directory.find(one.endpoint)) ages[one.endpoint] = one.age;
-    }
-    found = static_cast<int>(page.size());
-  }
-  return ages;
-}
-
-api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
-                            const EndpointDirectory& directory, StoreReader& reader, Time now) {
+api::DeliveryStatus view_of(const EngineStatus* loops, const EndpointDirectory& directory,
+                            StoreReader& reader, Time now) {
+  const DueAges ages = read_due_ages(reader, directory);
   std::unordered_map<EndpointSeq, api::DeliveryStatus::Lane> bad;
   api::DeliveryStatus view;
   for (const auto& [seq, age] : ages) {
@@ -103,8 +109,9 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
   return view;
 }
 
-telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
-                                const EndpointDirectory& directory, StoreReader& reader, Time now) {
+telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
+                                StoreReader& reader, Time now) {
+  const DueAges ages = read_due_ages(reader, directory);
   telemetry::Snapshot snapshot;
   const StoreStatus store = reader.status();
   snapshot.pending = store.pending;

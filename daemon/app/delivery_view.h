@@ -3,9 +3,6 @@
 // and wherever it waits.
 #pragma once
 
-#include <optional>
-#include <unordered_map>
-
 #include "api/context.h"
 #include "delivery/delivery_engine.h"
 #include "ingest/endpoint_directory.h"
@@ -13,19 +10,15 @@
 
 namespace outboxd {
 
-// How long the oldest due delivery of each endpoint with anything pending has been due; negative: it becomes due in that
-// time. Costs a few seeks for each, in short reads; nothing depends on the backlog.
-using DueAges = std::unordered_map<EndpointSeq, Millis>;
-DueAges read_due_ages(StoreReader& reader, const EndpointDirectory& directory);
-
 // In all of these, `loops` is null when a loop did not answer in time.
 api::Lanes lanes_of(const EngineStatus* loops, Time now);
 
-api::DeliveryStatus view_of(const EngineStatus* loops, const DueAges& ages,
-                            const EndpointDirectory& directory, StoreReader& reader, Time now);
+// These two cost a few seeks for each endpoint that has anything pending, in short reads; nothing depends on the backlog.
+api::DeliveryStatus view_of(const EngineStatus* loops, const EndpointDirectory& directory,
+                            StoreReader& reader, Time now);
 
 // The gauges of /metrics.
-telemetry::Snapshot snapshot_of(const EngineStatus* loops, const DueAges& ages,
-                                const EndpointDirectory& directory, StoreReader& reader, Time now);
+telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
+                                StoreReader& reader, Time now);
 
 }  // namespace outboxd

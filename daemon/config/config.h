@@ -113,7 +113,7 @@ struct Setting {
 std::vector<Setting> settings(const Loaded& loaded);
 
 std::string example_file();  // systemd/outboxd.toml
-std::string man_page();  // outboxd.toml(5)
+std::string man_page();      // outboxd.toml(5)
 std::string reference();     // the keys in README.md of this folder
 
 }  // namespace outboxd::config
