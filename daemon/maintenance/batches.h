@@ -49,7 +49,7 @@ class Batches {
   static constexpr int kRows = 250;          // in a step at most: a few milliseconds
   static constexpr int kRowsCounted = 1000;  // counted in a step, of a batch that is not counted yet
   static constexpr Millis kPause{25};        // between two steps
-  static constexpr Millis kMaxWait = std::chrono::seconds(10);  // after refusals
+  static constexpr Millis kMaxWait = std::chrono::seconds(5);  // after refusals
 
  private:
   struct Job {

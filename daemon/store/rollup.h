@@ -3,8 +3,8 @@
 // read. Pure.
 //
 // Every bound on it is here. Minutes are kept for a week; once over, they are added up to hours as well, which are kept
-// for a month. One span of time, a minute or an hour, has at most kMaxRollupGroups groups and kMaxRollupTypes types;
-// what goes beyond is counted together, as "other".
+// for a month. One span of time, a minute or an hour, has at most kMaxRollupTypes types, and kMaxRollupGroups groups of what
+// succeeded and as many of what failed; what goes beyond is counted together, as "other".
 #pragma once
 
 #include <array>

@@ -225,11 +225,30 @@ void CoreWorld::replay_event(CoreDaemon& at) {
   if (!replay.endpoints.empty()) order(at, std::move(replay));
 }
 
+// Retries or discards much of what there is, while attempts, operators and crashes go on changing it.
+void CoreWorld::make_batch(CoreDaemon& at) {
+  OperatorBatch batch;
+  batch.id = BatchId{ids_.next()};
+  batch.action = chance(0.7) ? BatchAction::kRetry : BatchAction::kDiscard;
+  if (chance(0.6)) batch.filter.state = chance(0.6) ? DeliveryState::kDead : DeliveryState::kPending;
+  if (const EndpointPtr endpoint = any_endpoint(at); endpoint && chance(0.6))
+    batch.filter.endpoint = endpoint->id;
+  if (chance(0.2)) batch.filter.type = one_of(kTypes);
+  batch.rate = RateLimit{20 + pick(80), 1s};
+  batch.created_at = clock_.wall();
+  order(at, CreateBatch{std::make_shared<const OperatorBatch>(std::move(batch))});
+}
+
+void CoreWorld::cancel_batch(CoreDaemon& at) {
+  const auto running = ledger_.running_batches();
+  if (!running.empty()) order(at, CancelBatch{one_of(running), clock_.wall()});
+}
+
 void CoreWorld::operate() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
   const EndpointPtr endpoint = any_endpoint(*at);
-  const int what = pick(20);
+  const int what = pick(23);
   if (what < 5 || !endpoint) {
     if (at->directory().all().size() < kMaxEndpoints) create_endpoint(*at);
   } else if (what < 8) {
@@ -247,6 +266,8 @@ void CoreWorld::operate() {
     create_again(*at);
   } else if (what < 19) {
     at->retention().step(at->retention().periods(), {}, [](const Result<Pruned>&) {});
+  } else if (what < 22) {
+    chance(0.8) ? make_batch(*at) : cancel_batch(*at);
   } else {
     strict_policy_ = !strict_policy_;
     at->set_policy(strict_policy_);

@@ -121,6 +121,10 @@ void CoreAttempts::committed(int daemon, const Batch& batch, const Applied& appl
       life(daemon).succeeded.erase(outcome->key);
     } else if (const auto* change = std::get_if<ChangeDelivery>(&command)) {
       for (Life& one : lives_) one.succeeded.erase(change->key);
+    } else if (const auto* step = std::get_if<StepBatch>(&command)) {
+      for (const DeliveryKey key : step->step->keys) {
+        for (Life& one : lives_) one.succeeded.erase(key);
+      }
     } else if (const auto* replay = std::get_if<ReplayEvent>(&command)) {
       const auto event = ledger_.event(replay->id);
       for (Life& one : lives_) std::erase_if(one.succeeded, [&](DeliveryKey k) { return k.event == event; });

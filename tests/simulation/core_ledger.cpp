@@ -61,6 +61,8 @@ std::string Ledger::unfinished() const {
     if (entry.state == DeliveryState::kPending)
       return "a delivery is pending: " + text({place.second, place.first});
   }
+  if (const auto running = running_batches(); !running.empty())
+    return "a batch runs: " + running.front().to_string();
   if (!fan_outs_.empty()) return "a fan-out: event " + std::to_string(fan_outs_.begin()->first);
   return "";
 }
@@ -145,7 +147,8 @@ void Ledger::add(const Event& event, const std::vector<FirstAttempt>& endpoints)
                                           .since = commit_,
                                           .sequence_key = sequence_key_of(first.ordering, event.ordering_key),
                                           .deliver_at = event.deliver_at,
-                                          .finished_at = {}});
+                                          .finished_at = {},
+                                          .after_batch = batches_uncertain_ ? -1 : batches_made_});
   }
 }
 
@@ -221,6 +224,7 @@ void Ledger::finish(DeliveryEntry& entry, DeliveryState state, Time at) {
   entry.since = commit_;
   entry.sequence_key.reset();
   entry.finished_at = at;
+  entry.after_batch = batches_uncertain_ ? -1 : batches_made_;
   ++counts_.at(static_cast<std::size_t>(state));
 }
 
@@ -251,7 +255,8 @@ void Ledger::make_pending(DeliveryKey key) {
                                 .since = commit_,
                                 .sequence_key = sequence_key_of(endpoint->now->ordering, event->ordering_key),
                                 .deliver_at = event->deliver_at,
-                                .finished_at = {}};
+                                .finished_at = {},
+                                .after_batch = batches_uncertain_ ? -1 : batches_made_};
 }
 
 void Ledger::apply(const ChangeDelivery& command, const AnyAnswer& answer) {

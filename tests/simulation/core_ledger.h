@@ -27,6 +27,7 @@ struct DeliveryEntry {
   std::optional<std::string> sequence_key;  // while it is pending
   std::optional<Time> deliver_at;
   Time finished_at{};
+  std::int64_t after_batch = 0;  // how many batches there were when it came into its state; -1: not known
 };
 
 struct EndpointEntry {
@@ -78,6 +79,7 @@ class Ledger {
   std::vector<DeliveryKey> pending_deliveries() const;
   bool has_fan_outs() const { return !fan_outs_.empty(); }
   std::size_t pending() const;
+  std::vector<BatchId> running_batches() const;
   std::int64_t count(DeliveryState state) const { return counts_.at(static_cast<std::size_t>(state)); }
 
  private:
@@ -97,6 +99,10 @@ class Ledger {
   void apply(const ChangeDelivery& command, const AnyAnswer& answer);
   void apply(const ReplayEvent& command, const AnyAnswer& answer);
   void apply(const Prune& command, const AnyAnswer& answer);
+  // core_ledger_batches.cpp
+  void apply(const CreateBatch& command, const AnyAnswer& answer);
+  void apply(const StepBatch& command, const AnyAnswer& answer);
+  void apply(const CancelBatch& command, const AnyAnswer& answer);
   template <class Other>
   void apply(const Other&, const AnyAnswer&) {}
 
@@ -115,6 +121,10 @@ class Ledger {
   void endpoint_changed(const EndpointPtr& answer);
   void remember(const EndpointChanged& fact);
   void finish(DeliveryEntry& entry, DeliveryState state, Time at);
+  // What a batch must do to a delivery, by what was committed before it was made and since.
+  enum class Act { kYes, kNo, kUnknown };
+  Act must_act(const OperatorBatch& batch, DeliveryKey key) const;
+  void act(const OperatorBatch& batch, DeliveryKey key, Time at);
   void make_pending(DeliveryKey key);
   void adopt(const DeliveryRow& row);
   bool is_uncertain(const DeliveryRow& row) const;
@@ -132,7 +142,10 @@ class Ledger {
   std::map<EndpointSeq, EndpointEntry> endpoints_;
   std::map<EventSeq, FanOutEntry> fan_outs_;
   Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // a Prune may have deleted older ones
-  std::array<std::int64_t, 4> counts_{};                             // how many deliveries reached each state
+  std::map<BatchId, OperatorBatchPtr> batches_;
+  std::int64_t batches_made_ = 0;
+  bool batches_uncertain_ = false;        // one more may have been made
+  std::array<std::int64_t, 4> counts_{};  // how many deliveries reached each state
 
   // About the commit that is being applied.
   Commit commit_;

@@ -27,6 +27,13 @@ void Ledger::uncertain(const Batch& batch) {
       uncertain_.deliveries.insert(outcome->key);
     } else if (const auto* change = std::get_if<ChangeDelivery>(command)) {
       uncertain_.deliveries.insert(change->key);
+    } else if (std::holds_alternative<CreateBatch>(*command)) {
+      batches_uncertain_ = true;
+    } else if (const auto* step = std::get_if<StepBatch>(command)) {
+      batches_.erase(step->id);  // its next step tells where it is
+      for (const DeliveryKey key : step->step->keys) uncertain_.deliveries.insert(key);
+    } else if (const auto* cancel = std::get_if<CancelBatch>(command)) {
+      batches_.erase(cancel->id);
     } else if (const auto* create = std::get_if<CreateEndpoint>(command)) {
       uncertain_.endpoints.insert(create->endpoint->id);
     } else if (const auto* update = std::get_if<UpdateEndpoint>(command)) {
@@ -83,9 +90,11 @@ void Ledger::adopt(const DeliveryRow& row) {
   DeliveryEntry& entry = deliveries_[place_of(row.key)];
   if (row.state != DeliveryState::kPending) {
     if (entry.state != row.state) finish(entry, row.state, entry.finished_at);
+    entry.after_batch = -1;
     return;
   }
   entry.state = row.state;
+  entry.after_batch = -1;
   entry.since = commit_;
   entry.sequence_key = row.sequence_key;
   if (const Event* event = event_of(row.key.event)) entry.deliver_at = event->deliver_at;

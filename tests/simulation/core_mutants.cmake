@@ -40,6 +40,9 @@ core_mutant(sweeper_not_told app/fact_router.h "to_.operational_events, to_.remo
             "does not tell the sweeper of removed endpoints")
 core_mutant(fan_out_not_told app/fact_router.h "tell(fact, to_.fan_out), kOthersOnly" "kOthersOnly" "does not tell the fan-out of events")
 core_mutant(outbox_not_told app/fact_router.h "tell(fact, to_.outbox), kOthersOnly" "kOthersOnly" "does not tell the outbox of rows")
+core_mutant(batches_not_told app/fact_router.h "tell(fact, to_.operational_events, to_.batches)" "tell(fact, to_.operational_events)"
+            "does not tell the runner of new batches")
+core_mutant(no_batches_at_start app/fact_router.cpp "    to_.batches.start();" "" "does not go on with batches when it starts")
 core_mutant(no_sweep_at_start app/fact_router.cpp "    to_.removed_endpoints.start();" "" "does not sweep when it starts")
 core_mutant(no_fan_out_at_start app/fact_router.cpp "    to_.fan_out.start();" "" "does not go on with fan-outs when it starts")
 

@@ -82,6 +82,8 @@ class CoreWorld final : private SharedStore::Watch {
   void remove_and_fill_disk();
   void answered_gone(int number, EndpointSeq endpoint);
   void replay_event(CoreDaemon& at);
+  void make_batch(CoreDaemon& at);
+  void cancel_batch(CoreDaemon& at);
   void disturb();
   void resume_everything();
   Endpoint new_endpoint();

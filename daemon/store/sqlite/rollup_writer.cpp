@@ -11,6 +11,10 @@ namespace {
 const RollupKey kAllTogether{
     .endpoint = 0, .type = {}, .outcome = Outcome::kSuccess, .status = 0, .reason = {}};
 
+bool is_success(const RollupKey& key) {
+  return key.outcome == Outcome::kSuccess;
+}
+
 }  // namespace
 
 void RollupSpan::open(Time t) {
@@ -28,13 +32,16 @@ void RollupSpan::open(Time t) {
 
 RollupSpan::Groups::iterator RollupSpan::add(RollupKey key) {
   if (!key.type.empty() && key.type != kOtherTypes) types_.insert(key.type);
-  return groups_.try_emplace(std::move(key)).first;
+  const bool succeeds = is_success(key);
+  const auto [group, is_new] = groups_.try_emplace(std::move(key));
+  sizes_[succeeds ? 1 : 0] += is_new;
+  return group;
 }
 
 void RollupSpan::bound(RollupKey& key) const {
   if (key == kAllTogether) return;
   if (types_.size() >= kMaxRollupTypes && !types_.contains(key.type)) key.type = kOtherTypes;
-  if (groups_.size() < kMaxRollupGroups || groups_.contains(key)) return;
+  if (sizes_[is_success(key) ? 1 : 0] < kMaxRollupGroups || groups_.contains(key)) return;
   key.endpoint = 0;
   key.type = kOtherTypes;
   key.status = 0;
@@ -63,6 +70,7 @@ void RollupSpan::forget() {
   changed_.clear();
   groups_.clear();
   types_.clear();
+  sizes_ = {};
 }
 
 void RollupWriter::begin(Time now) {
@@ -142,12 +150,22 @@ Time RollupWriter::rolled_up() {
   return *rolled_up_;
 }
 
+void RollupWriter::set_rolled_up(Time until) {
+  rolled_up_ = until;
+  set_rolled_up_.run(millis(until));
+}
+
 std::int64_t RollupWriter::roll_up_next() {
+  const Time over = start_of(kRollupMinute, now_);  // what is before this
+  if (rolled_up() >= over) return 0;
   Time minute{};
   {
-    Cursor row(next_, kRollupMinute.count(), millis(rolled_up()), millis(start_of(kRollupMinute, now_)));
-    if (!row.next()) return 0;
-    minute = row.time(0);
+    Cursor row(next_, kRollupMinute.count(), millis(rolled_up()), millis(over));
+    if (row.next()) minute = row.time(0);
+  }
+  if (minute == Time{}) {
+    set_rolled_up(over);
+    return 0;
   }
   hour_.open(minute);
   std::int64_t rows = 0;
@@ -158,8 +176,7 @@ std::int64_t RollupWriter::roll_up_next() {
       hour_.counts(counted.key) += counted.counts;
     }
   }
-  rolled_up_ = minute + kRollupMinute;
-  set_rolled_up_.run(millis(*rolled_up_));
+  set_rolled_up(minute + kRollupMinute);
   return rows;
 }
 

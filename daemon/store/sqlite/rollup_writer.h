@@ -6,6 +6,7 @@
 // written without being read. After a rollback they are read again.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -45,6 +46,7 @@ class RollupSpan {
   std::optional<Time> at_;
   Groups groups_;
   std::set<std::string> types_;
+  std::array<std::size_t, 2> sizes_{};  // groups that failed, and that succeeded
   std::vector<Groups::value_type*> changed_;
   Statement put_{db_, sql::kPutRollup}, of_span_{db_, sql::kRollupOfSpan};
 };
@@ -73,6 +75,7 @@ class RollupWriter {
   template <class Change>
   void count(const RollupKey& key, Change change);
   Time rolled_up();  // minutes before this are in their hours too
+  void set_rolled_up(Time until);
   std::int64_t roll_up_next();
   std::int64_t delete_next(Millis span, Time before);
 
