@@ -1,12 +1,10 @@
 #include "app/app.h"
 
 #include <sys/signalfd.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <future>
 
 #include "api/auth.h"
@@ -108,11 +106,6 @@ class App {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> watching_{true};  // for the changes of others
 };
-
-std::string path_if_there(const std::string& file) {
-  std::error_code error;
-  return std::filesystem::exists(file, error) ? std::filesystem::absolute(file, error).string() : "";
-}
 
 App::App(const config::Config& config, const config::Sources& sources, OpenFiles open_files)
     : config_(config),
@@ -337,11 +330,7 @@ void App::reload() {
 }
 
 void App::watch_disk() {
-  struct statvfs disk {};
-  const std::string folder = std::filesystem::path(config_.store.path()).parent_path();
-  if (statvfs(folder.c_str(), &disk) != 0) return;
-  const auto free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
-  ingest_.hold_back(free < free_disk_);
+  if (const auto free = free_bytes_beside(config_.store.path())) ingest_.hold_back(*free < free_disk_);
 }
 
 void App::run_housekeeping() {

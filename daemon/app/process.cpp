@@ -1,10 +1,12 @@
 #include "app/process.h"
 
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <utility>
@@ -61,6 +63,18 @@ void hold_signals() {
 void release_signals() {
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+std::string path_if_there(const std::string& file) {
+  std::error_code error;
+  return std::filesystem::exists(file, error) ? std::filesystem::absolute(file, error).string() : "";
+}
+
+std::optional<std::int64_t> free_bytes_beside(const std::string& file) {
+  struct statvfs disk {};
+  const std::string folder = std::filesystem::path(file).parent_path();
+  if (statvfs(folder.c_str(), &disk) != 0) return std::nullopt;
+  return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
 }
 
 }  // namespace outboxd

@@ -1,11 +1,14 @@
-// What the whole process asks of the kernel, before any thread is made.
+// What the process asks of the kernel.
 #pragma once
 
 #include <csignal>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace outboxd {
 
+// Before any thread is made, like the signals below.
 std::int64_t raise_descriptor_limit();  // to the hard limit; returns how many files may be open now
 void forbid_core_dumps();               // memory holds signing secrets and events
 void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kFailStopStatus
@@ -14,5 +17,8 @@ void handle_fatal_signals();            // SIGPIPE is ignored, SIGBUS ends in kF
 sigset_t handled_signals();
 void hold_signals();     // from now on they wait until somebody reads them (signalfd)
 void release_signals();  // gives them their default effects back
+
+std::string path_if_there(const std::string& file);  // absolute; "" when there is no such file
+std::optional<std::int64_t> free_bytes_beside(const std::string& file);  // on its disk
 
 }  // namespace outboxd

@@ -368,7 +368,7 @@ TEST_CASE("the shell is told what may stand next: commands, options, their words
   CHECK(next({"endpoint", "pause", ""}) == Words{"orders", kEp});
   CHECK(next({"endpoint", "pause", "orders", ""}).empty());
   CHECK(next({"delivery", "list", "--endpoint", "o"}) == Words{"orders"});
-  CHECK(next({"delivery", "list", "--sta"}) == Words{"--state"});
+  CHECK(next({"delivery", "list", "--stat"}) == Words{"--state", "--status"});
   CHECK(next({"delivery", "list", "--state", "d"}) == Words{"delivered", "dead", "discarded"});
   CHECK(next({"delivery", "list", "--state", "=", "p"}) == Words{"pending"});
   CHECK(next({"-o", "jso"}) == Words{"json", "jsonl"});

@@ -2,10 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <clocale>
+
 using namespace outboxd;
 using namespace outboxd::ctl;
 
 namespace {
+
+// As outboxctl sets it: libsmartcols measures by it, and never ends on text that it cannot read.
+[[maybe_unused]] const char* const kLocale = std::setlocale(LC_CTYPE, "C.UTF-8");
 
 const Time kNow = *parse_time("2026-11-23T15:00:00Z");
 

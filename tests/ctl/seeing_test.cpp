@@ -152,7 +152,7 @@ TEST_CASE("event tail shows each event as it comes, the newest last") {
   };
   FakeApi api;
   api.answer("GET /v1/events?limit=10", 200, page({event(2), event(1)}));
-  api.answer("GET /v1/events?limit=50", 200, page({event(4), event(3), event(2), event(1)}, "c1"));
+  api.answer("GET /v1/events?limit=50", 200, page({event(4), event(3), event(2), event(1)}));
   RunningOutboxctl tail({"--url", api.url(), "event", "tail"});
   for (int n = 1; n <= 4; ++n) {
     const std::string line = tail.read_line();
