@@ -52,6 +52,9 @@ struct Describe {
   }
   std::string operator()(const Delivery& d) const { return text(d); }
   std::string operator()(const Replayed& r) const { return std::to_string(r.deliveries); }
+  std::string operator()(const Erased& e) const {
+    return format_time(e.at) + ' ' + std::to_string(e.discarded) + ' ' + std::to_string(e.next.value_or(0));
+  }
   std::string operator()(const OperatorBatchPtr& b) const {
     std::ostringstream out;
     out << b->id.to_string() << ' ' << to_string(b->state) << ' ' << b->done << ' ' << b->skipped << ' '
