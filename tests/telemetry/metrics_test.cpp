@@ -75,7 +75,7 @@ Snapshot some_gauges() {
   s.in_flight = 2;
   s.database_bytes = 4096;
   s.store_figures = {{"wal_bytes", 99}, {"free_bytes", 0}};
-  s.endpoints = {{"ep_1", "paused", 12.5}};
+  s.endpoints = {{"ep_1", "paused", 12.5, {}}};
   return s;
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("endpoints beyond the first 200 share the label other, in counters and
     metrics.attempt(endpoint, Outcome::kSuccess, 1ms);
     metrics.attempt(endpoint, Outcome::kTimeout, 1ms);
     metrics.delivery_finished(endpoint, "delivered");
-    snapshot.endpoints.push_back({endpoint, i < 250 ? "active" : "disabled", static_cast<double>(i)});
+    snapshot.endpoints.push_back({endpoint, i < 250 ? "active" : "disabled", static_cast<double>(i), {}});
   }
   snapshot.in_flight = 0;
   const auto text = metrics.render(snapshot);
@@ -240,7 +240,7 @@ TEST_CASE("a thousand endpoints that come and go leave room for the next") {
 TEST_CASE("what is counted for an endpoint after its removal ends with the second snapshot without it") {
   Metrics metrics;
   Snapshot snapshot;
-  snapshot.endpoints = {{"ep_there", "active", 0}};
+  snapshot.endpoints = {{"ep_there", "active", 0, {}}};
   metrics.attempt("ep_there", Outcome::kSuccess, 1ms);
   metrics.endpoint_removed("ep_gone");
   metrics.attempt("ep_gone", Outcome::kSuccess, 1ms);
