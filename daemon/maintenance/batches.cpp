@@ -152,21 +152,22 @@ void Batches::submit(const Job& job, BatchKeys found) {
   stepping_ = true;
   commits_.submit(
       StepBatch{job.batch.id, std::move(step)},
-      [this, term = term_](const StepBatch& command, Result<OperatorBatchPtr> now) {
-        executor_.post([this, term, id = command.id, keys = command.step->keys.size(), now = std::move(now)] {
-          if (term == term_) stepped(id, keys, now);
+      [this, term = term_, before = job.batch](const StepBatch& command, Result<OperatorBatchPtr> now) {
+        executor_.post([this, term, before, keys = command.step->keys.size(), now = std::move(now)] {
+          if (term == term_) stepped(before, keys, now);
         });
       });
 }
 
-void Batches::stepped(const BatchId& id, std::size_t keys, const Result<OperatorBatchPtr>& now) {
-  Job* job = find_job(id);
+void Batches::stepped(const OperatorBatch& before, std::size_t keys, const Result<OperatorBatchPtr>& now) {
   if (!now) return try_later(now.error().detail);
   wait_ = Millis(0);
-  if (job == nullptr) return turn_after(kPause);  // it was cancelled meanwhile
   const OperatorBatch& batch = **now;
-  metrics_.batch_items(to_string(batch.action), "done", batch.done - job->batch.done);
-  metrics_.batch_items(to_string(batch.action), "skipped", batch.skipped - job->batch.skipped);
+  metrics_.batch_items(to_string(batch.action), "done", batch.done - before.done);
+  metrics_.batch_items(to_string(batch.action), "skipped", batch.skipped - before.skipped);
+  const BatchId id = before.id;
+  Job* job = find_job(id);
+  if (job == nullptr) return turn_after(kPause);  // that was its last step, or it was cancelled meanwhile
   job->batch = batch;
   job->place = batch.place;
   job->pace.take(static_cast<std::int64_t>(keys), executor_.now());

@@ -68,7 +68,7 @@ class Batches {
   void step(Job& job, std::int64_t room);
   void count_on(Job& job);
   void submit(const Job& job, BatchKeys found);
-  void stepped(const BatchId& id, std::size_t keys, const Result<OperatorBatchPtr>& now);
+  void stepped(const OperatorBatch& before, std::size_t keys, const Result<OperatorBatchPtr>& now);
   void try_later(const std::string& why);
   Job* find_job(const BatchId& id);
 

@@ -83,7 +83,8 @@ TEST_CASE_FIXTURE(Shop,
                   "an event from before what retention keeps is missing only where it cannot have been") {
   add_endpoint(R"(,"name":"other")");
   const auto event = add_event();
-  for (const Json& row : call("GET", "/v1/deliveries?event=" + event).json["data"])
+  const Json made = call("GET", "/v1/deliveries?event=" + event).json["data"];
+  for (const Json& row : made)
     record(row["id"], row["endpoint_name"] == "shop" ? DeliveryState::kDelivered : DeliveryState::kDead);
   clock.advance(std::chrono::days(8));
   commit(Prune{.delivered_before = clock.wall() - std::chrono::days(7),

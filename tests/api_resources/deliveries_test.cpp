@@ -102,8 +102,8 @@ TEST_CASE("a pending delivery says what it waits for, and is found by it") {
   const auto waiting = [&](const std::string& id) { return api.call("GET", path(id)).json["waiting"]; };
   const auto found = [&](const std::string& what) {
     std::vector<std::string> ids;
-    for (const auto& row : api.call("GET", "/v1/deliveries?waiting=" + what).json["data"])
-      ids.push_back(row["id"]);
+    const auto list = api.call("GET", "/v1/deliveries?waiting=" + what);
+    for (const auto& row : list.json["data"]) ids.push_back(row["id"]);
     return ids;
   };
   const Time until = api.clock.wall() + Millis(12'000);

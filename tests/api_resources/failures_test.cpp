@@ -50,6 +50,7 @@ using Pointers = std::vector<std::string>;
 
 TEST_CASE_FIXTURE(Shop, "failures tell what came back, at whom, and which filter selects what is dead") {
   fail(Outcome::kTimeout, 0, DeliveryState::kDead, "timed out\xff");
+  clock.advance(Millis(10));
   fail(Outcome::kTimeout, 0, DeliveryState::kPending, "timed out after 20s");
   fail(Outcome::kHttp5xx, 503, DeliveryState::kPending, "HTTP status 503");
   const Json answer = get("/v1/failures?since=1h");
@@ -112,7 +113,8 @@ TEST_CASE_FIXTURE(Shop, "a series has a point for each step, each with its own t
   record(only_delivery(add_event()), DeliveryState::kDelivered);
   const auto values = [&](const std::string& query) {
     std::vector<Json> all;
-    for (const Json& point : get("/v1/series?since=2m&" + query)["data"]) all.push_back(point["value"]);
+    const Json series = get("/v1/series?since=2m&" + query);
+    for (const Json& point : series["data"]) all.push_back(point["value"]);
     return all;
   };
   CHECK(values("name=accepted") == std::vector<Json>{1, 0, 1});

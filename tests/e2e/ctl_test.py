@@ -203,19 +203,19 @@ class Ctl(EndToEndTest):
             kept += len(late["data"])
         self.assertEqual(16_384, kept)
 
-    def test_failures_count_what_a_failing_endpoint_holds_back(self):
+    def test_what_a_failing_endpoint_holds_back_is_told_apart_from_what_waits_for_its_retry(self):
         receiver = self.receiver(lambda request: 500)
         endpoint = self.json("endpoint", "add", receiver.url, "--retry-schedule", "0s,1h,1h", "--max-in-flight", "1")["id"]
         batch = "".join(json.dumps({"type": "a.b", "payload": n}) + "\n" for n in range(60)).encode()
         self.ctl("event", "send", "--batch", "-", stdin=batch)
         wait_until(lambda: self.json("endpoint", "show", endpoint)["failing_since"], "the breaker opens")
+        waiting = wait_until(lambda: (w := self.json("endpoint", "stats", endpoint)["waiting"]) and sum(w.values()) == 60 and w, "nothing is under way")
+        self.assertEqual({"breaker", "due"}, set(waiting))
+        self.assertGreater(waiting["breaker"], 20)
         groups = self.json("failures")["data"]
         self.assertEqual(["http_5xx"], [group["group"] for group in groups])
-        self.assertEqual(60, groups[0]["retrying"] + groups[0]["held"])
-        self.assertGreater(groups[0]["held"], 20)
         self.ctl("endpoint", "disable", endpoint)
-        by_endpoint = self.json("failures", "--by", "endpoint")["data"]
-        self.assertEqual([(endpoint, 60)], [(group["group"], group["retrying"] + group["held"]) for group in by_endpoint])
+        self.assertEqual({"disabled": 60}, self.json("endpoint", "stats", endpoint)["waiting"])
 
     def test_commands_on_this_machine_answer_in_json_too(self):
         config = ("--config", str(self.outboxd.config))

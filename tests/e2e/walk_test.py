@@ -19,7 +19,7 @@ class Walk(EndToEndTest):
         self.got = {}
         self.commands = []
         self.served = self.receiver(self.answer)
-        self.outboxd = self.daemon("delivery.timeout=1s").start()
+        self.outboxd = self.daemon("delivery.timeout=1s", "delivery.connect_timeout=1s").start()
 
     def answer(self, request):
         name = request.path.rsplit("/", 1)[1]

@@ -11,6 +11,7 @@
 #include "api/attempt_feed.h"
 #include "app/fact_router.h"
 #include "delivery/delivery_engine.h"
+#include "ingest/batch_targets.h"
 #include "ingest/ingest.h"
 #include "simulation/core_attempts.h"
 #include "simulation/core_network.h"

@@ -88,8 +88,8 @@ struct Batches : Fixture {
     std::set<DeliveryKey> keys;
     DeliveryFilter filter;
     filter.state = state;
-    for (const DeliveryRow& row : reader->deliveries(filter, Page{1000, ""})->rows)
-      keys.insert(row.delivery.key);
+    const auto found = reader->deliveries(filter, Page{1000, ""});
+    for (const DeliveryRow& row : found->rows) keys.insert(row.delivery.key);
     return keys;
   }
 };

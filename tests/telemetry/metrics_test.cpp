@@ -96,6 +96,8 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
   }
   CHECK(names == std::set<std::string>{"outbox_attempt_duration_seconds",
                                        "outbox_attempts_total",
+                                       "outbox_batch_items_total",
+                                       "outbox_batch_running",
                                        "outbox_build_info",
                                        "outbox_config_last_reload_successful",
                                        "outbox_db_batch_size",
