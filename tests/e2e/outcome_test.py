@@ -153,7 +153,7 @@ class Outcome(EndToEndTest):
 
         shown = json.loads(daemon.ctl("delivery", "attempts", row["id"], "-o", "json").stdout)["data"]
         self.assertEqual([f"127.0.0.1:{receiver.port}"] * 2, [a["remote_address"] for a in shown])
-        wide = daemon.ctl("delivery", "show", row["id"], "-o", "wide").stdout.decode()
+        wide = daemon.ctl("delivery", "attempts", row["id"], "-o", "wide").stdout.decode()
         self.assertEqual(2, wide.count("twice"), wide)
         table = daemon.ctl("delivery", "attempts", row["id"]).stdout.decode()
         self.assertEqual(2, table.count(f"127.0.0.1:{receiver.port}"), table)

@@ -1,5 +1,7 @@
 // The ledger's own idea of what operators' batches do: each step is checked against the states that the commits before it
 // have left, and since when.
+#include <set>
+
 #include "simulation/core_ledger.h"
 
 namespace outboxd::simulation {
@@ -30,6 +32,9 @@ void Ledger::apply(const CancelBatch& command, const AnyAnswer& answer) {
 Ledger::Act Ledger::must_act(const OperatorBatch& batch, DeliveryKey key) const {
   const DeliveryEntry* entry = find(key);
   if (entry == nullptr || may_be_gone(key, *entry) || entry->after_batch < 0) return Act::kUnknown;
+  // What is to be sent again needs an endpoint; that may have been removed since.
+  const auto* endpoint = find_endpoint(key.endpoint);
+  if (batch.action != BatchAction::kDiscard && (endpoint == nullptr || !endpoint->now)) return Act::kUnknown;
   return entry->after_batch < batch.number && may_act(batch.action, entry->state) ? Act::kYes : Act::kNo;
 }
 
@@ -50,7 +55,8 @@ void Ledger::apply(const StepBatch& command, const AnyAnswer& answer) {
   if (before->state != BatchState::kRunning || before->place != step.from)
     return require(done == 0, "a step of a batch was made twice");
   std::vector<DeliveryKey> surely, perhaps;
-  for (const DeliveryKey key : step.keys) {
+  // The first in an order is read twice, because it may change its place meanwhile: it is acted upon once.
+  for (const DeliveryKey key : std::set<DeliveryKey>(step.keys.begin(), step.keys.end())) {
     const Act act = must_act(*now, key);
     if (act == Act::kYes) surely.push_back(key);
     if (act == Act::kUnknown) perhaps.push_back(key);
