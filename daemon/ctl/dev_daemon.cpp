@@ -41,6 +41,15 @@ std::string config_text(const std::string& folder, int port) {
          "[retention]\nfree_disk = \"1MiB\"\n[log]\nformat = \"logfmt\"\n";
 }
 
+std::string make_folder() {
+  std::error_code error;
+  std::string path = (fs::temp_directory_path(error) / "outboxd-dev.XXXXXX").string();
+  if (error || mkdtemp(path.data()) == nullptr)
+    throw Failure(kExitFailed,
+                  "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
+  return path;
+}
+
 // The caller's own settings of a daemon must not change this one.
 std::vector<std::string> environment() {
   std::vector<std::string> kept;
@@ -74,13 +83,7 @@ std::string find_outboxd() {
                 "there is no outboxd beside outboxctl nor in PATH: install it, or name it with --outboxd");
 }
 
-DevDaemon::Folder::Folder() {
-  std::error_code error;
-  path = (fs::temp_directory_path(error) / "outboxd-dev.XXXXXX").string();
-  if (error || mkdtemp(path.data()) == nullptr)
-    throw Failure(kExitFailed,
-                  "no folder for the store can be made in $TMPDIR: " + std::string(std::strerror(errno)));
-}
+DevDaemon::Folder::Folder() : path(make_folder()) {}
 
 DevDaemon::Folder::~Folder() {
   std::error_code ignored;

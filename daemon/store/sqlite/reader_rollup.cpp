@@ -175,7 +175,7 @@ class Reader::FailureScan {
       if (sum.endpoints.size() == FailureGroup::kMaxEndpoints) break;
       if (const auto id = identity_of(endpoint).id) sum.endpoints.push_back(*id);
     }
-    return std::move(sum);
+    return sum;
   }
 
   Reader& reader_;
