@@ -1,8 +1,6 @@
-""
-    "The API's description as tools read it: it is valid, and a client that is generated from it has all of it.
+"""The API's description as tools read it: it is valid, and a client that is generated from it has all of it.
 
-    Needs the packages in
-    REQUIRED(scripts / test installs them); without them it ends with 77, which ctest counts as skipped."""
+Needs the packages in REQUIRED (scripts/test installs them); without them it ends with 77, which ctest counts as skipped."""
 import importlib.metadata
 import json
 import pathlib
@@ -111,11 +109,14 @@ def missing_packages():
     for requirement in REQUIRED:
         name, _, version = requirement.partition("==")
         try:
-  if importlib
-.metadata.version(name) !=
-    version : yield requirement except importlib.metadata.PackageNotFoundError : yield requirement
+            if importlib.metadata.version(name) != version:
+                yield requirement
+        except importlib.metadata.PackageNotFoundError:
+            yield requirement
 
-                                                                                 if __name__
-    == "__main__" : if missing : = list(missing_packages())
-    : print("skipped: the API's description is not checked without the Python packages",
-            " ".join(missing)) sys.exit(SKIPPED) unittest.main(verbosity = 2)
+
+if __name__ == "__main__":
+    if missing := list(missing_packages()):
+        print("skipped: the API's description is not checked without the Python packages", " ".join(missing))
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)

@@ -56,6 +56,7 @@ class Alarms(EndToEndTest):
         outboxd.wait_for_state("dead", 1)
         outboxd.post("/v1/endpoints/shop/pause")
         outboxd.event()
+        self.assertEqual(422, outboxd.post("/v1/events", {"type": "a.b"}).status)
         known = {line.split()[2] for line in outboxd.get("/metrics").body.decode().splitlines() if line.startswith("# TYPE")}
         rules = (RULES / "outboxd.rules.yml").read_text()
         dashboard = json.loads((RULES / "outboxd-dashboard.json").read_text())
@@ -112,7 +113,7 @@ scrape_configs:
         tokens.write_text(f"view {hashlib.sha256(TOKEN.encode()).hexdigest()} prometheus\n")
         tokens.chmod(0o600)
         port = free_port()
-        outboxd = self.daemon(f'listen.tokens_file="{tokens}"', f'listen.tcp="127.0.0.1:{port}"')
+        outboxd = self.daemon(f"listen.tokens_file={tokens}", f"listen.tcp=127.0.0.1:{port}")
         outboxd.start()
         self.start_prometheus(port)
         self.receiver_answers(500)
@@ -147,7 +148,7 @@ scrape_configs:
 
         outboxd.stop()
         self.wait_for_alarm("OutboxdDown")
-        full = self.daemon(f'listen.tokens_file="{tokens}"', f'listen.tcp="127.0.0.1:{port}"', 'retention.free_disk="1000000GiB"')
+        full = self.daemon(f"listen.tokens_file={tokens}", f"listen.tcp=127.0.0.1:{port}", "retention.free_disk=1000000GiB")
         full.start()
         self.wait_for_calm("OutboxdDown")
         deadline = time.monotonic() + 60
