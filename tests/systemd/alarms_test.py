@@ -117,7 +117,7 @@ scrape_configs:
         outboxd.start()
         self.start_prometheus(port)
         self.receiver_answers(500)
-        dead = outboxd.endpoint(self.served.url, name="dead", types=["a.b"], retry_schedule=["0s"] + ["1s"] * 300)
+        dead = outboxd.endpoint(self.served.url, name="dead", types=["a.b"], retry_schedule=["0s"] + ["1s"] * 60)
         for _ in range(8):
             outboxd.event("a.b")
         self.wait_for_alarm("OutboxdDeliveriesLate", endpoint=dead["id"])
@@ -134,7 +134,7 @@ scrape_configs:
         outboxd.wait_for_state("delivered", 8)
 
         # A producer that keeps the write lock: what comes in meanwhile is refused, and said to be.
-        stuck = subprocess.Popen(["sqlite3", str(outboxd.database)], stdin=subprocess.PIPE, text=True)
+        stuck = subprocess.Popen(["sqlite3", "-cmd", ".timeout 20000", str(outboxd.database)], stdin=subprocess.PIPE, text=True)
         self.addCleanup(lambda: (stuck.kill(), stuck.wait()))
         stuck.stdin.write("BEGIN IMMEDIATE;\n")
         stuck.stdin.flush()
