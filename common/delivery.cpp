@@ -24,10 +24,6 @@ std::optional<DeadReason> parse_dead_reason(std::string_view text) {
   return enum_of<DeadReason>(kReasons, text);
 }
 
-bool loop_may_move(DeliveryState from, DeliveryState) {
-  return from == DeliveryState::kPending;
-}
-
 bool operator_may_move(DeliveryState from, DeliveryState to) {
   switch (to) {
     case DeliveryState::kPending:

@@ -25,9 +25,7 @@ std::string_view to_string(DeadReason);
 std::optional<DeliveryState> parse_delivery_state(std::string_view);
 std::optional<DeadReason> parse_dead_reason(std::string_view);
 
-// Which transitions are legal depends on who makes them: the delivery loop finishes or postpones, and discards what was
-// erased; an operator discards or replays.
-bool loop_may_move(DeliveryState from, DeliveryState to);
+// An operator discards or replays; the delivery loop moves only what is pending, which its statements say.
 bool operator_may_move(DeliveryState from, DeliveryState to);
 
 // How many deliveries are in each state.

@@ -1,7 +1,6 @@
 #include "ingest/batch_targets.h"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 
 #include "common/text.h"
@@ -92,8 +91,7 @@ Result<BatchKeys> BatchTargets::find_events(StoreReader& reader, const OperatorB
 }
 
 Result<BatchTargets::Count> BatchTargets::count(StoreReader& reader, OperatorBatch batch) const {
-  batch.number = std::numeric_limits<std::int64_t>::max();
-  batch.last_event = batch.last_endpoint = batch.number;
+  batch.number = batch.last_event = batch.last_endpoint = kOnlyCounts;
   Count count;
   std::string place;
   for (int pages = 0; pages < kMaxPagesCounted; ++pages) {

@@ -8,6 +8,7 @@
 //                           └──────▶ cancelled (between two steps; what was done stays done)
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ inline bool acts_on_events(BatchAction action) {
 }
 // Is a delivery in this state one that the action is for?
 bool may_act(BatchAction action, DeliveryState state);
+
+// The number of a batch that was not made: nothing is acted upon, it only counts what matches now.
+inline constexpr std::int64_t kOnlyCounts = std::numeric_limits<std::int64_t>::max();
 
 struct OperatorBatch {
   BatchId id;

@@ -69,14 +69,6 @@ TEST_CASE("what stands in a JSON Pointer is escaped") {
   CHECK(pointer_to("") == "/");
 }
 
-TEST_CASE("the delivery loop only moves what is pending") {
-  using enum DeliveryState;
-  for (const auto to : {kPending, kDelivered, kDead, kDiscarded}) CHECK(loop_may_move(kPending, to));
-  for (const auto from : {kDelivered, kDead, kDiscarded}) {
-    for (const auto to : {kPending, kDelivered, kDead, kDiscarded}) CHECK_FALSE(loop_may_move(from, to));
-  }
-}
-
 TEST_CASE("an operator discards what is pending or dead, and replays what is not pending") {
   using enum DeliveryState;
   CHECK(operator_may_move(kPending, kDiscarded));

@@ -1,7 +1,5 @@
 // The ledger's own idea of what operators' batches do: each step is checked against the states that the commits before it
 // have left, and since when.
-#include <set>
-
 #include "simulation/core_ledger.h"
 
 namespace outboxd::simulation {
@@ -55,8 +53,7 @@ void Ledger::apply(const StepBatch& command, const AnyAnswer& answer) {
   if (before->state != BatchState::kRunning || before->place != step.from)
     return require(done == 0, "a step of a batch was made twice");
   std::vector<DeliveryKey> surely, perhaps;
-  // The first in an order is read twice, because it may change its place meanwhile: it is acted upon once.
-  for (const DeliveryKey key : std::set<DeliveryKey>(step.keys.begin(), step.keys.end())) {
+  for (const DeliveryKey key : step.keys) {
     const Act act = must_act(*now, key);
     if (act == Act::kYes) surely.push_back(key);
     if (act == Act::kUnknown) perhaps.push_back(key);

@@ -248,6 +248,23 @@ TEST_CASE_FIXTURE(Batches, "deliveries in order are discarded too, also those th
   CHECK(in_state(DeliveryState::kDiscarded) == all);
 }
 
+TEST_CASE_FIXTURE(Batches, "of deliveries in order each is found once on a page, and counted once") {
+  for (int i = 0; i < 3; ++i) accept_one(keyed(new_event({shop.seq}), "k"));
+  accept_one(keyed(new_event({shop.seq}), "l"));
+  OperatorBatch batch = make(BatchAction::kDiscard, of_shop(DeliveryState::kPending));
+  CHECK(reader->batch_deliveries(batch, Page{100, ""})->rows.size() == 4);
+  batch.number = batch.last_event = batch.last_endpoint = kOnlyCounts;
+  std::size_t counted = 0;
+  for (Page page{1, ""};;) {
+    const auto found = reader->batch_deliveries(batch, page);
+    counted += found->rows.size();
+    if (!found->next) break;
+    page.after = *found->next;
+  }
+  CHECK(counted == 4);
+  CHECK(run(make(BatchAction::kDiscard, of_shop(DeliveryState::kPending)), 100).skipped == 0);
+}
+
 TEST_CASE_FIXTURE(Batches, "the error of a pending delivery counts as it was when the batch was made") {
   const DeliveryKey timed_out = pending(shop.seq), broken = pending(shop.seq), fresh = pending(shop.seq);
   apply(with_attempt(failed(timed_out, 1), new_attempt(1, Outcome::kTimeout)));

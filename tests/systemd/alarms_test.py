@@ -148,8 +148,14 @@ scrape_configs:
 
         outboxd.stop()
         self.wait_for_alarm("OutboxdDown")
-        outboxd.start()
+        if shutil.disk_usage(self.folder).free > 2**40:  # the floor cannot be set higher
+            outboxd.start()
+            return self.wait_for_calm("OutboxdDown")
+        short = self.daemon(*outboxd.settings, "retention.free_disk=1TiB").start()
         self.wait_for_calm("OutboxdDown")
+        wait_until(lambda: short.post("/v1/events", {"type": "a.b", "payload": 1}).status == 503
+                   and self.firing("OutboxdEventsRefused"), "OutboxdEventsRefused fires", 60)
+        self.wait_for_calm("OutboxdEventsRefused")
 
 
 if __name__ == "__main__":

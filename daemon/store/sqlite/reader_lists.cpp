@@ -91,13 +91,13 @@ class Reader::DeliveryScan {
     }
   }
 
-  // Of deliveries in order, takes only the blocked ones, because it comes after the others; a batch takes all, because one
-  // that is promoted meanwhile may have its place before that of the batch. `previous` is the place of the row before; absent if that row
-  // was not one in order.
+  // Of deliveries in order, takes only the blocked ones, because it comes after the others. A batch that acts takes the
+  // rest too, because one that is promoted meanwhile may have its place before that of the batch. `previous` is the place
+  // of the row before; absent if that row was not one in order.
   void read_blocked(Cursor& row, std::optional<PlaceInOrder> previous) {
     const auto cursor = [&] { return previous ? write_cursor(*previous) : write_cursor(list_, last_); };
     while (!done_ && row.next()) {
-      const bool wanted = batch_ || row.number(16) != 0;
+      const bool wanted = row.number(16) != 0 || may_have_been_passed(row);
       if ((wanted || rows_left() <= 0) && is_full(cursor)) return;
       ++examined_;
       previous = {row.text(15), row.integer(0)};
@@ -108,6 +108,12 @@ class Reader::DeliveryScan {
   Rows<DeliveryRow> rows;
 
  private:
+  // Not blocked, and not on this page either.
+  bool may_have_been_passed(const Cursor& row) const {
+    if (batch_ == nullptr || batch_->number == kOnlyCounts) return false;
+    const DeliveryKey key{row.integer(0), row.integer(1)};
+    return std::ranges::none_of(rows.rows, [&](const DeliveryRow& one) { return one.delivery.key == key; });
+  }
   template <class MakeCursor>
   bool is_full(MakeCursor make_cursor) {
     if (rows.rows.size() < limit_ && rows_left() > 0) return false;
