@@ -57,7 +57,7 @@ int show(Session& session, const std::string& id) {
 
 int cancel(Session& session, const std::string& id) {
   const Json batch = session.api().post("/v1/batches/" + id + "/cancel", "{}");
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   if (table) {
     session.print(describe_batch(batch) + "\n");
   } else {

@@ -14,10 +14,6 @@ constexpr std::size_t kMaxNote = 512;  // what the API takes
 constexpr Millis kLookEvery{200};
 constexpr Millis kPatience = std::chrono::minutes(2);  // with a daemon that does not answer
 
-bool is_table(const Session& session) {
-  return session.format() == Format::kTable || session.format() == Format::kWide;
-}
-
 bool is_replay(const std::string& action) {
   return action.starts_with("replay");
 }
@@ -83,7 +79,7 @@ std::optional<Json> look(Session& session, const std::string& id, Millis& away) 
 }
 
 int print_end(Session& session, const Json& batch) {
-  if (is_table(session)) {
+  if (session.prints_table()) {
     session.print(escape_control(describe_batch(batch)) + "\n");
   } else {
     session.print_object(batch, {});

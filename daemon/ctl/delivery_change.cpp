@@ -36,7 +36,7 @@ int change_each(Session& session, const std::string& action, const std::vector<s
   }
   if (session.shows_progress() && done >= kProgressEvery) std::fputs("\r\033[K", stderr);
   if (failed > kMaxShownFailures) session.warn(std::to_string(failed - kMaxShownFailures) + " more failed");
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   if (table) {
     if (done > failed || failed == 0)  // else the failures already say everything
       session.print(std::to_string(done - failed) + " " + done_word(action) + "\n");

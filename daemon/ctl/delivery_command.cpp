@@ -28,10 +28,6 @@ std::vector<Column> delivery_columns() {
           time_column("FINISHED", "finished_at", true)};
 }
 
-bool is_table(const Session& session) {
-  return session.format() == Format::kTable || session.format() == Format::kWide;
-}
-
 // What belongs to a delivery and may be gone.
 Json get_if_there(Session& session, const std::string& path) try {
   return session.api().get(path);
@@ -42,7 +38,7 @@ Json get_if_there(Session& session, const std::string& path) try {
 
 int show(Session& session, const std::string& id) {
   DeliveryPage page{session.api().get("/v1/deliveries/" + id), {}, {}, {}, {}};
-  if (!is_table(session) || !page.delivery.is_object()) {
+  if (!session.prints_table() || !page.delivery.is_object()) {
     session.print_object(page.delivery, {});
     return kExitOk;
   }

@@ -14,8 +14,7 @@ constexpr std::int64_t kLargeLog = 256 << 20;
 constexpr std::size_t kMaxNamed = 20;  // of endpoints
 
 std::optional<Finding> finding_of(const Json& endpoint, Time now) {
-  const std::string given = member_text(endpoint, "name");
-  const std::string name = given == "-" ? member_text(endpoint, "id") : given;
+  const std::string name = name_of_endpoint(endpoint);
   const std::string state = member_text(endpoint, "state"), reason = member_text(endpoint, "disabled_reason");
   const Json stats = endpoint.value("stats", Json::object());
   const std::string pending = member_text(stats, "pending");

@@ -56,10 +56,7 @@ Cell last_error(const Json& row, const Style&) {
 }
 
 std::vector<Column> endpoint_columns() {
-  const auto name = [](const Json& row, const Style&) {
-    const std::string text = member_text(row, "name");
-    return Cell{text == "-" ? member_text(row, "id") : text};
-  };
+  const auto name = [](const Json& row, const Style&) { return Cell{name_of_endpoint(row)}; };
   return {{"NAME", name},
           state_column(),
           stats_column("PENDING", "pending"),

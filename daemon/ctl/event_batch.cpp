@@ -99,7 +99,7 @@ int send_batch(Session& session, const std::string& path) {
   }
   if (session.shows_progress()) std::cerr << '\n';
   if (session.format() == Format::kJson) session.print(render_json({{"accepted", accepted}}, true));
-  if (session.format() == Format::kTable || session.format() == Format::kWide) {
+  if (session.prints_table()) {
     session.print(std::to_string(accepted) + " events accepted\n");
   }
   return kExitOk;

@@ -126,7 +126,7 @@ int show(Session& session, const std::string& id) {
   const Json event = session.api().get("/v1/events/" + id);
   constexpr std::string_view kSkip[] = {"deliveries", "deliveries_next_cursor"};
   session.print_object(event, fields_of(event, kSkip));
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   const Json deliveries = event.value("deliveries", Json::array());
   if (!table || !deliveries.is_array() || deliveries.empty()) return kExitOk;
   session.print("\n");

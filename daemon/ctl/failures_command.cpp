@@ -25,19 +25,13 @@ const Json* only_endpoint(const Json& group) {
   return one ? &endpoints->front() : nullptr;
 }
 
-// Its name, or its id when it has none.
-std::string name_of(const Json& endpoint) {
-  const std::string name = member_text(endpoint, "name");
-  return name == "-" ? member_text(endpoint, "id") : name;
-}
-
 std::string title_of(const Json& group, const std::string& by) {
   const Json* endpoint = by == "endpoint" ? only_endpoint(group) : nullptr;
-  return endpoint ? name_of(*endpoint) : member_text(group, "group");
+  return endpoint ? name_of_endpoint(*endpoint) : member_text(group, "group");
 }
 
 std::string endpoints_text(const Json& group) {
-  if (const Json* endpoint = only_endpoint(group)) return name_of(*endpoint);
+  if (const Json* endpoint = only_endpoint(group)) return name_of_endpoint(*endpoint);
   return member_text(group, "endpoint_count") + " endpoints";
 }
 
@@ -68,7 +62,7 @@ std::string retry_command(const Json& group) {
     if (!filter->contains(member)) continue;
     const bool by_name = endpoint && std::string_view(member) == "endpoint";
     command += std::string(" --") + member + ' ' +
-               quoted(by_name ? name_of(*endpoint) : member_text(*filter, member));
+               quoted(by_name ? name_of_endpoint(*endpoint) : member_text(*filter, member));
   }
   return command;
 }
@@ -115,7 +109,7 @@ int run_failures(Session& session, const Options& options) {
   for (const Json& group : answer["data"]) {
     if (group.is_object()) groups.push_back(group);
   }
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   if (table && groups.empty()) {
     session.note("nothing has failed since " + options.since + (parse_duration(options.since) ? " ago" : ""));
     return kExitOk;

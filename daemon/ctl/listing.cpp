@@ -46,7 +46,7 @@ int print_list(Session& session, const Path& path, const ListOptions& options,
                const std::vector<Column>& columns, const std::function<void()>& when_empty) {
   const Listed listed = fetch_list(session.api(), path, options);
   if (listed.rows.empty() && when_empty) when_empty();
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   if (!table || !listed.rows.empty()) session.print_rows(columns, listed.rows, listed.next_cursor);
   if (table && listed.rows.empty()) session.note("none found");
   if (listed.next_cursor.is_string()) {

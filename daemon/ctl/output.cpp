@@ -176,6 +176,11 @@ Column endpoint_column() {
   return {"ENDPOINT", [](const Json& row, const Style&) { return Cell{endpoint_text(row)}; }};
 }
 
+std::string name_of_endpoint(const Json& endpoint) {
+  const std::string name = member_text(endpoint, "name");
+  return name == "-" ? member_text(endpoint, "id") : name;
+}
+
 std::string endpoint_text(const Json& row) {
   const std::string name = member_text(row, "endpoint_name");
   return name == "-" ? member_text(row, "endpoint") : name;

@@ -47,7 +47,8 @@ std::string member_text(const Json& object, std::string_view name);
 Column column(std::string title, std::string member, bool wide_only = false);
 Column number_column(std::string title, std::string member, bool wide_only = false);
 Column time_column(std::string title, std::string member, bool wide_only = false);
-// The endpoint of a delivery or an attempt: its name, or its id when it has none.
+// An endpoint, and that of a delivery or an attempt: its name, or its id when it has none.
+std::string name_of_endpoint(const Json& endpoint);
 std::string endpoint_text(const Json& row);
 Column endpoint_column();
 Column state_column();  // "state", with "reason" or "disabled_reason" when there is one

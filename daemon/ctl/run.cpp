@@ -131,8 +131,7 @@ int with_stdout_written(int status) {
 std::vector<std::string> endpoint_names(Session& session) try {
   std::vector<std::string> names;
   for (const Json& row : fetch_list(session.api(), Path("/v1/endpoints"), {kMaxPage, std::nullopt}).rows) {
-    const std::string name = member_text(row, "name");
-    names.push_back(escape_control(name == "-" ? member_text(row, "id") : name));
+    names.push_back(escape_control(name_of_endpoint(row)));
   }
   return names;
 } catch (const Failure&) {

@@ -35,6 +35,7 @@ class Session {
   Style style() const;
   Format format() const;
   bool prints_json() const { return format() == Format::kJson || format() == Format::kJsonl; }
+  bool prints_table() const { return format() == Format::kTable || format() == Format::kWide; }
   bool quiet() const { return options_.quiet; }
 
   void print(const std::string& text) const;    // data; throws Failure if it cannot be written

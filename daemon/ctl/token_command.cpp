@@ -108,7 +108,7 @@ int create(Session& session, const Options& options) {
   const ApiToken token = token_of(secret, *parse_token_scope(options.scope), options.tenant, options.name);
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   replace(path, text + line_of(token) + "\n");
-  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  const bool table = session.prints_table();
   Json made = json_of(token);
   made["token"] = secret;
   Session::print_once(

@@ -103,7 +103,7 @@ int run_top(Session& session) {
   Snapshot snapshot = fetch(session);
   if (session.format() == Format::kTable && can_draw() && ::isatty(STDIN_FILENO))
     return run_screen(session, std::move(snapshot));
-  if (session.format() == Format::kTable || session.format() == Format::kWide) {
+  if (session.prints_table()) {
     session.print(render_top(snapshot.status, snapshot.endpoints, session.style()));
   } else {
     session.print_rows({}, snapshot.endpoints);

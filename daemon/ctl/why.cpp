@@ -140,8 +140,7 @@ Explanation explain_delivery(const Json& delivery, const Json& stats, Time now) 
 }
 
 Explanation explain_endpoint(const Json& endpoint, const Json& stats, Time now) {
-  const std::string named = member_text(endpoint, "name");
-  const std::string name = named == "-" ? member_text(endpoint, "id") : named;
+  const std::string name = name_of_endpoint(endpoint);
   const std::string state = member_text(endpoint, "state"), reason = member_text(endpoint, "disabled_reason");
   const auto pending = number(stats, "pending"), dead = number(stats, "dead");
   Explanation why{.text = name + " is " + state + (reason == "-" ? "" : " (" + reason + ')')};
