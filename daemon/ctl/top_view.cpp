@@ -69,7 +69,8 @@ std::string breaker_of(const Json& endpoint) {
 
 std::string error_of(const Json& endpoint) {
   const Json& last = stat(endpoint, "last_error");
-  const std::string error = member_text(last, "error"), status = member_text(last, "status");
+  std::string error = member_text(last, "error");
+  const std::string status = member_text(last, "status");
   if (status == kNone || status == "0") return error;
   return error.find(status) != std::string::npos ? "HTTP " + status : error + " " + status;
 }
@@ -265,10 +266,12 @@ std::string footer(const TopState& state, std::size_t shown, std::size_t all) {
 std::vector<Json> arranged(std::vector<Json> endpoints, const TopState& state) {
   std::erase_if(endpoints, [&](const Json& endpoint) { return !passes(endpoint, state.filter); });
   std::vector<std::pair<std::tuple<double, double, std::string>, Json>> ranked;
+  ranked.reserve(endpoints.size());
   for (Json& endpoint : endpoints) ranked.emplace_back(rank(endpoint, state.order), std::move(endpoint));
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Json> sorted;
+  sorted.reserve(ranked.size());
   for (auto& [place, endpoint] : ranked) sorted.push_back(std::move(endpoint));
   return sorted;
 }

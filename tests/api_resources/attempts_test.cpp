@@ -196,6 +196,7 @@ TEST_CASE("a quiet stream shows that it lives, and where it is") {
 TEST_CASE("beyond sixteen streams the next one is refused until one has ended") {
   Api api;
   std::vector<Streamed> streams;
+  streams.reserve(api::AttemptFeed::kMaxFollowers);
   for (int i = 0; i < api::AttemptFeed::kMaxFollowers; ++i) streams.push_back(stream(api));
   CHECK(streams.back().status == 200);
   const Sent refused = api.call("GET", "/v1/attempts/stream");

@@ -1,12 +1,17 @@
 """What the API's security tests stand on: raw connections, and a witness that says whether anything was stored."""
+import fcntl
 import os
 import pathlib
 import pty
 import re
+import select
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
+import time
 import unicodedata
 from typing import NamedTuple
 
@@ -119,17 +124,21 @@ def what_a_terminal_obeys(output, terminal):
     return [hex(ord(c)) for c in text if c != "\n" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or ord(c) in BIDI)]
 
 
-def run_on_terminal(command, until=None):
-    """Runs it on a terminal of its own; what it wrote there. `until`: it never ends, so interrupt it when this is in the output."""
+def run_on_terminal(command, until=None, columns=200):
+    """Runs it on a terminal of its own, so wide; what it wrote there. `until`: it never ends, so end it when this is in the output."""
     controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm-256color"}) as process:
         os.close(terminal)
         output = b""
+        deadline = time.monotonic() + PATIENCE
         try:
-            while chunk := os.read(controller, 65536):
+            while select.select([controller], [], [], max(0, deadline - time.monotonic()))[0] and (chunk := os.read(controller, 65536)):
                 output += chunk
                 if until and until in output:
                     process.terminate()
+            if time.monotonic() >= deadline:
+                raise AssertionError(f"{' '.join(command)} has not ended after {PATIENCE} s; the last it showed: {output[-500:]}")
         except OSError:  # EIO: nobody has the other side open any more
             pass
         finally:

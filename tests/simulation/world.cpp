@@ -426,7 +426,7 @@ class World {
           DueDelivery stored = delivery;
           stored.due_at = reckoned(delivery.due_at, delivery.created_at);
           stored.due_in = stored.due_at - wall();
-          if (store_.insert(stored)) ready->emplace(std::move(stored));
+          if (store_.insert(stored)) *ready = DeliveryReady{std::move(stored)};
           ++report_.accepted;
           expect_soon(delivery);
         },

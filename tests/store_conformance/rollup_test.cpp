@@ -293,6 +293,7 @@ TEST_CASE_FIXTURE(Rollup, "more groups than it keeps of a minute are counted tog
   for (int i = 0; i < kEndpoints; ++i) event.endpoints.push_back({.endpoint = 1000 + i});
   const EventSeq seq = accept_one(event);
   std::vector<Command> batch;
+  batch.reserve(kEndpoints);
   for (int i = 0; i < kEndpoints; ++i) batch.emplace_back(about(died({seq, 1000 + i}, 1), event));
   apply_all(batch);
   const Failures found = failures(FailuresBy::kEndpoint, {.limit = 2000});
