@@ -130,6 +130,7 @@ TEST_CASE("of an outcome without an attempt, and of another daemon's, nothing is
 TEST_CASE("who follows for long has one of a few places, and gives it back") {
   AttemptFeed feed;
   std::vector<std::unique_ptr<AttemptFeed::Follower>> followers;
+  followers.reserve(AttemptFeed::kMaxFollowers);
   for (int i = 0; i < AttemptFeed::kMaxFollowers; ++i) followers.push_back(feed.follow({}, 0));
   CHECK(followers.back());
   CHECK_FALSE(feed.follow({}, 0));
