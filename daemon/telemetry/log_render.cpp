@@ -1,4 +1,7 @@
+#include <cstdint>
+
 #include "common/json.h"
+#include "common/text.h"
 #include "telemetry/log.h"
 
 namespace outboxd::log {
@@ -18,18 +21,20 @@ std::string_view name_of(Level level) {
   return "error";
 }
 
-// Bytes that would move a terminal's cursor or end the line: C0, DEL, and C1 as UTF-8 encodes it (0xC2
-// 0x80..0x9F).
-bool is_control(std::string_view text, std::size_t i) {
+// The length of the character at `i` if it would move a terminal's cursor, end the line or reorder what is read; else 0.
+// The text must be UTF-8.
+std::size_t control_length(std::string_view text, std::size_t i) {
   const auto c = static_cast<unsigned char>(text[i]);
-  if (c < 0x20 || c == 0x7F) return true;
-  return c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+  if (c < 0x20 || c == 0x7F) return 1;
+  if (c < 0x80) return 0;
+  const std::size_t length = utf8_sequence_length(text.substr(i));
+  return length > 0 && acts_on_terminal(text.substr(i, length)) ? length : 0;
 }
 
 bool needs_quotes(std::string_view text) {
   if (text.empty()) return true;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == ' ' || text[i] == '=' || text[i] == '"' || text[i] == '\\' || is_control(text, i))
+    if (text[i] == ' ' || text[i] == '=' || text[i] == '"' || text[i] == '\\' || control_length(text, i) > 0)
       return true;
   }
   return false;
@@ -47,12 +52,11 @@ void append_escaped(std::string& out, std::string_view text) {
       out += "\\r";
     } else if (text[i] == '\t') {
       out += "\\t";
-    } else if (is_control(text, i)) {
-      if (static_cast<unsigned char>(text[i]) == 0xC2) ++i;  // the code point is the second byte
-      const auto c = static_cast<unsigned char>(text[i]);
-      out += "\\u00";
-      out.push_back(kHex[c >> 4]);
-      out.push_back(kHex[c & 0xF]);
+    } else if (const std::size_t length = control_length(text, i); length > 0) {
+      const std::uint32_t code = code_point(text.substr(i, length));
+      out += "\\u";
+      for (const int shift : {12, 8, 4, 0}) out.push_back(kHex[(code >> shift) & 0xF]);
+      i += length - 1;
     } else {
       out.push_back(text[i]);
     }

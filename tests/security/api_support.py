@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 from harness import BIN, PATIENCE, Daemon, EndToEndTest, Receiver, wait_until  # noqa: E402,F401
 
-TABLES = ("event", "endpoint", "delivery", "attempt", "idempotency", "outbox", "fan_out")
+TABLES = ("event", "endpoint", "delivery", "attempt", "idempotency", "outbox", "fan_out", "batch")
 
 
 class RawAnswer(NamedTuple):

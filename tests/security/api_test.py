@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 import random
+import re
 import resource
 import select
 import socket
@@ -14,14 +15,16 @@ import subprocess
 import tempfile
 import unittest
 
-from api_support import (BIN, PATIENCE, EndToEndTest, Receiver, Witness, converse, run_on_terminal, send_all,
+from api_support import (BIN, PATIENCE, EndToEndTest, Receiver, Witness, connect, converse, run_on_terminal, send_all,
                          wait_until, what_a_terminal_obeys)
-from corpus import api_answers, api_callers, api_fields, api_framing, api_json
+from corpus import api_answers, api_callers, api_fields, api_framing, api_json, api_routes
 from corpus.api_case import EVENT, HIDDEN, Case, length, request
 
 
 ADMIN_TOKEN = "secret-admin-token-0123456789"
 INGEST_TOKEN = "secret-ingest-token-0123456789"
+CALLERS = {"admin": ADMIN_TOKEN, "ingest": INGEST_TOKEN, "view": "secret-view-token-0123456789",
+           **{f"{scope}:acme": f"secret-acme-{scope}-token-0123456789" for scope in api_routes.SCOPES}}
 
 
 class ApiTest(EndToEndTest):
@@ -41,7 +44,7 @@ class ApiTest(EndToEndTest):
     def serve_with_tokens(self, *settings):
         tokens = self.folder / "tokens"
         tokens.write_text("".join(f"{scope} {hashlib.sha256(token.encode()).hexdigest()} {scope}-caller\n"
-                                  for scope, token in (("admin", ADMIN_TOKEN), ("ingest", INGEST_TOKEN))))
+                                  for scope, token in CALLERS.items()))
         self.serve(f"listen.tokens_file={tokens}", "log.level=debug", *settings)
 
     def check_answers(self, case, answers):
@@ -144,13 +147,17 @@ class Browsers(ApiTest):
         self.serve_with_tokens()
         self.token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         self.endpoint = self.outboxd.endpoint("http://127.0.0.1:1/hook", types=["never"])["id"]
+        self.event = self.outboxd.event("corpus.kept")["id"]
+        self.batch = self.outboxd.post("/v1/batches", {"action": "retry", "filter": {"type": "never"}}).json["id"]
+        wait_until(lambda: self.outboxd.get(f"/v1/batches/{self.batch}").json["state"] == "finished", "the batch is finished")
 
     def run_rows(self, rows):
         before = self.witness.rows()
         for name, headers, method, target, status, source in rows:
             with self.subTest(case=name, source=source):
                 body = EVENT if target == "/v1/events" and method == "POST" else b""
-                answer = self.ask(self.addresses["tcp"], method, target.replace("$EP", self.endpoint), {**self.token, **headers}, body)
+                target = target.replace("$EP", self.endpoint).replace("$EVT", self.event).replace("$BAT", self.batch)
+                answer = self.ask(self.addresses["tcp"], method, target, {**self.token, **headers}, body)
                 self.assertEqual(answer.status, status)
                 self.assertEqual([h for h in answer.headers if h.startswith("access-control-")], [])
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
@@ -198,12 +205,12 @@ class Tokens(ApiTest):
         self.serve()
         endpoint = self.outboxd.endpoint("http://127.0.0.1:1/hook", types=["never"])["id"]
         before = self.witness.rows()
-        for method, path, needed in self.routes():
+        for method, path, access in api_routes.ROUTES:
             for headers in ({}, {"Authorization": f"Bearer {ADMIN_TOKEN}"}, {"Authorization": "Basic YTpi"}):
                 with self.subTest(method=method, path=path, headers=headers):
-                    body = b"{" if method in ("POST", "PATCH") else b""
-                    answer = self.ask(self.addresses["tcp"], method, path, {**headers, "Content-Type": "application/json"}, body)
-                    if needed == "admin":
+                    answer = self.ask(self.addresses["tcp"], method, api_routes.harmless(path),
+                                      {**headers, "Content-Type": "application/json"}, self.body_of(method))
+                    if not api_routes.granted(access, "ingest", False):
                         self.assertEqual(answer.status, 403)
                         for word in ("admin socket", "tokens_file", "/metrics"):
                             self.assertIn(word, json.loads(answer.body)["detail"])
@@ -226,39 +233,40 @@ class Tokens(ApiTest):
 
     def assert_untold(self, *texts):
         for text in (*texts, self.outboxd.log()):
-            for token in (ADMIN_TOKEN, INGEST_TOKEN):
-                self.assertNotIn(token[:16], text)
+            for token in CALLERS.values():
+                self.assertNotIn(token[:20], text)
                 self.assertNotIn(hashlib.sha256(token.encode()).hexdigest()[:16], text)
 
-    def routes(self):
-        """Every method and path of /openapi.json, with the scopes that its description asks for."""
+    @staticmethod
+    def body_of(method):
+        """Broken, so that what is let in changes nothing."""
+        return b"{" if method in ("POST", "PATCH") else b""
+
+    def test_the_corpus_names_every_route_with_the_scopes_of_its_description(self):
+        self.serve()
         document = json.loads(self.ask(self.addresses["tcp"], "GET", "/openapi.json").body)
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                scopes = [scope for choice in operation.get("security", []) for scope in choice.get("token", [])]
-                kind = {"events": "evt", "endpoints": "ep", "deliveries": "dlv"}.get((path.split("/") + ["", ""])[2], "")
-                yield method.upper(), path.replace("{id}", f"{kind}_{'0' * 12}7{'0' * 3}8{'0' * 15}"), scopes[0] if scopes else "none"
+        described = {(method.upper(), path): {scope for choice in operation.get("security", []) for scope in choice.get("token", [])}
+                     for path, operations in document["paths"].items() for method, operation in operations.items()}
+        known = {(method, path): set() if scopes is None else set(scopes or ("admin",)) for method, path, (scopes, _) in api_routes.ROUTES}
+        self.assertEqual(described, known)
 
     def test_each_route_takes_the_scope_it_says_and_no_less(self):
         self.serve_with_tokens()
-        routes = list(self.routes())
-        self.assertGreater(len(routes), 20)
-        self.assertEqual({scope for *_, scope in routes}, {"none", "ingest", "admin"})
         before = self.witness.rows()
-        order = ["none", "ingest", "admin"]
-        callers = [("none", "tcp", {}), ("ingest", "tcp", {"Authorization": f"Bearer {INGEST_TOKEN}"}), ("ingest", "ingest", {}),
-                   ("ingest", "ingest", {"Authorization": f"Bearer {ADMIN_TOKEN}"}),  # the socket's mode says who calls, no token adds to it
-                   ("admin", "tcp", {"Authorization": f"bearer {ADMIN_TOKEN}"}), ("admin", "admin", {})]
-        for method, path, needed in routes:
-            for scope, listener, headers in callers:
-                with self.subTest(method=method, path=path, scope=scope, listener=listener):
-                    # Broken bodies, so that what is let in changes nothing.
-                    body = b"{" if method in ("POST", "PATCH") else b""
-                    answer = self.ask(self.addresses[listener], method, path, {**headers, "Content-Type": "application/json"}, body)
-                    if order.index(scope) >= order.index(needed):
+        callers = [(name.partition(":")[0], ":" in name, "tcp", {"Authorization": f"Bearer {token}"}) for name, token in CALLERS.items()]
+        callers += [(None, False, "tcp", {}), ("ingest", False, "ingest", {}),
+                    ("ingest", False, "ingest", {"Authorization": f"Bearer {ADMIN_TOKEN}"}),  # the socket's mode says who calls, no token adds to it
+                    ("admin", False, "tcp", {"Authorization": f"bearer {ADMIN_TOKEN}"}), ("admin", False, "admin", {}),
+                    ("admin", False, "admin", {"Authorization": f"Bearer {CALLERS['view:acme']}"})]
+        for method, path, access in api_routes.ROUTES:
+            for scope, of_tenant, listener, headers in callers:
+                with self.subTest(method=method, path=path, scope=scope, of_tenant=of_tenant, listener=listener):
+                    answer = self.ask(self.addresses[listener], method, api_routes.harmless(path),
+                                      {**headers, "Content-Type": "application/json"}, self.body_of(method))
+                    if api_routes.granted(access, scope, of_tenant):
                         self.assertNotIn(answer.status, (401, 403))
                     else:
-                        self.assertEqual(answer.status, 401 if scope == "none" else 403)
+                        self.assertEqual(answer.status, 401 if scope is None else 403)
                     self.cases += 1
         self.assertEqual(self.witness.rows(), before)
         self.assert_untold()
@@ -286,6 +294,95 @@ class Tokens(ApiTest):
                 self.assertIn("tokens", run.stderr)
                 self.assertNotIn("secret-in-the-clear", run.stderr + run.stdout)
                 self.cases += 1
+
+
+class Tenants(ApiTest):
+    """Two tenants with the same things, and tokens of acme: nothing of the other's is shown or touched."""
+
+    def setUp(self):
+        super().setUp()
+        self.serve_with_tokens()
+        self.things = {tenant: self.things_of(tenant) for tenant in ("acme", "other")}
+
+    def things_of(self, tenant):
+        endpoint = self.outboxd.endpoint("http://127.0.0.1:1/hook", tenant=tenant, name=f"shop-{tenant}", retry_schedule=["0s"])["id"]
+        event = self.outboxd.event("corpus.tenant", tenant=tenant)["id"]
+        delivery, = wait_until(lambda: self.outboxd.deliveries(f"&state=dead&tenant={tenant}"), "its delivery is dead")
+        batch = self.outboxd.post("/v1/batches", {"action": "discard", "filter": {"tenant": tenant, "type": "no.such"}})
+        self.assertEqual(batch.status, 202, batch)
+        wait_until(lambda: self.outboxd.get(f"/v1/batches/{batch.json['id']}").json["state"] == "finished", "the batch is finished")
+        return {"/v1/endpoints/": endpoint, "/v1/events/": event, "/v1/deliveries/": delivery["id"], "/v1/batches/": batch.json["id"]}
+
+    def ask_as(self, scope, method, target, body=b""):
+        self.cases += 1
+        return self.ask(self.addresses["tcp"], method, target,
+                        {"Authorization": f"Bearer {CALLERS[scope + ':acme']}", "Content-Type": "application/json"}, body)
+
+    def routes(self, *, one, methods=("GET", "POST", "PATCH", "DELETE")):
+        for method, path, access in api_routes.ROUTES:
+            for scope in api_routes.SCOPES:
+                if access != api_routes.OPEN and api_routes.granted(access, scope, True) and ("{id}" in path) == one and method in methods:
+                    yield scope, method, path
+
+    def test_what_is_anothers_is_not_there(self):
+        before = self.witness.rows()
+        for scope, method, path in self.routes(one=True):
+            foreign = next(id for start, id in self.things["other"].items() if path.startswith(start))
+            body = {"POST": b"{}", "PATCH": b'{"name":"taken"}'}.get(method, b"")
+            with self.subTest(scope=scope, method=method, path=path):
+                self.assertEqual(self.ask_as(scope, method, path.replace("{id}", foreign), body).status, 404)
+        self.assertEqual(self.witness.rows(), before)
+
+    def check_shown(self, text):
+        self.assertTrue(any(id in text for id in self.things["acme"].values()), text)
+        self.assertFalse(any(id in text for id in self.things["other"].values()), text)
+        self.assertNotIn("shop-other", text)
+
+    def test_a_list_shows_its_own_alone(self):
+        for scope, method, path in self.routes(one=False, methods=("GET",)):
+            with self.subTest(scope=scope, path=path):
+                if path.endswith("/stream"):
+                    self.check_shown(self.first_of_stream(scope, path + "?last=10"))
+                    continue
+                query = "?by=endpoint" if path == "/v1/failures" else "?"
+                answer = self.ask_as(scope, method, path + query.rstrip("?"))
+                self.assertEqual(answer.status, 200)
+                self.check_shown(answer.body.decode())
+                self.assertEqual(self.ask_as(scope, method, f"{path}{query}&tenant=other".replace("?&", "?")).status, 403)
+                self.assertEqual(self.ask_as(scope, method, f"{path}{query}&tenant=acme".replace("?&", "?")).body, answer.body)
+
+    def first_of_stream(self, scope, target):
+        """What a stream shows at its beginning, which comes in one piece and ends with the place in it."""
+        with connect(self.addresses["tcp"]) as sock:
+            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {CALLERS[scope + ':acme']}\r\n\r\n".encode())
+            got = b""
+            while not (b"event: attempt" in got and re.search(rb"\n\nid: [^\n]+\n\n", got)):
+                chunk = sock.recv(65536)
+                self.assertTrue(chunk, got)
+                got += chunk
+        self.assertIn(b"text/event-stream", got)
+        return got.decode()
+
+    def test_nothing_is_made_for_another(self):
+        before = self.witness.rows()
+        for target, body in (("/v1/events", {"type": "a.b", "payload": 1, "tenant": "other"}),
+                             ("/v1/events", [{"type": "a.b", "payload": 1}, {"type": "a.b", "payload": 1, "tenant": "other"}]),
+                             ("/v1/endpoints", {**GOOD_ENDPOINT, "tenant": "other"}),
+                             ("/v1/batches", {"action": "discard", "filter": {"tenant": "other"}}),
+                             ("/v1/batches", {"action": "discard", "filter": {"tenant": "other"}, "dry_run": True})):
+            with self.subTest(target=target, body=body):
+                self.assertEqual(self.ask_as("admin", "POST", target, json.dumps(body).encode()).status, 403)
+        self.assertEqual(self.witness.rows(), before)
+
+    def test_a_batch_that_names_no_tenant_is_of_the_callers_own(self):
+        counted = self.ask_as("admin", "POST", "/v1/batches", b'{"action":"discard","filter":{"state":"dead"},"dry_run":true}')
+        self.assertEqual((counted.status, json.loads(counted.body)["matched"]), (200, 1))
+        made = self.ask_as("admin", "POST", "/v1/batches", b'{"action":"discard","filter":{"state":"dead"}}')
+        self.assertEqual(made.status, 202)
+        batch = json.loads(made.body)["id"]
+        wait_until(lambda: self.outboxd.get(f"/v1/batches/{batch}").json["state"] == "finished", "the batch is finished")
+        states = {tenant: self.outboxd.get(f"/v1/deliveries/{things['/v1/deliveries/']}").json["state"] for tenant, things in self.things.items()}
+        self.assertEqual(states, {"acme": "discarded", "other": "dead"})
 
 
 GOOD_ENDPOINT = {"url": "http://127.0.0.1:1/hook"}
@@ -348,6 +445,14 @@ class Fields(ApiTest):
                                                            ("/v1/endpoints", self.endpoint_with, api_fields.ENDPOINT_FIELDS, (400, 422)))
                           for field, value, source in rows])
 
+    def test_a_batch_that_is_not_what_it_should_be_is_refused_and_not_begun(self):
+        good = {"action": '"discard"', "filter": '{"state":"dead"}'}
+        fields = [(f"{field}: {value[:40]} ({source})", ("{" + ",".join(f'"{n}":{v}' for n, v in {**good, field: value}.items()) + "}").encode())
+                  for field, value, source in api_fields.BATCH_FIELDS]
+        whole = [(f"{name} ({source})", body) for name, body, source in api_json.NO_BATCHES]
+        self.run_refused([(name, "/v1/batches", body, (), (400, 413, 422)) for name, body in fields + whole])
+        self.assertEqual(self.outboxd.get("/v1/batches").json["data"], [])
+
     def test_an_idempotency_key_by_header_keeps_the_same_rules(self):
         before = self.witness.rows()
         for value in ("", "a" * 257, "a\tb", "ü" * 129):
@@ -388,9 +493,10 @@ class Fields(ApiTest):
 
     def test_an_id_that_is_none_names_nothing(self):
         before = self.witness.rows()
-        actions = {"events": "replay", "endpoints": "pause", "deliveries": "retry"}
+        actions = {"events": "replay", "endpoints": "pause", "deliveries": "retry", "batches": "cancel"}
         for kind, text in api_json.IDS:
-            for method, path in (("GET", f"/v1/{kind}/{text}"), ("POST", f"/v1/{kind}/{text}/{actions[kind]}")):
+            erasure = [("DELETE", f"/v1/events/{text}/payload")] if kind == "events" else []
+            for method, path in (("GET", f"/v1/{kind}/{text}"), ("POST", f"/v1/{kind}/{text}/{actions[kind]}"), *erasure):
                 with self.subTest(method=method, path=path):
                     answer = self.ask(self.addresses["admin"], method, path)
                     self.assertIn(answer.status, (400, 404))
@@ -663,6 +769,18 @@ class Answers(ApiTest):
         output = run_on_terminal(self.ctl("event", "payload", self.event))
         self.assertEqual(what_a_terminal_obeys(output, True), [])
 
+    def test_outboxctl_shows_what_an_operator_wrote_without_one(self):
+        hostile = "\x1b]0;owned\x07\u009b2J\u202e\r\nforged"
+        made = self.outboxd.post("/v1/batches", {"action": "retry", "filter": {"type": "never"}, "reason": hostile})
+        self.assertEqual(made.status, 202)
+        batch = made.json["id"]
+        wait_until(lambda: self.outboxd.get(f"/v1/batches/{batch}").json["state"] == "finished", "the batch is finished")
+        for arguments in (["batch", "list"], ["batch", "show", batch]):
+            for format in ("table", "wide", "json"):
+                with self.subTest(arguments=arguments, format=format):
+                    self.check_shown("-o", format, *arguments)
+        self.check_log()
+
     def test_outboxctl_shows_rejected_rows_without_one(self):
         hostile = b"\x1b]0;owned\x07\xc2\x9b2J\xe2\x80\xae\xff"
         text = f"CAST(x'{hostile.hex()}' AS TEXT)"
@@ -682,7 +800,9 @@ class FalseDaemon(ApiTest):
 
     COMMANDS = [["status"], ["failures"], ["event", "list"], ["event", "show", api_json.EVT], ["event", "send", "a.b", "--data", "1"],
                 ["endpoint", "list"], ["endpoint", "show", api_json.EP], ["endpoint", "test", api_json.EP],
-                ["delivery", "show", api_json.DLV], ["-o", "json", "delivery", "list"], ["db", "info"]]
+                ["delivery", "show", api_json.DLV], ["-o", "json", "delivery", "list"], ["db", "info"], ["batch", "list"],
+                ["batch", "show", api_json.BAT], ["batch", "cancel", api_json.BAT], ["event", "erase", api_json.EVT, "--yes"],
+                ["delivery", "retry", "--state", "dead", "--yes"], ["why", api_json.DLV]]
 
     def test_whatever_it_answers_outboxctl_ends_as_documented_and_shows_no_control(self):
         for name, status, text in api_answers.DAEMONS:

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "store/sqlite/schema.h"
@@ -131,4 +133,32 @@ TEST_CASE_FIXTURE(Served,
   CHECK(reader->status().pending == 600);
   sqlite::Database db(options.path, sqlite::Mode::kReader, Millis(1000), 1000);
   CHECK(db.query_text("PRAGMA integrity_check") == "ok");
+}
+
+namespace {
+
+bool holds(const std::string& path, const std::string& bytes) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  return content.find(bytes) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Served, "what was erased leaves the log also when a kill came before the log began anew") {
+  NewEvent event = new_event({endpoint});
+  event.event->payload = "\"what nobody may read again\"";
+  const EventId id = event.event->id;
+  REQUIRE(apply(accepting({std::move(event)})));
+  REQUIRE(test::apply(*store, ErasePayload{.id = id, .at = kNow}));  // committed, and no maintain() after it
+  TemporaryFolder found;
+  SqliteOptions after;
+  after.path = found / "outbox.db";
+  for (const char* suffix : {"", "-wal"})
+    std::filesystem::copy_file(options.path + suffix, after.path + suffix);
+  REQUIRE(holds(after.path + "-wal", "nobody may read"));
+  const auto again = open_sqlite_store(after);
+  again->writer().maintain();
+  CHECK_FALSE(holds(after.path, "nobody may read"));
+  CHECK_FALSE(holds(after.path + "-wal", "nobody may read"));
 }

@@ -44,6 +44,9 @@ TEST_CASE("nothing a subscriber sent can end a logfmt line or move a terminal's 
                               "31m";
   CHECK(logfmt("m", {{"body", hostile}}) ==
         R"(time=2026-11-23T15:21:00.123Z level=info msg=m body="a\"\\\n\r\t\u001b[2J\u007f\u0000\u009b31m")");
+  // What reorders a line, and what is a line's end to some readers.
+  CHECK(logfmt("m", {{"reason", "a\u202e\u2066b\u2028"}}) ==
+        R"(time=2026-11-23T15:21:00.123Z level=info msg=m reason="a\u202e\u2066b\u2028")");
   CHECK(logfmt("m", {{"body", "\xff\xfe"}}) ==
         "time=2026-11-23T15:21:00.123Z level=info msg=m body=\xef\xbf\xbd\xef\xbf\xbd");
   CHECK(logfmt("Grüße") == "time=2026-11-23T15:21:00.123Z level=info msg=Grüße");

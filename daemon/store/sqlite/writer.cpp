@@ -1,5 +1,6 @@
 #include "store/sqlite/writer.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "store/command_traits.h"
@@ -13,6 +14,13 @@ namespace {
 constexpr const char* kKeepWal = "PRAGMA journal_size_limit=33554432";
 // Applies also when there is nothing to commit, because the group commit does a round every second.
 constexpr Millis kCheckAllFilesEvery{500};
+
+// A kill leaves the log as it was, perhaps with the bytes of a payload that was erased just before; a stop leaves none.
+bool log_was_left(const Location& location) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(location.path + "-wal", error);
+  return location.is_on_disk() && !error && size > 0;
+}
 
 template <class Part, class C>
 concept CarriesOut = requires(Part& part, const C& command, Transaction& transaction) {
@@ -38,7 +46,8 @@ Writer::Writer(const Options& options, Shared& shared)
       db_(options.location, Mode::kWriter, options.busy_timeout, options.cache_kib, options.on_error),
       transaction_(db_, shared),
       endpoints_(db_, options.secrets),
-      secrets_(db_, options.secrets) {
+      secrets_(db_, options.secrets),
+      purging_(log_was_left(options.location)) {
   if (options.checkpoints) checkpoint_.emplace(db_, options.location, shared.gate);
   db_.execute(kKeepWal);
   files_.emplace(db_, options.location);

@@ -73,7 +73,7 @@ class Writer final : public StoreWriter {
   BatchWriter batches_{db_, operator_};
   RetentionWriter retention_{db_};
   bool failed_ = false;
-  bool purging_ = false;              // erased bytes may be in the write-ahead log yet
+  bool purging_;                      // erased bytes may be in the write-ahead log yet
   std::optional<ServedFiles> files_;  // set when everything is open
   MonotonicTime files_checked_{};
 };

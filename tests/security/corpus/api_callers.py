@@ -57,6 +57,7 @@ WITH_ALLOWED = [
 
 # What a page of another site can make a browser send: (name, headers, method, target, status, source). `$EP` is the id of an endpoint.
 EVENTS, PAUSE, ONE = "/v1/events", "/v1/endpoints/$EP/pause", "/v1/endpoints/$EP"
+BATCHES, CANCEL, ERASE = "/v1/batches", "/v1/batches/$BAT/cancel", "/v1/events/$EVT/payload"
 FORM = "HTML: a form's enctype"
 FETCH = "Fetch: a CORS-safelisted request"
 EVIL = {"Origin": "https://evil.example"}
@@ -74,6 +75,11 @@ BROWSERS = [
     ("a form to an action, text/plain", form("text/plain"), "POST", PAUSE, 415, FORM),
     ("a form to an action, urlencoded", form("application/x-www-form-urlencoded"), "POST", PAUSE, 415, FORM),
     ("a form to an action, multipart", form("multipart/form-data; boundary=x"), "POST", PAUSE, 415, FORM),
+    ("a form to a batch, text/plain", form("text/plain"), "POST", BATCHES, 415, FORM),
+    ("a form to a batch, urlencoded", form("application/x-www-form-urlencoded"), "POST", BATCHES, 415, FORM),
+    ("a form that cancels a batch", form("text/plain"), "POST", CANCEL, 415, FORM),
+    ("an erasure", dict(EVIL), "DELETE", ERASE, 415, "a preflight comes first"),
+    ("a preflight for an erasure", {**EVIL, "Access-Control-Request-Method": "DELETE"}, "OPTIONS", ERASE, 405, "Fetch: CORS-preflight"),
     ("a form in a sandbox", form("text/plain", "null"), "POST", EVENTS, 415, "Fetch: an opaque origin"),
     ("a form from a file", form("application/x-www-form-urlencoded", "null"), "POST", EVENTS, 415, "Fetch: an opaque origin"),
     ("a form from an extension", form("text/plain", "chrome-extension://abcdef"), "POST", EVENTS, 415, FORM),
@@ -119,7 +125,7 @@ FETCH_METADATA = "W3C Fetch Metadata; Sec-Fetch-Site"
 JSON = {"Content-Type": "application/json"}
 FETCHES = [
     (f"{site}, {method} {target}", {**JSON, "Sec-Fetch-Site": site}, method, target, 403, FETCH_METADATA)
-    for site in ("cross-site", "same-site", "nonsense") for method, target in (("POST", EVENTS), ("POST", PAUSE), ("PATCH", ONE), ("DELETE", ONE))
+    for site in ("cross-site", "same-site", "nonsense") for method, target in (("POST", EVENTS), ("POST", PAUSE), ("PATCH", ONE), ("DELETE", ONE), ("POST", BATCHES), ("POST", CANCEL), ("DELETE", ERASE))
 ]
 
 # What stands for the token in a request; the token is "secret-admin-token-0123456789". {t}: the token.

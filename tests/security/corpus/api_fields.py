@@ -113,6 +113,25 @@ ENDPOINT_FIELDS = [
     ("tls", '{"ca_file":"-----BEGIN CERTIFICATE-----"}', "inline"), ("tls", "[]", "no object"),
 ]
 
+# (field, JSON of its value, source) of a batch that would be good without it: {"action": "discard", "filter": {"state": "dead"}}.
+BATCH_FIELDS = [
+    ("action", '"delete"', "no action"), ("action", '"RETRY"', "case-sensitive"), ("action", '""', "none"), ("action", "null", "no text"),
+    ("action", '["retry"]', "no text"), ("action", '"retry\\u0000"', CRLF), ("action", '"replay"', "a state is of deliveries"),
+    ("action", '"replay_missing"', "a state is of deliveries"), ("filter", "null", "everything, by an oversight"), ("filter", "[]", "no object"),
+    ("filter", '"state=dead"', "no object"), ("filter", '{"state":"delivered"}', "history stays"), ("filter", '{"state":"discarded"}', "history stays"),
+    ("filter", '{"state":"dead","limit":1}', "no filter"), ("filter", '{"state":"dead","cursor":"d1-1"}', "no filter"),
+    ("filter", '{"state":"dead OR 1=1"}', "SQL injection"), ("filter", '{"state":["dead"]}', "no text"), ("filter", '{"state":{"$ne":"dead"}}', "no text"),
+    ("filter", '{"state":null}', "no text"), ("filter", '{"state":true}', "no text"), ("filter", '{"status":"dead"}', "no status"),
+    ("filter", '{"status":1.5}', "no whole number"), ("filter", '{"status":99999999999999999999}', "overflow"), ("filter", '{"endpoint":"%"}', "no endpoint"),
+    ("filter", '{"endpoint":""}', "no endpoint"), ("filter", '{"endpoint":"evt_1"}', "no endpoint"), ("filter", '{"event":"*"}', "no event"),
+    ("filter", '{"error":"any","since":"x"}', "no time"), ("filter", '{"since":"99999999999999999999d"}', "overflow"),
+    ("filter", '{"tenant":"\\ud800"}', "a lone surrogate"), ("filter", '{"reason":"bored"}', "no reason"),
+    ("filter", '{"__proto__":{"state":"dead"}}', "no filter"), ("rate", '"0/s"', "none"), ("rate", '"-1/s"', "negative"), ("rate", "50", "no text"),
+    ("rate", '"1/y"', "no unit"), ("rate", '"99999999999999999999/s"', "overflow"), ("rate", '"1000000/s"', "too fast"), ("rate", '"50/s\\n"', CRLF),
+    ("dry_run", '"true"', "no truth value"), ("dry_run", "1", "no truth value"), ("dry_run", "null", "no truth value"),
+    ("reason", "1", "no text"), ("reason", '"' + "a" * 5000 + '"', "too long"), ("reason", '"\\ud800"', "a lone surrogate"),
+]
+
 # (column, SQL of its value, source) of a row in the outbox besides type 'corpus.row' and payload '1'.
 SQL_FIELDS = [
     ("type", "'a' || char(13,10) || 'X-Evil: 1'", CRLF), ("type", "'a' || char(0) || 'b'", CRLF), ("type", "char(0)", CRLF),

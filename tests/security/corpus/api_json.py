@@ -102,9 +102,9 @@ TAKEN_PAYLOADS = [
 ]
 
 UUID = "0" * 12 + "7" + "0" * 3 + "8" + "0" * 15
-EVT, EP, DLV = f"evt_{UUID}", f"ep_{UUID}", f"dlv_{UUID}"
-IDS = [(kind, text) for kind, own in (("events", EVT), ("endpoints", EP), ("deliveries", DLV)) for text in [
-    own, *({EVT, EP, DLV} - {own}), UUID, own.upper(), own[:-1], own + "0", own.replace("_", "-"), own.replace("7", "4", 1),
+EVT, EP, DLV, BAT = f"evt_{UUID}", f"ep_{UUID}", f"dlv_{UUID}", f"bat_{UUID}"
+IDS = [(kind, text) for kind, own in (("events", EVT), ("endpoints", EP), ("deliveries", DLV), ("batches", BAT)) for text in [
+    own, *({EVT, EP, DLV, BAT} - {own}), UUID, own.upper(), own[:-1], own + "0", own.replace("_", "-"), own.replace("7", "4", 1),
     own + "%20", "%20" + own, own + "'--", "'%20OR%201=1--", "1", "-1", "0", "*", "%25", "_", "null", "undefined", "NaN", "true",
     "__proto__", "%f0%9f%92%a9", "%ff", "%c0%af", own + ".json", own + "%3fa=b", own + "%26", "%5b%5d", "{id}", "$(id)",
     "%24%7bjndi:x%7d", "a" * 500, "(((((((((((((((((((a+)+)+)+)", "evt_" + "g" * 32, own[:4] + "%30" * 3 + own[7:] + "x",
@@ -137,3 +137,43 @@ QUERIES += [(f"/v1/endpoints/{EP}/secrets?{query}", 422) for query in [
 QUERIES += [(f"/v1/endpoints/{EP}/stats?{query}", 422) for query in ["since=x", "since=", "until=1h", "limit=5"]]
 QUERIES += [(f"{path}?x=1", 422) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/status", f"/v1/events/{EVT}",
                                               f"/v1/events/{EVT}/payload", f"/v1/deliveries/{DLV}")]
+QUERIES += [("/v1/batches?" + query, 422) for query in [
+    "limit=0", "limit=251", "limit=", "limit=5&limit=6", "cursor=x", "cursor=%ff", "cursor=-1", "cursor=99999999999999999999", "cursor=1%27--",
+    "cursor=" + "a" * 2000, "tenant=%ff", "tenant=a&tenant=b", "state=running", "unknown=1",
+]]
+QUERIES += [("/v1/failures?" + query, 422) for query in [
+    "by=", "by=tenant", "by=ERROR", "by=error,type", "by=error&by=type", "by=error;drop", "since=", "since=now", "since=-1h", "since=99999999999999999999d",
+    "until=x", "since=1h&until=2001-01-01T00:00:00Z", "endpoint=", "endpoint=1", f"endpoint={EVT}", "limit=0", "limit=251", "cursor=e1", "tenant=%ff",
+]]
+QUERIES += [("/v1/series" + query, 422) for query in [
+    "", "?name=", "?name=secrets", "?name=dead&name=failed", "?name=dead%00", "?name=dead&step=", "?name=dead&step=0s", "?name=dead&step=1s",
+    "?name=dead&step=-1m", "?name=dead&step=2d", "?name=dead&step=90s", "?name=dead&step=1e3m", "?name=dead&step=99999999999999999999m",
+    "?name=dead&since=400d&step=1m", "?name=dead&since=x", "?name=dead&endpoint=1", f"?name=dead&endpoint={DLV}", "?name=dead&tenant=a",
+]]
+QUERIES += [(f"/v1/{path}?{query}", 422) for path in ("attempts", "attempts/stream") for query in [
+    "failed=yes", "failed=1", "failed=", "failed=true&failed=false", "type=", "type=a*b", "type=***", "type=%0a", "type=" + "a" * 500, "endpoint=",
+    "endpoint=1", f"endpoint={EVT}", "cursor=x", "cursor=", "cursor=-1", "cursor=1", "cursor=1-1-1", "cursor=99999999999999999999-1", "cursor=%ff",
+    "cursor=" + "a" * 2000, "tenant=%ff", "unknown=1",
+]]
+QUERIES += [("/v1/attempts/stream?" + query, 422) for query in [
+    "last=-1", "last=x", "last=", "last=99999999999999999999", "last=1e2", "last=1&last=2", "limit=5",
+]]
+QUERIES += [(f"{path}?x=1", 422) for path in (f"/v1/batches/{BAT}", "/v1/setup", "/v1/secrets", "/v1/outbox/1", f"/v1/deliveries/{DLV}/request")]
+
+# Bodies for POST /v1/batches; a good one has an action and a filter.
+ACTION = b'"action":"discard"'
+NO_BATCHES = [
+    ("nothing", b"", RFC), ("a list", b"[]", RFC), ("null", b"null", RFC), ("a text", b'"retry"', RFC), ("a brace", b"{", RFC),
+    ("an empty object", b"{}", "no action"), ("no filter", b"{" + ACTION + b"}", "everything, by an oversight"),
+    ("an empty filter", b"{" + ACTION + b',"filter":{}}', "everything, by an oversight"),
+    ("no action", b'{"filter":{"state":"dead"}}', "no action"),
+    ("the action twice", b"{" + ACTION + b"," + ACTION + b',"filter":{"state":"dead"}}', "RFC 8259 4"),
+    ("the action twice, once escaped", b"{" + ACTION + b',"\\u0061ction":"retry","filter":{"state":"dead"}}', "RFC 8259 4"),
+    ("the filter twice", b"{" + ACTION + b',"filter":{"state":"dead"},"filter":{"state":"pending"}}', "RFC 8259 4"),
+    ("a filter's field twice", b"{" + ACTION + b',"filter":{"state":"dead","state":"pending"}}', "RFC 8259 4"),
+    ("a field of its own", b"{" + ACTION + b',"filter":{"state":"dead"},"number":1}', "no field"),
+    ("a state of its own", b"{" + ACTION + b',"filter":{"state":"dead"},"state":"finished"}', "no field"),
+    ("who", b"{" + ACTION + b',"filter":{"state":"dead"},"who":"root"}', "no field: who calls is known"),
+    ("129 levels", b"{" + ACTION + b',"filter":{"state":' + b"[" * 129 + b"]" * 129 + b"}}", "at most 128"),
+    ("10,000 unknown filters", b"{" + ACTION + b',"filter":{' + b",".join(b'"x%d":"1"' % i for i in range(10_000)) + b"}}", "an answer stays small"),
+]
