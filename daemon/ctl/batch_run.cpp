@@ -121,7 +121,7 @@ int watch_batch(Session& session, const std::string& id) {
     show_line(session, "");
     session.note("the batch goes on without this command: outboxctl batch watch " + id +
                  ", or end it: outboxctl batch cancel " + id);
-    if (session.format() == Format::kId) session.print(id + "\n");
+    if (!session.prints_table()) session.print_object(batch ? *batch : Json{{"id", id}}, {});
     return kExitOk;
   }
 }
@@ -135,7 +135,7 @@ int run_batch(Session& session, const BatchOptions& options) {
   if (none) require_named(session.api(), options.filters);
   if (options.dry_run) return print_count(session, count, options);
   session.note(count_text(count, options));
-  if (none) return kExitOk;
+  if (none) return session.prints_json() ? print_count(session, count, options) : kExitOk;
   const std::string verb = options.action == "retry"     ? "Retry"
                            : options.action == "discard" ? "Discard"
                                                          : "Replay";

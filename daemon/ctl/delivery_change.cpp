@@ -93,7 +93,8 @@ int retry_ids(Session& session, const std::vector<std::string>& ids) {
     for (const Json& delivery : listed.rows) deliveries.push_back(member_text(delivery, "id"));
     if (listed.rows.empty()) session.note(id + " has no dead deliveries");
   }
-  return deliveries.empty() ? kExitOk : change_each(session, "retry", deliveries);
+  if (deliveries.empty() && session.prints_table()) return kExitOk;
+  return change_each(session, "retry", deliveries);
 }
 
 }  // namespace outboxd::ctl

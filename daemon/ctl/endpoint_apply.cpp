@@ -78,6 +78,7 @@ int export_endpoints(Session& session, const ExportOptions& options) {
     return kExitOk;
   }
   write_file(options.file, text, options.reveal);
+  if (session.prints_json()) session.print_object({{"file", options.file}, {"endpoints", count}}, {});
   session.note("wrote " + std::to_string(count) +
                " endpoints; put them back with: outboxctl endpoint apply " + escape_control(options.file));
   return kExitOk;

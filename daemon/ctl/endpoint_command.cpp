@@ -265,6 +265,7 @@ int remove(Session& session, const std::string& name, bool yes) {
     return kExitFailed;
   }
   session.api().remove(path_of_endpoint(id));
+  if (!session.prints_table()) session.print_object({{"id", id}, {"removed", true}}, {});
   session.note("removed " + name + ", " + pending + " pending deliveries are discarded");
   return kExitOk;
 }

@@ -1,4 +1,4 @@
-// `man outboxctl|outboxd.toml`: the manual pages that are written from the program, for those who build and package it.
+// `man PAGE`: the manual pages that are written from the programs, for those who build and package them.
 #include <memory>
 
 #include "config/config.h"
@@ -13,10 +13,12 @@ void add_man(CLI::App& app, Session& session) {
   auto page = std::make_shared<std::string>();
   command->add_option("page", *page, "Which one")
       ->required()
-      ->check(CLI::IsMember({"outboxctl", "outboxd.toml"}));
+      ->check(CLI::IsMember({"outboxctl", "outboxd", "outboxd.toml"}));
   command->callback([&app, &session, page] {
     session.action = [&app, &session, page] {
-      session.print(*page == "outboxctl" ? man_page(app) : config::man_page());
+      session.print(*page == "outboxctl" ? man_page(app)
+                    : *page == "outboxd" ? daemon_man_page()
+                                         : config::man_page());
       return kExitOk;
     };
   });

@@ -50,15 +50,6 @@ std::string meaning_of(const CLI::Option& option) {
   return meaning + '.';
 }
 
-std::string options_of_command(const CLI::App& command) {
-  std::string out;
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->check_name("--help")) continue;
-    out += roff_item(term_of(*option), meaning_of(*option));
-  }
-  return out;
-}
-
 std::string first_line_after_example(const std::string& footer) {
   const std::string_view mark = "Example:\n  ";
   const auto at = footer.find(mark);
@@ -75,7 +66,7 @@ void write_commands(const CLI::App& app, const std::string& name, std::string& o
       continue;
     }
     out += ".SS " + roff_text(full) + '\n' + roff_text(command->get_description()) + ".\n" +
-           options_of_command(*command);
+           man_options(*command);
     if (const std::string example = first_line_after_example(command->get_footer()); !example.empty())
       out += ".PP\nExample:\n.PP\n.RS\n.nf\n" + roff_text(example) + "\n.fi\n.RE\n";
   }
@@ -83,12 +74,21 @@ void write_commands(const CLI::App& app, const std::string& name, std::string& o
 
 }  // namespace
 
+std::string man_options(const CLI::App& app) {
+  std::string out;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->check_name("--help")) continue;
+    out += roff_item(term_of(*option), meaning_of(*option));
+  }
+  return out;
+}
+
 std::string man_page(const CLI::App& app) {
   std::string out = ".TH OUTBOXCTL 1 \"\" \"outboxd " + roff_text(OUTBOXD_VERSION) + "\" \"User commands\"\n";
   out += ".SH NAME\noutboxctl \\- look into outboxd, and mend what is stuck\n";
   out += ".SH SYNOPSIS\n.B outboxctl\n.RI [ options ]\n.I command\n.RI [ arguments ]\n";
   out += kIntroduction;
-  out += ".SH OPTIONS\nThey may stand anywhere on the line.\n" + options_of_command(app);
+  out += ".SH OPTIONS\nThey may stand anywhere on the line.\n" + man_options(app);
   out += ".SH COMMANDS\n";
   write_commands(app, "outboxctl", out);
   return out + kEnd;

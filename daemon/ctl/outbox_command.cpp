@@ -56,17 +56,21 @@ Json rejected_again(ApiClient& api, std::int64_t number) {
 
 int retry(Session& session, const std::vector<std::int64_t>& rows) {
   int status = kExitOk;
+  std::vector<Json> judged;
   for (const std::int64_t number : rows) {
     session.api().post(path_of_row(number) + "/retry", "{}");
     const Json again = rejected_again(session.api(), number);
+    judged.push_back({{"row", number}, {"rejected", !again.is_null()}});
     if (again.is_null()) {
       session.note("row " + std::to_string(number) + " was not rejected again: it is, or becomes, an event");
       continue;
     }
+    judged.back()["reason"] = again.value("reason", Json());
     session.warn("row " + std::to_string(number) +
                  " was rejected again: " + escape_control(member_text(again, "reason")));
     status = kExitRefused;
   }
+  if (!session.prints_table()) session.print_rows({}, judged, nullptr, "row");
   return status;
 }
 
@@ -78,10 +82,13 @@ int drop(Session& session, const std::vector<std::int64_t>& rows, bool yes) {
     session.warn("nothing was changed");
     return kExitFailed;
   }
+  std::vector<Json> dropped;
   for (const std::int64_t number : rows) {
     session.api().remove(path_of_row(number));
+    dropped.push_back({{"row", number}, {"dropped", true}});
     session.note("dropped row " + std::to_string(number));
   }
+  if (!session.prints_table()) session.print_rows({}, dropped, nullptr, "row");
   return kExitOk;
 }
 

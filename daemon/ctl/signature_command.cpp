@@ -45,6 +45,11 @@ int check(Session& session, const Options& options) {
   const std::string timestamp = std::to_string(options.timestamp.value_or(0));
   const auto verdict = verify(secret, {options.id, timestamp, options.signature, body}, SystemClock().wall(),
                               *parse_duration(options.tolerance));
+  if (session.prints_json()) {
+    Json answer = {{"valid", verdict.has_value()}};
+    if (!verdict) answer["reason"] = verdict.error().detail;
+    session.print_object(answer, {});
+  }
   if (!verdict) throw Failure(kExitFailed, "the signature does not verify: " + verdict.error().detail);
   session.note("the signature verifies");
   return kExitOk;

@@ -53,6 +53,8 @@ int run_status(Session& session, const Options& options) {
   if (session.format() == Format::kId) {
     throw Failure(kExitUsage, "--output: a status has no id; use table, json or jsonl");
   }
+  if (options.watch && session.format() == Format::kJson)
+    throw Failure(kExitUsage, "--output: --watch never ends, so it cannot be one document; use jsonl");
   if (options.watch) hold_interrupts();
   std::optional<Json> status;
   for (;;) {

@@ -142,6 +142,7 @@ int revoke(Session& session, const Options& options) {
   const std::string text = read_if_there(path);
   tokens_in(text, path);
   std::string kept;
+  Json gone;
   int revoked = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -151,13 +152,19 @@ int revoke(Session& session, const Options& options) {
     const bool chosen = token && !token->empty() &&
                         (token->front().name == options.name || token->front().id() == options.name);
     revoked += chosen;
-    if (!chosen) kept += line + "\n";
+    if (chosen) {
+      gone = json_of(token->front());
+    } else {
+      kept += line + "\n";
+    }
   }
   if (revoked == 0)
     throw Failure(kExitNotFound, "there is no token of that name or id: " + escape_control(options.name));
   if (revoked > 1)
     throw Failure(kExitRefused, "several tokens have that name: revoke them by id (outboxctl token list)");
   replace(path, kept);
+  gone["revoked"] = true;
+  if (!session.prints_table()) session.print_object(gone, {});
   session.note("revoked " + options.name + "; outboxd refuses it within seconds");
   return kExitOk;
 }

@@ -114,6 +114,7 @@ std::vector<BadLine> bad_lines() {
       {{"tail", "--endpoint", kEvent}, "--endpoint"},
       {{"-o", "json", "tail"}, "--output"},
       {{"-o", "json", "listen"}, "--output"},
+      {{"-o", "json", "status", "--watch"}, "--output"},
       {{"-o", "json", "dev"}, "--output"},
       {{"dev", "--outboxd", "/nonexistent"}, "--outboxd"},
       {{"dev", "--types", "a b"}, "--types"},

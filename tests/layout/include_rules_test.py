@@ -35,7 +35,7 @@ HOMES = {
     r"curl/": {"daemon/outbound", "daemon/ctl"},
     r"ares\.h": {"daemon/outbound"},
     r"httplib\.h": {"daemon/ctl"},
-    r"CLI/": {"daemon", "daemon/ctl"},
+    r"CLI/": {"daemon", "daemon/config", "daemon/ctl"},
     r"toml\+\+/": {"daemon/config"},
     r"spdlog/": {"daemon/telemetry"},
     r"prometheus/": {"daemon/telemetry"},
