@@ -16,6 +16,7 @@
 #include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/ingest.h"
+#include "store/clock_steps.h"
 #include "store/group_commit.h"
 #include "telemetry/metrics.h"
 
@@ -35,9 +36,11 @@ struct LaneView {
     Time at{};
   };
   std::optional<Failure> last_failure;  // since the start, or since the receiver was changed
+  // Of the certificate it showed last; absent: none since the start, or since its URL was changed.
+  std::optional<Time> certificate_expires_at = {};
 };
-// Of endpoints that are failing, sending or held back; what is due at any other one is about to be sent. Absent: a loop
-// did not answer in time.
+// Of endpoints that are failing, sending or held back, or have shown a certificate; what is due at any other one is about
+// to be sent. Absent: a loop did not answer in time.
 using Lanes = std::optional<std::unordered_map<EndpointSeq, LaneView>>;
 
 // How delivery is doing, from what the delivery loops know and from what is due in the store.
@@ -101,6 +104,7 @@ struct Context {
   std::string store_url = {};
   std::vector<std::string> listeners = {};
   Time started_at = {};
+  std::function<ClockSteps::Seen()> clock_steps = [] { return ClockSteps::Seen{}; };
 
   // Sends one signed attempt of an event that is not stored; the callback may run on any thread.
   std::function<void(EndpointPtr, Event, std::function<void(Attempt)>)> send_test = {};

@@ -28,6 +28,12 @@ Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
           {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};
 }
 
+Json json_of(const ClockSteps::Seen& seen) {
+  return {{"steps", seen.count},
+          {"last_step_at", seen.count > 0 ? Json(format_time(seen.last_at)) : Json(nullptr)},
+          {"last_step_ms", seen.count > 0 ? Json(seen.last.count()) : Json(nullptr)}};
+}
+
 Json count_endpoints(const EndpointDirectory& directory) {
   std::int64_t active = 0, paused = 0, disabled = 0;
   for (const auto& endpoint : directory.all()) {
@@ -48,6 +54,7 @@ Answer status_answer(const Context& context, const DeliveryStatus& delivery) {
   for (const auto& [name, value] : store.figures) about_store[name] = value;
   return json_answer(200, Json{{"version", OUTBOXD_VERSION},
                                {"started_at", format_time(context.started_at)},
+                               {"clock", json_of(context.clock_steps())},
                                {"store", std::move(about_store)},
                                {"deliveries",
                                 {{"pending", store.pending},

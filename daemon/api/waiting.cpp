@@ -118,6 +118,7 @@ Json stats_of(const Context& context, StoreReader& reader, const Endpoint& endpo
       {"next_probe_at", nullptr},
       {"retry_after_until", nullptr},
       {"last_error", nullptr},
+      {"certificate_expires_at", nullptr},
       {"rates",
        {{"in_per_second", rates.accepted_per_second},
         {"out_per_second", rates.delivered_per_second + rates.failed_per_second}}},
@@ -131,6 +132,7 @@ Json stats_of(const Context& context, StoreReader& reader, const Endpoint& endpo
   json["consecutive_failures"] = lane.consecutive_failures;
   if (lane.breaker_open) json["next_probe_at"] = format_time(lane.holds.until.value_or(now));
   if (lane.holds.what == WaitingFor::kRetryAfter) json["retry_after_until"] = time_or_null(lane.holds.until);
+  json["certificate_expires_at"] = time_or_null(lane.certificate_expires_at);
   if (const auto& last = lane.last_failure)
     json["last_error"] = {{"error", last->error}, {"status", last->status}, {"at", format_time(last->at)}};
   return json;

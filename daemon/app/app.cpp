@@ -67,6 +67,7 @@ class App {
   SystemClock clock_;
   UuidGenerator ids_{clock_};
   telemetry::Metrics metrics_;
+  ClockSteps clock_steps_;
   api::AttemptFeed attempts_;
   ServiceManager manager_;
   const std::shared_ptr<const SecretBox> secret_box_;
@@ -114,7 +115,7 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       config_file_(path_if_there(sources.file)),
       free_disk_(config.retention.free_disk),
       secret_box_(secret_box(config)),
-      store_(open_sqlite_store(sqlite_options(config, secret_box_, metrics_))),
+      store_(open_sqlite_store(sqlite_options(config, secret_box_, metrics_, clock_steps_))),
       commits_(store_->writer(), store_->ownership().token, clock_, commit_options(config, metrics_),
                [](const std::string& what) { fail_stop(what); }),
       delivery_(
@@ -140,6 +141,7 @@ api::Context App::make_context() {
   context.store_url = config_.store.url;
   for (const auto& listener : listeners_) context.listeners.push_back(listener.name);
   context.started_at = clock_.wall();
+  context.clock_steps = [this] { return clock_steps_.seen(); };
   context.send_test = [this](const EndpointPtr& endpoint, Event event, std::function<void(Attempt)> done) {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };

@@ -67,6 +67,8 @@ api::Lanes lanes_of(const EngineStatus* loops, Time now) {
     if (const auto& last = lane.last_failure) view.last_failure = {last->error, last->status, last->at};
     lanes->emplace(lane.endpoint->seq, std::move(view));
   }
+  for (const auto& [endpoint, expires_at] : loops->certificates)
+    (*lanes)[endpoint].certificate_expires_at = expires_at;
   return lanes;
 }
 

@@ -111,12 +111,13 @@ GroupCommit::Options commit_options(const config::Config& config, telemetry::Met
 }
 
 SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
-                             telemetry::Metrics& metrics) {
+                             telemetry::Metrics& metrics, ClockSteps& clock_steps) {
   SqliteOptions options;
   options.path = config.store.path();
   options.ballast_bytes = config.retention.ballast;
   options.checkpoints = config.store.checkpoint == "auto";
   options.secrets = std::move(secrets);
+  options.on_clock_step = [&clock_steps](Time at, Millis by) { clock_steps.add(at, by); };
   options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
   return options;
 }

@@ -12,6 +12,7 @@
 #include "ingest/ingest.h"
 #include "maintenance/retention.h"
 #include "outbound/address_policy.h"
+#include "store/clock_steps.h"
 #include "store/group_commit.h"
 #include "store/sqlite/sqlite_store.h"
 #include "telemetry/metrics.h"
@@ -22,10 +23,10 @@ api::HttpServer::Options http_server_options(const config::Config& config);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
-// These count in `metrics`, which must outlive whatever gets the options.
+// These count in `metrics` and `clock_steps`, which must outlive whatever gets the options.
 GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics);
 SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
-                             telemetry::Metrics& metrics);
+                             telemetry::Metrics& metrics, ClockSteps& clock_steps);
 // How many files this configuration may have open at a time.
 std::int64_t descriptors_wanted(const config::Config& config);
 // Lowers the settings that need file descriptors to what a process with this limit can have. Throws std::runtime_error

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "common/text.h"
+#include "ctl/socket_access.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -77,8 +78,11 @@ HttpRequest ApiClient::request_for(std::string_view method, const std::string& p
 }
 
 Failure ApiClient::unreachable(const std::string& why) const {
-  return Failure(kExitUnreachable, "cannot reach outboxd at " + escape_control(where()) + ": " + why +
-                                       "; is it running, and is this the right --socket or --url?");
+  const std::string what = "cannot reach outboxd at " + escape_control(where()) + ": ";
+  if (const auto denied = why_socket_denied(options_.socket))
+    return Failure(kExitUnreachable,
+                   what + escape_control(denied->found) + "; " + escape_control(denied->mend));
+  return Failure(kExitUnreachable, what + why + "; is it running, and is this the right --socket or --url?");
 }
 
 HttpResponse ApiClient::send(std::string_view method, const std::string& path, std::string_view body,

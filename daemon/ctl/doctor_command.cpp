@@ -13,6 +13,7 @@
 #include "ctl/configuration.h"
 #include "ctl/doctor_findings.h"
 #include "ctl/listing.h"
+#include "ctl/socket_access.h"
 #include "ctl/status.h"
 #include "version.h"
 
@@ -34,6 +35,7 @@ struct Setup {
   std::string tcp;
   bool asks_for_tokens = false;
   std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
+  std::string ingest_socket;                                       // of the configuration; "": not known
   Json told;                                                       // by the daemon; null: it does not answer
 };
 
@@ -43,6 +45,7 @@ Setup setup_of(const config::Config& config) {
               config.listen.tcp,
               !config.listen.tokens_file.empty(),
               {},
+              config.listen.ingest_socket,
               {}};
   const auto add = [&setup](const char* key, const std::string& name) {
     if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
@@ -75,6 +78,7 @@ Setup setup_told(const Json& told) {
               path_in(told, "tcp"),
               told.is_object() && told.value("asks_for_tokens", Json()) == true,
               {},
+              {},
               told};
   for (const Json& file : list(told, "private_files"))
     setup.private_files.emplace_back(member_text(file, "key"), path_in(file, "path"));
@@ -84,7 +88,11 @@ Setup setup_told(const Json& told) {
 class Doctor {
  public:
   Doctor(Session& session, Setup setup, bool full)
-      : session_(session), setup_(std::move(setup)), path_(setup_.database), full_(full) {}
+      : session_(session),
+        setup_(std::move(setup)),
+        path_(setup_.database),
+        ingest_socket_(setup_.ingest_socket),
+        full_(full) {}
 
   std::vector<Json> examine(const Options& options) {
     configuration(options);
@@ -92,6 +100,7 @@ class Doctor {
     disk();
     integrity();
     daemon();
+    ingest_socket();
     limits();
     clock();
     names();
@@ -111,6 +120,9 @@ class Doctor {
   }
   void add(const Finding& finding) {
     finding.good ? good(finding.what, finding.found) : warn(finding.what, finding.found, finding.mend);
+  }
+  void add(const std::vector<Finding>& findings) {
+    for (const Finding& finding : findings) add(finding);
   }
   void good(const std::string& what, const std::string& found) { add("ok", what, found, ""); }
   void warn(const std::string& what, const std::string& found, const std::string& mend) {
@@ -139,6 +151,7 @@ class Doctor {
       return bad("configuration", found + ", which has errors: " + loaded.error().front(),
                  "outboxctl config check --config " + runs_with + " before it is started again");
     }
+    ingest_socket_ = loaded->config.listen.ingest_socket;
     good("configuration", found);
   }
 
@@ -217,27 +230,37 @@ class Doctor {
 
   void daemon() {
     try {
-      const Json status = session_.api().get("/v1/status");
-      const std::string version = member_text(status, "version");
+      status_ = session_.api().get("/v1/status");
+      const std::string version = member_text(status_, "version");
       if (version != OUTBOXD_VERSION) {
         warn("daemon", "version " + version + " runs, outboxctl is " OUTBOXD_VERSION, "restart outboxd");
       } else {
         good("daemon", "version " + version + " answers");
       }
-      if (const auto why = why_unhealthy(status))
+      if (const auto why = why_unhealthy(status_))
         warn("deliveries", *why, "outboxctl failures, outboxctl endpoint list");
       else
         good("deliveries", "none is late");
-      if (const Json rejected = status.value("outbox_rejected", Json(0)); rejected != 0)
+      if (const Json rejected = status_.value("outbox_rejected", Json(0)); rejected != 0)
         warn("SQL outbox", rejected.dump() + " rejected rows", "outboxctl outbox list --rejected");
       session_.api().get("/readyz");
-      add(finding_of_log(status));
+      add(finding_of_log(status_));
       const ListOptions all{.limit = kMaxListed, .cursor = {}};
       const Listed endpoints = fetch_list(session_.api(), Path("/v1/endpoints").with("stats", "true"), all);
-      for (const Finding& finding : findings_of_endpoints(endpoints.rows, session_.style().now)) add(finding);
+      const Time now = session_.style().now;
+      add(findings_of_endpoints(endpoints.rows, now));
+      add(findings_of_certificates(endpoints.rows, now));
     } catch (const Failure& failure) {
+      if (const auto denied = why_socket_denied(session_.api().options().socket))
+        return bad("daemon", denied->found, denied->mend);
       bad("daemon", failure.what(), "systemctl status outboxd; journalctl -u outboxd");
     }
+  }
+
+  // The one for producers. Of the operators' own the daemon's row says it.
+  void ingest_socket() {
+    if (const auto denied = why_socket_denied(ingest_socket_))
+      warn("ingest socket", denied->found, denied->mend);
   }
 
   void limits() {
@@ -254,13 +277,8 @@ class Doctor {
 
   void clock() {
     timex state{};
-    const int answer = adjtimex(&state);
-    if (answer == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
-      return warn(
-          "clock", "the kernel's clock is not synchronised",
-          "run systemd-timesyncd or chrony: subscribers refuse signatures whose timestamp is minutes off");
-    }
-    good("clock", "synchronised");
+    const bool synchronised = adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    add(findings_of_clock(synchronised, status_, session_.style().now));
   }
 
   // Whether names resolve as the daemon sees it, with its own name servers.
@@ -322,25 +340,7 @@ class Doctor {
 
   void secrets() {
     try {
-      const Json found = session_.api().get("/v1/secrets");
-      const bool has_key = !found.value("key", Json()).is_null();
-      const std::string key = member_text(found, "key");
-      std::int64_t others = 0;
-      for (const Json& one : found.value("encrypted", Json::array()))
-        if (member_text(one, "id") != key) others += one.value("secrets", std::int64_t{0});
-      const auto plain = found.value("plain", std::int64_t{0});
-      if (!has_key) {
-        return warn("secrets",
-                    std::to_string(plain) + " signing secrets are stored in plain, and no key is configured",
-                    "set [store] secrets_key_file, restart, outboxctl db encrypt (docs/security.md)");
-      }
-      if (plain + others > 0) {
-        return warn(
-            "secrets",
-            std::to_string(plain) + " are in plain, " + std::to_string(others) + " have an earlier key",
-            "outboxctl db encrypt");
-      }
-      good("secrets", "encrypted with " + key);
+      add(finding_of_secrets(session_.api().get("/v1/secrets")));
     } catch (const Failure&) {
       // the daemon's row says so
     }
@@ -349,9 +349,11 @@ class Doctor {
   Session& session_;
   const Setup setup_;
   const std::string path_;
+  std::string ingest_socket_;
   const bool full_;
   bool healthy_ = true;
   std::vector<Json> rows_;
+  Json status_;  // null: the daemon does not answer
 };
 
 Cell result_cell(const Json& row, const Style&) {

@@ -252,7 +252,14 @@ int stats(Session& session, const std::string& id) {
 }
 
 int show(Session& session, const std::string& id) {
-  return print_endpoint(session, session.api().get(path_of_endpoint(id)));
+  const Json endpoint = session.api().get(path_of_endpoint(id));
+  Fields fields = fields_of(endpoint, {});
+  if (session.prints_table() && member_text(endpoint, "url").starts_with("https:")) {
+    const Json stats = session.api().get(path_of_endpoint(id) + "/stats");
+    fields.emplace_back("certificate_expires_at", Cell{member_text(stats, "certificate_expires_at")});
+  }
+  session.print_object(endpoint, fields);
+  return kExitOk;
 }
 
 // Asks only when something would be lost by it.

@@ -133,6 +133,9 @@ void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
     paused.state = EndpointState::kPaused;
     held = std::make_shared<const Endpoint>(std::move(paused));
   }
+  if (const auto before = targets_.find(held->seq);
+      before != targets_.end() && before->second->endpoint->url != held->url)
+    certificates_.erase(held->seq);
   // From here on `endpoint` may be gone: it may be that of the target which is replaced.
   targets_[held->seq] = std::make_shared<const Target>(std::move(*target));
   scheduler_.put_endpoint(held, moment_of(clock_));
@@ -140,6 +143,7 @@ void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
 
 void DeliveryEngine::drop_endpoint(EndpointSeq seq, bool removed) {
   scheduler_.drop_endpoint(seq);
+  certificates_.erase(seq);
   const auto target = targets_.find(seq);
   if (target == targets_.end()) return;
   if (removed) metrics_.endpoint_removed(target->second->endpoint->id.to_string());
@@ -194,6 +198,7 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   const DueDelivery& delivery = sent.delivery;
   if (result.aborted) return scheduler_.abandoned(delivery.key);
   const Moment now = moment_of(clock_);
+  note_certificate(*target.endpoint, result);
   metrics_.attempt(sent.endpoint->id.to_string(), result.outcome, result.timings.total);
   if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now.wall - delivery.event->created_at);
 
@@ -213,6 +218,14 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
   ended.record.attempt = std::make_shared<const Attempt>(make_attempt(
       AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, target, std::move(result)));
   record(sent.endpoint, delivery, std::move(ended.record));
+}
+
+// What a former URL showed says nothing about the endpoint as it is now.
+void DeliveryEngine::note_certificate(const Endpoint& sent_to, const SendResult& result) {
+  if (!result.certificate_expires_at) return;
+  const auto known = targets_.find(sent_to.seq);
+  if (known != targets_.end() && known->second->endpoint->url == sent_to.url)
+    certificates_[sent_to.seq] = *result.certificate_expires_at;
 }
 
 // An endpoint's turn for the worse, once each; that it answers again, or is disabled, is logged when it is committed.
@@ -281,6 +294,7 @@ void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event
     const auto target = std::make_shared<const Target>(std::move(*made));
     sender_.send(build_request(*target, event, 1, now, {}, options_.request),
                  [this, target, now, done](SendResult result) {
+                   note_certificate(*target->endpoint, result);
                    if (result.outcome == Outcome::kSuccess) test_answered(*target->endpoint);
                    // The full reason, because nothing of a test is stored; the API keeps it from tenants.
                    if (!result.denial.empty()) result.error += ": " + result.denial;
@@ -310,7 +324,13 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
 
 void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
   executor_.post([this, only, answer = std::move(answer)] {
-    answer({scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only)});
+    EngineStatus status{scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only), {}};
+    if (!only) {
+      status.certificates = certificates_;
+    } else if (const auto one = certificates_.find(*only); one != certificates_.end()) {
+      status.certificates.insert(*one);
+    }
+    answer(std::move(status));
   });
 }
 

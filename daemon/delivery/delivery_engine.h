@@ -29,9 +29,13 @@
 
 namespace outboxd {
 
+// When the certificates expire that endpoints showed in TLS handshakes since the start.
+using CertificateExpiries = std::unordered_map<EndpointSeq, Time>;
+
 struct EngineStatus {
   int in_flight = 0;
   std::vector<LaneStatus> lanes;  // in no order; see Scheduler::lanes
+  CertificateExpiries certificates;
 };
 
 class DeliveryEngine final : public DeliverySide {
@@ -91,6 +95,7 @@ class DeliveryEngine final : public DeliverySide {
   void send(Decisions::Send next, Moment now);
   // `target` is what the request was sent to, whatever the endpoint is now.
   void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
+  void note_certificate(const Endpoint& sent_to, const SendResult& result);
   void log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint, const SendResult& result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
   void disable(EndpointSeq endpoint, std::string reason);
@@ -112,6 +117,7 @@ class DeliveryEngine final : public DeliverySide {
   BacklogReader backlog_;
   PartitionSet owned_;
   std::unordered_map<EndpointSeq, std::shared_ptr<const Target>> targets_;
+  CertificateExpiries certificates_;  // of endpoints in targets_
   std::optional<Executor::TimerId> timer_;
   MonotonicTime timer_for_{};
   struct Leaving {

@@ -111,6 +111,7 @@ void DeliveryLoops::ask_status(std::optional<EndpointSeq> only, std::function<vo
       EngineStatus& all = answers->all;
       all.in_flight += one.in_flight;
       std::ranges::move(one.lanes, std::back_inserter(all.lanes));
+      all.certificates.merge(one.certificates);
       if (--answers->missing == 0) answer(std::move(all));
     });
   }

@@ -44,8 +44,10 @@ struct SendResult {
   std::string response_body;                  // bounded
   std::optional<std::string> retry_after;     // the header's raw value
   std::string remote_address;                 // as in Attempt
-  bool resent = false;                        // as in Attempt
-  bool aborted = false;                       // abort() ended it: the result is unknown, do not record it
+  // Of the certificate that the receiver showed when its connection was made; absent: no TLS, or nothing was sent.
+  std::optional<Time> certificate_expires_at = {};
+  bool resent = false;   // as in Attempt
+  bool aborted = false;  // abort() ended it: the result is unknown, do not record it
 };
 
 class Sender {  // every call on one thread

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "common/text.h"
+#include "outbound/peer.h"
 
 namespace outboxd {
 namespace {
@@ -23,14 +24,6 @@ void set(CURL* easy, CURLoption option, Value value) {
 
 Millis since(MonotonicTime start, MonotonicTime end) {
   return std::chrono::floor<Millis>(end - start);
-}
-
-// "203.0.113.7:443", "[2001:db8::1]:443"; "" for what is no address.
-std::string address_text(const char* ip, int port) {
-  const auto address = ip == nullptr ? std::nullopt : IpAddress::parse(ip);
-  if (!address) return "";
-  const std::string text = address->to_string();
-  return (address->v6 ? "[" + text + "]" : text) + ":" + std::to_string(port);
 }
 
 const std::optional<Denial> kNoAddress = Denial{"not an address", "not an IP address"};
@@ -128,6 +121,7 @@ void Transfer::prepare(SendRequest new_request, HttpSender::Done new_done, Monot
   fresh_ = false;
   sends_ = 0;
   remote_address_.clear();
+  certificate_expires_at_.reset();
 }
 
 void Transfer::begin_anew() {
@@ -259,6 +253,8 @@ int Transfer::on_before_request(void* self, char* remote_ip, char* local_ip, int
   transfer.denied_connection_ = transfer.denied_ && opened == 0;
   if (transfer.denied_) return CURL_PREREQFUNC_ABORT;
   transfer.remote_address_ = address_text(remote_ip, remote_port);
+  // On a kept connection too: it may have been made for another endpoint at the same host.
+  if (transfer.request.url.https) transfer.certificate_expires_at_ = certificate_expiry(transfer.easy());
   transfer.leaves(ends, opened == 0);
   return CURL_PREREQFUNC_OK;
 }
@@ -325,6 +321,7 @@ CURLcode Transfer::on_tls_start(CURL* easy, void*, void* self) {
 void Transfer::add_way(SendResult& result) const {
   // An address that the policy refuses is not shown, because whoever chose the URL could read it.
   if (sends_ > 0 || result.outcome != Outcome::kBlocked) result.remote_address = remote_address_;
+  result.certificate_expires_at = certificate_expires_at_;
   result.resent = sends_ > 1;
   if (fresh_ && sends_ == 1 && !sent_ && result.outcome != Outcome::kBlocked)
     result.error = "the connection ended before a response, and then: " + result.error;

@@ -101,6 +101,7 @@ class Transfer {
   bool heard_ = false;                    // something arrived on kept_ before it was closed
   int sends_ = 0;                         // in total, over all launches
   std::string remote_address_;
+  std::optional<Time> certificate_expires_at_;
   std::optional<Denial> denied_;            // set if the policy denied it after the launch
   std::shared_ptr<const TlsIdentity> set_;  // the identity set in the easy handle
   std::array<char, CURL_ERROR_SIZE> detail_{};

@@ -22,7 +22,8 @@ std::optional<Millis> difference(const Clock& clock) {
 
 }  // namespace
 
-DueClock::DueClock(const Clock& clock, State stored) : clock_(clock), state_(stored) {
+DueClock::DueClock(const Clock& clock, State stored, OnStep on_step)
+    : clock_(clock), on_step_(std::move(on_step)), state_(stored) {
   std::optional<Millis> found;
   while (!found) found = difference(clock_);
   wall_minus_mono_ = *found;
@@ -30,10 +31,15 @@ DueClock::DueClock(const Clock& clock, State stored) : clock_(clock), state_(sto
   const Millis since = clock_.wall() + stored.ahead - stored.last;
   if (since < -kStep) {
     state_.ahead -= since;
+    report(since);
     log::warn("the clock was set back since the last run; what is due stays due", {{"ms", -since.count()}});
   } else if (since > kJumpWhileDown) {
     step_ = Step::kFarForward;
   }
+}
+
+void DueClock::report(Millis step) const {
+  if (on_step_) on_step_(clock_.wall(), step);
 }
 
 void DueClock::look() {
@@ -41,6 +47,7 @@ void DueClock::look() {
   if (!found) return;
   const Millis step = *found - wall_minus_mono_;
   wall_minus_mono_ = *found;
+  if (step < -kStep || step > kStep) report(step);
   if (step < -kStep) {
     state_.ahead -= step;
     log::warn("the clock was set back; what is due stays due", {{"ms", -step.count()}});

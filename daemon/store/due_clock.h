@@ -7,6 +7,8 @@
 // at once.
 #pragma once
 
+#include <functional>
+
 #include "common/clock.h"
 #include "common/mutex.h"
 
@@ -19,7 +21,9 @@ class DueClock {  // any thread
     Millis ahead{0};
     Time last{};
   };
-  DueClock(const Clock& clock, State stored);
+  // Called for each step, at the time that the clock shows now, on the thread that saw it and with the lock held.
+  using OnStep = std::function<void(Time at, Millis by)>;
+  DueClock(const Clock& clock, State stored, OnStep on_step = {});
 
   // Each of these calls reads both clocks.
   Millis ahead() OUTBOXD_EXCLUDES(mutex_);                      // due time - wall time
@@ -40,7 +44,10 @@ class DueClock {  // any thread
  private:
   void look() OUTBOXD_REQUIRES(mutex_);
 
+  void report(Millis step) const;
+
   const Clock& clock_;
+  const OnStep on_step_;
   Mutex mutex_;
   State state_ OUTBOXD_GUARDED_BY(mutex_);
   Millis wall_minus_mono_ OUTBOXD_GUARDED_BY(mutex_);  // when the clocks were last read

@@ -347,6 +347,7 @@ TEST_CASE("stats say how many deliveries are in which state, what they wait for,
                          .under_way = {1},
                          .last_failure = {}};
       lane.last_failure = {"no answer", 503, api.clock.wall()};
+      lane.certificate_expires_at = probe + std::chrono::hours(24);
       return api::Lanes({{seq, lane}});
     });
   };
@@ -362,11 +363,13 @@ TEST_CASE("stats say how many deliveries are in which state, what they wait for,
   CHECK(stats["breaker"] == "open");
   CHECK(stats["next_probe_at"] == format_time(probe));
   CHECK(stats["last_error"]["status"] == 503);
+  CHECK(stats["certificate_expires_at"] == format_time(probe + std::chrono::hours(24)));
   CHECK(stats["oldest_due_at"] == format_time(api.clock.wall() - Millis(2000)));
   CHECK(api.call("GET", path(other, "/stats")).json["waiting"] == Json::object());
   const auto listed = api.call("GET", "/v1/endpoints?stats=true").json["data"];
   CHECK(listed[0]["stats"]["waiting"] == Json{{"breaker", 2}});
   CHECK(listed[1]["stats"]["pending"] == 0);
+  CHECK(listed[1]["stats"]["certificate_expires_at"].is_null());
   CHECK_FALSE(api.call("GET", "/v1/endpoints").json["data"][0].contains("stats"));
   api.call("POST", path(id, "/pause"));
   CHECK(api.call("GET", path(id, "/stats")).json["waiting"] == Json{{"paused", 3}});

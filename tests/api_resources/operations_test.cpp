@@ -47,6 +47,15 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   CHECK(status.json["started_at"] == format_time(api.context.started_at));
 }
 
+TEST_CASE("a status says how often the clock was set, when last, and by how much") {
+  Api api;
+  CHECK(api.call("GET", "/v1/status").json["clock"] ==
+        Json{{"steps", 0}, {"last_step_at", nullptr}, {"last_step_ms", nullptr}});
+  api.context.clock_steps = [&] { return ClockSteps::Seen{2, api.clock.wall(), Millis(-5000)}; };
+  CHECK(api.call("GET", "/v1/status").json["clock"] ==
+        Json{{"steps", 2}, {"last_step_at", format_time(api.clock.wall())}, {"last_step_ms", -5000}});
+}
+
 TEST_CASE("a status with nothing due has no age") {
   Api api;
   CHECK(api.call("GET", "/v1/status").json["oldest_due_age_seconds"].is_null());

@@ -45,3 +45,48 @@ TEST_CASE("the doctor sees a write-ahead log that grows") {
   CHECK_FALSE(finding_of_log({{"store", {{"wal_bytes", 300 << 20}}}}).good);
   CHECK(finding_of_log(Json::object()).good);
 }
+
+TEST_CASE("the doctor names certificates that expire within two weeks, and those that have expired") {
+  const auto showed = [](const char* name, Json expires_at) {
+    return Json{{"name", name}, {"stats", {{"certificate_expires_at", std::move(expires_at)}}}};
+  };
+  const std::vector<Json> endpoints{showed("far", "2026-12-07T15:00:01.000Z"),
+                                    showed("near", "2026-12-07T15:00:00.000Z"),
+                                    showed("over", "2026-11-23T14:00:00.000Z"), showed("plain", nullptr)};
+  const auto found = findings_of_certificates(endpoints, kNow);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].found == "the one of near expires on 2026-12-07T15:00:00.000Z (in 14d)");
+  CHECK(found[0].mend.find("outboxctl endpoint test near") != std::string::npos);
+  CHECK(found[1].found == "the one of over expired on 2026-11-23T14:00:00.000Z (1h ago)");
+  const auto calm = findings_of_certificates({endpoints[0], endpoints[3]}, kNow);
+  REQUIRE(calm.size() == 1);
+  CHECK(calm[0].good);
+  CHECK(calm[0].found == "the first of the endpoints' expires in 14d");
+  CHECK(findings_of_certificates({endpoints[3]}, kNow).empty());
+}
+
+TEST_CASE("the doctor tells when the clock was set, by how much, and how often") {
+  const auto status = [](int steps, const char* at, std::int64_t by) {
+    return Json{{"clock", {{"steps", steps}, {"last_step_at", at}, {"last_step_ms", by}}}};
+  };
+  auto found = findings_of_clock(true, status(1, "2026-11-23T14:50:00.000Z", -3'600'012), kNow);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].found == "it was set back by 1h, 10m ago");
+  CHECK(found[0].mend.find("timedatectl") != std::string::npos);
+  found = findings_of_clock(true, status(3, "2026-11-23T14:50:00.000Z", 350), kNow);
+  CHECK(found[0].found ==
+        "it was set forward by 350ms, 10m ago, or this machine slept (3 times since outboxd started)");
+  CHECK(findings_of_clock(true, status(1, "2026-11-22T14:59:00.000Z", 350), kNow)[0].good);
+  CHECK(findings_of_clock(true, nullptr, kNow)[0].good);
+  const auto both = findings_of_clock(false, status(1, "2026-11-23T14:50:00.000Z", 350), kNow);
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].found == "the kernel's clock is not synchronised");
+}
+
+TEST_CASE("the doctor tells secrets in plain, and those with an earlier key") {
+  const Json old{{{"id", "new"}, {"secrets", 1}}, {{"id", "old"}, {"secrets", 2}}};
+  CHECK(finding_of_secrets({{"key", "new"}, {"plain", 0}, {"encrypted", Json::array()}}).good);
+  CHECK(finding_of_secrets({{"key", "new"}, {"plain", 0}, {"encrypted", old}}).found ==
+        "0 are in plain, 2 have an earlier key");
+  CHECK_FALSE(finding_of_secrets({{"key", nullptr}, {"plain", 0}, {"encrypted", Json::array()}}).good);
+}

@@ -40,13 +40,14 @@ class FakeSender final : public Sender {
     abort_those([](const Sent&) { return true; });
   }
   // The one that was sent first.
-  void answer(int status, Outcome outcome) {
+  void answer(int status, Outcome outcome, std::optional<Time> certificate_expires_at = {}) {
     REQUIRE_FALSE(under_way.empty());
     const Sent first = std::move(under_way.front());
     under_way.erase(under_way.begin());
     SendResult result;
     result.outcome = outcome;
     result.status = status;
+    result.certificate_expires_at = certificate_expires_at;
     first.done(std::move(result));
   }
   void succeed() { answer(200, Outcome::kSuccess); }
@@ -172,6 +173,41 @@ TEST_CASE_FIXTURE(Rig, "an accepted event is sent at once, and what came of it i
   REQUIRE(attempts.size() == 1);
   CHECK(attempts[0].status == 200);
   CHECK(sender.sent == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "the certificate that an endpoint showed is known until its URL is changed") {
+  const auto endpoint = add_endpoint();
+  const Time expires_at = kNow + 48h;
+  const auto known = [&](std::optional<EndpointSeq> only) {
+    CertificateExpiries found;
+    engine.ask_status(only, [&](const EngineStatus& status) { found = status.certificates; });
+    run();
+    return found;
+  };
+  const auto move_to = [&](const std::string& url) {
+    Endpoint moved = *endpoints[endpoint->seq];
+    const Time before = moved.updated_at;
+    moved.url = url;
+    moved.updated_at += 1ms;
+    commit(UpdateEndpoint{shared(moved), before});
+  };
+  own(endpoint);
+  accept(endpoint);
+  accept(endpoint);
+  CHECK(known({}).empty());
+  sender.answer(500, Outcome::kHttp5xx, expires_at);
+  CHECK(known({}) == CertificateExpiries{{endpoint->seq, expires_at}});
+  CHECK(known(endpoint->seq).size() == 1);
+  CHECK(known(endpoint->seq + 1).empty());
+  move_to("https://elsewhere.example/");
+  CHECK(known({}).empty());
+  sender.answer(200, Outcome::kSuccess, expires_at);  // from where it was
+  CHECK(known({}).empty());
+  accept(endpoint);
+  sender.answer(200, Outcome::kSuccess, expires_at + 1h);
+  CHECK(known({}) == CertificateExpiries{{endpoint->seq, expires_at + 1h}});
+  disown(endpoint, false);
+  CHECK(known({}).empty());
 }
 
 TEST_CASE_FIXTURE(Rig, "nothing is sent to endpoints of partitions that are not owned") {

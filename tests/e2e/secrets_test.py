@@ -16,10 +16,10 @@ from harness import BIN, PATIENCE, EndToEndTest, Receiver, wait_until
 KEY, OTHER_KEY = "11" * 32, "22" * 32
 
 
-def make_certificate(folder, name, host):
+def make_certificate(folder, name, host, days=2):
     """A self-signed certificate and its key, by openssl(1)."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj",
                     f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(cert)],
                    check=True, capture_output=True)
     return str(cert), str(key)

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "common/clock.h"
 #include "outbound/full_listener.h"
 #include "outbound/http_sender.h"
 #include "outbound/sender_rig.h"
@@ -41,6 +42,23 @@ TEST_CASE("a trusted certificate is accepted, and the connection reused") {
   CHECK(second.outcome == Outcome::kSuccess);
   CHECK(second.timings.tls == Millis(0));
   CHECK(receiver.connections() == 1);
+}
+
+TEST_CASE("a result says when the receiver's certificate expires, also on a connection that was kept") {
+  const TestCertificate certificate({.last_day = 5});
+  RawReceiver receiver(behaviour::answer(), {.certificate = certificate}), plain(behaviour::answer());
+  HttpSender::Options options;
+  options.ca_file = certificate.file();
+  SenderRig rig(options);
+  for (int i = 0; i < 2; ++i) {
+    const auto result = rig.send(receiver.url_of("localhost"));
+    REQUIRE(result.certificate_expires_at);
+    const auto left = *result.certificate_expires_at - SystemClock().wall();
+    CHECK(left > std::chrono::hours(5 * 24 - 1));
+    CHECK(left <= std::chrono::hours(5 * 24));
+  }
+  CHECK(receiver.connections() == 1);
+  CHECK_FALSE(rig.send(plain.url_of("localhost")).certificate_expires_at);
 }
 
 TEST_CASE("a certificate that cannot be trusted is refused with the reason, and nothing is sent") {

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <utility>
+#include <vector>
+
 #include "store/due_clock.h"
 
 using namespace outboxd;
@@ -88,4 +91,34 @@ TEST_CASE("a clock that was set back between two runs is noticed by the time of 
     DueClock after(clock, stored);
     CHECK(after.take_step() == DueClock::Step::kFarForward);
   }
+}
+
+TEST_CASE("each step of the clock is told once, with its size and the time that the clock shows then") {
+  ManualClock clock;
+  std::vector<std::pair<Time, Millis>> steps;
+  DueClock due(clock, {}, [&](Time at, Millis by) { steps.emplace_back(at, by); });
+  clock.advance(10s);
+  clock.step_wall(DueClock::kStep);
+  due.ahead();
+  CHECK(steps.empty());
+  clock.step_wall(-1h);
+  const Time back = clock.wall();
+  due.ahead();
+  due.state();
+  clock.step_wall(2h);
+  const Time forward = clock.wall();
+  due.take_step();
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0] == std::pair<Time, Millis>(back, -1h));
+  CHECK(steps[1] == std::pair<Time, Millis>(forward, 2h));
+}
+
+TEST_CASE("a clock that was set back since the last run has made a step") {
+  ManualClock clock;
+  Millis told{0};
+  const auto note = [&](Time, Millis by) { told = by; };
+  const DueClock later(clock, {.ahead = 0ms, .last = clock.wall() - 48h}, note);
+  CHECK(told == 0ms);
+  const DueClock earlier(clock, {.ahead = 0ms, .last = clock.wall() + 5s}, note);
+  CHECK(told == -5s);
 }

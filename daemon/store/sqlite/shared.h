@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <utility>
 
 #include "store/commands.h"
 #include "store/due_clock.h"
@@ -11,7 +12,8 @@
 namespace outboxd::sqlite {
 
 struct Shared {
-  explicit Shared(const Clock& clock, DueClock::State due) : due_clock(clock, due) {}
+  Shared(const Clock& clock, DueClock::State due, DueClock::OnStep on_step = {})
+      : due_clock(clock, due, std::move(on_step)) {}
 
   ReadGate gate;
   DueClock due_clock;

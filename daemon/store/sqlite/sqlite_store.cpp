@@ -68,7 +68,7 @@ class SqliteStore final : public Store {
       : options_(options),
         file_lock_(Location(options)),
         version_before_(prepare_file(options)),
-        shared_(std::make_shared<Shared>(clock_of(options), read_due_clock(options))),
+        shared_(std::make_shared<Shared>(clock_of(options), read_due_clock(options), options.on_clock_step)),
         writer_({Location(options), owner_, options.busy_timeout, options.writer_cache_kib,
                  options.ballast_bytes, options.checkpoints, options.secrets, on_error("commit")},
                 *shared_),

@@ -30,6 +30,8 @@ struct SqliteOptions {
   // encrypted with a key that is missing here throws StoreError (kMissingKey).
   std::shared_ptr<const SecretBox> secrets = {};
   const Clock* clock = nullptr;  // outlives the store; null: the system's clock
+  // Called each time that the wall clock turns out to have been set (due_clock.h). On any thread.
+  std::function<void(Time at, Millis by)> on_clock_step = {};
   // Called for each error that SQLite returns while the store is open (busy, full, a failure), with "commit" for the
   // writer's connection or "read" for a reader's. On any thread.
   std::function<void(std::string_view op)> on_error = {};
