@@ -78,8 +78,13 @@ class Walk(EndToEndTest):
             self.assertEqual(202, answer.status, answer)
             for n, event in enumerate(answer.json["data"], first):
                 wanted[names[n % 30]].add(event["id"])
-        refused = sum(len(events) for name, events in wanted.items() if name.startswith("refusing"))
-        wait_until(lambda: self.outboxd.get("/v1/status").json["deliveries"]["dead"] == refused, "all that is refused is dead", 60)
+        refused = {name: len(events) for name, events in wanted.items() if name.startswith("refusing")}
+
+        def all_refused_is_dead():
+            rows = self.outboxd.get("/v1/endpoints?stats=true").json["data"]
+            return {row["name"]: row["stats"]["dead"] for row in rows if row["name"] in refused} == refused
+
+        wait_until(all_refused_is_dead, "all that is refused is dead", 60)
         wait_until(lambda: self.outboxd.get("/v1/endpoints/gone-0").json["state"] == "disabled", "the one that is gone is disabled")
 
         # What there is; what is wrong; with whom; why.
