@@ -22,6 +22,8 @@ import unittest
 BIN = pathlib.Path(os.environ.get("OUTBOXD_BIN", pathlib.Path(__file__).resolve().parents[2] / ".build/dev/daemon"))
 # A sanitized daemon is slower; nothing waits longer than it must.
 PATIENCE = float(os.environ.get("OUTBOXD_PATIENCE", "20"))
+# By which sanitizer, "" if none: it keeps what was freed, so that memory says nothing.
+SANITIZED = os.environ.get("OUTBOXD_SANITIZED", "")
 
 
 def wait_until(condition, what, patience=PATIENCE):
