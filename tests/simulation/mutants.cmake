@@ -6,7 +6,7 @@ function(mutant name file original replacement)
   outboxd_mutated_source(mutated ${name} daemon/delivery/${file} "${original}" "${replacement}")
   add_executable(mutant_${name} ${mutated} $<TARGET_OBJECTS:simulation>)
   target_link_libraries(mutant_${name} PRIVATE delivery)
-  target_compile_options(mutant_${name} PRIVATE -w)  # a fault may leave a variable unused
+  target_compile_options(mutant_${name} PRIVATE -w -g0)  # a fault may leave a variable unused
   target_include_directories(mutant_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   add_test(NAME "simulation: catches a scheduler that ${ARGN}" COMMAND mutant_${name} --seconds 60 --expect-violation)
   set_tests_properties("simulation: catches a scheduler that ${ARGN}" PROPERTIES TIMEOUT 120 LABELS mutants)
