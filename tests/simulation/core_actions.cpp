@@ -244,11 +244,33 @@ void CoreWorld::cancel_batch(CoreDaemon& at) {
   if (!running.empty()) order(at, CancelBatch{one_of(running), clock_.wall()});
 }
 
+void CoreWorld::erase_payload(CoreDaemon& at) {
+  const auto those = chance(0.6) ? ledger_.pending_deliveries() : ledger_.all_deliveries();
+  if (those.empty()) return;
+  if (const Event* event = ledger_.event_of(one_of(those).event))
+    erase_some(at, {.id = event->id, .at = clock_.wall(), .after = 0, .limit = 1 + pick(3)});
+}
+
+// As the API does it. When the daemon ends on the way, what is left is pending without a payload.
+void CoreWorld::erase_some(CoreDaemon& at, ErasePayload step) {
+  at.commits().submit(std::move(step),
+                      [this, number = at.number()](const ErasePayload& done, const Result<Erased>& erased) {
+                        CoreDaemon* const its = daemon(number);
+                        if (!erased || its == nullptr || its->has_failed()) return;
+                        if (!its->everybody_knows())
+                          violation("an operator is answered before the facts are told");
+                        if (!erased->next) return;
+                        ErasePayload next = done;
+                        next.after = *erased->next;
+                        erase_some(*its, std::move(next));
+                      });
+}
+
 void CoreWorld::operate() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
   const EndpointPtr endpoint = any_endpoint(*at);
-  const int what = pick(23);
+  const int what = pick(24);
   if (what < 5 || !endpoint) {
     if (at->directory().all().size() < kMaxEndpoints) create_endpoint(*at);
   } else if (what < 8) {
@@ -268,6 +290,8 @@ void CoreWorld::operate() {
     at->retention().step(at->retention().periods(), {}, [](const Result<Pruned>&) {});
   } else if (what < 22) {
     chance(0.8) ? make_batch(*at) : cancel_batch(*at);
+  } else if (what < 23) {
+    erase_payload(*at);
   } else {
     strict_policy_ = !strict_policy_;
     at->set_policy(strict_policy_);

@@ -79,6 +79,7 @@ void CoreAttempts::attempt_begins(int daemon, const SendRequest& request) {
   note_(std::to_string(daemon) + " sends " + describe(*key));
   const DeliveryEntry* delivery = ledger_.find(*key);
   if (delivery == nullptr) return require(false, "an attempt of a delivery that is not stored", *key);
+  require(request.body && !request.body->empty(), "an attempt without the payload", *key);
   check_owner(daemon, *key);
   check_endpoint(daemon, request, *key);
   require(delivery->state == DeliveryState::kPending || !has_heard(daemon, delivery->since) ||
@@ -113,6 +114,12 @@ void CoreAttempts::attempt_ends(int daemon, const SendRequest& request, const Se
   gone_(daemon, key->endpoint);
 }
 
+// What an operator does to an event takes precedence over the outcomes that are not recorded yet.
+void CoreAttempts::forget_successes(const EventId& id) {
+  const auto event = ledger_.event(id);
+  for (Life& one : lives_) std::erase_if(one.succeeded, [&](DeliveryKey key) { return key.event == event; });
+}
+
 void CoreAttempts::committed(int daemon, const Batch& batch, const Applied& applied) {
   for (std::size_t n = 0; n < batch.commands.size(); ++n) {
     const Command& command = *batch.commands[n];
@@ -126,8 +133,9 @@ void CoreAttempts::committed(int daemon, const Batch& batch, const Applied& appl
         for (Life& one : lives_) one.succeeded.erase(key);
       }
     } else if (const auto* replay = std::get_if<ReplayEvent>(&command)) {
-      const auto event = ledger_.event(replay->id);
-      for (Life& one : lives_) std::erase_if(one.succeeded, [&](DeliveryKey k) { return k.event == event; });
+      forget_successes(replay->id);
+    } else if (const auto* erase = std::get_if<ErasePayload>(&command)) {
+      forget_successes(erase->id);
     } else if (const auto* disable = std::get_if<DisableEndpoint>(&command)) {
       const auto& endpoint = std::get<EndpointPtr>(*applied.answers[n]);
       require(disable->reason != "gone" || gone_urls_.contains(endpoint->url),

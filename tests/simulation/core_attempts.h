@@ -69,6 +69,7 @@ class CoreAttempts final : public SimulatedNetwork::Watch {
   void check_endpoint(int daemon, const SendRequest& request, DeliveryKey key) const;
   void check_order(int daemon, DeliveryKey key) const;
   void check_under_way(int daemon, const UnderWay& mine);
+  void forget_successes(const EventId& event);
   void require(bool holds, const std::string& what, DeliveryKey key) const;
 
   const Ledger& ledger_;

@@ -264,14 +264,40 @@ void Ledger::apply(const ChangeDelivery& command, const AnyAnswer& answer) {
   if (it == deliveries_.end()) return fail_("an unknown delivery was changed: " + text(command.key));
   if (repeat_ && it->second.state == command.state) return;
   require(std::get<Delivery>(answer).state == command.state, "a change of a delivery had no effect");
-  if (command.state == DeliveryState::kPending) return make_pending(command.key);
+  if (command.state == DeliveryState::kPending) {
+    require(!erased_.contains(command.key.event), "an erased event is retried");
+    return make_pending(command.key);
+  }
   finish(it->second, command.state, command.at);
 }
 
 void Ledger::apply(const ReplayEvent& command, const AnyAnswer&) {
   const auto seq = event(command.id);
   if (!seq) return fail_("an unknown event was replayed");
+  require(!erased_.contains(*seq), "an erased event is replayed");
   for (const EndpointSeq endpoint : command.endpoints) make_pending({*seq, endpoint});
+}
+
+// A step discards what is pending of the event, up to the endpoint where the next one goes on. That the endpoint was
+// swept before, or what an uncertain commit did, cannot be told.
+void Ledger::apply(const ErasePayload& command, const AnyAnswer& answer) {
+  const auto seq = event(command.id);
+  if (!seq) return fail_("an unknown event was erased");
+  const auto& step = std::get<Erased>(answer);
+  erased_.insert(*seq);
+  fan_outs_.erase(*seq);
+  std::int64_t surely = 0, perhaps = 0;
+  for (const DeliveryKey key : deliveries_of(*seq)) {
+    if (key.endpoint <= command.after || (step.next && key.endpoint > *step.next)) continue;
+    DeliveryEntry& entry = deliveries_.at(place_of(key));
+    const bool unknown = may_be_gone(key, entry);
+    if (entry.state != DeliveryState::kPending && !unknown) continue;
+    ++(unknown ? perhaps : surely);
+    if (entry.state == DeliveryState::kPending) finish(entry, DeliveryState::kDiscarded, command.at);
+  }
+  require(step.discarded >= surely, "an erasure leaves something to be sent");
+  require(step.discarded <= surely + perhaps || uncertain_.events.contains(command.id),
+          "an erasure discards what had ended");
 }
 
 void Ledger::apply(const Prune& command, const AnyAnswer&) {

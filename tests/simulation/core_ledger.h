@@ -54,6 +54,7 @@ class Ledger {
     std::vector<DeliveryRow> deliveries;
     std::map<EventSeq, FanOutEntry> fan_outs;
     Endpoints endpoints;
+    std::set<EventSeq> erased, with_payload;
   };
   using Fail = std::function<void(const std::string&)>;
   explicit Ledger(Fail fail) : fail_(std::move(fail)) {}
@@ -98,6 +99,7 @@ class Ledger {
   void apply(const RemoveEndpoint& command, const AnyAnswer& answer);
   void apply(const ChangeDelivery& command, const AnyAnswer& answer);
   void apply(const ReplayEvent& command, const AnyAnswer& answer);
+  void apply(const ErasePayload& command, const AnyAnswer& answer);
   void apply(const Prune& command, const AnyAnswer& answer);
   // core_ledger_batches.cpp
   void apply(const CreateBatch& command, const AnyAnswer& answer);
@@ -125,12 +127,15 @@ class Ledger {
   enum class Act { kYes, kNo, kUnknown };
   Act must_act(const OperatorBatch& batch, DeliveryKey key) const;
   void act(const OperatorBatch& batch, DeliveryKey key, Time at);
+  bool matches(const DeliveryFilter& filter, DeliveryKey key) const;
+  void check_finished(const OperatorBatch& batch) const;
   void make_pending(DeliveryKey key);
   void adopt(const DeliveryRow& row);
   bool is_uncertain(const DeliveryRow& row) const;
   void check_row(const DeliveryRow& row);
   bool may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const;
   void compare_endpoints(const Endpoints& endpoints) const;
+  void compare_payloads(const Tables& tables);
   void require(bool holds, const std::string& what) const {
     if (!holds) fail_(what);
   }
@@ -139,6 +144,7 @@ class Ledger {
   std::map<Place, DeliveryEntry> deliveries_;
   std::map<EventId, EventSeq> ids_;  // of all events that were ever accepted
   std::map<EventSeq, Event> events_;
+  std::set<EventSeq> erased_;  // whose payload is gone
   std::map<EndpointSeq, EndpointEntry> endpoints_;
   std::map<EventSeq, FanOutEntry> fan_outs_;
   Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // a Prune may have deleted older ones

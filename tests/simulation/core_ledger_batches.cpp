@@ -33,6 +33,7 @@ Ledger::Act Ledger::must_act(const OperatorBatch& batch, DeliveryKey key) const 
   // What is to be sent again needs an endpoint; that may have been removed since.
   const auto* endpoint = find_endpoint(key.endpoint);
   if (batch.action != BatchAction::kDiscard && (endpoint == nullptr || !endpoint->now)) return Act::kUnknown;
+  if (batch.action != BatchAction::kDiscard && erased_.contains(key.event)) return Act::kNo;
   return entry->after_batch < batch.number && may_act(batch.action, entry->state) ? Act::kYes : Act::kNo;
 }
 
@@ -41,13 +42,33 @@ void Ledger::act(const OperatorBatch& batch, DeliveryKey key, Time at) {
   finish(deliveries_.at(place_of(key)), DeliveryState::kDiscarded, at);
 }
 
+// Of the filters those that CoreWorld::make_batch() gives.
+bool Ledger::matches(const DeliveryFilter& filter, DeliveryKey key) const {
+  const auto* endpoint = find_endpoint(key.endpoint);
+  const Event* event = event_of(key.event);
+  if (event == nullptr || endpoint == nullptr || !endpoint->now) return false;
+  return (!filter.state || filter.state == find(key)->state) &&
+         (!filter.endpoint || filter.endpoint == endpoint->now->id) &&
+         (!filter.type || filter.type == event->type);
+}
+
+// Whatever matches and has not changed since the batch was made matched then.
+void Ledger::check_finished(const OperatorBatch& batch) const {
+  if (batch.state != BatchState::kFinished) return;
+  for (const DeliveryKey key : all_deliveries()) {
+    if (matches(batch.filter, key) && must_act(batch, key) == Act::kYes)
+      return fail_("a batch has ended and left out event " + std::to_string(key.event) + ", endpoint " +
+                   std::to_string(key.endpoint));
+  }
+}
+
 void Ledger::apply(const StepBatch& command, const AnyAnswer& answer) {
   const auto& now = std::get<OperatorBatchPtr>(answer);
   const BatchStep& step = *command.step;
   const OperatorBatchPtr before = std::exchange(batches_[command.id], now);
   if (!before) {  // nobody knows which of its steps were made
     for (const DeliveryKey key : step.keys) uncertain_.deliveries.insert(key);
-    return;
+    return check_finished(*now);
   }
   const std::int64_t done = now->done - before->done;
   if (before->state != BatchState::kRunning || before->place != step.from)
@@ -69,6 +90,7 @@ void Ledger::apply(const StepBatch& command, const AnyAnswer& answer) {
       act(*now, key, step.at);
     if (done != least) uncertain_.deliveries.insert(key);
   }
+  check_finished(*now);
 }
 
 }  // namespace outboxd::simulation

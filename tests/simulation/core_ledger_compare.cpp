@@ -23,6 +23,8 @@ void Ledger::uncertain(const Batch& batch) {
       uncertain_.events.emplace(expand->event->id, expand->event);
     } else if (const auto* replay = std::get_if<ReplayEvent>(command)) {
       uncertain_.events.emplace(replay->id, nullptr);
+    } else if (const auto* erase = std::get_if<ErasePayload>(command)) {
+      uncertain_.events.emplace(erase->id, nullptr);
     } else if (const auto* outcome = std::get_if<RecordOutcome>(command)) {
       uncertain_.deliveries.insert(outcome->key);
     } else if (const auto* change = std::get_if<ChangeDelivery>(command)) {
@@ -148,7 +150,19 @@ void Ledger::compare(const Tables& tables) {
   require(fan_outs_ == tables.fan_outs || uncertain_.any, "a fan-out is not as it was committed");
   fan_outs_ = tables.fan_outs;
   compare_endpoints(tables.endpoints);
+  compare_payloads(tables);
   uncertain_ = {};
+}
+
+void Ledger::compare_payloads(const Tables& tables) {
+  for (const EventSeq seq : tables.erased) {
+    const Event* event = event_of(seq);
+    require(erased_.contains(seq) || (event != nullptr && uncertain_.events.contains(event->id)),
+            "a payload is gone that nobody erased: event " + std::to_string(seq));
+  }
+  for (const EventSeq seq : erased_)
+    require(!tables.with_payload.contains(seq), "an erased payload is there: event " + std::to_string(seq));
+  erased_ = tables.erased;
 }
 
 void Ledger::compare_endpoints(const Endpoints& endpoints) const {

@@ -70,6 +70,20 @@ core_mutant(never_disables delivery/delivery_engine.cpp "  if (ended.disable) di
             "does not disable an endpoint that is gone")
 core_mutant(never_stale store/sqlite/directory_changes.cpp "    if (is_named(removal->endpoint)) return true;" "" "stores for a removed endpoint")
 
+# Batches and erasures.
+core_mutant(acts_upon_changes store/sqlite/operator_writer.cpp
+            "if (stored ? changed_since(batch, key) : !acts_on_events(batch.action)) return false;"
+            "if (!stored && !acts_on_events(batch.action)) return false;" "acts upon what has changed since the batch was made")
+core_mutant(outlives_cancellation store/sqlite/batch_writer.cpp
+            "if (batch.state != BatchState::kRunning || batch.place != step.from) {" "if (batch.place != step.from) {"
+            "carries out a step of a batch that was cancelled")
+core_mutant(ends_batches_early maintenance/batches.cpp "  step->last = !found.next;" "  step->last = true;"
+            "ends a batch after its first step")
+core_mutant(retries_erased store/sqlite/operator_writer.cpp "if (!ordering || !event || event->payload_erased_at) return false;"
+            "if (!ordering || !event) return false;" "retries what was erased")
+core_mutant(sends_erased delivery/retry_policy.cpp "} else if (delivery.event->erased) {" "} else if (false) {"
+            "sends an event without its erased payload")
+
 # Ingest and fan-out.
 core_mutant(matches_once ingest/fan_out.cpp "bool again = answer && answer->stale;" "bool again = false;" "drops a fan-out whose matches are stale")
 core_mutant(remembers_matches ingest/endpoint_directory.cpp "it->second.changes == changes_" "true" "believes what matched before an endpoint changed")

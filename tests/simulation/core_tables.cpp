@@ -110,6 +110,10 @@ Ledger::Tables CoreTables::read(Store& store) {
     tables.fan_outs[sqlite3_column_int64(row, 0)] = {sqlite3_column_int64(row, 1),
                                                      sqlite3_column_int64(row, 2)};
   });
+  read_rows("SELECT seq, payload_erased_at IS NOT NULL, length(payload) FROM event", [&](sqlite3_stmt* row) {
+    if (sqlite3_column_int(row, 1) == 1) tables.erased.insert(sqlite3_column_int64(row, 0));
+    if (sqlite3_column_int64(row, 2) > 0) tables.with_payload.insert(sqlite3_column_int64(row, 0));
+  });
   const Undisturbed calm(disk_);
   tables.endpoints = store.new_reader()->all_endpoints();
   return tables;

@@ -69,7 +69,9 @@ struct Describe {
     return text + (c.step->last ? ", the last" : "");
   }
   std::string operator()(const CancelBatch&) const { return "cancel a batch"; }
-  std::string operator()(const ErasePayload&) const { return "erase a payload"; }
+  std::string operator()(const ErasePayload& c) const {
+    return "erase the payload of " + c.id.to_string() + ", after endpoint " + std::to_string(c.after);
+  }
   std::string operator()(const ResolveOutboxRow& c) const { return "resolve row " + std::to_string(c.row); }
   std::string operator()(const Prune&) const { return "prune"; }
   std::string operator()(const RunStoreTask&) const { return "run a task"; }

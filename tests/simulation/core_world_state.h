@@ -84,6 +84,8 @@ class CoreWorld final : private SharedStore::Watch {
   void replay_event(CoreDaemon& at);
   void make_batch(CoreDaemon& at);
   void cancel_batch(CoreDaemon& at);
+  void erase_payload(CoreDaemon& at);
+  void erase_some(CoreDaemon& at, ErasePayload step);
   void disturb();
   void resume_everything();
   Endpoint new_endpoint();
