@@ -65,6 +65,8 @@ class Ledger {
   void compare(const Tables& tables);
 
   const DeliveryEntry* find(DeliveryKey key) const;
+  // Until the next comparison nobody knows which state it is in.
+  bool is_uncertain(DeliveryKey key) const { return uncertain_.deliveries.contains(key); }
   const EndpointEntry* find_endpoint(EndpointSeq endpoint) const;
   const EndpointEntry* find_endpoint_by_url(const std::string& url) const;
   std::optional<EventSeq> event(const EventId& id) const;
