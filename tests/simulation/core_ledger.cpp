@@ -234,13 +234,14 @@ void Ledger::apply(const RecordOutcome& command, const AnyAnswer& answer) {
   if (it == deliveries_.end()) return require(!recorded.moved, "an outcome moved what is not there");
   DeliveryEntry& entry = it->second;
   if (repeat_ && entry.state == recorded.state) return;
+  const bool unknown = is_uncertain(command.key);
   if (!recorded.moved) {
     const EndpointEntry* endpoint = find_endpoint(command.key.endpoint);
     const bool swept = endpoint == nullptr || !endpoint->now;
-    return require(swept || recorded.state == entry.state,
+    return require(swept || unknown || recorded.state == entry.state,
                    "an outcome is answered with another state: " + text(command.key));
   }
-  require(entry.state == DeliveryState::kPending, "an outcome moved what had ended: " + text(command.key));
+  require(unknown || entry.state == DeliveryState::kPending, "an outcome moved what had ended: " + text(command.key));
   require(recorded.state == command.state, "an outcome moved it elsewhere");
   if (recorded.state != DeliveryState::kPending) finish(entry, recorded.state, command.at);
 }

@@ -66,7 +66,7 @@ class Ledger {
 
   const DeliveryEntry* find(DeliveryKey key) const;
   // Until the next comparison nobody knows which state it is in.
-  bool is_uncertain(DeliveryKey key) const { return uncertain_.deliveries.contains(key); }
+  bool is_uncertain(DeliveryKey key) const;
   const EndpointEntry* find_endpoint(EndpointSeq endpoint) const;
   const EndpointEntry* find_endpoint_by_url(const std::string& url) const;
   std::optional<EventSeq> event(const EventId& id) const;
@@ -133,7 +133,6 @@ class Ledger {
   void check_finished(const OperatorBatch& batch) const;
   void make_pending(DeliveryKey key);
   void adopt(const DeliveryRow& row);
-  bool is_uncertain(const DeliveryRow& row) const;
   void check_row(const DeliveryRow& row);
   bool may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const;
   void compare_endpoints(const Endpoints& endpoints) const;

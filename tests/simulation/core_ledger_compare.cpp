@@ -102,16 +102,16 @@ void Ledger::adopt(const DeliveryRow& row) {
   if (const Event* event = event_of(row.key.event)) entry.deliver_at = event->deliver_at;
 }
 
-bool Ledger::is_uncertain(const DeliveryRow& row) const {
-  return uncertain_.deliveries.contains(row.key) || (row.event && uncertain_.events.contains(*row.event));
+bool Ledger::is_uncertain(DeliveryKey key) const {
+  if (uncertain_.deliveries.contains(key)) return true;
+  const Event* event = event_of(key.event);
+  return event != nullptr && uncertain_.events.contains(event->id);
 }
 
 void Ledger::check_row(const DeliveryRow& row) {
-  require(row.event.has_value(), "a delivery without its event: " + text(row.key));
+  if (!row.event) return fail_("a delivery without its event: " + text(row.key));
   const auto it = deliveries_.find(place_of(row.key));
-  if (is_uncertain(row)) {
-    return adopt(row);
-  }
+  if (is_uncertain(row.key) || uncertain_.events.contains(*row.event)) return adopt(row);
   if (it == deliveries_.end()) return fail_("a delivery that nobody made: " + text(row.key));
   DeliveryEntry& entry = it->second;
   const EndpointEntry* endpoint = find_endpoint(row.key.endpoint);
