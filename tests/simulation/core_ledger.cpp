@@ -49,9 +49,10 @@ std::optional<DeliveryKey> Ledger::predecessor(DeliveryKey key,
   if (mine == nullptr || !mine->sequence_key) return std::nullopt;
   for (auto it = deliveries_.lower_bound({key.endpoint, 0}); it->first < place_of(key); ++it) {
     const DeliveryEntry& other = it->second;
+    const DeliveryKey before{it->first.second, key.endpoint};
     if (other.state == DeliveryState::kPending && other.sequence_key == mine->sequence_key &&
-        is_known(other.since))
-      return DeliveryKey{it->first.second, key.endpoint};
+        is_known(other.since) && !is_uncertain(before))
+      return before;
   }
   return std::nullopt;
 }
