@@ -85,7 +85,8 @@ void CoreAttempts::attempt_begins(int daemon, const SendRequest& request) {
   require(delivery->state == DeliveryState::kPending || !has_heard(daemon, delivery->since) ||
               store_.is_fenced(daemon) || ledger_.is_uncertain(*key),
           "an attempt of a delivery that has ended", *key);
-  require(!life(daemon).succeeded.contains(*key), "an attempt of what was delivered", *key);
+  require(!life(daemon).succeeded.contains(*key) || store_.is_fenced(daemon),
+          "an attempt of what was delivered", *key);
   require(!delivery->deliver_at || *delivery->deliver_at <= clock_.wall(), "an attempt before deliver_at",
           *key);
   check_order(daemon, *key);
