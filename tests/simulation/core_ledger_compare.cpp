@@ -117,7 +117,11 @@ void Ledger::check_row(const DeliveryRow& row) {
   const EndpointEntry* endpoint = find_endpoint(row.key.endpoint);
   const bool swept = row.state == DeliveryState::kDiscarded && entry.state == DeliveryState::kPending &&
                      (endpoint == nullptr || !endpoint->now);
-  if (swept) return finish(entry, row.state, Time::min());
+  if (swept) {
+    finish(entry, row.state, Time::min());
+    if (endpoint != nullptr) entry.since = endpoint->since;  // a sweep is not told of, the removal was
+    return;
+  }
   require(entry.state == row.state, "a delivery is in another state than was committed: " + text(row.key) +
                                         ", " + std::string(to_string(row.state)) + " for " +
                                         std::string(to_string(entry.state)));
