@@ -5,6 +5,7 @@
 #include "ctl/commands.h"
 #include "ctl/listing.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -72,8 +73,9 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
   CLI::App* command = add_command(group, name, help);
   auto id = std::make_shared<std::string>();
   command->add_option("id", *id, "The batch")->required()->check(is_batch_id());
-  command->callback(
-      [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
+  command->callback([&session, id, run] {
+    session.action = [&session, id, run] { return run(session, whole_id(session, *id)); };
+  });
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "ctl/whole_id.h"
+
 namespace outboxd::ctl {
 namespace {
 
@@ -21,7 +23,7 @@ int change_each(Session& session, const std::string& action, const std::vector<s
     int code = kExitOk;
     try {
       changed.push_back(
-          session.api().post_patiently("/v1/deliveries/" + id + "/" + action, "{}",
+          session.api().post_patiently("/v1/deliveries/" + whole_id(session, id) + "/" + action, "{}",
                                        [&session](const std::string& message) { session.note(message); }));
     } catch (const Failure& failure) {
       code = failure.exit_code;
@@ -74,6 +76,7 @@ int change_deliveries(Session& session, const ChangeOptions& options) {
     return change_each(session, batch.action, options.ids);
   }
   BatchOptions wanted = batch;
+  wanted.filters.find_whole(session);
   if (!wanted.filters.state) wanted.filters.state = "dead";
   return run_batch(session, wanted);
 }
@@ -85,10 +88,11 @@ int retry_ids(Session& session, const std::vector<std::string>& ids) {
       deliveries.push_back(id);
       continue;
     }
+    const std::string event = whole_id(session, id);
     // So that an unknown event is reported as not found, rather than as one without deliveries.
-    (void)session.api().get("/v1/events/" + id);
+    (void)session.api().get("/v1/events/" + event);
     Path dead("/v1/deliveries");
-    dead.with("event", id).with("state", "dead");
+    dead.with("event", event).with("state", "dead");
     const Listed listed = fetch_list(session.api(), dead, {kMaxListed, std::nullopt});
     for (const Json& delivery : listed.rows) deliveries.push_back(member_text(delivery, "id"));
     if (listed.rows.empty()) session.note(id + " has no dead deliveries");

@@ -7,6 +7,7 @@
 #include "ctl/listing.h"
 #include "ctl/shell.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 #include "ctl/why.h"
 
 namespace outboxd::ctl {
@@ -88,6 +89,7 @@ void add_list(CLI::App& group, Session& session) {
   add_list_options(command, o->list);
   command->callback([&session, o] {
     session.action = [&session, o] {
+      o->filters.find_whole(session);
       Path path = o->filters.applied_to(Path("/v1/deliveries"), session.style().now);
       if (o->waiting) path.with("waiting", *o->waiting);
       return print_list(session, path, o->list, delivery_columns(),
@@ -104,7 +106,7 @@ void add_curl(CLI::App& group, Session& session) {
   command->add_option("id", *id, "The delivery")->required()->check(is_delivery_id());
   command->add_flag("--reveal", *reveal, "With its signatures and authorization");
   command->callback([&session, id, reveal] {
-    session.action = [&session, id, reveal] { return print_curl(session, *id, *reveal); };
+    session.action = [&session, id, reveal] { return print_curl(session, whole_id(session, *id), *reveal); };
   });
 }
 
@@ -114,8 +116,9 @@ void add_by_id(CLI::App& group, Session& session, const std::string& name, const
   CLI::App* command = add_command(group, name, help);
   auto id = std::make_shared<std::string>();
   command->add_option("id", *id, "The delivery")->required()->check(is_delivery_id());
-  command->callback(
-      [&session, id, run] { session.action = [&session, id, run] { return run(session, *id); }; });
+  command->callback([&session, id, run] {
+    session.action = [&session, id, run] { return run(session, whole_id(session, *id)); };
+  });
 }
 
 void add_change(CLI::App& group, Session& session, const std::string& action, const std::string& help) {

@@ -15,6 +15,7 @@
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -143,7 +144,8 @@ void add_show(CLI::App& group, Session& session) {
   CLI::App* command = add_command(group, "show", "One event and its deliveries");
   auto id = std::make_shared<std::string>();
   command->add_option("id", *id, "The event")->required()->check(is_event_id());
-  command->callback([&session, id] { session.action = [&session, id] { return show(session, *id); }; });
+  command->callback(
+      [&session, id] { session.action = [&session, id] { return show(session, whole_id(session, *id)); }; });
 }
 
 // Prints the exact bytes; only for a terminal are control bytes escaped.
@@ -158,8 +160,9 @@ void add_payload(CLI::App& group, Session& session) {
                                   "outboxctl event payload evt_… > payload.json");
   auto id = std::make_shared<std::string>();
   command->add_option("id", *id, "The event")->required()->check(is_event_id());
-  command->callback(
-      [&session, id] { session.action = [&session, id] { return print_payload(session, *id); }; });
+  command->callback([&session, id] {
+    session.action = [&session, id] { return print_payload(session, whole_id(session, *id)); };
+  });
 }
 
 // Exit status 1 when the answer was no.
@@ -189,8 +192,9 @@ void add_erase(CLI::App& group, Session& session) {
   auto o = std::make_shared<Options>();
   command->add_option("id", o->id, "The event")->required()->check(is_event_id());
   command->add_flag("--yes", o->yes, "Do not ask");
-  command->callback(
-      [&session, o] { session.action = [&session, o] { return erase(session, o->id, o->yes); }; });
+  command->callback([&session, o] {
+    session.action = [&session, o] { return erase(session, whole_id(session, o->id), o->yes); };
+  });
 }
 
 // An endpoint that does not exist is reported as not found; one of another tenant is refused.
@@ -225,7 +229,7 @@ int run_replay(Session& session, const ReplayOptions& options) {
     if (options.missing || but_endpoint.any() || batch.rate || batch.note)
       throw Failure(kExitUsage, "give an id or filters, not both");
     if (batch.dry_run) throw Failure(kExitUsage, "--dry-run counts what filters find");
-    return replay_one(session, *options.id, batch.filters.endpoint);
+    return replay_one(session, whole_id(session, *options.id), batch.filters.endpoint);
   }
   if (!batch.filters.any())
     throw Failure(kExitUsage, "give an event's id, or filters like --type or --since");

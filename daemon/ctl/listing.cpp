@@ -5,6 +5,7 @@
 
 #include "common/attempt.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -97,6 +98,10 @@ Json Filters::as_json(Time now) const {
   Json json = Json::object();
   for (const auto& [name, value] : as_list(now)) json[name] = value;
   return json;
+}
+
+void Filters::find_whole(Session& session) {
+  if (event) event = whole_id(session, *event);
 }
 
 void require_named(ApiClient& api, const Filters& filters) {

@@ -43,6 +43,7 @@ struct Filters {
   bool any() const {
     return state || endpoint || tenant || type || event || error || reason || status || since || until;
   }
+  void find_whole(Session& session);  // an id that was cut (whole_id.h)
   Path applied_to(Path path, Time now) const;
   Json as_json(Time now) const;  // {"state": "dead", ...}
 

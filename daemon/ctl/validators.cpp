@@ -6,11 +6,13 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "ctl/input.h"
+#include "ctl/whole_id.h"
 
 namespace outboxd::ctl {
 namespace {
 
 constexpr std::size_t kMaxReference = 512;  // bytes; what the API takes
+const std::string kDigits = "32 hex digits, or at least the first 8 of them)";
 
 // `accepts` decides, `wanted` finishes the sentence "… is no …". The value is shortened, because it ends up in a
 // message.
@@ -24,10 +26,9 @@ CLI::Validator check(std::string type_name, std::string wanted, F accepts) {
       std::move(type_name));
 }
 
-template <class T>
 CLI::Validator id_check(const std::string& noun, const std::string& prefix) {
-  return check("ID", noun + " id (" + prefix + " and 32 hex digits)",
-               [](const std::string& v) { return T::parse(v).has_value(); });
+  return check("ID", noun + " id (" + prefix + " and " + kDigits,
+               [prefix](const std::string& v) { return begins_id(v, prefix); });
 }
 
 }  // namespace
@@ -74,19 +75,18 @@ CLI::Validator names_endpoint() {
   });
 }
 CLI::Validator is_event_id() {
-  return id_check<EventId>("event", "evt_");
+  return id_check("event", "evt_");
 }
 CLI::Validator is_batch_id() {
-  return id_check<BatchId>("batch", "bat_");
+  return id_check("batch", "bat_");
 }
 CLI::Validator is_delivery_id() {
-  return id_check<DeliveryId>("delivery", "dlv_");
+  return id_check("delivery", "dlv_");
 }
 
 CLI::Validator is_delivery_or_event_id() {
-  return check(
-      "ID", "delivery id (dlv_ and 32 hex digits), nor an event id (evt_)",
-      [](const std::string& v) { return DeliveryId::parse(v).has_value() || EventId::parse(v).has_value(); });
+  return check("ID", "id of a delivery (dlv_) or of an event (evt_ and " + kDigits,
+               [](const std::string& v) { return begins_id(v, "dlv_") || begins_id(v, "evt_"); });
 }
 
 CLI::Validator is_endpoint_url() {

@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 #include "ctl/why.h"
 
 namespace outboxd::ctl {
@@ -20,18 +21,20 @@ Json stats_of(ApiClient& api, const std::string& endpoint) {
   }
 }
 
-Explanation explain(ApiClient& api, const std::string& word, Time now) {
-  if (DeliveryId::parse(word)) {
-    const Json delivery = api.get("/v1/deliveries/" + word);
+Explanation explain(Session& session, const std::string& word) {
+  ApiClient& api = session.api();
+  const Time now = session.style().now;
+  if (begins_id(word, "dlv_")) {
+    const Json delivery = api.get("/v1/deliveries/" + whole_id(session, word));
     return explain_delivery(delivery, stats_of(api, member_text(delivery, "endpoint")), now);
   }
-  if (EventId::parse(word)) return explain_event(api.get("/v1/events/" + word), now);
+  if (begins_id(word, "evt_")) return explain_event(api.get("/v1/events/" + whole_id(session, word)), now);
   const Json endpoint = api.get(path_of_endpoint(word));
   return explain_endpoint(endpoint, stats_of(api, member_text(endpoint, "id")), now);
 }
 
 int run_why(Session& session, const std::string& word) {
-  const Explanation why = explain(session.api(), word, session.style().now);
+  const Explanation why = explain(session, word);
   const Json json = {{"id", word}, {"why", why.text}, {"details", why.details}, {"commands", why.commands}};
   if (session.prints_json() || session.format() == Format::kId) {
     session.print_object(json, {});

@@ -9,6 +9,7 @@
 #include "ctl/fail_spec.h"
 #include "ctl/status.h"
 #include "ctl/validators.h"
+#include "ctl/whole_id.h"
 
 using namespace outboxd;
 using namespace outboxd::ctl;
@@ -167,4 +168,21 @@ TEST_CASE("lists and headers are split without their spaces") {
   CHECK(split_list("a, b,c") == std::vector<std::string>{"a", "b", "c"});
   CHECK(split_list("") == std::vector<std::string>{""});
   CHECK(split_header("X-A:  b:c ") == HeaderField{"X-A", "b:c"});
+}
+
+TEST_CASE("an id may be cut, but not to less than 8 of its digits") {
+  CHECK(begins_id("evt_019b76da", "evt_"));
+  CHECK(begins_id("evt_" + std::string(32, '0'), "evt_"));
+  for (const std::string other :
+       {std::string("evt_019b76d"), "evt_" + std::string(33, '0'), std::string("evt_019B76DA"),
+        std::string("dlv_019b76da"), std::string("evt_"), std::string("019b76da")})
+    CHECK_FALSE(begins_id(other, "evt_"));
+}
+
+TEST_CASE("the beginning of an id is a span of time") {
+  const IdSpan minute = span_of_ids("019b76da"), moment = span_of_ids("019b76daac7371ebbb5c44ee28b22dea");
+  CHECK(minute.last - minute.first == Millis(0xffff));
+  CHECK(minute.first == from_unix_millis(0x019b76da0000));
+  CHECK(moment.first == moment.last);
+  CHECK(moment.first == from_unix_millis(0x019b76daac73));
 }

@@ -237,6 +237,36 @@ class Ctl(EndToEndTest):
         path.write_text(f'[store]\nurl = "sqlite://{database}"\n')
         return str(path)
 
+    def test_an_id_may_be_cut_to_a_beginning_that_only_one_has(self):
+        receiver = self.receiver(lambda request: 500)
+        self.ctl("endpoint", "add", receiver.url, "--name", "shop", "--retry-schedule", "0s")
+        events = [self.json("event", "send", "a.b", "--data", "1")["id"] for _ in range(3)]
+        self.outboxd.wait_for_state("dead", 3)
+        deliveries = {delivery["event"]: delivery["id"] for delivery in self.json("delivery", "list")["data"]}
+        for event in events:
+            delivery = deliveries[event]
+            cut = event[:4 + 18]
+            cut_delivery = delivery[:4 + 24]  # the first digits are the event's time, the next ones its number
+            self.assertEqual(event, self.json("event", "show", cut)["id"])
+            self.assertEqual("1", self.ctl("event", "payload", cut))
+            self.assertEqual(delivery, self.json("delivery", "show", cut_delivery)["id"])
+            self.assertEqual([delivery], [row["id"] for row in self.json("delivery", "list", "--event", cut)["data"]])
+            self.assertEqual(self.json("why", delivery)["why"], self.json("why", cut_delivery)["why"])
+        first = events[0]
+        for status, message, cut in ((2, "does not tell which event", first[:12]), (2, "at least the first 8", first[:11]),
+                                     (3, "begins with evt_00000000", "evt_00000000")):
+            refused = self.outboxd.ctl("event", "show", cut)
+            self.assertEqual(status, refused.returncode, cut)
+            self.assertIn(message, refused.stderr.decode())
+        self.ctl("delivery", "retry", deliveries[first][:4 + 24])
+        receiver.wait_for(4)
+        self.outboxd.wait_for_state("dead", 3)
+        self.ctl("retry", first[:4 + 18])
+        receiver.wait_for(5)
+        self.outboxd.wait_for_state("dead", 3)
+        batch = self.json("delivery", "retry", "--event", first[:4 + 18], "--yes")["id"]
+        self.assertEqual(batch, self.json("batch", "show", batch[:4 + 12])["id"])
+
     def test_an_unknown_id_is_not_found_wherever_one_is_taken(self):
         ids = {kind: f"{kind}_{'0' * 32}" for kind in ("evt", "ep", "dlv")}
         for arguments in (["event", "show", ids["evt"]], ["event", "replay", ids["evt"]], ["endpoint", "show", ids["ep"]],
