@@ -22,6 +22,7 @@ void CoreWorld::act() {
   if (chance(0.012)) operate();
   if (ledger_.has_fan_outs() && chance(0.01)) meddle_with_fan_out();
   if (chance(0.1)) meddle_with_read();
+  if (!ledger_.running_batches().empty() && chance(0.1)) meddle_with_batch();
   if (chance(0.005)) disturb();
   if (members_ > 1 && chance(0.006)) chance(0.2) ? take_over() : move_partitions();
 }
@@ -193,6 +194,16 @@ void CoreWorld::meddle_with_read() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr || !at->is_reading()) return;
   for (int n = 1 + pick(3); n > 0; --n) change_delivery(*at);
+  at->run_if_able(CoreDaemon::Part::kCommits);
+}
+
+// A batch is cancelled, or what it acts upon is changed, between the read for its next step and that step's commit.
+void CoreWorld::meddle_with_batch() {
+  CoreDaemon* const at = any_daemon();
+  if (at == nullptr) return;
+  if (chance(0.3)) cancel_batch(*at);
+  for (int n = pick(4); n > 0; --n) change_delivery(*at);
+  at->run_if_able(CoreDaemon::Part::kBackground);
   at->run_if_able(CoreDaemon::Part::kCommits);
 }
 

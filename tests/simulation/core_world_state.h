@@ -79,6 +79,7 @@ class CoreWorld final : private SharedStore::Watch {
   void change_delivery(CoreDaemon& at);
   void meddle_with_fan_out();
   void meddle_with_read();
+  void meddle_with_batch();
   void remove_and_fill_disk();
   void answered_gone(int number, EndpointSeq endpoint);
   void replay_event(CoreDaemon& at);
