@@ -122,6 +122,22 @@ TEST_CASE_FIXTURE(Retention, "an event whose fan-out is not finished stays") {
   CHECK(reader->unfinished_fan_outs(0, 10).size() == 1);
 }
 
+TEST_CASE_FIXTURE(Retention, "what was made ahead of its fan-out stays until that has come to it") {
+  NewEvent event = new_event({endpoint});  // in its order, so at once
+  event.more_after = 0;
+  event.deliveries = 1;
+  const EventSeq seq = accept_one(std::move(event));
+  const DeliveryKey key{seq, endpoint};
+  apply_all({finished(key, DeliveryState::kDelivered, kNow)});
+  CHECK(prune_all().deliveries == 0);
+  apply_all({ExpandEvent{.event = reader->unfinished_fan_outs(0, 10).at(0).event,
+                         .endpoints = {{.endpoint = endpoint}},
+                         .more_after = std::nullopt,
+                         .matched = reader->all_endpoints().version}});
+  CHECK(due(endpoint).empty());
+  CHECK(prune_all().deliveries == 1);
+}
+
 TEST_CASE_FIXTURE(Retention, "idempotency keys go when they expire, before their events") {
   accept({with_key(new_event({endpoint}), "k", 'a')});
   CHECK(prune_all().idempotency_keys == 1);

@@ -120,14 +120,16 @@ bool RetentionWriter::prune_deliveries(EventSeq event, Step& step) {
 }
 
 bool RetentionWriter::prune_event(EventSeq event, bool old, Step& step) {
+  const auto any = [event](Statement& statement) {
+    Cursor row(statement, event);
+    return row.next();
+  };
+  // A fan-out comes to deliveries that are in their order already: it would make those anew that have left no trace.
+  if (any(fan_out_of_)) return true;
   step.kept = !old;
   if (!prune_deliveries(event, step)) return false;
   if (step.kept) return true;
-  // Earlier steps may have kept some deliveries.
-  for (Statement* reason_to_stay : {&any_delivery_of_, &fan_out_of_}) {
-    Cursor row(*reason_to_stay, event);
-    if (row.next()) return true;
-  }
+  if (any(any_delivery_of_)) return true;  // that earlier steps have kept
   delete_event_.run(event);
   --step.counters.events;
   --step.deletes;
