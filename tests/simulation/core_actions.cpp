@@ -202,7 +202,7 @@ void CoreWorld::meddle_with_batch() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
   if (chance(0.3)) cancel_batch(*at);
-  for (int n = pick(4); n > 0; --n) change_delivery(*at);
+  for (int n = pick(12); n > 0; --n) change_delivery(*at);
   at->run_if_able(CoreDaemon::Part::kBackground);
   at->run_if_able(CoreDaemon::Part::kCommits);
 }
