@@ -173,7 +173,7 @@ TEST_CASE("lists and headers are split without their spaces") {
 TEST_CASE("an id may be cut, but not to less than 8 of its digits") {
   CHECK(begins_id("evt_019b76da", "evt_"));
   CHECK(begins_id("evt_" + std::string(32, '0'), "evt_"));
-  for (const std::string other :
+  for (const std::string& other :
        {std::string("evt_019b76d"), "evt_" + std::string(33, '0'), std::string("evt_019B76DA"),
         std::string("dlv_019b76da"), std::string("evt_"), std::string("019b76da")})
     CHECK_FALSE(begins_id(other, "evt_"));

@@ -22,7 +22,7 @@ void CoreWorld::act() {
   if (chance(0.012)) operate();
   if (ledger_.has_fan_outs() && chance(0.01)) meddle_with_fan_out();
   if (chance(0.1)) meddle_with_read();
-  if (!ledger_.running_batches().empty() && chance(0.1)) meddle_with_batch();
+  if (!ledger_.running_batches().empty() && chance(0.5)) meddle_with_batch();
   if (chance(0.005)) disturb();
   if (members_ > 1 && chance(0.006)) chance(0.2) ? take_over() : move_partitions();
 }
@@ -197,11 +197,12 @@ void CoreWorld::meddle_with_read() {
   at->run_if_able(CoreDaemon::Part::kCommits);
 }
 
-// A batch is cancelled, or what it acts upon is changed, between the read for its next step and that step's commit.
+// A batch is cancelled, or what it acts upon is changed or erased, between the read for its next step and that step's commit.
 void CoreWorld::meddle_with_batch() {
   CoreDaemon* const at = any_daemon();
   if (at == nullptr) return;
-  if (chance(0.3)) cancel_batch(*at);
+  if (chance(0.1)) cancel_batch(*at);
+  if (chance(0.5)) erase_payload(*at);
   for (int n = pick(12); n > 0; --n) change_delivery(*at);
   at->run_if_able(CoreDaemon::Part::kBackground);
   at->run_if_able(CoreDaemon::Part::kCommits);
