@@ -265,7 +265,7 @@ void CoreWorld::erase_payload(CoreDaemon& at) {
 
 // As the API does it. When the daemon ends on the way, what is left is pending without a payload.
 void CoreWorld::erase_some(CoreDaemon& at, ErasePayload step) {
-  at.commits().submit(std::move(step),
+  at.commits().submit(step,
                       [this, number = at.number()](const ErasePayload& done, const Result<Erased>& erased) {
                         CoreDaemon* const its = daemon(number);
                         if (!erased || its == nullptr || its->has_failed()) return;
@@ -274,7 +274,7 @@ void CoreWorld::erase_some(CoreDaemon& at, ErasePayload step) {
                         if (!erased->next) return;
                         ErasePayload next = done;
                         next.after = *erased->next;
-                        erase_some(*its, std::move(next));
+                        erase_some(*its, next);
                       });
 }
 
