@@ -242,7 +242,8 @@ void Ledger::apply(const RecordOutcome& command, const AnyAnswer& answer) {
     return require(swept || unknown || recorded.state == entry.state,
                    "an outcome is answered with another state: " + text(command.key));
   }
-  require(unknown || entry.state == DeliveryState::kPending, "an outcome moved what had ended: " + text(command.key));
+  require(unknown || entry.state == DeliveryState::kPending,
+          "an outcome moved what had ended: " + text(command.key));
   require(recorded.state == command.state, "an outcome moved it elsewhere");
   if (recorded.state != DeliveryState::kPending) finish(entry, recorded.state, command.at);
 }

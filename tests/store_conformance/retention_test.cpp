@@ -171,6 +171,7 @@ TEST_CASE_FIXTURE(Retention, "a removed endpoint goes after its deliveries") {
 
 TEST_CASE_FIXTURE(Retention, "steps are bounded, and together they do it all") {
   std::vector<NewEvent> events;
+  events.reserve(50);
   for (int i = 0; i < 50; ++i) events.push_back(new_event({endpoint, other}));
   accept(std::move(events));
   for (EventSeq event = 1; event <= 50; ++event) {

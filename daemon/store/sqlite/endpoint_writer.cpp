@@ -71,7 +71,8 @@ Result<EndpointPtr> EndpointWriter::execute(const CreateEndpoint& command, Trans
   if (transaction.repeats()) {
     if (auto stored = find(endpoint_by_id_, e.id)) return tell_changed(std::move(*stored), transaction);
     // Removed since, of which everybody has been told: nobody may take it for an endpoint again.
-    if (auto gone = find(endpoint_by_id_ever_, e.id)) return std::make_shared<const Endpoint>(std::move(*gone));
+    if (auto gone = find(endpoint_by_id_ever_, e.id))
+      return std::make_shared<const Endpoint>(std::move(*gone));
   }
   if (auto refused = why_name_refused(e)) return tl::unexpected(std::move(*refused));
   e.seq = ++transaction.counters().endpoint_seq;
