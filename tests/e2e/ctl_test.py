@@ -1,5 +1,6 @@
 """outboxctl against the real daemon, as an operator would use it, and its exit statuses, as scripts rely on them."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -240,8 +241,9 @@ class Ctl(EndToEndTest):
     def test_an_id_may_be_cut_to_a_beginning_that_only_one_has(self):
         receiver = self.receiver(lambda request: 500)
         self.ctl("endpoint", "add", receiver.url, "--name", "shop", "--retry-schedule", "0s")
-        events = [self.json("event", "send", "a.b", "--data", "1")["id"] for _ in range(3)]
+        self.outboxd.post("/v1/events", [{"type": "a.b", "payload": 1} for _ in range(3)])
         self.outboxd.wait_for_state("dead", 3)
+        events = [event["id"] for event in self.json("event", "list")["data"]]
         deliveries = {delivery["event"]: delivery["id"] for delivery in self.json("delivery", "list")["data"]}
         for event in events:
             delivery = deliveries[event]
@@ -251,9 +253,10 @@ class Ctl(EndToEndTest):
             self.assertEqual("1", self.ctl("event", "payload", cut))
             self.assertEqual(delivery, self.json("delivery", "show", cut_delivery)["id"])
             self.assertEqual([delivery], [row["id"] for row in self.json("delivery", "list", "--event", cut)["data"]])
-            self.assertEqual(self.json("why", delivery)["why"], self.json("why", cut_delivery)["why"])
+            self.assertTrue(self.json("why", cut_delivery)["why"].startswith(delivery))
         first = events[0]
-        for status, message, cut in ((2, "does not tell which event", first[:12]), (2, "at least the first 8", first[:11]),
+        shared = os.path.commonprefix(events)  # of one request, so of one moment
+        for status, message, cut in ((2, "does not tell which event", shared), (2, "at least the first 8", first[:11]),
                                      (3, "begins with evt_00000000", "evt_00000000")):
             refused = self.outboxd.ctl("event", "show", cut)
             self.assertEqual(status, refused.returncode, cut)
