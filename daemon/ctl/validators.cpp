@@ -12,7 +12,6 @@ namespace outboxd::ctl {
 namespace {
 
 constexpr std::size_t kMaxReference = 512;  // bytes; what the API takes
-const std::string kDigits = "32 hex digits, or at least the first 8 of them)";
 
 // `accepts` decides, `wanted` finishes the sentence "… is no …". The value is shortened, because it ends up in a
 // message.
@@ -26,8 +25,14 @@ CLI::Validator check(std::string type_name, std::string wanted, F accepts) {
       std::move(type_name));
 }
 
+// Ends the description of an id, which whole_id() may have to complete.
+std::string digits_of_id() {
+  return std::to_string(kIdDigits) + " hex digits, or at least the first " + std::to_string(kMinIdDigits) +
+         " of them)";
+}
+
 CLI::Validator id_check(const std::string& noun, const std::string& prefix) {
-  return check("ID", noun + " id (" + prefix + " and " + kDigits,
+  return check("ID", noun + " id (" + prefix + " and " + digits_of_id(),
                [prefix](const std::string& v) { return begins_id(v, prefix); });
 }
 
@@ -85,7 +90,7 @@ CLI::Validator is_delivery_id() {
 }
 
 CLI::Validator is_delivery_or_event_id() {
-  return check("ID", "id of a delivery (dlv_) or of an event (evt_ and " + kDigits,
+  return check("ID", "id of a delivery (dlv_) or of an event (evt_ and " + digits_of_id(),
                [](const std::string& v) { return begins_id(v, "dlv_") || begins_id(v, "evt_"); });
 }
 
