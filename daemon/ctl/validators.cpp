@@ -1,5 +1,7 @@
 #include "ctl/validators.h"
 
+#include <utility>
+
 #include "common/delivery.h"
 #include "common/endpoint_url.h"
 #include "common/id.h"
@@ -18,7 +20,7 @@ constexpr std::size_t kMaxReference = 512;  // bytes; what the API takes
 template <class F>
 CLI::Validator check(std::string type_name, std::string wanted, F accepts) {
   return CLI::Validator(
-      [wanted, accepts](std::string& value) -> std::string {
+      [wanted = std::move(wanted), accepts](std::string& value) -> std::string {
         if (accepts(value)) return {};
         return "\"" + escape_control(std::string_view(value).substr(0, 80)) + "\" is no " + wanted;
       },
