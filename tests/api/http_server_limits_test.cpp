@@ -339,7 +339,7 @@ TEST_CASE("when the workers' queue is full a request is refused with 503 and its
 
 // UBSan's check of an object's type opens a pipe to look at its memory; without descriptors it reports every
 // object.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef OUTBOXD_ADDRESS_SANITIZER
 constexpr bool kCannotLackDescriptors = true;
 #else
 constexpr bool kCannotLackDescriptors = false;
