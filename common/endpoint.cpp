@@ -86,7 +86,8 @@ std::optional<std::string> sequence_key_of(Ordering ordering,
 
 bool same_receiver(const Endpoint& a, const Endpoint& b) {
   return a.url == b.url && a.secrets == b.secrets && a.headers == b.headers && a.format == b.format &&
-         a.tls == b.tls;
+         a.tls == b.tls && a.auth == b.auth && a.signatures == b.signatures &&
+         a.body_template == b.body_template && a.content_type == b.content_type;
 }
 
 bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type) {

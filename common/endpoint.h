@@ -7,8 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "common/body_template.h"
+#include "common/endpoint_auth.h"
 #include "common/event.h"
 #include "common/id.h"
+#include "common/legacy_signature.h"
+#include "common/payload_filter.h"
 #include "common/time.h"
 
 namespace outboxd {
@@ -60,6 +64,8 @@ inline constexpr std::size_t kMaxEndpointTypes = 64;
 inline constexpr std::size_t kMaxRetrySchedule = 64;
 inline constexpr std::size_t kMaxEndpointSecrets = 8;
 inline constexpr std::size_t kMaxUrlLength = 2048;
+// An endpoint whose every attempt has failed for this long is disabled.
+inline constexpr Millis kDefaultDisableAfter = std::chrono::hours(24 * 5);
 
 struct Endpoint {
   EndpointSeq seq = 0;  // 0 until the store has given one
@@ -68,15 +74,21 @@ struct Endpoint {
   std::string name;
   std::string tenant;
   std::vector<std::string> types = {"**"};
+  std::optional<PayloadFilter> filter;  // absent: whatever is in the event
   std::vector<EndpointSecret> secrets;  // newest first
   std::vector<HeaderField> headers;
+  std::optional<EndpointAuth> auth;
+  std::vector<LegacySignature> signatures;  // beside those of `secrets`
   PayloadFormat format = PayloadFormat::kRaw;
+  std::optional<BodyTemplate> body_template;          // with kRaw: the body instead of the payload
+  std::optional<std::string> content_type;            // instead of the one that the body has
   std::optional<Millis> timeout;                      // absent: [delivery] timeout
   std::optional<std::vector<Millis>> retry_schedule;  // absent: [delivery] retry_schedule
   std::optional<int> max_in_flight;                   // absent: [delivery] max_in_flight_per_endpoint
   std::optional<RateLimit> rate_limit;
   Ordering ordering = Ordering::kNone;
   OnFailureInOrder on_failure_in_order = OnFailureInOrder::kBlock;
+  std::optional<Millis> disable_after = kDefaultDisableAfter;  // absent: never
   EndpointState state = EndpointState::kActive;
   std::string disabled_reason;  // with kDisabled: "gone", "failing", "operator"
   EndpointTls tls;
@@ -98,7 +110,7 @@ using EndpointPtr = std::shared_ptr<const Endpoint>;  // shared between threads:
 // because no event's ordering key is empty.
 std::optional<std::string> sequence_key_of(Ordering ordering, const std::optional<std::string>& ordering_key);
 
-// Does this endpoint want that event (tenant and type)?
+// Does this endpoint want events of that tenant and type? What is in them is its filter's business.
 bool wants(const Endpoint& endpoint, std::string_view tenant, std::string_view type);
 
 }  // namespace outboxd

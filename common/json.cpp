@@ -1,5 +1,6 @@
 #include "common/json.h"
 
+#include "common/json_shape.h"
 #include "common/text.h"
 #include "common/words.h"
 
@@ -93,21 +94,60 @@ Json to_json(const EndpointTls& tls) {
   return json;
 }
 
+Json to_json(const EndpointAuth& auth, bool with_secret) {
+  const Json secret = with_secret ? Json(auth.secret) : Json(nullptr);
+  switch (auth.scheme) {
+    case AuthScheme::kBearer:
+      break;
+    case AuthScheme::kBasic:
+      return {{"basic", {{"user", auth.name}, {"password", secret}}}};
+    case AuthScheme::kHeader:
+      return {{"header", {{"name", auth.name}, {"value", secret}}}};
+  }
+  return {{"bearer", secret}};
+}
+
+// Only what may be given with the scheme, so that an answer can be sent back.
+Json to_json(const std::vector<LegacySignature>& signatures, bool with_secrets) {
+  Json list = Json::array();
+  for (const LegacySignature& signature : signatures) {
+    Json one = {{"scheme", to_string(signature.scheme)},
+                {"secret", with_secrets ? Json(signature.secret) : Json(nullptr)}};
+    if (signature.scheme != SignatureScheme::kGithub) one["header"] = signature.header;
+    if (signature.scheme == SignatureScheme::kHmac) {
+      one["algorithm"] = to_string(signature.algorithm);
+      one["encoding"] = to_string(signature.encoding);
+      one["prefix"] = signature.prefix;
+      one["over"] = to_string(signature.over);
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
 Json to_json(const Endpoint& endpoint) {
-  Json json = {{"id", endpoint.id.to_string()},
-               {"url", endpoint.url},
-               {"name", endpoint.name},
-               {"tenant", endpoint.tenant},
-               {"types", endpoint.types},
-               {"headers", header_object(endpoint.headers)},
-               {"format", to_string(endpoint.format)},
-               {"timeout", or_null(endpoint.timeout)},
-               {"retry_schedule", schedule_or_null(endpoint.retry_schedule)},
-               {"max_in_flight", or_null(endpoint.max_in_flight)},
-               {"rate_limit", endpoint.rate_limit ? Json(to_string(*endpoint.rate_limit)) : Json(nullptr)},
-               {"ordering", to_string(endpoint.ordering)},
-               {"on_failure_in_order", to_string(endpoint.on_failure_in_order)},
-               {"state", to_string(endpoint.state)}};
+  Json json = {
+      {"id", endpoint.id.to_string()},
+      {"url", endpoint.url},
+      {"name", endpoint.name},
+      {"tenant", endpoint.tenant},
+      {"types", endpoint.types},
+      {"filter", endpoint.filter ? Json::parse(endpoint.filter->text()) : Json(nullptr)},
+      {"headers", header_object(endpoint.headers)},
+      {"auth", endpoint.auth ? to_json(*endpoint.auth, false) : Json(nullptr)},
+      {"signatures", to_json(endpoint.signatures, false)},
+      {"format", to_string(endpoint.format)},
+      {"body_template", endpoint.body_template ? Json(endpoint.body_template->text()) : Json(nullptr)},
+      {"content_type", or_null(endpoint.content_type)},
+      {"timeout", or_null(endpoint.timeout)},
+      {"retry_schedule", schedule_or_null(endpoint.retry_schedule)},
+      {"max_in_flight", or_null(endpoint.max_in_flight)},
+      {"rate_limit", endpoint.rate_limit ? Json(to_string(*endpoint.rate_limit)) : Json(nullptr)},
+      {"ordering", to_string(endpoint.ordering)},
+      {"on_failure_in_order", to_string(endpoint.on_failure_in_order)},
+      {"disable_after",
+       endpoint.disable_after ? Json(format_duration(*endpoint.disable_after)) : Json("never")},
+      {"state", to_string(endpoint.state)}};
   if (endpoint.state == EndpointState::kDisabled) json["disabled_reason"] = endpoint.disabled_reason;
   json["tls"] = endpoint.tls.empty() ? Json(nullptr) : to_json(endpoint.tls);
   json["failing_since"] = or_null(endpoint.failing_since);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/endpoint_reading.h"
 #include "common/endpoint_url.h"
 #include "common/json.h"
 #include "common/secret_file.h"
@@ -13,31 +14,13 @@ namespace {
 
 constexpr std::size_t kMaxNameLength = 128;  // characters
 constexpr std::size_t kMaxMetadataBytes = 4096;
-constexpr int kMaxMetadataDepth = 32;           // because writing JSON recurses
-constexpr std::size_t kMaxReportedErrors = 64;  // keeps the answer small however bad the body is
+constexpr int kMaxMetadataDepth = 32;  // because writing JSON recurses
 constexpr Millis kMinTimeout{100};
 constexpr Millis kMaxTimeout = std::chrono::minutes(5);
 constexpr Millis kMaxWait = std::chrono::days(30);
 constexpr int kMaxInFlight = 1000;
 
-// The endpoint being filled in, and the errors found so far.
-struct Reading {
-  Endpoint endpoint;
-  std::vector<FieldError> errors = {};
-  std::string field = {};  // JSON Pointer of the field being read
-
-  void refuse(std::string detail, const std::string& below = "") {
-    if (errors.size() < kMaxReportedErrors) errors.push_back({field + below, std::move(detail)});
-  }
-
-  // The text of a JSON string; nullptr, with an error reported, if `value` is not a string.
-  const std::string* text(const Json& value, const std::string& below = "") {
-    if (!value.is_string()) refuse("must be a string", below);
-    return value.get_ptr<const std::string*>();
-  }
-};
-
-void read_url(Reading& in, const Json& value) {
+void read_url(EndpointReading& in, const Json& value) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
   const auto url = parse_endpoint_url(*text);
@@ -45,7 +28,7 @@ void read_url(Reading& in, const Json& value) {
   in.endpoint.url = url->text;
 }
 
-void read_name(Reading& in, const Json& value) {
+void read_name(EndpointReading& in, const Json& value) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
   const auto characters =
@@ -58,14 +41,14 @@ void read_name(Reading& in, const Json& value) {
   in.endpoint.name = *text;
 }
 
-void read_tenant(Reading& in, const Json& value) {
+void read_tenant(EndpointReading& in, const Json& value) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
   if (!is_tenant(*text)) return in.refuse("must be at most 128 letters, digits or characters of _.:-");
   in.endpoint.tenant = *text;
 }
 
-void read_types(Reading& in, const Json& value) {
+void read_types(EndpointReading& in, const Json& value) {
   if (!value.is_array() || value.empty() || value.size() > kMaxEndpointTypes) {
     return in.refuse("must be an array of 1 to 64 patterns");
   }
@@ -83,7 +66,19 @@ void read_types(Reading& in, const Json& value) {
   }
 }
 
-void read_secret(Reading& in, const Json& value) {
+// Of the text that it is stored as: its numbers have not changed on the way (json_body() looks at that).
+void read_filter(EndpointReading& in, const Json& value) {
+  if (value.is_null()) return in.endpoint.filter.reset();
+  if (!value.is_object()) return in.refuse("must be an object of JSON Pointers and conditions, or null");
+  auto filter = PayloadFilter::parse(dump(value), "");
+  if (filter) {
+    in.endpoint.filter = std::move(*filter);
+    return;
+  }
+  for (FieldError& error : filter.error()) in.refuse(std::move(error.detail), error.pointer);
+}
+
+void read_secret(EndpointReading& in, const Json& value) {
   const std::string* text = in.text(value);
   if (text == nullptr) return;
   const auto key = SigningKey::parse(*text);
@@ -91,7 +86,7 @@ void read_secret(Reading& in, const Json& value) {
   in.endpoint.secrets = {EndpointSecret{.text = *text, .created_at = {}, .expires_at = {}}};
 }
 
-void read_headers(Reading& in, const Json& value) {
+void read_headers(EndpointReading& in, const Json& value) {
   if (!value.is_object() || value.size() > kMaxExtraHeaders) {
     return in.refuse("must be an object of at most 32 header names and values");
   }
@@ -113,30 +108,19 @@ void read_headers(Reading& in, const Json& value) {
   if (bytes > kMaxExtraHeaderBytes) in.refuse("must have at most 8192 bytes, names and values together");
 }
 
-// A field whose value is one of a few words.
-template <class Enum>
-void read_word(Reading& in, const Json& value, std::optional<Enum> (*parse)(std::string_view), Enum& field,
-               std::initializer_list<std::string_view> words) {
-  const std::string* text = in.text(value);
-  if (text == nullptr) return;
-  const auto word = parse(*text);
-  if (!word) return in.refuse("must be " + one_of(words) + did_you_mean(*text, words));
-  field = *word;
-}
-
-void read_format(Reading& in, const Json& value) {
+void read_format(EndpointReading& in, const Json& value) {
   read_word(in, value, parse_payload_format, in.endpoint.format, {"raw", "standard", "cloudevents"});
 }
 
-void read_ordering(Reading& in, const Json& value) {
+void read_ordering(EndpointReading& in, const Json& value) {
   read_word(in, value, parse_ordering, in.endpoint.ordering, {"none", "key", "endpoint"});
 }
 
-void read_on_failure_in_order(Reading& in, const Json& value) {
+void read_on_failure_in_order(EndpointReading& in, const Json& value) {
   read_word(in, value, parse_on_failure_in_order, in.endpoint.on_failure_in_order, {"block", "skip"});
 }
 
-void read_timeout(Reading& in, const Json& value) {
+void read_timeout(EndpointReading& in, const Json& value) {
   if (value.is_null()) return in.endpoint.timeout.reset();
   const std::string* text = in.text(value);
   if (text == nullptr) return;
@@ -147,7 +131,7 @@ void read_timeout(Reading& in, const Json& value) {
   in.endpoint.timeout = timeout;
 }
 
-void read_schedule(Reading& in, const Json& value) {
+void read_schedule(EndpointReading& in, const Json& value) {
   if (value.is_null()) return in.endpoint.retry_schedule.reset();
   if (!value.is_array()) return in.refuse("must be an array of durations, such as [\"0s\", \"5s\", \"5m\"]");
   std::vector<std::string> waits;
@@ -165,14 +149,14 @@ void read_schedule(Reading& in, const Json& value) {
   for (FieldError& error : schedule.error().errors) in.refuse(std::move(error.detail), error.pointer);
 }
 
-void read_max_in_flight(Reading& in, const Json& value) {
+void read_max_in_flight(EndpointReading& in, const Json& value) {
   if (value.is_null()) return in.endpoint.max_in_flight.reset();
   const std::int64_t number = value.is_number_integer() ? value.get<std::int64_t>() : 0;
   if (number < 1 || number > kMaxInFlight) return in.refuse("must be an integer from 1 to 1000");
   in.endpoint.max_in_flight = static_cast<int>(number);
 }
 
-void read_rate_limit(Reading& in, const Json& value) {
+void read_rate_limit(EndpointReading& in, const Json& value) {
   if (value.is_null()) return in.endpoint.rate_limit.reset();
   const std::string* text = in.text(value);
   if (text == nullptr) return;
@@ -181,7 +165,7 @@ void read_rate_limit(Reading& in, const Json& value) {
   in.endpoint.rate_limit = limit;
 }
 
-void read_state(Reading& in, const Json& value) {
+void read_state(EndpointReading& in, const Json& value) {
   EndpointState state = in.endpoint.state;
   read_word(in, value, parse_endpoint_state, state, {"active", "paused", "disabled"});
   if (state == in.endpoint.state) return;
@@ -190,7 +174,7 @@ void read_state(Reading& in, const Json& value) {
 }
 
 // File names only, never contents: whatever an API call carries also ends up in logs and shell history.
-void read_tls(Reading& in, const Json& value) {
+void read_tls(EndpointReading& in, const Json& value) {
   in.endpoint.tls = {};
   if (value.is_null()) return;
   if (!value.is_object())
@@ -229,7 +213,7 @@ bool nests_deeper(const Json& value, int levels) {
                                     [levels](const Json& below) { return nests_deeper(below, levels - 1); });
 }
 
-void read_metadata(Reading& in, const Json& value) {
+void read_metadata(EndpointReading& in, const Json& value) {
   if (!value.is_object()) return in.refuse("must be a JSON object");
   if (nests_deeper(value, kMaxMetadataDepth)) return in.refuse("must be nested at most 32 levels deep");
   std::string text = dump(value);
@@ -237,34 +221,36 @@ void read_metadata(Reading& in, const Json& value) {
   in.endpoint.metadata = std::move(text);
 }
 
-void refuse_unsupported(Reading& in, const Json&) {
-  in.refuse("is not supported by this version");
-}
-void refuse_read_only(Reading& in, const Json&) {
+void refuse_read_only(EndpointReading& in, const Json&) {
   in.refuse("is set by outboxd and cannot be given");
 }
 
 struct Field {
   std::string_view name;
-  void (*read)(Reading&, const Json&);
+  void (*read)(EndpointReading&, const Json&);
 };
 constexpr std::array kFields = {
     Field{"url", read_url},
     Field{"name", read_name},
     Field{"tenant", read_tenant},
     Field{"types", read_types},
+    Field{"filter", read_filter},
     Field{"secret", read_secret},
     Field{"headers", read_headers},
+    Field{"auth", read_auth},
+    Field{"signatures", read_signatures},
     Field{"format", read_format},
+    Field{"body_template", read_body_template},
+    Field{"content_type", read_content_type},
     Field{"timeout", read_timeout},
     Field{"retry_schedule", read_schedule},
     Field{"max_in_flight", read_max_in_flight},
     Field{"rate_limit", read_rate_limit},
     Field{"ordering", read_ordering},
     Field{"on_failure_in_order", read_on_failure_in_order},
+    Field{"disable_after", read_disable_after},
     Field{"state", read_state},
     Field{"metadata", read_metadata},
-    Field{"filter", refuse_unsupported},
     Field{"tls", read_tls},
     Field{"id", refuse_read_only},
     Field{"disabled_reason", refuse_read_only},
@@ -273,13 +259,14 @@ constexpr std::array kFields = {
     Field{"updated_at", refuse_read_only},
 };
 
-// Fields whose values may be secret and are never repeated in an answer. tls is one of them because people paste a key
-// where its file name belongs.
-constexpr std::array<std::string_view, 3> kNeverRepeated = {"/secret", "/headers", "/tls"};
+// Fields whose values may be secret, or long, and are never repeated in an answer. tls is one of them because people paste
+// a key where its file name belongs.
+constexpr std::array<std::string_view, 6> kNeverRepeated = {"/secret", "/headers",    "/tls",
+                                                            "/auth",   "/signatures", "/body_template"};
 
 // Adds the offending value to the errors of the field just read. Not where the error is that no value is accepted ("is
 // not a field …"), nor where the value may hold a password.
-void say_what_came(Reading& in, std::size_t first, const Json& value) {
+void say_what_came(EndpointReading& in, std::size_t first, const Json& value) {
   if (std::ranges::find(kNeverRepeated, in.field) != kNeverRepeated.end()) return;
   for (std::size_t i = first; i < in.errors.size(); ++i) {
     const Json::json_pointer below(in.errors[i].pointer.substr(in.field.size()));
@@ -297,7 +284,7 @@ void say_what_came(Reading& in, std::size_t first, const Json& value) {
 std::string unknown_field(std::string_view name) {
   std::vector<std::string_view> names;
   for (const Field& field : kFields) {
-    if (field.read != refuse_read_only && field.read != refuse_unsupported) names.push_back(field.name);
+    if (field.read != refuse_read_only) names.push_back(field.name);
   }
   return "is not a field of an endpoint" + did_you_mean(name, names);
 }
@@ -309,7 +296,7 @@ Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
     return problem(ProblemCode::kInvalidEndpoint, "the endpoint must be a JSON object" + got(body),
                    {{"", "must be a JSON object"}});
   }
-  Reading in{.endpoint = base};
+  EndpointReading in{.endpoint = base};
   for (const auto& item : body.items()) {
     in.field = pointer_to(item.key());
     const auto field =
@@ -327,6 +314,7 @@ Result<Endpoint> endpoint_from_json(const Json& body, const Endpoint& base) {
     in.field = "/url";
     in.refuse("is required");
   }
+  check_shape(in);
   if (in.errors.empty()) return std::move(in.endpoint);
   std::string detail = summary_of(in.errors);
   return problem(ProblemCode::kInvalidEndpoint, std::move(detail), std::move(in.errors));

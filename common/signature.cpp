@@ -1,14 +1,12 @@
 #include "common/signature.h"
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <vector>
 
+#include "common/hmac.h"
 #include "common/openssl.h"
 #include "common/text.h"
 
@@ -21,14 +19,11 @@ constexpr std::string_view kPublicPrefix = "whpk_";
 constexpr std::size_t kMinSymmetricKey = 24;
 constexpr std::size_t kMaxSymmetricKey = 64;
 constexpr std::size_t kGeneratedKey = 32;
-constexpr std::size_t kMac = 32;
 constexpr std::size_t kEd25519Key = 32;  // of a seed, and of a public key
 constexpr std::size_t kEd25519Signature = 64;
 constexpr std::size_t kMaxSignatures = 64;                 // examined in one header
 constexpr std::int64_t kLastUnixSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
-using MacPtr = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
-using MacContextPtr = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using DigestContextPtr = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 
@@ -38,20 +33,6 @@ tl::unexpected<Problem> refused(std::string why) {
 
 tl::unexpected<Problem> check_failed(std::string header, std::string why) {
   return problem(ProblemCode::kInvalidParameter, why, {{std::move(header), why}});
-}
-
-// A context that has already absorbed the key. Each signature starts from a copy of it, which saves two rounds of
-// SHA-256.
-MacContextPtr keyed_mac(std::string_view key) {
-  const MacPtr mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-  check_openssl(mac != nullptr);
-  MacContextPtr context(EVP_MAC_CTX_new(mac.get()));
-  check_openssl(context != nullptr);
-  std::string digest = "SHA256";
-  const std::array<OSSL_PARAM, 2> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
-  check_openssl(EVP_MAC_init(context.get(), bytes_of(key), key.size(), params.data()) == 1);
-  return context;
 }
 
 std::string raw_public_key(const EVP_PKEY* key) {
@@ -72,19 +53,6 @@ struct Signed {
     return text;
   }
 };
-
-std::string mac_of(const EVP_MAC_CTX* keyed, const Signed& content) {
-  const MacContextPtr context(EVP_MAC_CTX_dup(keyed));
-  check_openssl(context != nullptr);
-  for (const std::string_view part :
-       {content.id, std::string_view("."), content.timestamp, std::string_view("."), content.body}) {
-    check_openssl(EVP_MAC_update(context.get(), bytes_of(part), part.size()) == 1);
-  }
-  std::string mac(kMac, '\0');
-  std::size_t length = 0;
-  check_openssl(EVP_MAC_final(context.get(), bytes_of(mac), &length, mac.size()) == 1 && length == kMac);
-  return mac;
-}
 
 std::string ed25519_sign(EVP_PKEY* key, const Signed& content) {
   const DigestContextPtr context(EVP_MD_CTX_new());
@@ -144,7 +112,7 @@ Result<KeyPtr> parse_public_key(std::string_view text) {
 
 // Exactly one is set: the kind of the secret.
 struct SigningKey::Material {
-  MacContextPtr mac;
+  std::optional<Hmac> mac;
   KeyPtr ed25519;
 };
 
@@ -162,7 +130,7 @@ Result<SigningKey> SigningKey::parse(std::string_view secret) {
     if (key->size() < kMinSymmetricKey || key->size() > kMaxSymmetricKey) {
       return refused("a whsec_ secret holds 24 to 64 bytes, this one " + std::to_string(key->size()));
     }
-    material->mac = keyed_mac(*key);
+    material->mac.emplace("SHA256", *key);
   } else {
     if (key->size() != 2 * kEd25519Key) {
       return refused("a whsk_ secret holds 64 bytes, seed and public key; this one " +
@@ -186,9 +154,9 @@ std::string SigningKey::generate() {
 
 std::string SigningKey::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) const {
   const std::string timestamp = std::to_string(unix_seconds);
-  const Signed content{id, timestamp, body};
-  return asymmetric() ? "v1a," + base64_encode(ed25519_sign(material_->ed25519.get(), content))
-                      : "v1," + base64_encode(mac_of(material_->mac.get(), content));
+  if (asymmetric())
+    return "v1a," + base64_encode(ed25519_sign(material_->ed25519.get(), Signed{id, timestamp, body}));
+  return "v1," + base64_encode(material_->mac->of({id, ".", timestamp, ".", body}));
 }
 
 bool SigningKey::asymmetric() const {

@@ -78,8 +78,9 @@ TEST_CASE("an endpoint is written without its secrets") {
   CHECK(
       dump(to_json(endpoint)) ==
       R"({"id":"ep_019a00000000700080000000000000cd","url":"https://example.com/","name":"","tenant":"","types":["**"],)"
-      R"("headers":{},"format":"raw","timeout":null,"retry_schedule":null,"max_in_flight":null,)"
-      R"("rate_limit":null,"ordering":"none","on_failure_in_order":"block","state":"active","tls":null,"failing_since":null,)"
+      R"("filter":null,"headers":{},"auth":null,"signatures":[],"format":"raw","body_template":null,"content_type":null,)"
+      R"("timeout":null,"retry_schedule":null,"max_in_flight":null,"rate_limit":null,"ordering":"none",)"
+      R"("on_failure_in_order":"block","disable_after":"5d","state":"active","tls":null,"failing_since":null,)"
       R"("metadata":{},"created_at":"2025-11-29T15:21:00.123Z","updated_at":"2025-11-29T15:21:00.123Z"})");
   endpoint.state = EndpointState::kDisabled;
   endpoint.disabled_reason = "gone";
