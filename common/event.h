@@ -40,6 +40,9 @@ struct Event {
   int priority = kDefaultPriority;
   std::vector<HeaderField> headers;  // for the subscriber, validated
   std::optional<std::string> traceparent;
+  // A JSON object: the context attributes and extensions of the CloudEvent that it came as (common/cloud_event.h), all but
+  // the data and its datacontenttype. Absent: it came as something else.
+  std::optional<std::string> cloud_event;
   Time created_at{};
   std::optional<Time> deliver_at;  // no attempt before this time
   std::optional<Time> expires_at;  // from this time on it is dead with reason `expired`

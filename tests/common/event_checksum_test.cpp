@@ -54,6 +54,8 @@ TEST_CASE("a checksum changes with everything that is sent, or decides when and 
       [](Event& e) { e.created_at += Millis(1); },
       [](Event& e) { e.deliver_at.reset(); },
       [](Event& e) { e.expires_at.reset(); },
+      [](Event& e) { e.cloud_event = "{}"; },
+      [](Event& e) { e.cloud_event = ""; },
       [](Event& e) { std::swap(e.deliver_at, e.expires_at); },
       [](Event& e) { std::swap(e.tenant, e.type); },
   };
