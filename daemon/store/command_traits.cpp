@@ -32,12 +32,15 @@ template <class C>
 std::size_t no_payload(const C&) {
   return 0;
 }
+std::size_t bytes_of(const Event& event) {
+  return event.payload.size() + (event.cloud_event ? event.cloud_event->size() : 0);
+}
 std::size_t payload_of(const AnnounceEvent& c) {
-  return c.event->event->payload.size();
+  return bytes_of(*c.event->event);
 }
 std::size_t payloads(const AcceptEvents& c) {
   std::size_t bytes = 0;
-  for (const NewEvent& event : c.events) bytes += event.event->payload.size();
+  for (const NewEvent& event : c.events) bytes += bytes_of(*event.event);
   return bytes;
 }
 std::size_t response(const RecordOutcome& c) {
@@ -74,8 +77,8 @@ std::size_t up_to_limit(const C& c) {
   return static_cast<std::size_t>(std::max<std::int64_t>(c.limit, 1));
 }
 
-// kKept is for what the daemon asks of itself and only its memory knows. Its sweeps (DiscardRemoved, Prune, outbox
-// rows, steps of batches) may be refused, because their work stays recorded in the store and their sender tries again. ExpandEvent counts
+// kKept is for what the daemon asks of itself and only its memory knows. Its sweeps (DiscardRemoved, Prune,
+// PrunePayloads, CountTypes, outbox rows, steps of batches) may be refused, because their work stays recorded in the store and their sender tries again. ExpandEvent counts
 // as kTaken because its deliveries were promised when the event was accepted.
 constexpr std::tuple kTable{
     Row<AcceptEvents>{kRefused, kGrows, at_once, payloads, deliveries_of_all},
@@ -96,6 +99,8 @@ constexpr std::tuple kTable{
     Row<StepBatch>{kRefused, kGrows, at_once, no_payload, keys_of},
     Row<CancelBatch>{kRefused, kTaken, at_once, no_payload, one},
     Row<ErasePayload>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<PrunePayloads>{kRefused, kTaken, at_once, no_payload, up_to_limit},
+    Row<CountTypes>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<ResolveOutboxRow>{kRefused, kTaken, at_once, no_payload, one},
     Row<Prune>{kRefused, kTaken, at_once, no_payload, up_to_limit},
     Row<RunStoreTask>{kRefused, kTaken, at_once, no_payload, as_it_says},

@@ -68,11 +68,26 @@ struct Accepted {
   bool stale = false;
   std::vector<AcceptedEvent> events;  // in the order of the command's events
 };
+// How far the outbox of an application's own database has been relayed (ingest/relay.h). Rows up to `relayed` have
+// become events or are marked there as rejected; up to `cleared` they have been deleted there, so that a row which is
+// there all the same has come back and is new.
+struct SourcePlace {
+  std::string database;  // tells one file from another, whatever their names
+  std::int64_t relayed = 0, cleared = 0;
+  bool operator==(const SourcePlace&) const = default;
+};
+struct SourceStep {
+  std::string source;  // its name
+  SourcePlace from, to;
+};
 struct AcceptEvents {
   using Answer = Accepted;
   std::vector<NewEvent> events;
   Millis idempotency_window{};
   DirectoryVersion matched = 0;
+  // Set if the events (possibly none) come from a source: its place is stored in the same transaction. Refused with
+  // kConflict if the stored one is not `from`.
+  std::shared_ptr<const SourceStep> source = {};
 };
 
 // One of outboxd's own events (an operational event), committed like any other, without an idempotency key.
@@ -246,6 +261,30 @@ struct ErasePayload {
   std::int64_t limit = 1000;
 };
 
+// Erase the payloads of events accepted before `before` of which nothing is pending: what ErasePayload does, as a step of
+// retention. One step looks at up to `limit` events, those after number `after`.
+struct PayloadsPruned {
+  std::int64_t events = 0;
+  std::optional<EventSeq> next;  // where the next step continues; absent: nothing more for now
+};
+struct PrunePayloads {
+  using Answer = PayloadsPruned;
+  Time before{};
+  Time at{};  // now
+  EventSeq after = 0;
+  std::int64_t limit = 256;
+};
+
+// Add the events accepted since the last time to the counts by type (StoreReader::event_types), up to `limit` of them.
+// So nothing is counted twice or left out, and accepting an event costs nothing for it.
+struct TypesCounted {
+  bool more = false;
+};
+struct CountTypes {
+  using Answer = TypesCounted;
+  std::int64_t limit = 2000;
+};
+
 // An operator's word on a rejected row of the SQL outbox: it is judged once more, or dropped. Refused with kNotFound.
 struct ResolveOutboxRow {
   using Answer = Nothing;
@@ -285,11 +324,11 @@ struct RunStoreTask {
 using Command =
     std::variant<AcceptEvents, AnnounceEvent, ExpandEvent, RejectOutboxRow, RecordOutcome, SetFailingSince,
                  CreateEndpoint, UpdateEndpoint, SetEndpointState, DisableEndpoint, RemoveEndpoint,
-                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, ResolveOutboxRow, CreateBatch,
-                 StepBatch, CancelBatch, Prune, RunStoreTask>;
+                 DiscardRemoved, ChangeDelivery, ReplayEvent, ErasePayload, PrunePayloads, CountTypes,
+                 ResolveOutboxRow, CreateBatch, StepBatch, CancelBatch, Prune, RunStoreTask>;
 static_assert(sizeof(Command) <= 96);
 
 using AnyAnswer = std::variant<Nothing, Accepted, Expanded, Recorded, EndpointPtr, Discarded, Delivery,
-                               Replayed, Erased, OperatorBatchPtr, Pruned>;
+                               Replayed, Erased, PayloadsPruned, TypesCounted, OperatorBatchPtr, Pruned>;
 
 }  // namespace outboxd

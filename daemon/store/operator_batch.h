@@ -85,6 +85,7 @@ struct BatchKeys {
 // An event for a replay, and what became of it at the endpoint of the filter, if that names one.
 struct BatchEvent {
   EventSeq seq = 0;
+  EventId id;
   std::string tenant, type;
   Time created_at{};
   std::optional<DeliveryState> state;  // absent: there is no delivery to the endpoint

@@ -74,6 +74,7 @@ struct Rows {
 struct EventFilter {
   std::optional<std::string> tenant, type;
   std::optional<Time> since, until;  // created_at, [since, until)
+  bool unmatched = false;            // only those that no endpoint wanted
 };
 struct DeliveryFilter {
   std::optional<DeliveryState> state;
@@ -97,6 +98,15 @@ struct EventRow {
   std::int64_t deliveries = 0;
   std::int64_t payload_bytes = 0;
   std::optional<Time> payload_erased_at = {};
+};
+// An event type that was seen, within its tenant.
+struct EventTypeRow {
+  std::string tenant, type;
+  std::int64_t events = 0;
+  Time last_at{};
+};
+struct EventTypeFilter {
+  std::optional<std::string> tenant;
 };
 // A row of the SQL outbox, as the producer wrote it.
 struct OutboxRow {

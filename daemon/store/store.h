@@ -77,9 +77,11 @@ class StoreReader {  // each by one thread at a time; there may be several
                                            const Page& page) = 0;  // oldest first
   virtual SecretKeys secret_keys() = 0;  // of all endpoints, and of removed ones that retention still keeps
 
-  // events and deliveries, newest first
+  // events and deliveries; those of a list newest first
   virtual std::optional<EventRow> event(const EventId& id, bool with_payload) = 0;
   virtual Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) = 0;
+  // By tenant and type. Exact: what has not been counted yet (CountTypes) is counted now, as far as that is bounded.
+  virtual Result<Rows<EventTypeRow>> event_types(const EventTypeFilter& filter, const Page& page) = 0;
   virtual std::optional<DeliveryRow> delivery(DeliveryKey key) = 0;
   virtual Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) = 0;
   virtual std::vector<Attempt> attempts(DeliveryKey key) = 0;  // first one first, at most 1,000
@@ -99,6 +101,9 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) = 0;
   virtual Result<Rows<OutboxRow>> rejected_outbox(const Page& page) = 0;
   virtual std::optional<OutboxRow> rejected_row(std::int64_t row) = 0;
+
+  // Where the relay of a source has come to; {} if it has never begun.
+  virtual SourcePlace source_place(const std::string& source) = 0;
 
   virtual StoreStatus status() = 0;
 

@@ -31,11 +31,15 @@ class BusyReader final : public StoreReader {
   SecretKeys secret_keys() override { refuse("secret_keys"); }
   std::optional<EventRow> event(const EventId&, bool) override { refuse("event"); }
   Result<Rows<EventRow>> events(const EventFilter&, const Page&) override { refuse("events"); }
+  Result<Rows<EventTypeRow>> event_types(const EventTypeFilter&, const Page&) override {
+    refuse("event_types");
+  }
   std::optional<DeliveryRow> delivery(DeliveryKey) override { refuse("delivery"); }
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter&, const Page&) override { refuse("deliveries"); }
   std::vector<Attempt> attempts(DeliveryKey) override { refuse("attempts"); }
   std::optional<OperatorBatch> batch(const BatchId&) override { refuse("batch"); }
   Result<Rows<OperatorBatch>> batches(const Page&) override { refuse("batches"); }
+  SourcePlace source_place(const std::string&) override { return {}; }
   std::vector<OperatorBatch> running_batches() override {
     if (is_empty_) return {};
     refuse("batches");
@@ -89,6 +93,8 @@ class FakeStore final : public Store, public StoreWriter {
         note("sweep", Discarded{}, applied);
       } else if (std::holds_alternative<Prune>(*command)) {
         note("prune", Pruned{}, applied);
+      } else if (std::holds_alternative<CountTypes>(*command)) {
+        note("count types", TypesCounted{}, applied);
       } else if (std::holds_alternative<AnnounceEvent>(*command)) {
         note("announce", Accepted{}, applied);
       } else {
@@ -158,6 +164,7 @@ struct Rig {
   OutboxReader outbox{executor, store, ingest};
   RemovedEndpoints removed_endpoints{commits, clock, executor};
   Retention retention{commits, clock, metrics, executor};
+  TypeCounts type_counts{commits, executor};
   Batches batches{executor, store, commits, clock, metrics, nullptr};
   FactRouter router{{.directory = directory,
                      .delivery = delivery,
@@ -167,6 +174,7 @@ struct Rig {
                      .outbox = outbox,
                      .removed_endpoints = removed_endpoints,
                      .retention = retention,
+                     .type_counts = type_counts,
                      .batches = batches},
                     store};
 
@@ -281,7 +289,7 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   CHECK(done == Names{"prune"});
   done = done_in(kLong);
   std::ranges::sort(done);
-  CHECK(done == Names{"batches", "fan-outs", "outbox", "prune"});
+  CHECK(done == Names{"batches", "count types", "fan-outs", "outbox", "prune"});
 
   router.route({PartitionsLost{.partitions = first, .abort = true}});
   CHECK(delivery.disowned == first);

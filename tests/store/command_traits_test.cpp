@@ -24,10 +24,10 @@ TEST_CASE("what only the daemon's memory knows is kept; what somebody can repeat
   for (const Command& kept : std::vector<Command>{delivered({1, 1}, 1), SetFailingSince{}, DisableEndpoint{},
                                                   ExpandEvent{}, announce})
     CHECK_FALSE(of(kept).refusable);
-  for (const Command& other :
-       std::vector<Command>{AcceptEvents{}, RejectOutboxRow{}, CreateEndpoint{}, UpdateEndpoint{},
-                            RunStoreTask{std::make_shared<Task>()}, SetEndpointState{}, RemoveEndpoint{},
-                            DiscardRemoved{}, ChangeDelivery{}, ReplayEvent{}, Prune{}})
+  for (const Command& other : std::vector<Command>{
+           AcceptEvents{}, RejectOutboxRow{}, CreateEndpoint{}, UpdateEndpoint{},
+           RunStoreTask{std::make_shared<Task>()}, SetEndpointState{}, RemoveEndpoint{}, DiscardRemoved{},
+           ChangeDelivery{}, ReplayEvent{}, Prune{}, PrunePayloads{}, CountTypes{}})
     CHECK(of(other).refusable);
 }
 
@@ -35,8 +35,9 @@ TEST_CASE("new work is growth, and what was promised already is none") {
   const AnnounceEvent announce = announcing(new_event());
   for (const Command& grows : std::vector<Command>{AcceptEvents{}, announce, CreateEndpoint{}, ReplayEvent{}})
     CHECK(of(grows).grows);
-  for (const Command& other : std::vector<Command>{delivered({1, 1}, 1), ExpandEvent{}, DisableEndpoint{},
-                                                   RemoveEndpoint{}, DiscardRemoved{}, Prune{}})
+  for (const Command& other :
+       std::vector<Command>{delivered({1, 1}, 1), ExpandEvent{}, DisableEndpoint{}, RemoveEndpoint{},
+                            DiscardRemoved{}, Prune{}, PrunePayloads{}, CountTypes{}})
     CHECK_FALSE(of(other).grows);
 }
 
@@ -52,6 +53,8 @@ TEST_CASE("a command counts its payloads and its rows, and at least one row") {
   CHECK(of(ReplayEvent{{}, {1, 2}, kNow}).rows == 2);
   CHECK(of(DiscardRemoved{.limit = 40}).rows == 40);
   CHECK(of(Prune{.limit = 256}).rows == 256);
+  CHECK(of(PrunePayloads{.limit = 256}).rows == 256);
+  CHECK(of(CountTypes{.limit = 300}).rows == 300);
   CHECK(of(RunStoreTask{std::make_shared<Task>()}).rows == 7);
   Attempt attempt = new_attempt(1, Outcome::kSuccess);
   attempt.response_body = "four";

@@ -16,7 +16,8 @@ using namespace outboxd::test;
 namespace {
 
 const std::string kOne(64, '1'), kTwo(64, '2');
-const std::string kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const std::string kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", kPassword = "a-password",
+                  kShared = "a-shared-secret";
 
 std::shared_ptr<const SecretBox> box(const std::string& keys) {
   return std::make_shared<const SecretBox>(SecretBox::parse(keys, "keys").value());
@@ -41,6 +42,14 @@ struct Disk {
   Endpoint add() {
     Endpoint e = new_endpoint();
     e.secrets = {{kSecret, kNow, std::nullopt}, {"whsec_old", kNow - kDay, kNow + kDay}};
+    return **apply(CreateEndpoint{shared(e)});
+  }
+  Endpoint add_with_credentials() {
+    Endpoint e = new_endpoint();
+    e.secrets = {{kSecret, kNow, std::nullopt}};
+    e.auth = EndpointAuth{AuthScheme::kBasic, "shop", kPassword};
+    e.signatures = {github_signature(), stripe_signature()};
+    for (auto& signature : e.signatures) signature.secret = kShared;
     return **apply(CreateEndpoint{shared(e)});
   }
   SecretKeys keys() { return store->new_reader()->secret_keys(); }
@@ -76,6 +85,24 @@ TEST_CASE_FIXTURE(Disk, "with a key no secret is in the file, and all come back 
   CHECK_FALSE(holds(kSecret));
   CHECK(open(box(kOne)).new_reader()->endpoint(made.id)->secrets == made.secrets);
   CHECK(open(box(kTwo + "\n" + kOne)).new_reader()->all_endpoints().endpoints.at(0).secrets == made.secrets);
+}
+
+TEST_CASE_FIXTURE(Disk,
+                  "credentials and the secrets of other senders' signatures are kept like signing secrets") {
+  open(nullptr);
+  const Endpoint made = add_with_credentials();
+  CHECK(keys() == SecretKeys{{"", 4}});
+  for (const auto& secret : {kSecret, kPassword, kShared}) CHECK(holds(secret));
+  open(box(kOne));
+  CHECK(encrypt_all() == 1);
+  CHECK(encrypt_all() == 0);
+  CHECK(keys() == SecretKeys{{box(kOne)->key_id(), 4}});
+  sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  for (const auto& secret : {kSecret, kPassword, kShared}) CHECK_FALSE(holds(secret));
+  const auto read = open(box(kTwo + "\n" + kOne)).new_reader()->endpoint(made.id);
+  CHECK(read->secrets == made.secrets);
+  CHECK(read->auth == made.auth);
+  CHECK(read->signatures == made.signatures);
 }
 
 TEST_CASE_FIXTURE(Disk, "without a key they are stored in plain, and said to be") {

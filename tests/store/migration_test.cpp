@@ -233,3 +233,25 @@ TEST_CASE("a connection that trusts no schema can read and write the database") 
        {"event", "endpoint", "delivery", "attempt", "idempotency", "counter", "outbox", "fan_out"})
     db.query_int("SELECT count(*) FROM " + std::string(table));
 }
+
+TEST_CASE_FIXTURE(Schema4,
+                  "events of before the types were counted are counted too, and nothing of theirs is lost") {
+  const auto store = open_sqlite_store(options);
+  const auto reader = store->new_reader();
+  const auto seen = [&] {
+    const auto rows = reader->event_types({}, {10, ""});
+    REQUIRE(rows);
+    REQUIRE(rows->rows.size() == 1);
+    CHECK(rows->rows[0].tenant == "acme");
+    CHECK(rows->rows[0].type == "order.paid");
+    return rows->rows[0].events;
+  };
+  CHECK(seen() == 6);
+  apply_all(*store, {CountTypes{.limit = 4}});
+  CHECK(seen() == 6);
+  apply_all(*store, {CountTypes{.limit = 4}});
+  CHECK(seen() == 6);
+  EventFilter unmatched;
+  unmatched.unmatched = true;
+  CHECK(reader->events(unmatched, {10, ""})->rows.empty());
+}

@@ -119,6 +119,8 @@ TEST_CASE_FIXTURE(Plans, "the delivery loop reads ranges of the index of what is
   CHECK(has(first_step(sql::kNextPendingEndpoint), "INDEX delivery_pending (endpoint>?)"));
   CHECK(has(first_step(sql::kNextEndpointBlocked), "INDEX delivery_behind (endpoint>?)"));
   CHECK(has(first_step(sql::kDeadBefore), "INDEX delivery_dead ((event,endpoint)<(?,?))"));
+  CHECK(has(first_step(sql::kUnmatchedBefore), "INDEX event_unmatched (seq<?)"));
+  CHECK(has(first_step(sql::kEventTypesAfter), "PRIMARY KEY ((tenant,type)>(?,?))"));
   CHECK(has(first_step(sql::kDeliveriesAfter), "PRIMARY KEY ((event,endpoint)>(?,?) AND event<?)"));
   CHECK(has(first_step(sql::kDeadOfEndpointAfter),
             "INDEX delivery_dead_by_endpoint (endpoint=? AND event>? AND event<?)"));

@@ -13,6 +13,7 @@ TEST_CASE_FIXTURE(Fixture, "an event comes back as it was given, after a restart
   e.priority = 9;
   e.headers = {{"x-a", "1"}, {"x-b", "ü"}};
   e.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  e.cloud_event = R"({"specversion":"1.0","id":"ü","source":"/s","type":"order.paid","n":-0})";
   e.deliver_at = kNow + Millis(5000);
   e.expires_at = kNow + kDay;
   const auto answer = accept({given});
@@ -35,6 +36,7 @@ TEST_CASE_FIXTURE(Fixture, "an event comes back as it was given, after a restart
   CHECK(row->event.priority == 9);
   CHECK(row->event.headers == e.headers);
   CHECK(row->event.traceparent == e.traceparent);
+  CHECK(row->event.cloud_event == e.cloud_event);
   CHECK(row->event.created_at == e.created_at);
   CHECK(row->event.deliver_at == e.deliver_at);
   CHECK(row->event.expires_at == e.expires_at);

@@ -11,6 +11,7 @@ NewEvent full_event(EndpointSeq endpoint) {
   n.event->tenant = "acme";
   n.event->headers = {{"x-a", "1"}};
   n.event->traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  n.event->cloud_event = R"({"id":"1"})";
   n.event->deliver_at = kNow;
   n.event->expires_at = kNow + kDay;
   n.endpoints[0].ordering = Ordering::kNone;
@@ -22,12 +23,27 @@ NewEvent full_event(EndpointSeq endpoint) {
 TEST_CASE_FIXTURE(Fixture, "an event that changes in the store is damaged, whatever of it changes") {
   const Endpoint e = create();
   int events = 0;
-  for (const char* change :
-       {"payload = x'7b7e'", "payload = x''", "id = zeroblob(16)", "tenant = 'acmf'", "type = 'a'",
-        "content_type = 'text/plain'", "ordering_key = 'p'", "ordering_key = NULL", "priority = 6",
-        "headers = '[[\"x-a\",\"2\"]]'", "headers = NULL", "headers = 'damaged'", "headers = '[7]'",
-        "traceparent = NULL", "created_at = created_at + 1", "deliver_at = NULL",
-        "expires_at = expires_at + 86400000", "checksum = checksum + 1", "checksum = NULL"}) {
+  for (const char* change : {"payload = x'7b7e'",
+                             "payload = x''",
+                             "id = zeroblob(16)",
+                             "tenant = 'acmf'",
+                             "type = 'a'",
+                             "content_type = 'text/plain'",
+                             "ordering_key = 'p'",
+                             "ordering_key = NULL",
+                             "priority = 6",
+                             "headers = '[[\"x-a\",\"2\"]]'",
+                             "headers = NULL",
+                             "headers = 'damaged'",
+                             "headers = '[7]'",
+                             "traceparent = NULL",
+                             "cloud_event = NULL",
+                             "cloud_event = '{}'",
+                             "created_at = created_at + 1",
+                             "deliver_at = NULL",
+                             "expires_at = expires_at + 86400000",
+                             "checksum = checksum + 1",
+                             "checksum = NULL"}) {
     CAPTURE(change);
     const EventSeq damaged = accept_one(full_event(e.seq));
     const EventSeq whole = accept_one(full_event(e.seq));

@@ -19,8 +19,32 @@ Endpoint full_endpoint() {
   e.ordering = Ordering::kKey;
   e.on_failure_in_order = OnFailureInOrder::kSkip;
   e.state = EndpointState::kPaused;
+  e.filter = *PayloadFilter::parse(R"({"/amount": {"gte": 1.10}, "/vip": true})", "");
   e.tls = {"/etc/outboxd/ca.pem", "credential:cert", "credential:key"};
   e.metadata = R"({"team":"billing"})";
+  return e;
+}
+
+// One whose requests have every shape that goes together.
+Endpoint shaped_endpoint() {
+  Endpoint e = full_endpoint();
+  e.name = "shaped";
+  e.format = PayloadFormat::kRaw;
+  e.body_template = *BodyTemplate::parse(R"( {"text": "{{/a}}", "all": {{}} } )");
+  e.content_type = "application/vnd.shop+json; v=1";
+  e.auth = EndpointAuth{AuthScheme::kBasic, "shop", "p\xC3\xA4ss:word"};
+  LegacySignature github = github_signature(), stripe = stripe_signature(), hmac;
+  github.secret = "one";
+  stripe.secret = "two";
+  hmac = {.scheme = SignatureScheme::kHmac,
+          .secret = "three",
+          .header = "X-Shop",
+          .algorithm = SignatureDigest::kSha512,
+          .encoding = SignatureEncoding::kBase64,
+          .prefix = "v0=",
+          .over = SignatureOver::kIdTimestampBody};
+  e.signatures = {github, stripe, hmac};
+  e.disable_after.reset();
   return e;
 }
 
@@ -32,6 +56,11 @@ void check_same(const Endpoint& a, const Endpoint& b) {
   CHECK(a.types == b.types);
   CHECK(a.secrets == b.secrets);
   CHECK(a.headers == b.headers);
+  CHECK(a.auth == b.auth);
+  CHECK(a.signatures == b.signatures);
+  CHECK(a.body_template == b.body_template);
+  CHECK(a.content_type == b.content_type);
+  CHECK(a.disable_after == b.disable_after);
   CHECK(a.format == b.format);
   CHECK(a.timeout == b.timeout);
   CHECK(a.retry_schedule == b.retry_schedule);
@@ -42,6 +71,7 @@ void check_same(const Endpoint& a, const Endpoint& b) {
   CHECK(a.failing_since == b.failing_since);
   CHECK(a.state == b.state);
   CHECK(a.disabled_reason == b.disabled_reason);
+  CHECK(a.filter == b.filter);
   CHECK(a.tls == b.tls);
   CHECK(a.metadata == b.metadata);
   CHECK(a.created_at == b.created_at);
@@ -54,15 +84,17 @@ TEST_CASE_FIXTURE(Fixture, "an endpoint comes back as it was given, after a rest
   const Endpoint made = create(given);
   CHECK(made.seq == 1);
   const Endpoint plain = create();
+  const Endpoint shaped = create(shaped_endpoint());
   reopen();
   check_same(*reader->endpoint(given.id), given);
   check_same(*reader->endpoint(plain.id), plain);
-  CHECK(reader->all_endpoints().endpoints.size() == 2);
-  CHECK(create().seq == 3);
+  check_same(*reader->endpoint(shaped.id), shaped);
+  CHECK(reader->all_endpoints().endpoints.size() == 3);
+  CHECK(create().seq == 4);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an update replaces everything but the identity and the state") {
-  const Endpoint made = create(full_endpoint());
+  const Endpoint made = create(shaped_endpoint());
   Endpoint changed = new_endpoint();
   changed.id = made.id;
   changed.url = "https://example.org/new";
@@ -80,9 +112,28 @@ TEST_CASE_FIXTURE(Fixture, "an update replaces everything but the identity and t
   CHECK(stored->ordering == Ordering::kNone);
   CHECK(stored->on_failure_in_order == OnFailureInOrder::kBlock);
   CHECK(stored->secrets.empty());
+  CHECK_FALSE(stored->auth);
+  CHECK(stored->signatures.empty());
+  CHECK_FALSE(stored->body_template);
+  CHECK_FALSE(stored->content_type);
+  CHECK(stored->disable_after == kDefaultDisableAfter);
   CHECK(stored->state == EndpointState::kPaused);
   CHECK(stored->updated_at == kNow + Millis(1000));
   check_same(**answer, *stored);
+}
+
+TEST_CASE_FIXTURE(Fixture, "credentials and signatures are changed one without the other") {
+  Endpoint e = create(shaped_endpoint());
+  for (int step = 0; step < 3; ++step) {
+    const Time base = e.updated_at;
+    e.updated_at += Millis(1);
+    if (step == 0) e.signatures.erase(e.signatures.begin());
+    if (step == 1) e.auth = EndpointAuth{AuthScheme::kBearer, "", "token"};
+    if (step == 2) e.secrets.clear();
+    REQUIRE(update(e, base));
+    reopen();
+    check_same(*reader->endpoint(e.id), e);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture,

@@ -26,6 +26,7 @@ struct Erasures : Fixture {
 TEST_CASE_FIXTURE(Erasures, "the bytes go, what is pending is discarded, and the rest stays") {
   const auto to = endpoints(3);
   const NewEvent event = new_event(to);
+  event.event->cloud_event = R"({"id":"1"})";
   const EventSeq seq = accept_one(event);
   apply(delivered({seq, to[0]}, 1));
   apply(died({seq, to[1]}, 1));
@@ -42,6 +43,7 @@ TEST_CASE_FIXTURE(Erasures, "the bytes go, what is pending is discarded, and the
   CHECK(row->payload_bytes == 0);
   CHECK(row->payload_erased_at == later);
   CHECK(row->event.type == event.event->type);
+  CHECK(row->event.cloud_event == event.event->cloud_event);
   CHECK(row->deliveries == 3);
   CHECK(delivery({seq, to[0]}).state == DeliveryState::kDelivered);
   CHECK(delivery({seq, to[1]}).state == DeliveryState::kDead);

@@ -55,6 +55,8 @@ struct Describe {
   std::string operator()(const Erased& e) const {
     return format_time(e.at) + ' ' + std::to_string(e.discarded) + ' ' + std::to_string(e.next.value_or(0));
   }
+  std::string operator()(const PayloadsPruned& p) const { return std::to_string(p.events); }
+  std::string operator()(const TypesCounted& t) const { return t.more ? "more types" : "types counted"; }
   std::string operator()(const OperatorBatchPtr& b) const {
     std::ostringstream out;
     out << b->id.to_string() << ' ' << to_string(b->state) << ' ' << b->done << ' ' << b->skipped << ' '

@@ -34,7 +34,8 @@ inline constexpr std::string_view kLastAttemptBefore =
 // Events for a replay, with what became of each at one endpoint (0: none).
 inline constexpr std::string_view kEventsToReplay =
     "SELECT e.seq, e.tenant, e.type, e.created_at, d.state, coalesce(d.after_batch, 0),"
-    " EXISTS (SELECT 1 FROM attempt AS a WHERE a.event = e.seq AND a.endpoint = ?3 AND a.outcome = 'success')"
+    " EXISTS (SELECT 1 FROM attempt AS a WHERE a.event = e.seq AND a.endpoint = ?3 AND a.outcome = "
+    "'success'), e.id"
     " FROM event AS e LEFT JOIN delivery AS d ON d.event = e.seq AND d.endpoint = ?3"
     " WHERE e.seq >= ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?4";
 

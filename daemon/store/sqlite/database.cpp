@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "store/sqlite/application_vfs.h"
+
 namespace outboxd::sqlite {
 
 void Database::fail(int rc, std::string_view doing) const {
@@ -46,6 +48,7 @@ void set_up_sqlite() {
   sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   sqlite3_initialize();
   sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
+  register_application_vfs(*vfs);
   look_for_file = std::exchange(vfs->xAccess, look_for_no_journal);
 }
 
@@ -69,8 +72,10 @@ Database::Database(const Location& location, Mode mode, Millis busy_timeout, int
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     SQLITE_OPEN_PRIVATECACHE | (location.is_on_disk() ? 0 : SQLITE_OPEN_CREATE);
-  const int rc = sqlite3_open_v2(location.path.c_str(), &db, flags,
-                                 location.is_on_disk() ? nullptr : location.vfs.c_str());
+  const char* const vfs = mode == Mode::kApplication ? kApplicationVfs
+                          : location.is_on_disk()    ? nullptr
+                                                     : location.vfs.c_str();
+  const int rc = sqlite3_open_v2(location.path.c_str(), &db, flags, vfs);
   db_.reset(db);
   if (rc != SQLITE_OK) fail(rc, "opening " + location.path);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));

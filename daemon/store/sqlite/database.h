@@ -32,7 +32,11 @@ struct SqliteFailure : StoreError {
 struct CorruptValue : StoreError {
   explicit CorruptValue(const std::string& what) : StoreError(Kind::kCorrupt, what) {}
 };
-enum class Mode { kWriter, kReader };
+enum class Mode {
+  kWriter,
+  kReader,
+  kApplication,  // another program's file, on application_vfs.h
+};
 
 class Database {
  public:

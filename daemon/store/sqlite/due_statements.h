@@ -18,7 +18,7 @@ inline constexpr std::string_view kCountDue =
 inline constexpr std::string_view kDueOfPriority =
     "SELECT d.event, d.attempts, d.attempts_ever, d.due_at, d.created_at, d.order_key, d.expires_at,"
     " e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, e.priority, e.headers, "
-    "e.traceparent, e.created_at,"
+    "e.traceparent, e.cloud_event, e.created_at,"
     " e.deliver_at, e.expires_at, e.checksum, e.payload_erased_at"
     " FROM delivery AS d INDEXED BY delivery_pending CROSS JOIN event AS e ON e.seq = d.event"
     " WHERE d.endpoint = ?1 AND d.priority = ?2 AND d.due_at <= ?3 AND d.state = 'pending' AND d.behind = 0"
@@ -54,7 +54,8 @@ inline constexpr std::string_view kCountBlocked =
 
 inline constexpr std::string_view kUnfinishedFanOuts =
     "SELECT f.event, f.after, f.last, e.id, e.tenant, e.type, e.payload, e.content_type, e.ordering_key, "
-    "e.priority, e.headers, e.traceparent, e.created_at, e.deliver_at, e.expires_at, e.checksum, "
+    "e.priority, e.headers, e.traceparent, e.cloud_event, e.created_at, e.deliver_at, e.expires_at, "
+    "e.checksum, "
     "e.payload_erased_at FROM fan_out AS f CROSS JOIN event AS e ON e.seq = f.event WHERE f.event > ?1 ORDER "
     "BY f.event LIMIT "
     "?2";
@@ -63,7 +64,7 @@ inline constexpr std::string_view kLastUnchecked = "SELECT last_unchecked FROM c
 // Every event in turn, to verify the checksums; columns as read_checked_event expects them.
 inline constexpr std::string_view kWholeEventsAfter =
     "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
-    "created_at,"
+    "cloud_event, created_at,"
     " deliver_at, expires_at, checksum, payload_erased_at FROM event WHERE seq > ?1 ORDER BY seq";
 
 }  // namespace outboxd::sqlite::sql

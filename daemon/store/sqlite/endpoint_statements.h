@@ -9,16 +9,19 @@ namespace outboxd::sqlite::sql {
   "seq, id, url, name, tenant, types, secrets, headers, format, timeout, retry_schedule, max_in_flight, " \
   "state,"                                                                                                \
   " disabled_reason, metadata, created_at, updated_at, rate_limit_count, rate_limit_per, ordering, "      \
-  "on_failure_in_order, failing_since, tls"
+  "on_failure_in_order, failing_since, tls, filter, body_template, content_type, auth, signatures, "      \
+  "disable_after"
 inline constexpr std::string_view kInsertEndpoint =
     "INSERT INTO endpoint (" OUTBOXD_ENDPOINT_COLUMNS
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-    "?19, ?20, ?21, ?22, ?23)";
+    "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)";
 inline constexpr std::string_view kUpdateEndpoint =
     "UPDATE endpoint SET url = ?2, name = ?3, tenant = ?4, types = ?5, secrets = ?6, headers = ?7, format = "
     "?8, timeout = ?9,"
     " retry_schedule = ?10, max_in_flight = ?11, metadata = ?12, updated_at = ?13,"
-    " rate_limit_count = ?14, rate_limit_per = ?15, ordering = ?16, on_failure_in_order = ?17, tls = ?18 "
+    " rate_limit_count = ?14, rate_limit_per = ?15, ordering = ?16, on_failure_in_order = ?17, tls = ?18, "
+    "filter = ?19, body_template = ?20, content_type = ?21, auth = ?22, signatures = ?23, disable_after = "
+    "?24 "
     "WHERE seq = ?1";
 inline constexpr std::string_view kEndpointById =
     "SELECT " OUTBOXD_ENDPOINT_COLUMNS " FROM endpoint WHERE id = ?1 AND removed_at IS NULL";

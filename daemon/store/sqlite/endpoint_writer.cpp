@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/sqlite/endpoint_rows.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
@@ -82,7 +83,8 @@ Result<EndpointPtr> EndpointWriter::execute(const CreateEndpoint& command, Trans
                        columns.max_in_flight, to_string(e.state), e.disabled_reason, e.metadata,
                        millis(e.created_at), millis(e.updated_at), columns.rate_limit_count,
                        columns.rate_limit_per, to_string(e.ordering), to_string(e.on_failure_in_order),
-                       millis(e.failing_since), columns.tls);
+                       millis(e.failing_since), columns.tls, columns.filter, columns.body_template,
+                       e.content_type, columns.auth, columns.signatures, columns.disable_after);
   return tell_changed(std::move(e), transaction);
 }
 
@@ -102,7 +104,9 @@ Result<EndpointPtr> EndpointWriter::execute(const UpdateEndpoint& command, Trans
   update_endpoint_.run(e.seq, e.url, e.name, e.tenant, columns.types, columns.secrets, columns.headers,
                        to_string(e.format), columns.timeout, columns.retry_schedule, columns.max_in_flight,
                        e.metadata, millis(e.updated_at), columns.rate_limit_count, columns.rate_limit_per,
-                       to_string(e.ordering), to_string(e.on_failure_in_order), columns.tls);
+                       to_string(e.ordering), to_string(e.on_failure_in_order), columns.tls, columns.filter,
+                       columns.body_template, e.content_type, columns.auth, columns.signatures,
+                       columns.disable_after);
   return tell_changed(std::move(e), transaction);
 }
 

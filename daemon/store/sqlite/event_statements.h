@@ -8,8 +8,8 @@ namespace outboxd::sqlite::sql {
 inline constexpr std::string_view kInsertEvent =
     "INSERT INTO event (seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, "
     "traceparent,"
-    " created_at, deliver_at, expires_at, deliveries, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-    "?10, ?11, ?12, ?13, ?14, ?15)";
+    " cloud_event, created_at, deliver_at, expires_at, deliveries, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+    "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 // Run at the end of a fan-out: endpoints may have changed on the way, so the count is certain only then.
 inline constexpr std::string_view kCountEventDeliveries =
     "UPDATE event SET deliveries = (SELECT count(*) FROM delivery WHERE event = ?1) WHERE seq = ?1";
@@ -21,9 +21,12 @@ inline constexpr std::string_view kEventToReplayBySeq =
     "SELECT seq, priority, ordering_key, payload_erased_at FROM event WHERE seq = ?1";
 inline constexpr std::string_view kEventToRetry =
     "SELECT ordering_key, payload_erased_at FROM event WHERE seq = ?1";
-inline constexpr std::string_view kEventToErase =
-    "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, "
-    "created_at, deliver_at, expires_at, checksum, payload_erased_at FROM event WHERE id = ?1";
+#define OUTBOXD_EVENT_TO_ERASE                                                                          \
+  "SELECT seq, id, tenant, type, payload, content_type, ordering_key, priority, headers, traceparent, " \
+  "cloud_event, created_at, deliver_at, expires_at, checksum, payload_erased_at FROM event WHERE "
+inline constexpr std::string_view kEventToErase = OUTBOXD_EVENT_TO_ERASE "id = ?1";
+inline constexpr std::string_view kEventToEraseBySeq = OUTBOXD_EVENT_TO_ERASE "seq = ?1";
+#undef OUTBOXD_EVENT_TO_ERASE
 inline constexpr std::string_view kErasePayload =
     "UPDATE event SET payload = x'', checksum = ?2, payload_erased_at = ?3 WHERE seq = ?1";
 
@@ -53,5 +56,10 @@ inline constexpr std::string_view kDropOutboxRow =
     "DELETE FROM outbox WHERE seq = ?1 AND rejected IS NOT NULL";
 inline constexpr std::string_view kRejectOutboxRow =
     "UPDATE outbox SET rejected = ?2, rejected_at = ?3 WHERE seq = ?1 AND rejected IS NULL";
+
+inline constexpr std::string_view kSourcePlace =
+    "SELECT database, relayed, cleared FROM source WHERE name = ?1";
+inline constexpr std::string_view kPutSourcePlace =
+    "INSERT OR REPLACE INTO source (name, database, relayed, cleared) VALUES (?1, ?2, ?3, ?4)";
 
 }  // namespace outboxd::sqlite::sql

@@ -7,6 +7,7 @@
 
 #include "common/event_checksum.h"
 #include "common/words.h"
+#include "store/sqlite/column_values.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
@@ -122,7 +123,7 @@ AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_w
   const std::int64_t deliveries = accepted.more_after ? accepted.deliveries : made;
   const auto headers = encode_headers(e.headers);
   insert_event_.run(seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
-                    e.ordering_key, e.priority, headers, e.traceparent, millis(e.created_at),
+                    e.ordering_key, e.priority, headers, e.traceparent, e.cloud_event, millis(e.created_at),
                     millis(e.deliver_at), millis(e.expires_at), deliveries, event_checksum(e, seq));
   ++counters.events;
   transaction.rollup().event_accepted();
@@ -185,6 +186,13 @@ AcceptedEvent EventWriter::accept(const AcceptEvents& command, std::size_t i, co
   return duplicate;
 }
 
+std::optional<Problem> EventWriter::check_place(const SourceStep& step, const Transaction& transaction) {
+  Cursor row(source_place_, step.source);
+  const SourcePlace stored = row.next() ? read_source_place(row) : SourcePlace{};
+  if (stored == step.from || (transaction.repeats() && stored == step.to)) return std::nullopt;
+  return Problem{ProblemCode::kConflict, "the source " + in_quotes(step.source) + " is at another place", {}};
+}
+
 Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& transaction) {
   std::vector<Disposition> dispositions(command.events.size());
   const bool before = transaction.repeats() && find_accepted_before(command, dispositions, transaction);
@@ -193,6 +201,9 @@ Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& 
   };
   if (!before && std::any_of(command.events.begin(), command.events.end(), is_stale))
     return Accepted{.stale = true, .events = {}};
+  if (command.source) {
+    if (auto refused = check_place(*command.source, transaction)) return tl::unexpected(std::move(*refused));
+  }
   if (auto refused = check_idempotency(command, dispositions)) return tl::unexpected(std::move(*refused));
   // The payload is stored once, as the event's: what is left of its row would outlive an erasure.
   std::optional<OverwritesDeleted> overwrites;
@@ -201,6 +212,10 @@ Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& 
   accepted.events.reserve(command.events.size());
   for (std::size_t i = 0; i < command.events.size(); ++i)
     accepted.events.push_back(accept(command, i, dispositions[i], accepted.events, transaction));
+  if (command.source) {
+    const SourcePlace& place = command.source->to;
+    put_source_place_.run(command.source->source, place.database, place.relayed, place.cleared);
+  }
   return accepted;
 }
 

@@ -43,6 +43,9 @@ class EventWriter {
   std::optional<AcceptedEvent> find_accepted_before(const NewEvent& event, Transaction& transaction);
   bool was_expanded(const ExpandEvent& command);
 
+  // Refuses a step that does not start from the stored place. On a repeat the place may be the step's end already.
+  std::optional<Problem> check_place(const SourceStep& step, const Transaction& transaction);
+
   bool outbox_row_waits(std::int64_t outbox_row);
   bool delete_outbox_row(std::int64_t outbox_row);  // false: it is not waiting any more
   void renumber(std::int64_t outbox_row);
@@ -66,6 +69,7 @@ class EventWriter {
   Statement outbox_row_waits_{db_, sql::kOutboxRowWaits}, delete_outbox_row_{db_, sql::kDeleteOutboxRow};
   Statement reject_outbox_row_{db_, sql::kRejectOutboxRow};
   Statement retry_outbox_row_{db_, sql::kRetryOutboxRow}, drop_outbox_row_{db_, sql::kDropOutboxRow};
+  Statement source_place_{db_, sql::kSourcePlace}, put_source_place_{db_, sql::kPutSourcePlace};
 };
 
 }  // namespace outboxd::sqlite

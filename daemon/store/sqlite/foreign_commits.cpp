@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +9,6 @@
 #include <cstring>
 
 #include "store/sqlite/file_lock.h"
-#include "telemetry/log.h"
 
 namespace outboxd::sqlite {
 namespace {
@@ -28,22 +26,13 @@ constexpr Millis kWithoutInotify{5};  // polling interval when the system gives 
 
 ForeignCommits::ForeignCommits(const Location& location, Millis busy_timeout)
     : db_(location, Mode::kReader, busy_timeout, kCacheKib),
-      inotify_(location.is_on_disk() ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1),
       interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (interrupt_ < 0)
     throw StoreError(StoreError::Kind::kCannotOpen, std::string("eventfd: ") + std::strerror(errno));
-  if (!location.is_on_disk()) return;
-  const std::string folder = folder_of(location.path);
-  if (inotify_ < 0 || inotify_add_watch(inotify_, folder.c_str(), IN_MODIFY) < 0) {
-    log::warn("no inotify: commits of other processes are looked for every 5 ms",
-              {{"error", std::strerror(errno)}});
-    if (inotify_ >= 0) close(inotify_);
-    inotify_ = -1;
-  }
+  if (location.is_on_disk()) watch_.emplace(folder_of(location.path), "");
 }
 
 ForeignCommits::~ForeignCommits() {
-  if (inotify_ >= 0) close(inotify_);
   close(interrupt_);
 }
 
@@ -61,7 +50,9 @@ bool ForeignCommits::wait(Millis timeout) {
     if (outbox_changed()) return true;
     const auto now = Monotonic::now();
     if (now >= deadline) return true;
-    Millis pause = inotify_ < 0 ? kWithoutInotify : now < asking_until ? kAskEvery : kAskAnyway;
+    Millis pause = !watch_ || watch_->fd() < 0 ? kWithoutInotify
+                   : now < asking_until        ? kAskEvery
+                                               : kAskAnyway;
     pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
     bool stirred = false;
     // While polling, inotify has nothing to add, and under load it would fire for each page written.
@@ -86,15 +77,15 @@ bool ForeignCommits::outbox_changed() {
 }
 
 bool ForeignCommits::sleep(Millis at_most, bool heed_inotify, bool& stirred) {
-  pollfd fds[2] = {{interrupt_, POLLIN, 0}, {inotify_, POLLIN, 0}};
-  const int ready = poll(fds, inotify_ >= 0 && heed_inotify ? 2 : 1, static_cast<int>(at_most.count()));
+  const int inotify = watch_ ? watch_->fd() : -1;
+  pollfd fds[2] = {{interrupt_, POLLIN, 0}, {inotify, POLLIN, 0}};
+  const int ready = poll(fds, inotify >= 0 && heed_inotify ? 2 : 1, static_cast<int>(at_most.count()));
   if (ready <= 0) return false;  // EINTR too
   if (fds[0].revents != 0) {
     std::uint64_t count = 0;
     return read(interrupt_, &count, sizeof count) == sizeof count;
   }
-  char events[4096];
-  while (read(inotify_, events, sizeof events) > 0) stirred = true;
+  stirred = watch_ && watch_->drain();
   return false;
 }
 

@@ -6,9 +6,10 @@
 // should inotify miss something.
 #pragma once
 
-#include <string>
+#include <optional>
 
 #include "store/sqlite/database.h"
+#include "store/sqlite/folder_watch.h"
 #include "store/sqlite/list_statements.h"
 
 namespace outboxd::sqlite {
@@ -33,7 +34,7 @@ class ForeignCommits {
   Statement data_version_{db_, "PRAGMA data_version"};
   Statement outbox_has_waiting_{db_, sql::kOutboxHasWaiting};
   std::int64_t seen_version_ = 0;
-  int inotify_ = -1;
+  std::optional<FolderWatch> watch_;  // absent on a VFS of its own
   int interrupt_ = -1;
 };
 

@@ -8,14 +8,20 @@ namespace outboxd::sqlite::sql {
 inline constexpr std::string_view kEventById =
     "SELECT seq, id, tenant, type, CASE WHEN ?2 THEN payload END, content_type, ordering_key, priority, "
     "headers,"
-    " traceparent, created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM "
+    " traceparent, cloud_event, created_at, deliver_at, expires_at, deliveries, length(payload), "
+    "payload_erased_at FROM "
     "event WHERE "
     "id = ?1";
+// Without what may be large.
+#define OUTBOXD_EVENT_ROW                                                                            \
+  "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, " \
+  "NULL, "                                                                                           \
+  "created_at, deliver_at, expires_at, deliveries, length(payload), payload_erased_at FROM event "
 inline constexpr std::string_view kEventsBefore =
-    "SELECT seq, id, tenant, type, NULL, content_type, ordering_key, priority, headers, traceparent, "
-    "created_at, deliver_at,"
-    " expires_at, deliveries, length(payload), payload_erased_at FROM event WHERE seq < ?1 ORDER BY seq DESC "
-    "LIMIT ?2";
+    OUTBOXD_EVENT_ROW "WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+inline constexpr std::string_view kUnmatchedBefore = OUTBOXD_EVENT_ROW
+    "INDEXED BY event_unmatched WHERE deliveries = 0 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+#undef OUTBOXD_EVENT_ROW
 inline constexpr std::string_view kLastEventBeforeId =
     "SELECT seq FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 inline constexpr std::string_view kEventSeqById = "SELECT seq FROM event WHERE id = ?1";
@@ -70,6 +76,7 @@ inline constexpr std::string_view kOutboxWaiting =
 inline constexpr std::string_view kOutboxRejected =
     OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 inline constexpr std::string_view kRejectedRow = OUTBOXD_OUTBOX_ROW "rejected IS NOT NULL AND seq = ?1";
+inline constexpr std::string_view kOutboxRow = OUTBOXD_OUTBOX_ROW "seq = ?1";
 #undef OUTBOXD_OUTBOX_ROW
 inline constexpr std::string_view kOutboxHasWaiting =
     "SELECT seq FROM outbox WHERE rejected IS NULL ORDER BY seq LIMIT 1";

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "common/event_checksum.h"
+#include "store/sqlite/endpoint_rows.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
@@ -194,41 +194,19 @@ bool OperatorWriter::act(const OperatorBatch& batch, DeliveryKey key, Time at, b
   return true;
 }
 
-struct OperatorWriter::ErasableEvent {
-  EventSeq seq = 0;
-  std::optional<Time> erased_at;
-  std::optional<std::int64_t>
-      checksum;  // of the event without its payload, or the one it has if that is wrong
-};
-
-std::optional<OperatorWriter::ErasableEvent> OperatorWriter::find_erasable(const EventId& id) {
-  Cursor row(event_to_erase_, as_blob(id.uuid));
-  if (!row.next()) return std::nullopt;
-  ErasableEvent found{row.integer(0), row.optional_time(14), row.optional_integer(13)};
-  if (found.erased_at || !found.checksum) return found;
-  Event event;
-  event.seq = found.seq;
-  read_event(row, 1, event);
-  if (event.damaged || event_checksum(event) != *found.checksum) return found;
-  event.payload.clear();
-  found.checksum = event_checksum(event);
-  return found;
-}
-
-// Overwrites the bytes in the pages they leave. The write-ahead log holds them until the Writer has it begin anew.
 void OperatorWriter::erase(const ErasableEvent& event, Time at, Transaction& transaction) {
   {
     const OverwritesDeleted overwrites(db_);
-    erase_payload_.run(event.seq, event.checksum, millis(at));
+    eraser_.erase(event, at);
   }
   delete_fan_out_.run(event.seq);  // no further deliveries are made
   if (delete_fan_out_.changes() > 0) count_event_deliveries_.run(event.seq);
-  transaction.when_committed([this] { erased_ = true; });
+  transaction.when_committed([this] { eraser_.purge_log(); });
 }
 
 // On a repeat, deliveries that the first time has discarded are told of again.
 Result<Erased> OperatorWriter::execute(const ErasePayload& command, Transaction& transaction) {
-  const auto event = find_erasable(command.id);
+  const auto event = eraser_.find(command.id);
   if (!event) return missing("event");
   if (!event->erased_at) erase(*event, command.at, transaction);
   Erased erased{.at = event->erased_at.value_or(command.at), .discarded = 0, .next = {}};

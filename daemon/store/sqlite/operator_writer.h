@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "store/operator_batch.h"
 #include "store/sqlite/database.h"
@@ -12,20 +11,19 @@
 #include "store/sqlite/delivery_statements.h"
 #include "store/sqlite/endpoint_statements.h"
 #include "store/sqlite/event_statements.h"
+#include "store/sqlite/payload_eraser.h"
 #include "store/sqlite/transaction.h"
 
 namespace outboxd::sqlite {
 
 class OperatorWriter {
  public:
-  OperatorWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
+  OperatorWriter(Database& db, DeliveryOrder& order, PayloadEraser& eraser)
+      : db_(db), order_(order), eraser_(eraser) {}
 
   Result<Delivery> execute(const ChangeDelivery& command, Transaction& transaction);
   Result<Replayed> execute(const ReplayEvent& command, Transaction& transaction);
   Result<Erased> execute(const ErasePayload& command, Transaction& transaction);
-
-  // Was a payload erased by a committed transaction since this was last asked?
-  bool take_erased() { return std::exchange(erased_, false); }
 
   // What a batch does to one delivery. False: nothing, because it has changed since the batch was made, or is gone.
   // `first`: in the first step; only then may it override what the endpoint's health says.
@@ -50,12 +48,11 @@ class OperatorWriter {
   void discard(DeliveryKey key, DeliveryState from, Time at, bool wake, Transaction& transaction);
   bool changed_since(const OperatorBatch& batch, DeliveryKey key);
   void tell_again(const Delivery& changed, Transaction& transaction);  // on a repeat
-  struct ErasableEvent;
-  std::optional<ErasableEvent> find_erasable(const EventId& id);
   void erase(const ErasableEvent& event, Time at, Transaction& transaction);
 
   Database& db_;
   DeliveryOrder& order_;
+  PayloadEraser& eraser_;
   Statement find_delivery_{db_, sql::kFindDelivery}, change_delivery_{db_, sql::kChangeDelivery};
   Statement insert_delivery_{db_, sql::kInsertDelivery}, discard_pending_{db_, sql::kDiscardPending};
   Statement find_event_to_replay_{db_, sql::kFindEventToReplay};
@@ -63,11 +60,9 @@ class OperatorWriter {
   Statement event_to_replay_by_seq_{db_, sql::kEventToReplayBySeq};
   Statement changed_after_batch_{db_, sql::kChangedAfterBatch};
   Statement event_to_retry_{db_, sql::kEventToRetry};
-  Statement event_to_erase_{db_, sql::kEventToErase}, erase_payload_{db_, sql::kErasePayload};
   Statement states_of_event_{db_, sql::kStatesOfEvent}, delete_fan_out_{db_, sql::kDeleteFanOut};
   Statement count_event_deliveries_{db_, sql::kCountEventDeliveries};
   Statement endpoint_ordering_{db_, sql::kEndpointOrdering};
-  bool erased_ = false;
 };
 
 }  // namespace outboxd::sqlite

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "store/sqlite/counters.h"
+#include "store/sqlite/endpoint_rows.h"
+#include "store/sqlite/endpoint_secrets.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/snapshot.h"
@@ -82,7 +84,7 @@ class Reader::DueScan {
     const int room = std::clamp(left - reserved, std::min(1, left), left);
     Cursor row(reader_.due_of_priority_, endpoint_, priority, millis(now_), room + 1);
     for (int n = 0; row.next(); ++n) {
-      const std::size_t bytes = row.view(kPayload).size();
+      const std::size_t bytes = row.view(kPayload).size() + row.view(kCloudEvent).size();
       if (n == room || (n > 0 && bytes_ + bytes > max_bytes_)) {
         next_due_ = now_;
         return;
@@ -103,8 +105,8 @@ class Reader::DueScan {
   }
 
   static constexpr int kShares = 16;
-  static constexpr int kEvent = 7;             // first column of the event
-  static constexpr int kPayload = kEvent + 3;  // see read_event
+  static constexpr int kEvent = 7;                                       // first column of the event
+  static constexpr int kPayload = kEvent + 3, kCloudEvent = kEvent + 9;  // see read_event
 
   Reader& reader_;
   const EndpointSeq endpoint_;
@@ -304,6 +306,12 @@ std::optional<OutboxRow> Reader::rejected_row(std::int64_t number) {
   Cursor row(rejected_row_, number);
   if (!row.next()) return std::nullopt;
   return read_outbox_row(row);
+}
+
+SourcePlace Reader::source_place(const std::string& source) {
+  const Snapshot snapshot(*this);
+  Cursor row(source_place_, source);
+  return row.next() ? read_source_place(row) : SourcePlace{};
 }
 
 StoreStatus Reader::status() {

@@ -11,6 +11,8 @@
 #include "store/sqlite/database.h"
 #include "store/sqlite/due_statements.h"
 #include "store/sqlite/endpoint_statements.h"
+#include "store/sqlite/event_statements.h"
+#include "store/sqlite/event_type_statements.h"
 #include "store/sqlite/list_statements.h"
 #include "store/sqlite/rollup_statements.h"
 #include "store/sqlite/shared.h"
@@ -36,6 +38,7 @@ class Reader final : public StoreReader {
 
   std::optional<EventRow> event(const EventId& id, bool with_payload) override;
   Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override;
+  Result<Rows<EventTypeRow>> event_types(const EventTypeFilter& filter, const Page& page) override;
   std::optional<DeliveryRow> delivery(DeliveryKey key) override;
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override;
   std::vector<Attempt> attempts(DeliveryKey key) override;
@@ -52,6 +55,8 @@ class Reader final : public StoreReader {
   std::vector<OutboxRow> outbox(int limit, std::size_t max_bytes) override;
   Result<Rows<OutboxRow>> rejected_outbox(const Page& page) override;
   std::optional<OutboxRow> rejected_row(std::int64_t row) override;
+
+  SourcePlace source_place(const std::string& source) override;
 
   StoreStatus status() override;
 
@@ -94,6 +99,10 @@ class Reader final : public StoreReader {
       endpoints_of_tenant_after_{db_, sql::kEndpointsOfTenantAfter};
   Statement endpoint_seq_by_id_{db_, sql::kEndpointSeqById}, event_seq_by_id_{db_, sql::kEventSeqById};
   Statement event_by_id_{db_, sql::kEventById}, events_before_{db_, sql::kEventsBefore};
+  Statement unmatched_before_{db_, sql::kUnmatchedBefore};
+  Statement event_types_after_{db_, sql::kEventTypesAfter};
+  Statement event_types_of_tenant_after_{db_, sql::kEventTypesOfTenantAfter};
+  Statement types_counted_{db_, sql::kTypesCounted}, events_to_count_{db_, sql::kEventsToCount};
   Statement last_event_before_id_{db_, sql::kLastEventBeforeId};
   Statement delivery_by_key_{db_, sql::kDeliveryByKey}, deliveries_of_event_{db_, sql::kDeliveriesOfEvent};
   Statement deliveries_before_{db_, sql::kDeliveriesBefore}, dead_before_{db_, sql::kDeadBefore};
@@ -109,6 +118,7 @@ class Reader final : public StoreReader {
   Statement attempts_{db_, sql::kAttempts};
   Statement outbox_waiting_{db_, sql::kOutboxWaiting}, outbox_rejected_{db_, sql::kOutboxRejected};
   Statement rejected_row_{db_, sql::kRejectedRow};
+  Statement source_place_{db_, sql::kSourcePlace};
   Statement count_rejected_{db_, sql::kCountRejected}, read_counter_{db_, sql::kReadCounter};
   Statement rolled_up_{db_, sql::kRolledUp}, endpoint_identity_{db_, sql::kEndpointIdentity};
   Statement rollup_of_endpoint_{db_, sql::kRollupOfEndpoint}, rollup_failing_{db_, sql::kRollupFailing};

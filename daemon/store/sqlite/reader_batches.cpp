@@ -76,6 +76,7 @@ BatchEvents Reader::batch_events(const OperatorBatch& batch, EventSeq from, int 
     if (!row.is_null(4)) found.state = read_state(row.view(4));
     found.changed = row.integer(5) >= batch.number;
     found.was_delivered = row.integer(6) != 0;
+    found.id = EventId{read_uuid(row.view(7))};
     answer.events.push_back(std::move(found));
   }
   return answer;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/text.h"
+#include "store/sqlite/endpoint_rows.h"
 #include "store/sqlite/list_cursor.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
@@ -219,14 +220,14 @@ Result<Rows<EventRow>> Reader::events(const EventFilter& filter, const Page& pag
   Rows<EventRow> answer;
   EventSeq last = before;
   int examined = 0;
-  Cursor row(events_before_, before, kMaxRowsExamined + 1);
+  Cursor row(filter.unmatched ? unmatched_before_ : events_before_, before, kMaxRowsExamined + 1);
   while (row.next()) {
     if (answer.rows.size() == page_size(page) || examined == kMaxRowsExamined) {
       answer.next = write_cursor('e', {last});
       break;
     }
     ++examined;
-    const Time created_at = row.time(10);
+    const Time created_at = row.time(kCreatedAtOfEventRow);
     if (is_too_old(filter.since, created_at)) break;
     last = row.integer(0);
     if ((filter.tenant && row.view(2) != *filter.tenant) || (filter.type && row.view(3) != *filter.type))

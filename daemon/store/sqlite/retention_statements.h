@@ -7,6 +7,11 @@ namespace outboxd::sqlite::sql {
 
 inline constexpr std::string_view kEventsAfter =
     "SELECT seq, id FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+// length() reads nothing of the payload.
+inline constexpr std::string_view kPayloadsAfter =
+    "SELECT seq, id, length(payload) FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+inline constexpr std::string_view kPayloadsGone = "SELECT payloads_gone FROM counter WHERE one = 1";
+inline constexpr std::string_view kSetPayloadsGone = "UPDATE counter SET payloads_gone = ?1 WHERE one = 1";
 inline constexpr std::string_view kFinishOfDeliveries =
     "SELECT endpoint, state, finished_at FROM delivery WHERE event = ?1 AND endpoint > ?2 ORDER BY endpoint "
     "LIMIT ?3";

@@ -76,6 +76,7 @@ struct RetentionWriter::Step {
   const Prune& command;
   Counters& counters;
   std::int64_t deletes;                     // rows that it may still delete
+  EventSeq counted;                         // later events are not counted by type yet, and stay
   std::int64_t reads = kMaxDeliveriesRead;  // deliveries that it may still read
   EndpointSeq after = 0;                    // the last endpoint read of the current event
   bool kept = false;                        // a delivery of the current event stays
@@ -149,6 +150,10 @@ void RetentionWriter::prune_events(Step& step) {
     // All later events are newer still. But one from the future was accepted while the clock was wrong, and ends
     // nothing.
     if (accepted_at >= newest && accepted_at <= command.at) return;
+    if (event > step.counted) {
+      step.pruned.next = {event, 0};
+      return;
+    }
     step.after = event == command.after.event ? command.after.endpoint : 0;
     if (!prune_event(event, accepted_at < command.delivered_before, step)) {
       step.pruned.next = {event, step.after};
@@ -168,7 +173,10 @@ bool RetentionWriter::give_back_pages() {
 }
 
 Result<Pruned> RetentionWriter::execute(const Prune& command, Transaction& transaction) {
-  Step step{.command = command, .counters = transaction.counters(), .deletes = command.limit};
+  // First of all, because an event that is gone can be counted no more.
+  const EventSeq counted = types_.count(kMaxEventsRead, transaction);
+  Step step{
+      .command = command, .counters = transaction.counters(), .deletes = command.limit, .counted = counted};
   if (command.after == DeliveryKey{}) {
     Pruned& pruned = step.pruned;
     step.deletes -= pruned.idempotency_keys = prune_keys(command.at, step.deletes);

@@ -5,6 +5,7 @@
 #include "store/sqlite/batch_statements.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/event_statements.h"
+#include "store/sqlite/event_type_writer.h"
 #include "store/sqlite/retention_statements.h"
 #include "store/sqlite/transaction.h"
 
@@ -12,7 +13,7 @@ namespace outboxd::sqlite {
 
 class RetentionWriter {
  public:
-  explicit RetentionWriter(Database& db) : db_(db) {}
+  RetentionWriter(Database& db, EventTypeWriter& types) : db_(db), types_(types) {}
 
   Result<Pruned> execute(const Prune& command, Transaction& transaction);
 
@@ -31,6 +32,7 @@ class RetentionWriter {
   bool give_back_pages();  // true: there are more
 
   Database& db_;
+  EventTypeWriter& types_;
   Statement events_after_{db_, sql::kEventsAfter}, finish_of_deliveries_{db_, sql::kFinishOfDeliveries};
   Statement fan_out_of_{db_, sql::kFanOutOf}, any_delivery_of_{db_, sql::kAnyDeliveryOf};
   Statement delete_attempts_{db_, sql::kDeleteAttempts}, delete_delivery_{db_, sql::kDeleteDelivery};

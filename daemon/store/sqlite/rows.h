@@ -9,31 +9,12 @@
 
 #include "common/attempt.h"
 #include "common/delivery.h"
-#include "common/endpoint.h"
 #include "common/event.h"
-#include "common/secret_box.h"
 #include "store/sqlite/database.h"
 #include "store/store.h"
 
 namespace outboxd::sqlite {
 
-// [["name", "value"], ...]; nullopt for none.
-std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers);
-
-// An endpoint's fields as the columns hold them; statements bind views into this object. Without a `box` the secrets
-// are stored in plain text.
-struct EndpointColumns {
-  EndpointColumns(const Endpoint& endpoint, const SecretBox* box);
-  std::string types, secrets, headers;
-  std::optional<std::string> retry_schedule, tls;
-  std::optional<std::int64_t> timeout, max_in_flight, rate_limit_count, rate_limit_per;
-};
-
-Endpoint read_endpoint(const Cursor& row, const SecretBox* box);  // sql::kEndpoint*
-// The column `secrets` with every secret sealed again by the current key.
-std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, const SecretBox& box);
-void count_secret_keys(std::string_view stored, SecretKeys& counts);
-Ordering read_ordering(std::string_view word);
 // Columns from `first`: id, tenant, type, payload, ... expires_at. A column that cannot be read leaves its field empty
 // and marks the event as damaged, so that one bad row stops neither lists nor the deliveries of others.
 void read_event(const Cursor& row, int first, Event& event);
@@ -42,12 +23,14 @@ void read_event(const Cursor& row, int first, Event& event);
 std::shared_ptr<Event> read_checked_event(const Cursor& row, EventSeq seq, int first,
                                           EventSeq last_unchecked);
 EventRow read_event_row(const Cursor& row);  // sql::kEventById, kEventsBefore
+inline constexpr int kCreatedAtOfEventRow = 11;
 // Reads the first ten columns. `ahead`: how far due time is ahead of the wall clock (due_clock.h).
 Delivery read_delivery(const Cursor& row, Millis ahead);
 DeliveryRow read_delivery_row(const Cursor& row, Millis ahead);
 DeliveryState read_state(std::string_view word);
 Attempt read_attempt(const Cursor& row);
 OutboxRow read_outbox_row(const Cursor& row);
+SourcePlace read_source_place(const Cursor& row);
 
 int read_attempts(const Cursor& row, int column);
 int read_priority(const Cursor& row, int column);

@@ -1,5 +1,6 @@
 #include "store/sqlite/secrets_writer.h"
 
+#include "store/sqlite/endpoint_secrets.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/secret_encryption.h"
 

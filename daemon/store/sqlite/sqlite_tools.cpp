@@ -54,6 +54,12 @@ constexpr Agreement kAgreements[] = {
      "SELECT count(*) FROM fan_out AS f WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = f.event)"},
     {"events whose payload was erased and is there",
      "SELECT count(*) FROM event WHERE payload_erased_at IS NOT NULL AND length(payload) > 0"},
+    {"events that are counted as without a payload and have one",
+     "SELECT count(*) FROM event WHERE seq <= (SELECT payloads_gone FROM counter) AND payload_erased_at IS "
+     "NULL"
+     " AND length(payload) > 0"},
+    {"counts of event types that are wrong",
+     "SELECT abs((SELECT count(*) FROM event_type) - event_types) FROM counter"},
     {"counts of events that are wrong", "SELECT abs((SELECT count(*) FROM event) - events) FROM counter"},
     {"counts of pending deliveries that are wrong",
      "SELECT abs((SELECT count(*) FROM delivery WHERE state = 'pending') - pending) FROM counter"},

@@ -87,7 +87,7 @@ Result<AnyAnswer> Writer::execute(const Command& command) {
   return std::visit(
       [this](const auto& own) -> Result<AnyAnswer> {
         auto answer = execute_by_its_part(own, transaction_, events_, outcomes_, endpoints_, secrets_,
-                                          operator_, batches_, retention_);
+                                          operator_, batches_, types_, retention_, payloads_);
         if (!answer) return tl::unexpected(std::move(answer.error()));
         return AnyAnswer(std::move(*answer));
       },
@@ -162,7 +162,7 @@ void Writer::maintain() {
   ballast_.restore_if_possible();
   try {
     if (checkpoint_) checkpoint_->run_if_due();
-    purging_ = operator_.take_erased() || purging_;
+    purging_ = eraser_.take_purge_log() || purging_;
     if (checkpoint_ && purging_) purge_log();
   } catch (const std::exception& failure) {
     fail(failure.what());

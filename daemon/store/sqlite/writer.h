@@ -15,9 +15,12 @@
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
 #include "store/sqlite/endpoint_writer.h"
+#include "store/sqlite/event_type_writer.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/operator_writer.h"
 #include "store/sqlite/outcome_writer.h"
+#include "store/sqlite/payload_eraser.h"
+#include "store/sqlite/payload_pruner.h"
 #include "store/sqlite/retention_writer.h"
 #include "store/sqlite/secrets_writer.h"
 #include "store/sqlite/served_files.h"
@@ -69,9 +72,12 @@ class Writer final : public StoreWriter {
   OutcomeWriter outcomes_{db_, order_};
   EndpointWriter endpoints_;
   SecretsWriter secrets_;
-  OperatorWriter operator_{db_, order_};
+  PayloadEraser eraser_{db_};
+  OperatorWriter operator_{db_, order_, eraser_};
   BatchWriter batches_{db_, operator_};
-  RetentionWriter retention_{db_};
+  EventTypeWriter types_{db_};
+  RetentionWriter retention_{db_, types_};
+  PayloadPruner payloads_{db_, eraser_};
   bool failed_ = false;
   bool purging_;                      // erased bytes may be in the write-ahead log yet
   std::optional<ServedFiles> files_;  // set when everything is open
