@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/text.h"
+#include "ingest/matching.h"
 
 namespace outboxd {
 namespace {
@@ -50,7 +51,7 @@ BatchTargets::Finder BatchTargets::finder() const {
 }
 
 // A filter's endpoint narrows a replay down, and does not make an endpoint get what it never asked for.
-std::vector<EndpointSeq> BatchTargets::endpoints_for(const OperatorBatch& batch,
+std::vector<EndpointSeq> BatchTargets::endpoints_for(StoreReader& reader, const OperatorBatch& batch,
                                                      const BatchEvent& event) const {
   const auto& wanted = batch.filter.endpoint;
   const EndpointPtr only = wanted ? directory_.find(*wanted) : nullptr;
@@ -60,8 +61,13 @@ std::vector<EndpointSeq> BatchTargets::endpoints_for(const OperatorBatch& batch,
     if (!event.state && event.created_at < kept_since_() && only->created_at <= event.created_at) return {};
   }
   std::vector<EndpointSeq> matching;
-  const auto all = directory_.match(event.tenant, event.type).endpoints;
-  for (const EndpointPtr& endpoint : *all) {
+  auto matches = directory_.match(event.tenant, event.type);
+  if (matches.filtered) {
+    const auto row = reader.event(event.id, true);
+    if (!row) return {};
+    matches = matches_of(directory_, row->event);
+  }
+  for (const EndpointPtr& endpoint : *matches.endpoints) {
     if (endpoint->seq <= batch.last_endpoint && (!only || endpoint->seq == only->seq))
       matching.push_back(endpoint->seq);
   }
@@ -76,7 +82,7 @@ Result<BatchKeys> BatchTargets::find_events(StoreReader& reader, const OperatorB
   BatchKeys found;
   for (const BatchEvent& event : page.events) {
     const EndpointSeq after = event.seq == from->event ? from->endpoint : 0;
-    for (const EndpointSeq endpoint : endpoints_for(batch, event)) {
+    for (const EndpointSeq endpoint : endpoints_for(reader, batch, event)) {
       if (endpoint <= after) continue;
       if (found.keys.size() == static_cast<std::size_t>(limit)) {
         const DeliveryKey last = found.keys.back();

@@ -42,7 +42,8 @@ class BatchTargets {
  private:
   Result<BatchKeys> find_events(StoreReader& reader, const OperatorBatch& batch, const std::string& place,
                                 int limit) const;
-  std::vector<EndpointSeq> endpoints_for(const OperatorBatch& batch, const BatchEvent& event) const;
+  std::vector<EndpointSeq> endpoints_for(StoreReader& reader, const OperatorBatch& batch,
+                                         const BatchEvent& event) const;
 
   const EndpointDirectory& directory_;
   const std::function<Time()> kept_since_;

@@ -112,14 +112,17 @@ EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std
 EndpointDirectory::Matches EndpointDirectory::find_matches(std::string_view tenant,
                                                            std::string_view type) const {
   auto found = std::make_shared<std::vector<EndpointPtr>>();
+  bool filtered = false;
   const auto it = by_tenant_.find(tenant);
   if (it != by_tenant_.end()) {
     for (const EndpointSeq seq : it->second) {
       const EndpointPtr& endpoint = by_seq_.at(seq);
-      if (wants(*endpoint, tenant, type)) found->push_back(endpoint);
+      if (!wants(*endpoint, tenant, type)) continue;
+      filtered = filtered || endpoint->filter;
+      found->push_back(endpoint);
     }
   }
-  return {std::move(found), version_};
+  return {std::move(found), version_, filtered};
 }
 
 void EndpointDirectory::put(const EndpointPtr& endpoint) {

@@ -34,6 +34,7 @@ class EndpointDirectory {
   struct Matches {
     std::shared_ptr<const std::vector<EndpointPtr>> endpoints;
     DirectoryVersion version = 0;
+    bool filtered = false;  // at least one of them also asks what is in the event
   };
   Matches match(std::string_view tenant, std::string_view type) const;
 

@@ -1,291 +1,12 @@
 #include "ingest/event_parser.h"
 
-#include <algorithm>
-#include <array>
-
-#include "common/json_span.h"
 #include "common/text.h"
-#include "common/words.h"
+#include "ingest/cloud_event_draft.h"
+#include "ingest/event_reader.h"
 #include "ingest/event_rules.h"
 
 namespace outboxd {
 namespace {
-
-constexpr std::size_t kMaxReportedErrors = 100;
-constexpr std::size_t kMaxReportedName = 64;  // bytes of an unknown member's name
-
-using EventIndex = std::optional<std::size_t>;  // the event's place in a batch
-
-// The start of a name from outside, short enough to repeat.
-std::string_view excerpt(std::string_view name) {
-  if (name.size() <= kMaxReportedName) return name;
-  std::size_t length = kMaxReportedName;
-  while ((static_cast<unsigned char>(name[length]) & 0xC0) == 0x80) --length;  // not within a character
-  return name.substr(0, length);
-}
-
-// "/3/type", by RFC 6901.
-std::string pointer_of(EventIndex index, std::string_view name) {
-  std::string pointer;
-  if (index) pointer += '/' + std::to_string(*index);
-  if (!name.empty()) pointer += pointer_to(excerpt(name));
-  return pointer;
-}
-
-// Reads one event object and reports every bad field.
-class EventReader {
- public:
-  EventReader(EventIndex index, std::vector<FieldError>& errors, std::optional<Time> now)
-      : index_(index), errors_(errors), now_(now) {}
-
-  // The draft is valid only if nothing was reported and the scanner met no fault.
-  EventDraft read(JsonScanner& scanner) {
-    scanner.open_object();
-    while (const auto name = scanner.next_member()) {
-      if (const auto value = scanner.value()) take_member(*name, *value);
-    }
-    if (!scanner.fault()) check_together();
-    draft_.event.json_checked = true;
-    return std::move(draft_);
-  }
-
- private:
-  using Take = void (EventReader::*)(const JsonSpan&);
-  struct Field {
-    std::string_view name;
-    Take take;
-  };
-  static constexpr std::size_t kFieldCount = 13;
-  static const std::array<Field, kFieldCount> kFields;
-
-  void report(std::string_view field, std::string detail) {
-    if (errors_.size() < kMaxReportedErrors)
-      errors_.push_back({pointer_of(index_, field), std::move(detail)});
-  }
-
-  void take_member(const JsonSpan& raw_name, const JsonSpan& value) {
-    const auto name = json_string(raw_name);
-    const auto field =
-        std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return name && f.name == *name; });
-    if (field == kFields.end()) return report_unknown(name.value_or("?"));
-    field_ = field->name;
-    bool& seen = seen_[static_cast<std::size_t>(field - kFields.begin())];
-    if (seen) return report(field_, "appears more than once");
-    seen = true;
-    const std::size_t before = errors_.size();
-    (this->*field->take)(value);
-    if (field_ == "headers") return;  // errors already name the header at fault, and its value may be secret
-    for (std::size_t i = before; i < errors_.size(); ++i) errors_[i].detail += what_came(value);
-  }
-
-  void report_unknown(const std::string& name) {
-    if (errors_.size() >= kMaxReportedErrors) return;  // finding the nearest name takes time
-    std::array<std::string_view, kFieldCount> names;
-    std::ranges::transform(kFields, names.begin(), &Field::name);
-    report(name, "is not a field of an event" + did_you_mean(name, names));
-  }
-
-  static std::string what_came(const JsonSpan& value) {
-    if (value.kind == JsonKind::kObject) return "; got an object";
-    if (value.kind == JsonKind::kArray) return "; got an array";
-    if (value.kind != JsonKind::kString) return "; got " + std::string(excerpt(value.text));
-    return "; got " + in_quotes(json_string(value).value_or("?"));
-  }
-
-  bool seen(std::string_view name) const {
-    const auto field =
-        std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == name; });
-    return seen_[static_cast<std::size_t>(field - kFields.begin())];
-  }
-
-  std::optional<std::string> string(const JsonSpan& value) {
-    if (value.kind != JsonKind::kString) {
-      report(field_, "must be a string");
-      return std::nullopt;
-    }
-    auto text = json_string(value);
-    if (!text) report(field_, "must be text: it holds a lone surrogate");
-    return text;
-  }
-
-  std::optional<std::string> key(const JsonSpan& value) {
-    auto text = string(value);
-    if (text && !is_key(*text)) {
-      report(field_, "must be 1 to 256 bytes of UTF-8 without control characters");
-      text.reset();
-    }
-    return text;
-  }
-
-  std::optional<Time> time(const JsonSpan& value) {
-    const auto text = string(value);
-    if (!text) return std::nullopt;
-    const auto time = parse_time(*text);
-    if (!time) report(field_, "must be a time such as \"2026-11-23T15:21:00Z\" (RFC 3339)");
-    return time;
-  }
-
-  std::optional<Millis> duration(const JsonSpan& value, Millis min) {
-    const auto text = string(value);
-    if (!text) return std::nullopt;
-    const auto duration = parse_duration(*text);
-    if (duration && *duration >= min && *duration <= kMaxEventDelay) return duration;
-    report(field_,
-           duration ? "must be " + std::string(min == Millis{0} ? "at" : "more than 0s and at") + " most 365d"
-                    : "must be a duration such as \"90s\", \"5m\" or \"2h30m\"");
-    return std::nullopt;
-  }
-
-  void take_type(const JsonSpan& value) {
-    auto text = string(value);
-    if (!text) return;
-    if (!is_event_type(*text)) {
-      return report(field_, "must be 1 to 128 of A-Z a-z 0-9 _ . -, in segments separated by single dots");
-    }
-    draft_.event.type = std::move(*text);
-  }
-  void take_payload(const JsonSpan& value) { draft_.event.payload.assign(value.text); }
-  void take_payload_base64(const JsonSpan& value) {
-    const auto text = string(value);
-    if (!text) return;
-    auto bytes = base64_decode(*text);
-    if (!bytes) return report(field_, "must be base64 (RFC 4648, section 4)");
-    draft_.event.payload = std::move(*bytes);
-    decoded_ = true;
-  }
-  void take_content_type(const JsonSpan& value) {
-    auto text = string(value);
-    if (!text) return;
-    if (!is_media_type(*text))
-      return report(field_, "must be a media type such as \"application/xml\", at most 255 bytes");
-    draft_.event.content_type = std::move(*text);
-    content_type_taken_ = true;
-  }
-  void take_tenant(const JsonSpan& value) {
-    auto text = string(value);
-    if (!text) return;
-    if (!is_tenant(*text)) return report(field_, "must be at most 128 of A-Z a-z 0-9 _ . : -");
-    if (*text == kOpsTenant) return report(field_, "is reserved for events of outboxd itself");
-    draft_.event.tenant = std::move(*text);
-  }
-  void take_ordering_key(const JsonSpan& value) { draft_.event.ordering_key = key(value); }
-  void take_idempotency_key(const JsonSpan& value) { draft_.idempotency_key = key(value); }
-  void take_deliver_at(const JsonSpan& value) { draft_.event.deliver_at = time(value); }
-  void take_expires_at(const JsonSpan& value) { draft_.event.expires_at = time(value); }
-  void take_delay(const JsonSpan& value) { draft_.delay = duration(value, Millis{0}); }
-  void take_ttl(const JsonSpan& value) { draft_.ttl = duration(value, Millis{1}); }
-  void take_priority(const JsonSpan& value) {
-    if (value.kind != JsonKind::kNumber || value.text.size() != 1)
-      return report(field_, "must be a whole number from 0 to 9");
-    draft_.event.priority = value.text[0] - '0';
-  }
-  void take_headers(const JsonSpan& value);
-  void take_header(const JsonSpan& raw_name, const JsonSpan& value);
-
-  void check_together() {
-    auto both = [&](std::string_view one, std::string_view other) {
-      if (seen(one) && seen(other)) report(other, "cannot be given together with " + std::string(one));
-    };
-    both("payload", "payload_base64");
-    both("deliver_at", "delay");
-    both("expires_at", "ttl");
-    if (!seen("type")) report("type", "is required");
-    if (!seen("payload") && !seen("payload_base64")) report("payload", "is required (or payload_base64)");
-    if (seen("payload_base64") && !seen("content_type"))
-      report("content_type", "is required with payload_base64");
-    check_json();
-    check_times();
-  }
-
-  // A `payload` member is JSON by construction. Bytes from payload_base64 that are declared to be JSON must be JSON
-  // too, because subscribers parse them and the formats that wrap a payload splice them in.
-  void check_json() {
-    if (!decoded_ || !content_type_taken_ || !is_json_type(draft_.event.content_type)) return;
-    if (const auto fault = json_fault(draft_.event.payload))
-      report("payload_base64", "is not the JSON that content_type says it is: at byte " +
-                                   std::to_string(fault->offset) + ", " + std::string(fault->what));
-  }
-
-  // Relative times count from `now`; without it they are compared only with each other.
-  void check_times() {
-    const Event& event = draft_.event;
-    const Time now = now_.value_or(Time{});
-    const auto from = draft_.delay ? std::optional(now + *draft_.delay) : event.deliver_at;
-    const auto until = draft_.ttl ? std::optional(now + *draft_.ttl) : event.expires_at;
-    const bool comparable = now_ || draft_.delay.has_value() == draft_.ttl.has_value();
-    if (from && until && comparable && *until <= *from) {
-      report(draft_.ttl ? "ttl" : "expires_at",
-             std::string(draft_.ttl ? "must be longer than " : "must be later than ") +
-                 (draft_.delay ? "delay" : "deliver_at"));
-    }
-    if (!now_) return;
-    if (event.expires_at && *event.expires_at <= *now_) {
-      report("expires_at", "must lie in the future: " + format_time(*event.expires_at) +
-                               " has passed, it is " + format_time(*now_) + " now");
-    }
-    if (event.deliver_at && *event.deliver_at > *now_ + kMaxEventDelay) {
-      report("deliver_at",
-             "must be at most 365d ahead, no later than " + format_time(*now_ + kMaxEventDelay));
-    }
-  }
-
-  EventIndex index_;
-  std::vector<FieldError>& errors_;
-  EventDraft draft_;
-  std::string_view field_;  // the field being read
-  std::array<bool, kFieldCount> seen_{};
-  std::optional<Time> now_;
-  bool decoded_ = false, content_type_taken_ = false;  // payload_base64, content_type: given and valid
-};
-
-const std::array<EventReader::Field, EventReader::kFieldCount> EventReader::kFields = {{
-    {"type", &EventReader::take_type},
-    {"payload", &EventReader::take_payload},
-    {"tenant", &EventReader::take_tenant},
-    {"idempotency_key", &EventReader::take_idempotency_key},
-    {"ordering_key", &EventReader::take_ordering_key},
-    {"priority", &EventReader::take_priority},
-    {"headers", &EventReader::take_headers},
-    {"deliver_at", &EventReader::take_deliver_at},
-    {"delay", &EventReader::take_delay},
-    {"expires_at", &EventReader::take_expires_at},
-    {"ttl", &EventReader::take_ttl},
-    {"content_type", &EventReader::take_content_type},
-    {"payload_base64", &EventReader::take_payload_base64},
-}};
-
-void EventReader::take_headers(const JsonSpan& value) {
-  if (value.kind != JsonKind::kObject) return report(field_, "must be an object of header names and values");
-  JsonScanner scanner(value.text);
-  scanner.open_object();
-  while (const auto name = scanner.next_member()) {
-    const auto header = scanner.value();
-    if (draft_.event.headers.size() == kMaxExtraHeaders) {
-      return report("headers", "holds more than " + std::to_string(kMaxExtraHeaders) + " headers");
-    }
-    take_header(*name, *header);
-  }
-  std::size_t bytes = 0;
-  for (const auto& header : draft_.event.headers) bytes += header.name.size() + header.value.size();
-  if (bytes > kMaxExtraHeaderBytes) {
-    report("headers",
-           "take " + std::to_string(bytes) + " bytes, more than " + std::to_string(kMaxExtraHeaderBytes));
-  }
-}
-
-void EventReader::take_header(const JsonSpan& raw_name, const JsonSpan& raw_value) {
-  auto name = json_string(raw_name);
-  auto value = raw_value.kind == JsonKind::kString ? json_string(raw_value) : std::nullopt;
-  const std::string label = '"' + std::string(excerpt(name.value_or("?"))) + "\": ";
-  if (!name || !value) return report("headers", label + "must be a string");
-  if (auto why = why_header_refused(*name, *value)) return report("headers", label + *why);
-  auto& headers = draft_.event.headers;
-  if (std::ranges::any_of(headers,
-                          [&](const HeaderField& other) { return ascii_iequals(other.name, *name); })) {
-    return report("headers", label + "appears more than once");
-  }
-  headers.push_back({std::move(*name), std::move(*value)});
-}
 
 Problem malformed(const JsonFault& fault, std::string_view where) {
   return {ProblemCode::kMalformed, "the body is not valid JSON: " + std::string(where) + "at byte " +
@@ -297,18 +18,30 @@ Problem too_many(const EventLimits& limits) {
           "more than " + std::to_string(limits.batch_events) + " events in one request"};
 }
 
+Problem too_large(std::size_t bytes, const EventLimits& limits, EventIndex index) {
+  return {ProblemCode::kTooLarge,
+          "an event takes " + std::to_string(bytes) + " bytes, more than the " +
+              std::to_string(limits.event_bytes) + " that [limits] event_bytes allows",
+          {{pointer_of(index, ""), "is too large"}}};
+}
+
 // Reads all events of one request, and holds what they have in common.
 class BodyReader {
  public:
-  BodyReader(const std::optional<std::string>& header_key, const EventLimits& limits, std::optional<Time> now)
-      : header_key_(header_key), limits_(limits), now_(now) {}
+  BodyReader(EventBody kind, const std::optional<std::string>& header_key, const EventLimits& limits,
+             std::optional<Time> now)
+      : kind_(kind), header_key_(header_key), limits_(limits), now_(now) {}
 
   Result<std::vector<EventDraft>> json(std::string_view body) {
     JsonScanner scanner(body);
-    if (scanner.peek() == '[') {
+    const bool array = scanner.peek() == '[';
+    if (array && kind_ != EventBody::kCloudEvent) {
       refuse_header_key();
       scanner.open_array();
       while (scanner.next_element() && !refusal_) event(scanner, drafts_.size());
+    } else if (kind_ == EventBody::kCloudEventBatch) {
+      if (scanner.value()) errors_.push_back({"", "must be an array of CloudEvents"});
+      drafts_.emplace_back();
     } else {
       event(scanner, std::nullopt);
       if (header_key_ && !drafts_.empty()) take_header_key(drafts_.front());
@@ -331,37 +64,69 @@ class BodyReader {
     return result();
   }
 
+  Result<std::vector<EventDraft>> binary(std::span<const HeaderField> headers, std::string_view body) {
+    std::size_t bytes = body.size();
+    for (const auto& [name, value] : headers)
+      bytes += is_cloud_event_header(name) ? name.size() + value.size() : 0;
+    if (bytes > limits_.event_bytes) return tl::unexpected(too_large(bytes, limits_, std::nullopt));
+    const ReportFault report = [this](std::string_view attribute, std::string detail) {
+      const bool header_of_http = attribute == "datacontenttype";
+      add_error(header_of_http ? "Content-Type" : "ce-" + escape_control(excerpt(attribute)),
+                std::move(detail));
+    };
+    drafts_.push_back(draft_of(read_binary_cloud_event(headers, body, report), limits_, report));
+    const Event& event = drafts_.front().event;
+    const auto fault = is_json_type(event.content_type) ? json_fault(event.payload) : std::nullopt;
+    if (fault) refusal_ = malformed(*fault, "");
+    if (header_key_) take_header_key(drafts_.front());
+    return result();
+  }
+
  private:
+  void add_error(std::string pointer, std::string detail) {
+    if (errors_.size() < kMaxReportedEventErrors) errors_.push_back({std::move(pointer), std::move(detail)});
+  }
+
+  bool of_cloud_events() const { return kind_ != EventBody::kJson && kind_ != EventBody::kNdjson; }
+
+  EventDraft read(JsonScanner& scanner, EventIndex index) {
+    if (!of_cloud_events()) return read_event_object(scanner, index, limits_, now_, errors_);
+    const ReportFault report = [this, index](std::string_view attribute, std::string detail) {
+      add_error(pointer_of(index, attribute), std::move(detail));
+    };
+    return draft_of(read_cloud_event(scanner, report), limits_, report);
+  }
+
   void event(JsonScanner& scanner, EventIndex index) {
     if (drafts_.size() == limits_.batch_events) {
       refusal_ = too_many(limits_);
       return;
     }
     if (scanner.peek() != '{') {
-      if (scanner.value()) errors_.push_back({pointer_of(index, ""), "must be an event: a JSON object"});
+      if (scanner.value())
+        errors_.push_back({pointer_of(index, ""), of_cloud_events() ? "must be a CloudEvent: a JSON object"
+                                                                    : "must be an event: a JSON object"});
       drafts_.emplace_back();
       return;
     }
     const std::size_t start = scanner.offset();
-    drafts_.push_back(EventReader(index, errors_, now_).read(scanner));
+    drafts_.push_back(read(scanner, index));
     const std::size_t bytes = scanner.offset() - start;
-    if (scanner.fault() || bytes <= limits_.event_bytes) return;
-    refusal_ = Problem{ProblemCode::kTooLarge,
-                       "an event takes " + std::to_string(bytes) + " bytes, more than the " +
-                           std::to_string(limits_.event_bytes) + " that [limits] event_bytes allows",
-                       {{pointer_of(index, ""), "is too large"}}};
+    if (!scanner.fault() && bytes > limits_.event_bytes) refusal_ = too_large(bytes, limits_, index);
   }
 
   void refuse_header_key() {
-    if (header_key_)
-      errors_.push_back(
-          {"Idempotency-Key", "applies to a single event: give each of a batch its idempotency_key"});
+    if (!header_key_) return;
+    errors_.push_back(
+        {"Idempotency-Key", of_cloud_events()
+                                ? "applies to a single event: those of a batch have their source and id"
+                                : "applies to a single event: give each of a batch its idempotency_key"});
   }
 
   void take_header_key(EventDraft& draft) {
     if (!is_key(*header_key_)) {
-      errors_.push_back({"Idempotency-Key", "must be 1 to 256 bytes of UTF-8 without control characters"});
-    } else if (draft.idempotency_key && *draft.idempotency_key != *header_key_) {
+      errors_.push_back({"Idempotency-Key", std::string(kKeyRule)});
+    } else if (!of_cloud_events() && draft.idempotency_key && *draft.idempotency_key != *header_key_) {
       errors_.push_back({"/idempotency_key", "differs from the Idempotency-Key header"});
     } else {
       draft.idempotency_key = header_key_;
@@ -372,11 +137,12 @@ class BodyReader {
     if (refusal_) return tl::unexpected(std::move(*refusal_));
     if (drafts_.empty()) return problem(ProblemCode::kInvalidEvent, "the body holds no event");
     if (errors_.empty()) return std::move(drafts_);
-    if (errors_.size() > kMaxReportedErrors) errors_.resize(kMaxReportedErrors);
+    if (errors_.size() > kMaxReportedEventErrors) errors_.resize(kMaxReportedEventErrors);
     std::string detail = summary_of(errors_);
     return problem(ProblemCode::kInvalidEvent, std::move(detail), std::move(errors_));
   }
 
+  const EventBody kind_;
   const std::optional<std::string>& header_key_;
   const EventLimits& limits_;
   const std::optional<Time> now_;
@@ -390,9 +156,24 @@ class BodyReader {
 Result<std::vector<EventDraft>> parse_events(EventBody kind, std::string_view body,
                                              const std::optional<std::string>& header_key,
                                              const EventLimits& limits, std::optional<Time> now) {
-  BodyReader reader(header_key, limits, now);
-  return kind == EventBody::kJson ? reader.json(body) : reader.ndjson(body);
+  BodyReader reader(kind, header_key, limits, now);
+  return kind == EventBody::kNdjson ? reader.ndjson(body) : reader.json(body);
 }
+
+Result<std::vector<EventDraft>> parse_binary_cloud_event(std::span<const HeaderField> headers,
+                                                         std::string_view body,
+                                                         const std::optional<std::string>& header_key,
+                                                         const EventLimits& limits) {
+  return BodyReader(EventBody::kBinaryCloudEvent, header_key, limits, std::nullopt).binary(headers, body);
+}
+
+namespace {
+
+bool is_of_trace(std::string_view quoted_name) {
+  return quoted_name == "\"traceparent\"" || quoted_name == "\"tracestate\"";
+}
+
+}  // namespace
 
 std::string content_digest(const EventDraft& draft) {
   const Event& event = draft.event;
@@ -424,6 +205,14 @@ std::string content_digest(const EventDraft& draft) {
     add(header.value);
   }
   add(event.payload);
+  JsonScanner attributes(event.cloud_event ? std::string_view(*event.cloud_event) : "{}");
+  attributes.open_object();
+  while (const auto name = attributes.next_member()) {
+    const auto value = attributes.value();
+    if (!value || is_of_trace(name->text)) continue;
+    add(name->text);
+    add(value->text);
+  }
   return sha256(text);
 }
 

@@ -1,48 +1,18 @@
 #include "ingest/event_rules.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "common/event.h"
 #include "common/text.h"
+#include "common/words.h"
 
 namespace outboxd {
-namespace {
 
-// Takes the longest token from the front of `text`; empty when there is none.
-std::string_view take_token(std::string_view& text) {
-  const auto length =
-      static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_token_char) - text.begin());
-  const std::string_view token = text.substr(0, length);
-  text.remove_prefix(length);
-  return token;
+std::string_view why_tenant_refused(std::string_view tenant) {
+  if (!is_tenant(tenant)) return "must be at most 128 of A-Z a-z 0-9 _ . : -";
+  return tenant == kOpsTenant ? "is reserved for events of outboxd itself" : "";
 }
-
-bool take(std::string_view& text, char c) {
-  if (!text.starts_with(c)) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-void take_spaces(std::string_view& text) {
-  while (take(text, ' ') || take(text, '\t')) {
-  }
-}
-
-bool take_quoted(std::string_view& text) {
-  if (!take(text, '"')) return false;
-  while (!text.empty()) {
-    const char c = text.front();
-    text.remove_prefix(1);
-    if (c == '"') return true;
-    if (c == '\\') {
-      if (text.empty()) return false;
-      text.remove_prefix(1);
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 bool is_printable(std::string_view text) {
   while (!text.empty()) {
@@ -60,19 +30,16 @@ bool is_key(std::string_view text) {
   return !text.empty() && text.size() <= kMaxKeyLength && is_printable(text);
 }
 
-bool is_media_type(std::string_view text) {
-  if (text.size() > kMaxContentTypeLength) return false;
-  if (!std::all_of(text.begin(), text.end(), [](char c) { return (c >= 0x20 && c < 0x7F) || c == '\t'; }))
-    return false;
-  if (take_token(text).empty() || !take(text, '/') || take_token(text).empty()) return false;
-  for (;;) {
-    take_spaces(text);
-    if (text.empty()) return true;
-    if (!take(text, ';')) return false;
-    take_spaces(text);
-    if (take_token(text).empty() || !take(text, '=')) return false;
-    if (!take_quoted(text) && take_token(text).empty()) return false;
+std::optional<std::string> why_type_refused(std::string_view type, std::span<const std::string> patterns) {
+  constexpr std::string_view kOwn = "outboxd.";
+  const auto matches = [type](const std::string& pattern) { return type_matches(pattern, type); };
+  if (type.starts_with(kOwn) || std::ranges::any_of(patterns, matches)) return std::nullopt;
+  std::vector<std::string_view> known;
+  known.reserve(patterns.size());
+  for (const std::string& pattern : patterns) {
+    if (is_event_type(pattern)) known.emplace_back(pattern);
   }
+  return in_quotes(type) + " is none of [ingest] event_types" + did_you_mean(type, known);
 }
 
 }  // namespace outboxd

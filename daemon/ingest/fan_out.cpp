@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ingest/first_attempts.h"
+#include "ingest/matching.h"
 #include "telemetry/log.h"
 
 namespace outboxd {
@@ -106,7 +107,7 @@ void FanOut::step() {
 }
 
 ExpandEvent FanOut::expand(const Job& job, std::size_t room) const {
-  const auto matching = directory_.match(job.event->tenant, job.event->type);
+  const auto matching = matches_of(directory_, *job.event);
   ExpandEvent command{.event = job.event, .endpoints = {}, .more_after = {}, .matched = matching.version};
   const auto after = [](EndpointSeq seq, const EndpointPtr& endpoint) { return seq < endpoint->seq; };
   const auto& all = *matching.endpoints;

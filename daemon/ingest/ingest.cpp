@@ -6,6 +6,7 @@
 #include "common/json_span.h"
 #include "common/text.h"
 #include "ingest/first_attempts.h"
+#include "ingest/matching.h"
 #include "ingest/outbox_row.h"
 #include "telemetry/log.h"
 
@@ -19,15 +20,20 @@ Problem short_of_space() {
           "the disk has less free space than [retention] free_disk: nothing was stored"};
 }
 
-// The index of the event that caused the refusal.
-std::optional<std::size_t> index_in(const Problem& refused, std::size_t count) {
+auto answering(Ingest::Done done) {
+  return [done = std::move(done)](const AcceptEvents&, Result<Accepted>& accepted) {
+    accepted ? done(std::move(accepted->events)) : done(tl::unexpected(accepted.error()));
+  };
+}
+
+}  // namespace
+
+std::optional<std::size_t> conflicting_event(const Problem& refused, std::size_t count) {
   if (refused.code != ProblemCode::kIdempotencyConflict || refused.errors.empty()) return std::nullopt;
   const auto index = parse_int(std::string_view(refused.errors.front().pointer).substr(1));
   if (!index || *index < 0 || static_cast<std::size_t>(*index) >= count) return std::nullopt;
   return static_cast<std::size_t>(*index);
 }
-
-}  // namespace
 
 Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const Clock& clock,
                UuidGenerator& ids, telemetry::Metrics& metrics, Options options)
@@ -36,11 +42,25 @@ Ingest::Ingest(GroupCommit& commits, const EndpointDirectory& directory, const C
       clock_(clock),
       ids_(ids),
       metrics_(metrics),
-      options_(options) {}
+      options_(std::move(options)),
+      types_(options_.limits.types) {}
+
+EventLimits Ingest::limits() const {
+  EventLimits limits = options_.limits;
+  const MutexLock lock(types_mutex_);
+  limits.types = types_;
+  return limits;
+}
+
+void Ingest::set_event_types(const std::vector<std::string>& patterns) {
+  auto types = patterns.empty() ? nullptr : std::make_shared<const std::vector<std::string>>(patterns);
+  const MutexLock lock(types_mutex_);
+  types_ = std::move(types);
+}
 
 // A command counts as matched at the oldest version of its matches.
 void Ingest::match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const {
-  const auto found = directory_.match(event.event->tenant, event.event->type);
+  const auto found = matches_of(directory_, *event.event);
   matched = std::min(matched, found.version);
   take_endpoints(event, *found.endpoints, options_.first_wait, room);
 }
@@ -88,24 +108,37 @@ void Ingest::submit(AcceptEvents command, std::string_view source, Committed don
 }
 
 void Ingest::count(const Accepted& accepted, std::string_view source) {
-  std::int64_t duplicates = 0, stored = 0;
+  std::int64_t duplicates = 0, stored = 0, unmatched = 0;
   for (const AcceptedEvent& event : accepted.events) {
+    const bool is_stored = !event.duplicate && !event.row_deleted;
     duplicates += event.duplicate;
-    stored += !event.duplicate && !event.row_deleted;
+    stored += is_stored;
+    unmatched += is_stored && event.deliveries == 0;
   }
-  if (stored > 0) metrics_.events_accepted(source, stored);
+  if (stored > 0) {
+    metrics_.events_accepted(source, stored);
+    when_accepted_();
+  }
+  if (unmatched > 0) metrics_.events_unmatched(unmatched);
   if (duplicates > 0) metrics_.events_deduplicated(duplicates);
 }
 
-void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
+AcceptEvents Ingest::command_of(std::vector<EventDraft> drafts) const {
   AcceptEvents command{.events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   command.events.reserve(drafts.size());
   std::size_t room = options_.deliveries_at_once;
   for (auto& draft : drafts) command.events.push_back(prepare(std::move(draft), room, command.matched));
-  commit(std::move(command), "http",
-         [done = std::move(done)](const AcceptEvents&, Result<Accepted>& accepted) {
-           accepted ? done(std::move(accepted->events)) : done(tl::unexpected(accepted.error()));
-         });
+  return command;
+}
+
+void Ingest::accept(std::vector<EventDraft> drafts, Done done) {
+  commit(command_of(std::move(drafts)), "http", answering(std::move(done)));
+}
+
+void Ingest::relay(std::vector<EventDraft> drafts, std::shared_ptr<const SourceStep> step, Done done) {
+  AcceptEvents command = command_of(std::move(drafts));
+  command.source = std::move(step);
+  commit(std::move(command), "relay", answering(std::move(done)));
 }
 
 bool Ingest::is_wanted(std::string_view ops_type) const {
@@ -128,7 +161,7 @@ void Ingest::announce(std::shared_ptr<const NewEvent> event, DirectoryVersion ma
   commits_.submit(AnnounceEvent{std::move(event), matched},
                   [this](const AnnounceEvent& command, const Result<Accepted>& accepted) {
                     if (!accepted) return announcement_lost(*command.event, accepted.error());
-                    if (!accepted->stale) return metrics_.events_accepted("outboxd", 1);
+                    if (!accepted->stale) return count(*accepted, "outboxd");
                     NewEvent again = *command.event;
                     std::size_t room = options_.deliveries_at_once;
                     DirectoryVersion matched_now = kNewest;
@@ -147,9 +180,10 @@ void Ingest::ingest_rows(std::vector<OutboxRow> rows, std::function<void()> done
   const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
   AcceptEvents command{.events = {}, .idempotency_window = options_.idempotency_window, .matched = kNewest};
   std::size_t room = options_.deliveries_at_once;
+  const EventLimits accepted = limits();
   for (auto& row : rows) {
     const std::int64_t number = row.row;
-    auto draft = draft_from_row(std::move(row), options_.limits);
+    auto draft = draft_from_row(std::move(row), accepted);
     if (!draft) {
       metrics_.events_rejected(kind_of(draft.error().code).slug, 1);
       reject(number, rejection(draft.error()), last);
@@ -168,7 +202,7 @@ void Ingest::commit_rows(AcceptEvents command, const std::shared_ptr<void>& last
   if (command.events.empty()) return;
   commit(std::move(command), "sql", [this, last](AcceptEvents& done, Result<Accepted>& accepted) {
     if (accepted) return;
-    const auto index = index_in(accepted.error(), done.events.size());
+    const auto index = conflicting_event(accepted.error(), done.events.size());
     if (!index) return;
     const auto bad = done.events.begin() + static_cast<std::ptrdiff_t>(*index);
     reject(*bad->outbox_row, rejection(accepted.error()), last);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/event_parser.h"
 #include "store/group_commit.h"
@@ -16,6 +17,9 @@
 #include "telemetry/metrics.h"
 
 namespace outboxd {
+
+// Of `count` events, the one that made the refusal: it used an idempotency key again with other content.
+std::optional<std::size_t> conflicting_event(const Problem& refused, std::size_t count);
 
 class Ingest {
  public:
@@ -31,10 +35,17 @@ class Ingest {
          telemetry::Metrics& metrics, Options options);
 
   const Options& options() const { return options_; }
+  EventLimits limits() const;                                      // any thread
+  void set_event_types(const std::vector<std::string>& patterns);  // any thread; empty: any type
+  // `told` runs after each commit that accepted events, on the writer thread. Set before there are any.
+  void when_accepted(std::function<void()> told) { when_accepted_ = std::move(told); }
 
   // Accepts all or none. `done` runs on the writer thread after the commit, with one AcceptedEvent per draft, in order.
   using Done = std::function<void(Result<std::vector<AcceptedEvent>>)>;
   void accept(std::vector<EventDraft> drafts, Done done);
+
+  // The same for rows of a source, whose place is stored in the same transaction (store/commands.h).
+  void relay(std::vector<EventDraft> drafts, std::shared_ptr<const SourceStep> step, Done done);
 
   // While the disk is short of space nothing is accepted: HTTP gets 503, and SQL rows wait in the outbox.
   void hold_back(bool disk_is_short) { disk_is_short_ = disk_is_short; }
@@ -53,6 +64,7 @@ class Ingest {
   // Runs on the writer thread after the commit or the refusal; for some refusals on the caller's thread.
   using Committed = std::function<void(AcceptEvents&, Result<Accepted>&)>;
 
+  AcceptEvents command_of(std::vector<EventDraft> drafts) const;
   NewEvent prepare(EventDraft draft, std::size_t& room, DirectoryVersion& matched) const;
   void match(NewEvent& event, std::size_t& room, DirectoryVersion& matched) const;
   void commit(AcceptEvents command, std::string_view source, Committed done);
@@ -70,6 +82,9 @@ class Ingest {
   UuidGenerator& ids_;
   telemetry::Metrics& metrics_;
   Options options_;
+  mutable Mutex types_mutex_;
+  std::shared_ptr<const std::vector<std::string>> types_ OUTBOXD_GUARDED_BY(types_mutex_);
+  std::function<void()> when_accepted_ = [] {};
   std::atomic<bool> disk_is_short_{false};
   log::Budget rejection_log_;  // used on the writer thread
 };

@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "common/json_span.h"
+#include "common/media_type.h"
 #include "common/text.h"
 #include "fuzz/json_reference.h"
 #include "fuzz/target.h"

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/media_type.h"
 #include "common/text.h"
 #include "ingest/event_rules.h"
 

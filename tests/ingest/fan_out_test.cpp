@@ -46,6 +46,25 @@ TEST_CASE(
   CHECK(rig.reader().unfinished_fan_outs(0, 1).empty());
 }
 
+TEST_CASE("filters decide with the first endpoints and with those that follow, and count") {
+  IngestRig rig({.deliveries_at_once = 2, .step = 2});
+  std::vector<EndpointSeq> wanting;
+  for (int i = 0; i < 8; ++i) {
+    Endpoint endpoint = new_endpoint();
+    if (i % 2 == 1)
+      endpoint.filter = *PayloadFilter::parse(R"({"/amount": {"gte": )" + std::to_string(i * 10) + "}}", "");
+    const EndpointSeq seq = rig.add_endpoint(endpoint)->seq;
+    if (i % 2 == 0 || i * 10 <= 50) wanting.push_back(seq);
+  }
+  EventDraft draft = new_draft();
+  draft.event.payload = R"({"amount": 50.00})";
+  CHECK(rig.accept({draft})->at(0).deliveries == 7);
+  rig.start_fan_out();
+  CHECK(endpoints_of(rig.ready(7)) == wanting);
+  draft.event.payload = R"("no object")";
+  CHECK(rig.accept({draft})->at(0).deliveries == 4);
+}
+
 TEST_CASE(
     "the bound is that of a request: later events of a batch go to nobody at first, and to all in the end") {
   IngestRig rig({.deliveries_at_once = 5, .step = 4});

@@ -89,6 +89,31 @@ TEST_CASE("rows that can never be events are rejected and hold nobody up") {
   CHECK(rig.reader().rejected_outbox({1, ""})->rows[0].rejected_at == kNow);
 }
 
+TEST_CASE("a row whose type is not accepted is rejected with the nearest that is, and can be tried again") {
+  IngestRig rig;
+  rig.ingest().set_event_types({"order.paid"});
+  rig.produce(
+      "INSERT INTO outbox(type, payload) VALUES ('ordr.paid', '1'); "
+      "INSERT INTO outbox(type, payload) VALUES ('order.paid', '2');");
+  rig.ingest_rows();
+  CHECK(payloads(rig) == Texts{"2"});
+  CHECK(rejections(rig) ==
+        Texts{R"(type: "ordr.paid" is none of [ingest] event_types; did you mean "order.paid"?)"});
+}
+
+TEST_CASE(
+    "whoever counts events is told of each commit that accepted some, and what nobody wants is counted") {
+  IngestRig rig;
+  int told = 0;
+  rig.ingest().when_accepted([&] { ++told; });
+  rig.produce("INSERT INTO outbox(type, payload) VALUES ('a.b', '1'), ('a.c', '2')");
+  rig.ingest_rows();
+  CHECK(told == 1);
+  rig.ingest_rows();
+  CHECK(told == 1);
+  CHECK(rig.metrics.render().find("outbox_events_unmatched_total 2") != std::string::npos);
+}
+
 TEST_CASE("a producer's row cannot be of outboxd's own tenant") {
   IngestRig rig;
   rig.produce(insert_row("1", "", "_ops"), false);
