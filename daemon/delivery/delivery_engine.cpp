@@ -187,10 +187,20 @@ void DeliveryEngine::send(Decisions::Send next, Moment now) {
   SendRequest request =
       build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
                     next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
+  if (!request.body) return executor_.post([this, next = std::move(next)] { too_large(next); });
   request.group = next.delivery.key.endpoint;
   sender_.send(std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) {
     ended(next, *target, at, std::move(result));
   });
+}
+
+void DeliveryEngine::too_large(const Decisions::Send& unsent) {
+  log::warn("an event is too large in the form that the endpoint wants",
+            {{"event", unsent.delivery.event->id.to_string()},
+             {"endpoint", unsent.endpoint->id.to_string()},
+             {"limit", kMaxTemplatedBody}});
+  record(unsent.endpoint, unsent.delivery,
+         scheduler_.unsendable(unsent.delivery.key, DeadReason::kTooLarge, moment_of(clock_)));
 }
 
 void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Time started_at,
@@ -292,6 +302,7 @@ void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event
       return done(std::move(failed));
     }
     const auto target = std::make_shared<const Target>(std::move(*made));
+    // An operator's body is far smaller than what a template may make, so there is one.
     sender_.send(build_request(*target, event, 1, now, {}, options_.request),
                  [this, target, now, done](SendResult result) {
                    note_certificate(*target->endpoint, result);

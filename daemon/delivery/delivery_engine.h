@@ -95,6 +95,7 @@ class DeliveryEngine final : public DeliverySide {
   void send(Decisions::Send next, Moment now);
   // `target` is what the request was sent to, whatever the endpoint is now.
   void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
+  void too_large(const Decisions::Send& unsent);
   void note_certificate(const Endpoint& sent_to, const SendResult& result);
   void log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint, const SendResult& result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);

@@ -105,7 +105,8 @@ EndpointHealth::Change EndpointHealth::failed(const Attempted& attempted, Moment
     failing_->stored = true;
     change.failing_since.emplace(failing_->since);
   }
-  change.disable = is_open() && failing_->before + (now.mono - failing_->from) >= kDisableAfter;
+  change.disable = is_open() && attempted.disable_after &&
+                   failing_->before + (now.mono - failing_->from) >= *attempted.disable_after;
   return change;
 }
 

@@ -20,7 +20,7 @@
 //
 // ServiceClass: see ReadyQueue for its effect.
 //
-// An endpoint that has failed for 5 days is disabled. While the daemon runs, the time is counted on the monotonic
+// An endpoint that has failed for its disable_after (5 days by default) is disabled. While the daemon runs, the time is counted on the monotonic
 // clock, so that setting the clock forward disables nobody.
 #pragma once
 
@@ -28,6 +28,7 @@
 #include <optional>
 
 #include "common/attempt.h"
+#include "common/endpoint.h"
 #include "delivery/moment.h"
 #include "delivery/ready_queue.h"
 
@@ -41,7 +42,6 @@ inline constexpr double kOverloaded = 0.5;
 inline constexpr Millis kFirstPause = std::chrono::seconds(1);
 inline constexpr Millis kMaxPause = std::chrono::minutes(5);
 inline constexpr Millis kSlow = std::chrono::seconds(1);
-inline constexpr Millis kDisableAfter = std::chrono::hours(24 * 5);
 
 class EndpointHealth {
  public:
@@ -54,7 +54,8 @@ class EndpointHealth {
     bool slow_down = false;       // the status means too many requests, or no backend
     std::optional<Millis> asked;  // the pause that the answer asked for
     Millis longest_pause{0};      // the longest wait of the endpoint's retry schedule
-    double jitter = 0;            // in [-1, 1]
+    std::optional<Millis> disable_after = kDefaultDisableAfter;  // absent: never
+    double jitter = 0;                                           // in [-1, 1]
   };
   struct Change {
     bool disable = false;

@@ -33,6 +33,11 @@ struct RequestDefaults {
   std::string user_agent;
 };
 
+// The body that an endpoint's template makes of an event may have at most so many bytes.
+inline constexpr std::size_t kMaxTemplatedBody = std::size_t{64} << 20;
+
+// Without a body (null) if its template makes one that is too large: then it must not be sent, and holds nothing else.
+//
 // `number` is that of the attempt (1 for the first). `now` is the time signed and decides which secrets are still
 // valid. `span_id` is 16 hex digits, used if the event has a traceparent.
 SendRequest build_request(const Target& target, const std::shared_ptr<const Event>& event, int number,

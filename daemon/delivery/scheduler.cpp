@@ -15,6 +15,11 @@ WindowOrder order_of(const DueDelivery& d) {
   return {d.event->priority, d.due_at, d.key.event};
 }
 
+// What its event takes in memory, as far as that varies much.
+std::size_t bytes_of(const DueDelivery& d) {
+  return d.event->payload.size() + (d.event->cloud_event ? d.event->cloud_event->size() : 0);
+}
+
 MonotonicTime in(Millis wait, Moment now) {
   return wait <= Millis(0) ? kAtOnce : now.mono + std::min(wait, kMaxWait);
 }
@@ -142,7 +147,7 @@ bool Scheduler::admit(Lane& lane, DueDelivery delivery) {
   if (is_known(lane, event)) return true;
   if (!lane.active || delivery.due_in > Millis(0)) return false;
   ++held_;
-  held_bytes_ += delivery.event->payload.size();
+  held_bytes_ += bytes_of(delivery);
   lane.window.insert(order_of(delivery));
   lane.held.emplace(event, Held{std::move(delivery)});
   return true;
@@ -151,7 +156,7 @@ bool Scheduler::admit(Lane& lane, DueDelivery delivery) {
 void Scheduler::erase_held(Lane& lane, EventSeq event) {
   const auto it = lane.held.find(event);
   assert(it != lane.held.end());
-  held_bytes_ -= it->second.delivery.event->payload.size();
+  held_bytes_ -= bytes_of(it->second.delivery);
   --held_;
   if (it->second.expiring) --search_.recording;
   lane.held.erase(it);
@@ -278,7 +283,7 @@ void Scheduler::expired(std::vector<DueDelivery> found, Moment now) {
     Held& held = it->second;
     if (is_new) {
       ++held_;
-      held_bytes_ += held.delivery.event->payload.size();
+      held_bytes_ += bytes_of(held.delivery);
     } else {
       if (held.stage != Stage::kWaiting) continue;
       take_from_window(*lane, held);
@@ -362,6 +367,7 @@ EndpointHealth::Change Scheduler::learn(Lane& lane, const Held& held, const Atte
                             .slow_down = verdict.slow_down,
                             .asked = verdict.asked_pause,
                             .longest_pause = *std::ranges::max_element(schedule_of(lane)),
+                            .disable_after = lane.endpoint->disable_after,
                             .jitter = jitter(random_)},
                            max_in_flight_of(lane), now);
 }

@@ -130,6 +130,8 @@ class Scheduler {
   Ended attempt_ended(DeliveryKey key, const AttemptReport& report, Moment now);
   // The request was aborted and its result is unknown: the delivery is still pending on disk.
   void abandoned(DeliveryKey key);
+  // No request can be made of it, whoever is there to receive it: it is dead without an attempt.
+  RecordOutcome unsendable(DeliveryKey key, DeadReason reason, Moment now);
   void try_now(EndpointSeq endpoint, Moment now);  // ends a pause of our own: somebody has seen it answer
   void policy_changed(Moment now);    // the address policy changed: what it refused may be allowed now
   void drain() { draining_ = true; }  // from now on it neither sends nor fetches

@@ -1,5 +1,6 @@
 // Whose turn it is: what may be sent, fetched and searched for now.
 #include <algorithm>
+#include <cassert>
 
 #include "delivery/scheduler.h"
 
@@ -226,6 +227,24 @@ Decisions Scheduler::next(Moment now) {
     decisions.wake_at = std::min(decisions.wake_at.value_or(first), first);
   }
   return decisions;
+}
+
+// It had its turn, and says nothing about the endpoint.
+RecordOutcome Scheduler::unsendable(DeliveryKey key, DeadReason reason, Moment now) {
+  Lane& lane = *lanes_.at(key.endpoint);
+  Held& held = lane.held.at(key.event);
+  assert(held.stage == Stage::kSending);
+  held.stage = Stage::kRecording;
+  no_longer_sending(lane, held);
+  lane.health.abandoned(held.probe);
+  classify(lane);
+  touch(lane);
+  return {.key = key,
+          .attempt = {},
+          .subject = {},
+          .at = now.wall,
+          .state = DeliveryState::kDead,
+          .reason = reason};
 }
 
 }  // namespace outboxd

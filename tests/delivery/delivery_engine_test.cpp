@@ -175,6 +175,32 @@ TEST_CASE_FIXTURE(Rig, "an accepted event is sent at once, and what came of it i
   CHECK(sender.sent == 1);
 }
 
+TEST_CASE_FIXTURE(
+    Rig, "an event that a template makes too large is dead without an attempt, and holds nobody up") {
+  Endpoint wanted = new_endpoint();
+  std::string text = "[0";
+  for (int i = 0; i < 64; ++i) text += ",{{}}";
+  wanted.body_template = *BodyTemplate::parse(text + "]");
+  wanted.ordering = Ordering::kEndpoint;
+  const auto endpoint = commit(CreateEndpoint{shared(std::move(wanted))});
+  own(endpoint);
+  NewEvent large = new_event({endpoint->seq});
+  large.event->payload = '"' + std::string(kMaxTemplatedBody / 64, 'a') + '"';
+  large.endpoints[0].ordering = Ordering::kEndpoint;
+  commit(accepting({large}));
+  NewEvent next = new_event({endpoint->seq});
+  next.endpoints[0].ordering = Ordering::kEndpoint;
+  commit(accepting({next}));
+  const Delivery dead = stored({large.event->seq, endpoint->seq});
+  CHECK(dead.state == DeliveryState::kDead);
+  CHECK(dead.reason == DeadReason::kTooLarge);
+  CHECK(store->new_reader()->attempts(dead.key).empty());
+  REQUIRE(sender.under_way.size() == 1);
+  sender.succeed();
+  run();
+  CHECK(stored({next.event->seq, endpoint->seq}).state == DeliveryState::kDelivered);
+}
+
 TEST_CASE_FIXTURE(Rig, "the certificate that an endpoint showed is known until its URL is changed") {
   const auto endpoint = add_endpoint();
   const Time expires_at = kNow + 48h;

@@ -11,6 +11,7 @@ constexpr int kMost = 32;
 
 struct Patient {
   EndpointHealth health;
+  std::optional<Millis> disable_after = kDefaultDisableAfter;
   Moment now{from_unix_millis(1'785'000'000'000), MonotonicTime(1h)};
 
   void pass(Millis time) {
@@ -28,7 +29,8 @@ struct Patient {
                          .probe = probe,
                          .slow_down = status == 503,
                          .asked = {},
-                         .longest_pause = 24h},
+                         .longest_pause = 24h,
+                         .disable_after = disable_after},
                         kMost, now);
   }
   EndpointHealth::Change succeed(Millis took = 10ms) { return attempt(Outcome::kSuccess, 200, took); }
@@ -202,4 +204,30 @@ TEST_CASE("that an endpoint asks for less is said once until it succeeds again")
   CHECK(p.health.ended(asks, kMost, p.now).slowed_for);
   Patient other;
   CHECK_FALSE(other.fail().slowed_for);
+}
+
+TEST_CASE(
+    "an endpoint is disabled when it has failed for as long as it says, and not at all if it says never") {
+  const auto disabled_after = [](std::optional<Millis> disable_after, Millis failing) {
+    Patient p;
+    p.disable_after = disable_after;
+    for (int i = 0; i < 2 * kTripAfter; ++i) CHECK_FALSE(p.fail().disable);
+    p.pass(failing);
+    return p.fail().disable;
+  };
+  CHECK_FALSE(disabled_after(1min, 59s));
+  CHECK(disabled_after(1min, 1min));
+  CHECK_FALSE(disabled_after(kDefaultDisableAfter, 24h * 5 - 1s));
+  CHECK(disabled_after(kDefaultDisableAfter, 24h * 5));
+  CHECK_FALSE(disabled_after(std::nullopt, 24h * 365));
+}
+
+TEST_CASE("few failures in a row disable nobody, however far apart they are") {
+  Patient p;
+  p.disable_after = 1min;
+  for (int i = 1; i < kTripAfter; ++i) {
+    CHECK_FALSE(p.fail().disable);
+    p.pass(1h);
+  }
+  CHECK(p.fail().disable);
 }
