@@ -15,6 +15,7 @@
 #include "app/options.h"
 #include "app/prepared_request.h"
 #include "app/process.h"
+#include "app/relays.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
@@ -26,9 +27,8 @@
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusTimeout{250};  // how long a status waits for the delivery loops' part
-// Without progress for this long, a loop or the writer is not healthy.
-constexpr Millis kStuck = std::chrono::seconds(20);
+constexpr Millis kStatusTimeout{250};                // how long a status waits for the delivery loops' part
+constexpr Millis kStuck = std::chrono::seconds(20);  // without progress a loop or the writer is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
 constexpr Millis kChangesTimeout{250};  // how late a change by others is found when no notice of it came
 
@@ -77,12 +77,14 @@ class App {
   EventLoop main_loop_, background_loop_;
   RemovedEndpoints removed_{commits_, clock_, main_loop_};
   Retention retention_{commits_, clock_, metrics_, main_loop_};
+  TypeCounts type_counts_{commits_, main_loop_};
   DeliveryLoops delivery_;
   FanOut fan_out_;
   BatchTargets batch_targets_{directory_, [this] { return retention_.delivered_kept_since(); }};
   Batches batches_{background_loop_, *store_, commits_, clock_, metrics_, batch_targets_.finder()};
   Ingest ingest_;
   OutboxReader outbox_;
+  Relays relays_;
   OperationalEvents operational_events_{ingest_, directory_, clock_};
   FactRouter facts_{{.directory = directory_,
                      .delivery = delivery_,
@@ -92,6 +94,7 @@ class App {
                      .outbox = outbox_,
                      .removed_endpoints = removed_,
                      .retention = retention_,
+                     .type_counts = type_counts_,
                      .batches = batches_},
                     *store_};
   api::ReaderPool readers_;
@@ -104,8 +107,7 @@ class App {
                                                              : secret_file_path(config_.listen.tokens_file)};
   std::string tls_error_;  // of the last reload_tls()
   std::thread api_thread_, background_thread_, changes_thread_;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> watching_{true};  // for the changes of others
+  std::atomic<bool> stopping_{false}, watching_{true};  // for the changes of others
 };
 
 App::App(const config::Config& config, const config::Sources& sources, OpenFiles open_files)
@@ -129,6 +131,7 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       fan_out_(background_loop_, *store_, commits_, directory_, fan_out_options(config)),
       ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config)),
       outbox_(background_loop_, *store_, ingest_),
+      relays_(config, *store_, ingest_, clock_, metrics_),
       readers_([this] { return store_->new_reader(); }),
       auth_(make_authenticator(config)),
       listeners_(open_listeners(config)),
@@ -146,6 +149,7 @@ api::Context App::make_context() {
     delivery_.send_test(endpoint, std::make_shared<const Event>(std::move(event)), std::move(done));
   };
   context.batch_targets = &batch_targets_;
+  context.sources = [this] { return relays_.status(); };
   context.prepare = [this, defaults = delivery_options(config_).loop.engine.request](
                         const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
     return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
@@ -166,7 +170,7 @@ api::Context App::make_context() {
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
     ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] {
-        return snapshot_of(loops.get(), directory_, *readers_.lend(), clock_.wall());
+        return snapshot_of(loops.get(), directory_, relays_, *readers_.lend(), clock_.wall());
       });
     });
   };
@@ -247,10 +251,12 @@ void App::start() {
   delivery_.start();
   background_thread_ = start_thread("background", [this] { background_loop_.run(); });
   retention_.set(retention_periods(config_));
+  ingest_.when_accepted([this] { type_counts_.events_accepted(); });
   // What the store knows of the time before this start: if the clock has jumped, retention must not believe it.
   facts_.route(store_->wait_for_changes(Millis(0)));
   facts_.route({PartitionsOwned{store_->ownership().partitions}});
   changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
+  relays_.start();
   http_server_.start();
   api_thread_ = start_thread("api", [this] { api_loop_.run(); });
 }
@@ -267,12 +273,14 @@ void App::wait_for_changes() {
   }
 }
 
-// Ends what makes work by itself: the commits of others, the SQL outbox, fan-out, retention.
+// Ends what makes work by itself: the sources, the commits of others, the SQL outbox, fan-out, retention.
 void App::end_background() {
+  relays_.stop();
   watching_ = false;
   store_->interrupt();
   if (changes_thread_.joinable()) changes_thread_.join();
   retention_.stop();
+  type_counts_.stop();
   removed_.stop();
   background_loop_.stop();
   if (background_thread_.joinable()) background_thread_.join();
@@ -320,13 +328,15 @@ void App::reload() {
   } else {
     config_.policy = loaded->config.policy;
     config_.retention = loaded->config.retention;
+    config_.ingest = loaded->config.ingest;
     free_disk_ = config_.retention.free_disk;
     config_.log = loaded->config.log;
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
     tls_error_ = reload_tls(listeners_, "");
     retention_.set(retention_periods(config_));
-    log::info("reloaded: [policy], [retention], [log] and TLS files; the rest needs a restart");
+    ingest_.set_event_types(config_.ingest.event_types);
+    log::info("reloaded: [ingest], [policy], [retention], [log] and TLS files; the rest needs a restart");
   }
   manager_.ready("serving");
 }
@@ -384,8 +394,7 @@ int serve(const config::Config& given, const config::Sources& sources) {
   forbid_core_dumps();
   const OpenFiles open_files{raise_descriptor_limit(), descriptors_wanted(config)};
   fit_to_descriptors(config, open_files.limit);
-  App app(config, sources, open_files);
-  return app.run();
+  return App(config, sources, open_files).run();
 }
 
 }  // namespace outboxd

@@ -112,9 +112,10 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const EndpointDirectory& 
 }
 
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
-                                StoreReader& reader, Time now) {
+                                const Relays& relays, StoreReader& reader, Time now) {
   const DueAges ages = read_due_ages(reader, directory);
   telemetry::Snapshot snapshot;
+  snapshot.sources = relays.gauges(now);
   const StoreStatus store = reader.status();
   snapshot.pending = store.pending;
   snapshot.delivered = store.delivered;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api/context.h"
+#include "app/relays.h"
 #include "delivery/delivery_engine.h"
 #include "ingest/endpoint_directory.h"
 #include "store/store.h"
@@ -19,6 +20,6 @@ api::DeliveryStatus view_of(const EngineStatus* loops, const EndpointDirectory& 
 
 // The gauges of /metrics.
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
-                                StoreReader& reader, Time now);
+                                const Relays& relays, StoreReader& reader, Time now);
 
 }  // namespace outboxd

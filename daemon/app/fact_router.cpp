@@ -20,6 +20,7 @@ bool FactRouter::hear(const PartitionsOwned& fact) {
     to_.outbox.start();
     to_.removed_endpoints.start();
     to_.retention.start();
+    to_.type_counts.start();
     to_.batches.start();
   }
   return kOthersOnly;
@@ -33,6 +34,7 @@ bool FactRouter::hear(const PartitionsLost& fact) {
     to_.outbox.stop();
     to_.removed_endpoints.stop();
     to_.retention.stop();
+    to_.type_counts.stop();
     to_.batches.stop();
   }
   return kOthersOnly;

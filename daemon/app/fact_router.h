@@ -15,6 +15,7 @@
 #include "maintenance/batches.h"
 #include "maintenance/removed_endpoints.h"
 #include "maintenance/retention.h"
+#include "maintenance/type_counts.h"
 
 namespace outboxd {
 
@@ -30,6 +31,7 @@ class FactRouter {
     OutboxReader& outbox;
     RemovedEndpoints& removed_endpoints;
     Retention& retention;
+    TypeCounts& type_counts;
     Batches& batches;
   };
   FactRouter(const Hearers& hearers, Store& store) : to_(hearers), store_(store) {}

@@ -42,11 +42,16 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
 // connections beyond limits.connections: for callers who are told that there is no place, and for operators
 // (api/http_server.h).
 constexpr std::int64_t kOwnDescriptors = 208;
+constexpr std::int64_t kOfSource = 8;  // database, log, its index, journal, folder
 constexpr std::int64_t kMinDescriptors = 32;
 // Each attempt has a connection, and there may be at most twice as many idle ones (outbound/http_sender.cpp).
 constexpr std::int64_t kOfAttempt = 3;
 // From this many connections on, libcurl's walks over all connections of a pool become expensive.
 constexpr std::int64_t kInManyPools = 2048;
+
+std::int64_t own_descriptors(const config::Config& config) {
+  return kOwnDescriptors + kOfSource * static_cast<std::int64_t>(config.sources.size());
+}
 
 }  // namespace
 
@@ -96,6 +101,8 @@ FanOut::Options fan_out_options(const config::Config& config) {
 Ingest::Options ingest_options(const config::Config& config) {
   Ingest::Options options;
   options.limits.event_bytes = static_cast<std::size_t>(config.limits.event_bytes);
+  if (!config.ingest.event_types.empty())
+    options.limits.types = std::make_shared<const std::vector<std::string>>(config.ingest.event_types);
   options.idempotency_window = config.limits.idempotency_window;
   options.first_wait = config.delivery.retry_schedule.front();
   return options;
@@ -123,14 +130,14 @@ SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const
 }
 
 std::int64_t descriptors_wanted(const config::Config& config) {
-  return kOfAttempt * config.delivery.max_in_flight + config.limits.connections + kOwnDescriptors;
+  return kOfAttempt * config.delivery.max_in_flight + config.limits.connections + own_descriptors(config);
 }
 
 void fit_to_descriptors(config::Config& config, std::int64_t limit) {
-  const std::int64_t left = limit - kOwnDescriptors;
+  const std::int64_t left = limit - own_descriptors(config);
   if (left < kMinDescriptors) {
     throw std::runtime_error("a limit of " + std::to_string(limit) + " open files is too low: at least " +
-                             std::to_string(kOwnDescriptors + kMinDescriptors) +
+                             std::to_string(own_descriptors(config) + kMinDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
   if (descriptors_wanted(config) <= limit) return;
@@ -145,9 +152,11 @@ void fit_to_descriptors(config::Config& config, std::int64_t limit) {
 }
 
 RetentionPeriods retention_periods(const config::Config& config) {
-  return {.delivered = config.retention.delivered,
-          .dead = config.retention.dead,
-          .at_least = config.limits.idempotency_window};
+  RetentionPeriods periods{.delivered = config.retention.delivered,
+                           .dead = config.retention.dead,
+                           .at_least = config.limits.idempotency_window};
+  if (config.retention.payload != Millis(0)) periods.payload = config.retention.payload;
+  return periods;
 }
 
 api::DaemonSetup daemon_setup(const config::Config& config) {

@@ -11,6 +11,9 @@ Result<api::PreparedRequest> prepare_request(const EndpointPtr& endpoint,
   if (!target) return tl::unexpected(target.error());
   const std::string span_id = event->traceparent ? ids.next().hex().substr(16) : std::string();
   SendRequest request = build_request(*target, event, number, now, span_id, defaults);
+  if (!request.body)
+    return problem(ProblemCode::kConflict,
+                   "the endpoint's body_template makes a body of this event that is too large to be sent");
   api::PreparedRequest prepared{request.url.text, std::move(request.headers), *request.body};
   for (HeaderField& header : request.extra_headers) {
     // The sender leaves these out too.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/endpoint.h"
+#include "common/event.h"
 #include "common/secret_file.h"
 #include "common/text.h"
 #include "config/values.h"
@@ -91,6 +92,7 @@ std::optional<std::uint16_t> read(const Key& key, const toml::node& node) {
 template <>
 std::optional<Millis> read(const Key& key, const toml::node& node) {
   const auto* text = node.as_string();
+  if (key.kind == Kind::kDurationOrNone && text != nullptr && text->get().empty()) return Millis(0);
   const auto value = text == nullptr ? std::nullopt : parse_duration(text->get());
   return value && in_bounds(key, value->count()) ? value : std::nullopt;
 }
@@ -102,6 +104,8 @@ std::optional<std::string> read(const Key& key, const toml::node& node) {
   bool good = false;
   if (key.kind == Kind::kNetworks) {
     good = is_network(text->get());
+  } else if (key.kind == Kind::kTypePatterns) {
+    good = is_type_pattern(text->get());
   } else if (key.kind == Kind::kHosts) {
     good = key.section == "listen" ? is_host(text->get()) : is_host_pattern(text->get());
   } else {
@@ -196,6 +200,7 @@ std::unique_ptr<toml::node> node_from_text(Kind kind, std::string_view text) {
     case Kind::kDurations:
     case Kind::kNetworks:
     case Kind::kPorts:
+    case Kind::kTypePatterns:
     case Kind::kHosts:
       break;
     default:

@@ -14,6 +14,7 @@
 
 #include "config/assign.h"
 #include "config/keys.h"
+#include "config/source_tables.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -66,6 +67,7 @@ class Loader {
  private:
   std::optional<std::string> read_file(const std::string& path, bool required);
   void load_table(const std::string& path, const toml::table& table);
+  void load_sources(const std::string& path, const toml::node& node);
   void load_section(const std::string& path, std::string_view section, const toml::table& table);
   void set(const Key& key, const toml::node& value, const Origin& origin);
   void require(bool good, const char* key, const std::string& what, const char* other);
@@ -135,7 +137,9 @@ void Loader::load_folder(const std::filesystem::path& folder) {
 void Loader::load_table(const std::string& path, const toml::table& table) {
   for (const auto& [name, node] : table) {
     const auto origin = origin_of(path, name.source());
-    if (!is_section(name.str())) {
+    if (name.str() == kSourceSection) {
+      load_sources(path, node);
+    } else if (!is_section(name.str())) {
       const auto hint = node.is_table() ? suggest_section(name.str()) : suggest_key("", name.str());
       error(origin, shown(name.str()) + ": no such section" + hint);
     } else if (const auto* section = node.as_table()) {
@@ -145,6 +149,16 @@ void Loader::load_table(const std::string& path, const toml::table& table) {
                         "] on a line of its own");
     }
   }
+}
+
+void Loader::load_sources(const std::string& path, const toml::node& node) {
+  read_sources(
+      node, loaded_.config.sources,
+      [&](const toml::source_region& where, const std::string& what) { error(origin_of(path, where), what); },
+      [&](const toml::source_region& where, Config::Source source) {
+        loaded_.origins["source." + source.name] = origin_of(path, where);
+        loaded_.config.sources.push_back(std::move(source));
+      });
 }
 
 void Loader::load_section(const std::string& path, std::string_view section, const toml::table& table) {
@@ -211,6 +225,11 @@ void Loader::check_together() {
       "listen.tokens_file");
   require(c.listen.tls_cert.empty() == c.listen.tls_key.empty(), "listen.tls_cert",
           "expected together with listen.tls_key, or neither", "listen.tls_key");
+  for (const auto& source : c.sources) {
+    if (source.path() == std::filesystem::path(c.store.path()).lexically_normal())
+      error(loaded_.origins["source." + source.name],
+            "source.url: is store.url; expected the file of an application");
+  }
 }
 
 tl::expected<Loaded, std::vector<std::string>> Loader::result() && {
@@ -272,7 +291,33 @@ std::vector<Setting> settings(const Loaded& loaded) {
     rows.push_back({std::string(key.section), std::string(key.name), value_text(key, loaded.config),
                     origin == loaded.origins.end() ? Origin{}.text() : origin->second.text()});
   }
+  for (std::size_t i = 0; i < loaded.config.sources.size(); ++i) {
+    const auto& source = loaded.config.sources[i];
+    const std::string origin = loaded.origins.at("source." + source.name).text();
+    rows.push_back({std::string(kSourceSection), "name", toml_string(source.name), origin, i + 1});
+    rows.push_back({std::string(kSourceSection), "url", toml_string(source.url), origin, i + 1});
+  }
   return rows;
+}
+
+std::string Setting::header() const {
+  return element == 0 ? "[" + section + "]" : "[[" + section + "]]";
+}
+
+std::string Setting::id() const {
+  return section + (element == 0 ? "" : "[" + std::to_string(element) + "]") + "." + key;
+}
+
+std::string as_toml(const std::vector<Setting>& settings, bool with_origins) {
+  std::string text;
+  const Setting* last = nullptr;
+  for (const Setting& setting : settings) {
+    if (last == nullptr || last->section != setting.section || last->element != setting.element)
+      text += (last == nullptr ? "" : "\n") + setting.header() + "\n";
+    last = &setting;
+    text += setting.key + " = " + setting.value + (with_origins ? "  # " + setting.origin : "") + "\n";
+  }
+  return text;
 }
 
 }  // namespace outboxd::config

@@ -38,6 +38,9 @@ struct Config {
     std::string tls_key;
     std::vector<std::string> allowed_hosts;
   } listen;
+  struct Ingest {
+    std::vector<std::string> event_types;  // patterns; empty: any
+  } ingest;
   struct Delivery {
     Millis timeout{20'000};
     Millis connect_timeout{5'000};
@@ -69,9 +72,15 @@ struct Config {
   struct Retention {
     Millis delivered = std::chrono::days(7);
     Millis dead = std::chrono::days(30);
+    Millis payload{0};  // 0: as long as the event
     std::int64_t free_disk = 256 << 20;
     std::int64_t ballast = 8 << 20;
   } retention;
+  struct Source {  // an application's own database, whose outbox is relayed
+    std::string name, url;
+    std::string path() const;
+  };
+  std::vector<Source> sources;
   struct Log {
     log::Level level = log::Level::kInfo;
     log::Format format = log::Format::kAuto;
@@ -99,7 +108,8 @@ struct Origin {
 
 struct Loaded {
   Config config;
-  std::map<std::string, Origin> origins;  // "section.key", those that are not the default
+  // "section.key", those that are not the default; "source.NAME"
+  std::map<std::string, Origin> origins;
 };
 
 // Reads the file, then conf.d/*.toml beside it by name, then the environment, then the overrides; later values win. On
@@ -109,7 +119,13 @@ tl::expected<Loaded, std::vector<std::string>> load(const Sources& sources);
 // Every key with its value as TOML writes it, in the order of the documentation.
 struct Setting {
   std::string section, key, value, origin;
+  std::size_t element = 0;  // of an array of tables, from 1; 0: the section is none
+
+  std::string header() const;  // "[store]", "[[source]]"
+  std::string id() const;      // "store.url", "source[1].url"
 };
+// As a configuration file; a header stands before each section and each element.
+std::string as_toml(const std::vector<Setting>& settings, bool with_origins);
 std::vector<Setting> settings(const Loaded& loaded);
 
 std::string example_file();  // systemd/outboxd.toml

@@ -61,6 +61,13 @@ const Key kKeys[] = {
     {"listen", "allowed_hosts", Kind::kHosts, at<&C::listen, &C::Listen::allowed_hosts>, 0, 0,
      "Values of the Host header that TCP accepts besides loopback names and addresses."},
 
+    {"ingest", "event_types", Kind::kTypePatterns, at<&C::ingest, &C::Ingest::event_types>, 0, 0,
+     "Event types that are accepted, as patterns: order.paid, order.* for one level below, order.** for any. "
+     "Others are refused (422; rows of the SQL outbox are rejected), with the nearest of these: a typing "
+     "error "
+     "in a type would otherwise reach nobody. Empty: any. outboxd's own types, outboxd.*, are always "
+     "accepted."},
+
     {"delivery", "timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::timeout>, 100, ms(minutes(10)),
      "Longest time of one attempt, from resolving the name to the end of the response headers."},
     {"delivery", "connect_timeout", Kind::kDuration, at<&C::delivery, &C::Delivery::connect_timeout>, 10,
@@ -119,6 +126,11 @@ const Key kKeys[] = {
      "one. Never less than limits.idempotency_window."},
     {"retention", "dead", Kind::kDuration, at<&C::retention, &C::Retention::dead>, 0, ms(days(3650)),
      "How long dead letters are kept, and rejected rows of the SQL outbox."},
+    {"retention", "payload", Kind::kDurationOrNone, at<&C::retention, &C::Retention::payload>, 1000,
+     ms(days(3650)),
+     "How long payloads are kept, from when the event was accepted: then the bytes are overwritten, as by an "
+     "erasure, and the rest of the event stays. What is pending keeps its payload until it has ended. A dead "
+     "letter loses it too and cannot be retried, nor the event replayed. Empty: as long as the event."},
     {"retention", "free_disk", Kind::kSize, at<&C::retention, &C::Retention::free_disk>, 0, kTiB,
      "Refuse new events when the disk has less room than this, so that outcomes can still be recorded."},
     {"retention", "ballast", Kind::kSize, at<&C::retention, &C::Retention::ballast>, 0, kTiB,
@@ -154,15 +166,6 @@ bool similar(std::string_view wrong, std::string_view right) {
   return edit_distance(wrong, right) <= std::max<std::size_t>(1, (right.size() + 1) / 3);
 }
 
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out + "\"";
-}
-
 template <class List, class Format>
 std::string list_text(const List& list, Format format) {
   std::string out = "[";
@@ -180,7 +183,10 @@ struct ValueText {
   std::string operator()(std::int64_t value) const {
     return kind == Kind::kSize ? toml_string(format_size(value)) : std::to_string(value);
   }
-  std::string operator()(Millis value) const { return toml_string(format_duration(value)); }
+  std::string operator()(Millis value) const {
+    const bool none = kind == Kind::kDurationOrNone && value == Millis(0);
+    return toml_string(none ? "" : format_duration(value));
+  }
   std::string operator()(const std::vector<std::string>& value) const {
     return list_text(value, toml_string);
   }
@@ -199,6 +205,15 @@ struct ValueText {
 };
 
 }  // namespace
+
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out + "\"";
+}
 
 std::span<const Key> keys() {
   return kKeys;
@@ -266,6 +281,8 @@ std::string expectation(const Key& key) {
       return "a size from " + format_size(key.min) + " to " + format_size(key.max) + ", such as \"16MiB\"";
     case Kind::kDuration:
       return "a duration " + durations() + ", such as \"90s\" or \"2h30m\"";
+    case Kind::kDurationOrNone:
+      return "a duration " + durations() + ", such as \"90d\", or \"\"";
     case Kind::kDurations:
       return "1 to " + std::to_string(kMaxRetrySchedule) + " durations " + durations() +
              ", such as [\"0s\", \"5s\", \"5m\"]";
@@ -273,6 +290,8 @@ std::string expectation(const Key& key) {
       return "networks such as [\"10.20.0.0/16\", \"fd00:1::/32\"], the bits after the prefix zero";
     case Kind::kPorts:
       return "ports from 1 to 65535, such as [80, 443]";
+    case Kind::kTypePatterns:
+      return "patterns of event types, such as [\"order.*\", \"user.created\"]";
     case Kind::kHosts:
       return key.section == "listen" ? "names or addresses in lower case, such as [\"outbox.corp\"]"
                                      : "names in lower case, such as [\"hooks.corp\", \"*.internal\"]";

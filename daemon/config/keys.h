@@ -23,10 +23,12 @@ enum class Kind {
   kInteger,
   kSize,  // "256MiB", or a number of bytes
   kDuration,
+  kDurationOrNone,  // "" is 0: none
   kDurations,
   kNetworks,  // CIDR
   kPorts,
-  kHosts,  // names, "*.name" for those below it
+  kTypePatterns,  // of event types, common/event.h
+  kHosts,         // names, "*.name" for those below it
   kCheckpoint,
   kLogLevel,
   kLogFormat,
@@ -60,6 +62,7 @@ bool is_section(std::string_view name);
 std::string suggest_section(std::string_view wrong);
 std::string suggest_key(std::string_view section, std::string_view wrong);
 
+std::string toml_string(std::string_view text);  // as TOML writes it
 // The value of this key in `config`, as TOML writes it.
 std::string value_text(const Key& key, const Config& config);
 // "a duration from 100ms to 10m, such as \"20s\"".

@@ -5,6 +5,7 @@
 #include "common/roff.h"
 #include "config/config.h"
 #include "config/keys.h"
+#include "config/source_tables.h"
 
 namespace outboxd::config {
 namespace {
@@ -50,6 +51,13 @@ std::string example_file() {
     write_comment(out, key.doc);
     out << "#" << key.name << " = " << value_text(key, defaults) << '\n';
   }
+  out << '\n';
+  write_comment(out, kSourceDoc);
+  out << "# [[source]]\n";
+  for (const auto& key : kSourceKeys) {
+    write_comment(out, key.doc);
+    out << "# " << key.name << " = " << key.example << '\n';
+  }
   return out.str();
 }
 
@@ -63,6 +71,14 @@ std::string reference() {
     std::ostringstream entry;
     entry << "`" << key.name << "` = `" << value_text(key, defaults) << "`: " << key.doc << " Takes "
           << expectation(key) << ".";
+    write_wrapped(out, "- ", "  ", entry.str());
+  }
+  out << "\n## source\n\n";
+  write_wrapped(out, "", "", kSourceDoc);
+  out << '\n';
+  for (const auto& key : kSourceKeys) {
+    std::ostringstream entry;
+    entry << "`" << key.name << "`: " << key.doc << " Takes " << key.expected << ".";
     write_wrapped(out, "- ", "  ", entry.str());
   }
   return out.str();
@@ -87,6 +103,11 @@ std::string man_page() {
     section = key.section;
     out += roff_item(key.id() + " = " + value_text(key, defaults),
                      std::string(key.doc) + " Takes " + expectation(key) + ".");
+  }
+  out += ".SH [[source]]\n" + roff_text(kSourceDoc) + "\n";
+  for (const auto& key : kSourceKeys) {
+    out += roff_item("source." + std::string(key.name) + " = " + std::string(key.example),
+                     std::string(key.doc) + " Takes " + std::string(key.expected) + ".");
   }
   return out + ".SH SEE ALSO\n.BR outboxd (8),\n.BR outboxctl (1)\n";
 }

@@ -14,10 +14,13 @@ void Retention::set(const RetentionPeriods& periods) {
   delivered_ = periods.delivered;
   dead_ = periods.dead;
   at_least_ = periods.at_least;
+  payload_ = periods.payload.value_or(kForEver);
 }
 
 RetentionPeriods Retention::periods() const {
-  return {delivered_, dead_, at_least_};
+  RetentionPeriods periods{.delivered = delivered_, .dead = dead_, .at_least = at_least_};
+  if (const Millis payload = payload_; payload != kForEver) periods.payload = payload;
+  return periods;
 }
 
 Time Retention::delivered_kept_since() const {
@@ -61,14 +64,35 @@ void Retention::round_ended() {
         [this] { round(); });
 }
 
+bool Retention::is_held_up() const {
+  return state_ != State::kRunning || clock_.monotonic() < held_until_.load();
+}
+
+void Retention::step_ended(bool deleted) {
+  if (deleted) deleted_ = true;
+  pause_ = deleted ? kPause : std::min(2 * pause_.load(), kMaxPause);
+}
+
 void Retention::next_step(DeliveryKey after) {
-  if (state_ != State::kRunning || clock_.monotonic() < held_until_.load()) return round_ended();
+  if (is_held_up()) return round_ended();
   step(periods(), after, [this](const Result<Pruned>& pruned) {
-    const bool deleted = pruned && pruned->events + pruned->deliveries > 0;
-    if (deleted) deleted_ = true;
-    pause_ = deleted ? kPause : std::min(2 * pause_.load(), kMaxPause);
-    if (!pruned || !pruned->next) return round_ended();  // if refused (busy, full), the next round continues
+    step_ended(pruned && pruned->events + pruned->deliveries > 0);
+    if (!pruned) return round_ended();  // if refused (busy, full), the next round continues
+    if (!pruned->next) return next_payloads(0);
     later(pause_, [this, next = *pruned->next] { next_step(next); });
+  });
+}
+
+void Retention::next_payloads(EventSeq after) {
+  const auto kept = periods().payload;
+  if (!kept || is_held_up()) return round_ended();
+  const Time now = clock_.wall();
+  const PrunePayloads prune{.before = now - *kept, .at = now, .after = after, .limit = kRows};
+  commits_.submit(prune, [this](const PrunePayloads&, const Result<PayloadsPruned>& pruned) {
+    if (pruned) metrics_.pruned("payload", pruned->events);
+    step_ended(pruned && pruned->events > 0);
+    if (!pruned || !pruned->next) return round_ended();
+    later(pause_, [this, next = *pruned->next] { next_payloads(next); });
   });
 }
 

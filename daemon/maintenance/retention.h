@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 
 #include "common/clock.h"
 #include "common/executor.h"
@@ -16,6 +17,8 @@ struct RetentionPeriods {
   Millis delivered{};  // delivered and discarded deliveries, and events without any
   Millis dead{};       // dead letters, and rejected rows of the SQL outbox
   Millis at_least{};   // the minimum for any event, because its idempotency key may still be used
+  // Payloads of events of which nothing is pending, from when they were accepted; absent: as long as the event.
+  std::optional<Millis> payload = {};
 };
 
 class Retention {
@@ -46,8 +49,12 @@ class Retention {
   static constexpr Millis kHold = std::chrono::hours(1);
 
  private:
+  static constexpr Millis kForEver = Millis::max();
   void round();
+  bool is_held_up() const;
   void next_step(DeliveryKey after);
+  void next_payloads(EventSeq after);  // once nothing more is to be deleted
+  void step_ended(bool deleted);
   void round_ended();
   void later(Millis wait, Executor::Task task);
 
@@ -56,6 +63,7 @@ class Retention {
   telemetry::Metrics& metrics_;
   Executor& executor_;
   std::atomic<Millis> delivered_{}, dead_{}, at_least_{};
+  std::atomic<Millis> payload_{kForEver};
   // kStopping: a round is under way or scheduled, and will end by itself unless retention is started again first.
   enum class State : std::uint8_t { kIdle, kRunning, kStopping };
   std::atomic<State> state_{State::kIdle};

@@ -132,6 +132,27 @@ void append_endpoint_gauges(const Snapshot& snapshot, EndpointLabels& labels,
   out.push_back(std::move(waiting));
 }
 
+void append_source_gauges(const Snapshot& snapshot, std::vector<MetricFamily>& out) {
+  if (snapshot.sources.empty()) return;
+  auto up = gauge_family("outbox_source_up", "1 if the source's outbox can be read and relayed.");
+  auto relayed = gauge_family("outbox_source_rows_relayed_total", "Rows of the source that became events.");
+  relayed.type = MetricType::Counter;
+  auto waiting = gauge_family("outbox_source_waiting_rows", "Rows in the source's outbox, up to 1,000.");
+  auto rejected = gauge_family("outbox_source_rejected_rows", "Rejected rows in the source, up to 1,000.");
+  auto lag = gauge_family("outbox_source_lag_seconds", "For how long rows have been waiting there.");
+  for (const auto& source : snapshot.sources) {
+    const std::vector<std::pair<std::string, std::string>> labels = {{"source", source.name}};
+    add_gauge(up, labels, source.up ? 1 : 0);
+    add_gauge(waiting, labels, static_cast<double>(source.waiting));
+    add_gauge(rejected, labels, static_cast<double>(source.rejected));
+    add_gauge(lag, labels, source.lag_seconds);
+    auto& total = relayed.metric.emplace_back();
+    total.label.push_back({"source", source.name});
+    total.counter.value = static_cast<double>(source.relayed);
+  }
+  for (auto* family : {&up, &relayed, &waiting, &rejected, &lag}) out.push_back(std::move(*family));
+}
+
 const char* help_of_store_figure(std::string_view name) {
   if (name == "wal_bytes") return "Size of the write-ahead log.";
   if (name == "free_bytes") return "Room in the database file that was deleted and not yet given back.";
@@ -155,6 +176,7 @@ void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector
     out.push_back(single_metric("outbox_db_" + name, help_of_store_figure(name), MetricType::Gauge,
                                 static_cast<double>(value)));
   append_endpoint_gauges(snapshot, labels, out);
+  append_source_gauges(snapshot, out);
 }
 
 double seconds(std::chrono::nanoseconds d) {
@@ -184,6 +206,8 @@ struct Metrics::Impl {
   Counter& deduplicated = counters("outbox_events_deduplicated_total",
                                    "Events answered from an earlier one with the same idempotency key.")
                               .Add({});
+  Counter& unmatched =
+      counters("outbox_events_unmatched_total", "Events committed that no endpoint wanted.").Add({});
   LabelledMetric<Counter> requests{counters("outbox_http_requests_total", "Requests to the API."),
                                    {"route", "method", "code"}};
   Histogram& request_duration =
@@ -209,7 +233,8 @@ struct Metrics::Impl {
   Histogram& batch_size =
       histogram("outbox_db_batch_size", "Commands that shared a transaction.", kBatchSizes);
   LabelledMetric<Counter> db_errors{counters("outbox_db_errors_total", "Errors of the database."), {"op"}};
-  LabelledMetric<Counter> pruned{counters("outbox_pruned_total", "Rows that retention deleted."), {"table"}};
+  LabelledMetric<Counter> pruned{
+      counters("outbox_pruned_total", "What retention deleted: rows, and payloads of events."), {"table"}};
   LabelledMetric<Counter> batch_items{
       counters("outbox_batch_items_total", "Deliveries that operators' batches acted upon or skipped."),
       {"action", "result"}};
@@ -255,6 +280,10 @@ void Metrics::events_rejected(std::string_view reason, std::int64_t n) {
 
 void Metrics::events_deduplicated(std::int64_t n) {
   impl_->deduplicated.Increment(static_cast<double>(n));
+}
+
+void Metrics::events_unmatched(std::int64_t n) {
+  impl_->unmatched.Increment(static_cast<double>(n));
 }
 
 void Metrics::http_request(std::string_view route, std::string_view method, int code,

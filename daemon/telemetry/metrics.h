@@ -31,6 +31,13 @@ struct Snapshot {
     std::map<WaitingFor, std::int64_t> waiting;  // pending deliveries
   };
   std::vector<EndpointGauge> endpoints;
+  struct SourceGauge {
+    std::string name;
+    bool up = false;
+    std::int64_t relayed = 0, waiting = 0, rejected = 0;
+    double lag_seconds = 0;
+  };
+  std::vector<SourceGauge> sources;
 };
 
 class Metrics {
@@ -39,9 +46,10 @@ class Metrics {
   ~Metrics();
   Metrics(const Metrics&) = delete;
 
-  void events_accepted(std::string_view source, std::int64_t n);  // "http", "sql", "outboxd"
+  void events_accepted(std::string_view source, std::int64_t n);  // "http", "sql", "relay", "outboxd"
   void events_rejected(std::string_view reason, std::int64_t n);  // a problem's slug
   void events_deduplicated(std::int64_t n);
+  void events_unmatched(std::int64_t n);  // besides events_accepted()
   void http_request(std::string_view route, std::string_view method, int code,
                     std::chrono::nanoseconds duration);
   // At most 200 endpoints have a label of their own, the first ones seen; the rest share "other", whose counters only

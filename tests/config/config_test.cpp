@@ -26,7 +26,8 @@ std::string origin_of(const Loaded& loaded, const std::string& id) {
 }
 
 bool is_list(Kind kind) {
-  return kind == Kind::kDurations || kind == Kind::kNetworks || kind == Kind::kPorts || kind == Kind::kHosts;
+  return kind == Kind::kDurations || kind == Kind::kNetworks || kind == Kind::kPorts ||
+         kind == Kind::kTypePatterns || kind == Kind::kHosts;
 }
 
 // TOML values that are wrong for a key of this kind: of another type, out of range, or of the wrong form.
@@ -57,6 +58,7 @@ std::vector<std::string> wrong_values(const Key& key) {
       wrong.emplace_back("-1");
       break;
     case Kind::kDuration:
+    case Kind::kDurationOrNone:
       wrong.insert(wrong.end(), {"\"-1s\"", "\"1\"", "\"3651d\""});
       wrong.push_back(quoted(format_duration(Millis(key.max + 1))));
       if (key.min > 0) wrong.push_back(quoted(format_duration(Millis(key.min - 1))));
@@ -69,6 +71,9 @@ std::vector<std::string> wrong_values(const Key& key) {
       break;
     case Kind::kNetworks:
       wrong.insert(wrong.end(), {"[\"10.0.0.1/8\"]", "[\"10.0.0.0/33\"]", "[\"localhost\"]"});
+      break;
+    case Kind::kTypePatterns:
+      wrong.insert(wrong.end(), {"[\"order.*.paid\"]", "[\"order..paid\"]", "[\"order.paid\", \"*.\"]"});
       break;
     case Kind::kHosts:
       wrong.insert(wrong.end(), {"[\"UPPER\"]", "[\"a.*\"]", "[\"a/b\"]"});
@@ -329,4 +334,62 @@ TEST_CASE("of the process's environment only OUTBOXD_<SECTION>__<KEY> is taken")
   unsetenv("OUTBOXD_SOCKET");
   unsetenv("XOUTBOXD_LOG__LEVEL");
   CHECK(variables == std::vector<std::pair<std::string, std::string>>{{"OUTBOXD_LOG__LEVEL", "debug"}});
+}
+
+TEST_CASE("sources are tables of their own, from every file, and shown with where they come from") {
+  TemporaryFolder folder;
+  folder.write("outboxd.toml",
+               "[[source]]\nname = \"shop\"\nurl = \"sqlite:///srv/shop.db\"\n"
+               "[[source]]\nname = \"crm\"\nurl = \"sqlite:///srv/./crm/../crm.db\"\n");
+  folder.write("conf.d/a.toml", "[[source]]\nname = \"wiki\"\nurl = \"sqlite:///srv/wiki.db\"\n");
+  const auto loaded = folder.load();
+  REQUIRE(loaded);
+  const auto& sources = loaded->config.sources;
+  REQUIRE(sources.size() == 3);
+  CHECK(sources[0].path() == "/srv/shop.db");
+  CHECK(sources[1].path() == "/srv/crm.db");
+  CHECK(sources[2].name == "wiki");
+  const auto shown = settings(*loaded);
+  CHECK(shown[shown.size() - 4].id() == "source[2].name");
+  CHECK(shown[shown.size() - 4].origin.ends_with("outboxd.toml:4"));
+  CHECK(shown.back().origin.ends_with("a.toml:1"));
+  const std::string text = as_toml(shown, false);
+  CHECK(text.ends_with("\n[[source]]\nname = \"wiki\"\nurl = \"sqlite:///srv/wiki.db\"\n"));
+  TemporaryFolder again;
+  again.write("outboxd.toml", text);
+  CHECK(as_toml(settings(*again.load()), false) == text);
+}
+
+TEST_CASE("a source that is wrong is refused at its position") {
+  const auto errors = [](const std::string& text) {
+    TemporaryFolder folder;
+    folder.write("outboxd.toml", text);
+    return folder.errors();
+  };
+  const std::string a = "[[source]]\nname = \"a\"\nurl = \"sqlite:///a.db\"\n";
+  CHECK(
+      errors("[source]\nname = \"a\"\n") ==
+      Errors{"outboxd.toml:1:1: source: is not a list of tables; expected [[source]] on a line of its own"});
+  CHECK(errors("[[source]]\nnam = \"a\"\nurl = 1\n") ==
+        Errors{"outboxd.toml:1:1: source.name: is missing; expected 1 to 64 of a-z 0-9 _ -, each name once",
+               "outboxd.toml:2:1: source.\"nam\": no such key; did you mean \"name\"?",
+               "outboxd.toml:3:7: source.url: is no text; expected a URL such as "
+               "\"sqlite:///srv/shop/app.db\", each "
+               "file once"});
+  CHECK(errors(a + a) == Errors{"outboxd.toml:5:8: source.name: \"a\" is the name of another source",
+                                "outboxd.toml:6:7: source.url: is the file of the source \"a\" too"});
+  for (const char* url :
+       {"a.db", "sqlite://a.db", "sqlite:///", "sqlite:///a/", "postgresql:///a", "sqlite:///a\\n"}) {
+    INFO(url);
+    const auto found = errors("[[source]]\nname = \"a\"\nurl = \"" + std::string(url) + "\"\n");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].starts_with("outboxd.toml:3:7: source.url: is "));
+  }
+  CHECK(errors("[store]\nurl = \"sqlite:///b/../a.db\"\n" + a) ==
+        Errors{"outboxd.toml:3:1: source.url: is store.url; expected the file of an application"});
+  std::string many;
+  for (int i = 0; i < 17; ++i)
+    many +=
+        "[[source]]\nname = \"" + std::to_string(i) + "\"\nurl = \"sqlite:///" + std::to_string(i) + "\"\n";
+  CHECK(errors(many) == Errors{"outboxd.toml:49:1: source: there are more than 16; expected at most 16"});
 }

@@ -174,3 +174,40 @@ TEST_CASE_FIXTURE(Rig, "started twice, it goes its round once") {
   go_on();
   CHECK(events() == 600 - Retention::kRows + kOfRollUp);
 }
+
+TEST_CASE_FIXTURE(
+    Rig, "payloads go after what is to be deleted, in the same round, and only if that is asked for") {
+  accept(300, {});
+  clock.advance(2h);
+  const auto with_payload = [&] {
+    std::int64_t left = 0;
+    Page page{1000, ""};
+    const auto rows = store->new_reader()->events({}, page);
+    REQUIRE(rows);
+    for (const EventRow& row : rows->rows) left += row.payload_bytes > 0;
+    return left;
+  };
+  retention.start();
+  CHECK(go_on() == Retention::kInterval);
+  CHECK(with_payload() == 300);
+  retention.set({.delivered = 24h, .dead = 48h, .at_least = 1h, .payload = 1h});
+  CHECK(retention.periods().payload == 1h);
+  CHECK(go_on() == Retention::kPause);
+  CHECK(with_payload() == 300 - Retention::kRows);
+  CHECK(go_on() == Retention::kInterval);
+  CHECK(with_payload() == 0);
+  CHECK(events() == 300);
+  CHECK(metrics.render().find("outbox_pruned_total{table=\"payload\"} 300") != std::string::npos);
+  retention.set({.delivered = 24h, .dead = 48h, .at_least = 1h});
+  CHECK_FALSE(retention.periods().payload);
+}
+
+TEST_CASE_FIXTURE(Rig, "after the clock jumped forward no payload goes either") {
+  accept(10, {});
+  retention.set({.delivered = 24h, .dead = 48h, .at_least = 1h, .payload = 1h});
+  clock.step_wall(24h * 400);
+  retention.hear(DueTimesMoved{.by_far = true});
+  retention.start();
+  go_on();
+  CHECK(store->new_reader()->events({}, {1, ""})->rows.at(0).payload_bytes > 0);
+}

@@ -77,6 +77,7 @@ Snapshot some_gauges() {
   s.database_bytes = 4096;
   s.store_figures = {{"wal_bytes", 99}, {"free_bytes", 0}};
   s.endpoints = {{"ep_1", "paused", 12.5, {}}};
+  s.sources = {{"shop", true, 7, 2, 1, 0.5}};
   return s;
 }
 
@@ -114,6 +115,7 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_endpoint_state",
                                        "outbox_events_accepted_total",
                                        "outbox_events_deduplicated_total",
+                                       "outbox_events_unmatched_total",
                                        "outbox_events_rejected_total",
                                        "outbox_http_request_duration_seconds",
                                        "outbox_http_requests_total",
@@ -122,6 +124,11 @@ TEST_CASE("the page holds exactly the metrics that are promised, each with help 
                                        "outbox_oldest_due_age_seconds",
                                        "outbox_pruned_total",
                                        "outbox_policy_denials_total",
+                                       "outbox_source_lag_seconds",
+                                       "outbox_source_rejected_rows",
+                                       "outbox_source_rows_relayed_total",
+                                       "outbox_source_up",
+                                       "outbox_source_waiting_rows",
                                        "outbox_waiting",
                                        "process_cpu_seconds_total",
                                        "process_max_fds",
