@@ -16,6 +16,7 @@
 #include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
 #include "ingest/ingest.h"
+#include "ingest/relay.h"
 #include "store/clock_steps.h"
 #include "store/group_commit.h"
 #include "telemetry/metrics.h"
@@ -120,6 +121,7 @@ struct Context {
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
   // Only the lane of one endpoint, or all that there is anything to tell of.
   std::function<void(std::optional<EndpointSeq> only, Asked<Lanes>)> ask_lanes = {};
+  std::function<std::vector<SourceStatus>()> sources = [] { return std::vector<SourceStatus>(); };
   const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.

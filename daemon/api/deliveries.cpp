@@ -113,10 +113,18 @@ bool may_be_shown(const HeaderField& header) {
                               [&](std::string_view part) { return name.find(part) != std::string::npos; });
 }
 
+// Whatever its name: the endpoint says that it does.
+bool proves_sender(const Endpoint& endpoint, std::string_view name) {
+  return (endpoint.auth && ascii_iequals(header_of(*endpoint.auth).name, name)) ||
+         std::ranges::any_of(endpoint.signatures, [name](const LegacySignature& signature) {
+           return ascii_iequals(signature.header, name);
+         });
+}
+
 Json json_of_prepared(const PreparedRequest& prepared, const Endpoint& endpoint, bool reveal) {
   Json headers = Json::array();
   for (const HeaderField& header : prepared.headers) {
-    const bool shown = reveal || may_be_shown(header);
+    const bool shown = reveal || (may_be_shown(header) && !proves_sender(endpoint, header.name));
     headers.push_back(
         {{"name", header.name}, {"value", shown ? Json(valid_utf8(header.value)) : Json(nullptr)}});
   }

@@ -46,4 +46,10 @@ Result<Endpoint> with_new_secret(Endpoint endpoint, std::string secret, Time now
   return endpoint;
 }
 
+Answer secret_answer(int status, const Json& json) {
+  Answer answer = json_answer(status, json);
+  answer.headers.push_back({"Cache-Control", "no-store"});
+  return answer;
+}
+
 }  // namespace outboxd::api

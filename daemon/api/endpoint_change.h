@@ -4,6 +4,8 @@
 #include <functional>
 
 #include "api/context.h"
+#include "api/exchange.h"
+#include "common/json.h"
 
 namespace outboxd::api {
 
@@ -30,5 +32,8 @@ void change_endpoint(Context& context, const EndpointId& id, Merge merge, Endpoi
 // Puts a new secret in front of the others, which go on signing for at most `overlap` (0: they are dropped at once).
 // Drops expired ones. kConflict when too many are still valid.
 Result<Endpoint> with_new_secret(Endpoint endpoint, std::string secret, Time now, Millis overlap);
+
+// An answer that shows a secret: nobody on the way may keep it.
+Answer secret_answer(int status, const Json& json);
 
 }  // namespace outboxd::api

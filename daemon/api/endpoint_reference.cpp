@@ -49,6 +49,10 @@ Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, const Requ
                  in_quotes(word) + " means more than one endpoint, give the id: " + describe(meant));
 }
 
+Result<EndpointPtr> endpoint_of_path(const Context& context, const Request& request) {
+  return find_endpoint(context.directory, request, request.path_parameters.at(0));
+}
+
 Result<EndpointPtr> find_endpoint_of_tenant(const EndpointDirectory& directory, std::string_view word,
                                             std::string_view tenant, std::string_view pointer) {
   auto meant = directory.meant_by(word);

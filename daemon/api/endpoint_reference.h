@@ -13,6 +13,8 @@ namespace outboxd::api {
 // Among those that the caller may see. kNotFound, with the name that was probably meant; kConflict when several are meant.
 Result<EndpointPtr> find_endpoint(const EndpointDirectory& directory, const Request& request,
                                   std::string_view word);
+// The one that the path names.
+Result<EndpointPtr> endpoint_of_path(const Context& context, const Request& request);
 // Only among those of a tenant: kInvalidParameter at `pointer`, whatever else there is.
 Result<EndpointPtr> find_endpoint_of_tenant(const EndpointDirectory& directory, std::string_view word,
                                             std::string_view tenant, std::string_view pointer);

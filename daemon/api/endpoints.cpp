@@ -15,20 +15,12 @@
 namespace outboxd::api {
 namespace {
 
-constexpr Millis kDefaultOverlap = std::chrono::hours(24);
-constexpr Millis kMaxOverlap = std::chrono::hours(24 * 30);
+constexpr std::size_t kMaxShownValue = 256;  // bytes of a value that a filter looked at
 // How many deliveries that are not due, or not first in their order, are counted for one endpoint; and for each one of a
 // page, whose 250 should take no more than some milliseconds.
 constexpr int kMaxCounted = 10'000;
 constexpr int kMaxCountedInList = 1'000;
-constexpr std::size_t kHintLength = 4;
 constexpr const char* kHidden = "…";
-
-Answer secret_answer(int status, const Json& json) {
-  Answer answer = json_answer(status, json);
-  answer.headers.push_back({"Cache-Control", "no-store"});
-  return answer;
-}
 
 EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
@@ -66,10 +58,6 @@ void date_secrets(Endpoint& endpoint, Time now) {
   for (auto& secret : endpoint.secrets) {
     if (secret.created_at == Time{}) secret.created_at = now;
   }
-}
-
-Result<EndpointPtr> find_endpoint(const Context& context, const Request& request) {
-  return api::find_endpoint(context.directory, request, request.path_parameters.at(0));
 }
 
 void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endpoint) {
@@ -152,7 +140,7 @@ void list_endpoints(Context& context, const ExchangePtr& exchange) {
 
 // Read from the store, because the endpoint in memory does not follow failing_since.
 Result<Answer> show_endpoint(Context& context, const Request& request) {
-  const auto known = find_endpoint(context, request);
+  const auto known = endpoint_of_path(context, request);
   if (!known) return tl::unexpected(known.error());
   const auto endpoint = context.readers.lend()->endpoint((*known)->id);
   if (!endpoint) return not_found("endpoint", (*known)->id.to_string());
@@ -162,7 +150,7 @@ Result<Answer> show_endpoint(Context& context, const Request& request) {
 void patch_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto body = json_body(exchange->request());
   if (!body) return exchange->respond(body.error());
-  const auto endpoint = find_endpoint(context, exchange->request());
+  const auto endpoint = endpoint_of_path(context, exchange->request());
   if (!endpoint) return exchange->respond(endpoint.error());
   const EndpointId id = (*endpoint)->id;
   const bool new_target = body->contains("url") || body->contains("tls");
@@ -191,7 +179,7 @@ void patch_endpoint(Context& context, const ExchangePtr& exchange) {
 }
 
 void remove_endpoint(Context& context, const ExchangePtr& exchange) {
-  const auto endpoint = find_endpoint(context, exchange->request());
+  const auto endpoint = endpoint_of_path(context, exchange->request());
   if (!endpoint) return exchange->respond(endpoint.error());
   const EndpointId id = (*endpoint)->id;
   commit_endpoint(
@@ -205,7 +193,7 @@ void remove_endpoint(Context& context, const ExchangePtr& exchange) {
 void set_state(Context& context, const ExchangePtr& exchange, EndpointState state) {
   const Request& request = exchange->request();
   if (const auto body = action_body(request, {}); !body) return exchange->respond(body.error());
-  const auto endpoint = find_endpoint(context, request);
+  const auto endpoint = endpoint_of_path(context, request);
   if (!endpoint) return exchange->respond(endpoint.error());
   const bool pause = state == EndpointState::kPaused;
   if (pause && (*endpoint)->state == EndpointState::kDisabled) {
@@ -258,7 +246,7 @@ Result<Event> test_event(Context& context, const Request& request, const Endpoin
 
 void test_endpoint(Context& context, const ExchangePtr& exchange) {
   const Request& request = exchange->request();
-  const auto endpoint = find_endpoint(context, request);
+  const auto endpoint = endpoint_of_path(context, request);
   if (!endpoint) return exchange->respond(endpoint.error());
   auto event = test_event(context, request, **endpoint);
   if (!event) return exchange->respond(event.error());
@@ -270,93 +258,43 @@ void test_endpoint(Context& context, const ExchangePtr& exchange) {
   });
 }
 
-Json json_of_secret(const EndpointSecret& secret, bool reveal) {
-  const std::string_view text = secret.text;
-  const auto key = SigningKey::parse(text);
-  const bool asymmetric = key && key->asymmetric();
-  Json json = Json::object();
-  if (reveal) json["secret"] = text;
-  json["hint"] = std::string(text.substr(0, text.find('_') + 1)) + "…" +
-                 std::string(text.substr(text.size() - kHintLength));
-  json["kind"] = asymmetric ? "v1a" : "v1";
-  json["public_key"] = asymmetric ? Json(key->public_key()) : Json(nullptr);
-  json["created_at"] = format_time(secret.created_at);
-  json["expires_at"] = secret.expires_at ? Json(format_time(*secret.expires_at)) : Json(nullptr);
-  return json;
+// The values are JSON texts, because a number may have more digits than this answer could show as a number.
+Json json_of(const PayloadFilter::Outcome& outcome) {
+  return {{"pointer", outcome.pointer},
+          {"condition", outcome.condition},
+          {"wanted", outcome.wanted},
+          {"found", outcome.found ? Json(outcome.found->substr(0, kMaxShownValue)) : Json(nullptr)},
+          {"holds", outcome.holds}};
 }
 
-Result<Answer> list_secrets(Context& context, const Request& request) {
-  const Time now = context.clock.wall();
-  Query query(request, now);
-  const bool reveal = query.flag("reveal");
-  if (const auto refused = query.refusal()) return tl::unexpected(*refused);
-  const auto endpoint = find_endpoint(context, request);
+// Would the endpoint's filter, or that of the body, let this payload pass?
+Result<Answer> test_filter(Context& context, const Request& request) {
+  const auto endpoint = endpoint_of_path(context, request);
   if (!endpoint) return tl::unexpected(endpoint.error());
-  if (reveal)
-    log::info("endpoint secrets revealed", {{"endpoint", (*endpoint)->id.to_string()}, {"by", request.peer}});
-  Json data = Json::array();
-  for (const auto& secret : (*endpoint)->secrets) {
-    if (!secret.expires_at || *secret.expires_at > now) data.push_back(json_of_secret(secret, reveal));
-  }
-  return secret_answer(200, Json{{"data", std::move(data)}});
-}
-
-struct Rotation {
-  std::string secret;
-  Millis overlap = kDefaultOverlap;
-};
-
-Result<Rotation> read_rotation(const Request& request, const Endpoint& endpoint) {
-  const auto body = action_body(request, {"overlap", "secret"});
+  const auto body = action_body(request, {"payload", "filter"});
   if (!body) return tl::unexpected(body.error());
-  const auto overlap = text_member(*body, "overlap");
-  if (!overlap) return tl::unexpected(overlap.error());
-  const auto secret = text_member(*body, "secret");
-  if (!secret) return tl::unexpected(secret.error());
-  Rotation rotation;
-  if (*overlap) {
-    const auto duration = parse_duration(**overlap);
-    if (!duration || *duration > kMaxOverlap)
-      return invalid_parameter(
-          "/overlap", "must be a duration such as \"24h\", at most 30d; got " + in_quotes(**overlap));
-    rotation.overlap = *duration;
+  if (!body->contains("payload"))
+    return invalid_parameter("/payload", "is required: what the filter is to look at");
+  std::optional<PayloadFilter> filter = (*endpoint)->filter;
+  if (const auto given = raw_member(request.body, "filter")) {
+    auto parsed = PayloadFilter::parse(*given, "/filter");
+    if (!parsed) return problem(ProblemCode::kInvalidParameter, summary_of(parsed.error()), parsed.error());
+    filter = std::move(*parsed);
   }
-  if (*secret) {
-    const auto key = SigningKey::parse(**secret);
-    if (!key) return invalid_parameter("/secret", key.error().detail);
-    rotation.secret = **secret;
-    return rotation;
+  const std::string text = *raw_member(request.body, "payload");
+  const auto payload = JsonTree::parse(text);
+  bool matches = true;
+  Json conditions = Json::array();
+  for (const auto& outcome :
+       filter&& payload ? filter->explain(*payload) : std::vector<PayloadFilter::Outcome>()) {
+    matches = matches && outcome.holds;
+    conditions.push_back(json_of(outcome));
   }
-  const auto current =
-      endpoint.secrets.empty() ? std::string_view() : std::string_view(endpoint.secrets.front().text);
-  if (current.starts_with("whsk_"))
-    return invalid_parameter("/secret",
-                             "is required: the endpoint signs with v1a, and only v1 secrets are made here");
-  rotation.secret = SigningKey::generate();
-  return rotation;
-}
-
-void rotate_secret(Context& context, const ExchangePtr& exchange) {
-  const auto endpoint = find_endpoint(context, exchange->request());
-  if (!endpoint) return exchange->respond(endpoint.error());
-  const auto rotation = read_rotation(exchange->request(), **endpoint);
-  if (!rotation) return exchange->respond(rotation.error());
-  const Time now = context.clock.wall();
-  const auto merge = [rotation = *rotation, now](const Endpoint& base) {
-    return with_new_secret(base, rotation.secret, now, rotation.overlap);
-  };
-  const auto done = [exchange, rotation = *rotation, now](const Result<EndpointPtr>& result) {
-    if (!result) return exchange->respond(result.error());
-    log::info("endpoint secret rotated",
-              {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
-    exchange->respond(secret_answer(200, Json{{"secret", rotation.secret},
-                                              {"expires_previous_at", format_time(now + rotation.overlap)}}));
-  };
-  change_endpoint(context, (*endpoint)->id, merge, done);
+  return json_answer(200, Json{{"matches", matches}, {"conditions", std::move(conditions)}});
 }
 
 void show_stats(Context& context, const ExchangePtr& exchange) {
-  const auto found = find_endpoint(context, exchange->request());
+  const auto found = endpoint_of_path(context, exchange->request());
   if (!found) return exchange->respond(found.error());
   with_lanes(context, exchange, (*found)->seq,
              [&context, endpoint = *found](const ExchangePtr& resumed, const Lanes& lanes) {
@@ -381,8 +319,7 @@ std::vector<Route> endpoint_routes(Context& context) {
       {"POST", "/v1/endpoints/{id}/pause", Access::kAdmin, deferring(context, pause_endpoint)},
       {"POST", "/v1/endpoints/{id}/resume", Access::kAdmin, deferring(context, resume_endpoint)},
       {"POST", "/v1/endpoints/{id}/test", Access::kAdmin, deferring(context, test_endpoint)},
-      {"GET", "/v1/endpoints/{id}/secrets", Access::kAdmin, answering(context, list_secrets, {"reveal"})},
-      {"POST", "/v1/endpoints/{id}/secrets/rotate", Access::kAdmin, deferring(context, rotate_secret)},
+      {"POST", "/v1/endpoints/{id}/filter/test", Access::kAdmin, answering(context, test_filter)},
       {"GET", "/v1/endpoints/{id}/stats", Access::kView, deferring(context, show_stats)},
   };
 }

@@ -7,10 +7,12 @@
 #include "api/outbox_rows.h"
 #include "api/query.h"
 #include "api/waiting.h"
+#include "common/cloud_event.h"
 #include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "ingest/event_rules.h"
+#include "ingest/matching.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {
@@ -42,36 +44,64 @@ Answer accepted_batch(const std::vector<AcceptedEvent>& accepted) {
   return json_answer(202, text + "]}");
 }
 
+// Where a body of this kind has what an error is about: pointers, or a header's name.
+struct FieldsOf {
+  std::string_view idempotency_key, tenant;
+};
+FieldsOf fields_of(EventBody kind) {
+  switch (kind) {
+    case EventBody::kBinaryCloudEvent:
+      return {"ce-id", "ce-outboxdtenant"};
+    case EventBody::kCloudEvent:
+    case EventBody::kCloudEventBatch:
+      return {"/id", "/outboxdtenant"};
+    default:
+      return {"/idempotency_key", "/tenant"};
+  }
+}
+
+bool is_batch(EventBody kind, std::string_view body) {
+  return kind == EventBody::kNdjson || kind == EventBody::kCloudEventBatch ||
+         (kind == EventBody::kJson && JsonScanner(body).peek() == '[');
+}
+
 // The store refers to events by their place in the command; callers know the fields of their body.
-Problem in_terms_of_body(Problem refused, bool batch) {
+Problem in_terms_of_body(Problem refused, EventBody kind, bool batch) {
   if (refused.code != ProblemCode::kIdempotencyConflict) return refused;
-  for (auto& error : refused.errors) error.pointer = (batch ? error.pointer : "") + "/idempotency_key";
+  for (auto& error : refused.errors)
+    error.pointer = (batch ? error.pointer : "") + std::string(fields_of(kind).idempotency_key);
   return refused;
 }
 
+// A CloudEvents media type comes before `ce-` headers, which a structured event may have too (HTTP binding, 3.2.3).
 Result<EventBody> body_kind(const Request& request) {
-  const auto is_cloud_event = [](const HeaderField& h) {
-    return h.name.size() > 3 && ascii_iequals(h.name.substr(0, 3), "ce-");
-  };
-  if (std::ranges::any_of(request.headers, is_cloud_event)) {
-    return problem(ProblemCode::kUnsupportedMediaType, "CloudEvents are not read: send an event object");
-  }
+  const bool structured =
+      ascii_lower(request.header("content-type").value_or("")).starts_with("application/cloudevents");
+  const auto is_attribute = [](const HeaderField& h) { return is_cloud_event_header(h.name); };
+  if (!structured && std::ranges::any_of(request.headers, is_attribute)) return EventBody::kBinaryCloudEvent;
   const auto type = media_type(request);
   if (!type) return tl::unexpected(type.error());
   if (*type == "application/json") return EventBody::kJson;
   if (*type == "application/x-ndjson") return EventBody::kNdjson;
+  if (*type == "application/cloudevents+json") return EventBody::kCloudEvent;
+  if (*type == "application/cloudevents-batch+json") return EventBody::kCloudEventBatch;
   return problem(
       ProblemCode::kUnsupportedMediaType,
-      "the Content-Type must be application/json or application/x-ndjson; got " + in_quotes(*type));
+      "the Content-Type must be application/json, application/x-ndjson, application/cloudevents+json or "
+      "application/cloudevents-batch+json, or the headers of a CloudEvent (ce-id and others) must be there; "
+      "got " +
+          in_quotes(*type));
 }
 
 Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody kind, const EventLimits& limits,
                                             Time now) {
-  if (request.body.empty())
+  const bool binary = kind == EventBody::kBinaryCloudEvent;
+  if (request.body.empty() && !binary)
     return problem(ProblemCode::kMalformed, "the body is empty: an event is expected");
   std::optional<std::string> key;
   if (const auto header = request.header("idempotency-key")) key = *header;
-  auto drafts = parse_events(kind, request.body, key, limits, now);
+  auto drafts = binary ? parse_binary_cloud_event(request.headers, request.body, key, limits)
+                       : parse_events(kind, request.body, key, limits, now);
   const auto traceparent = request.header("traceparent");
   if (!drafts || !traceparent || !is_traceparent(*traceparent)) return drafts;
   for (auto& draft : *drafts) draft.event.traceparent = *traceparent;
@@ -79,7 +109,8 @@ Result<std::vector<EventDraft>> read_drafts(const Request& request, EventBody ki
 }
 
 // A caller of one tenant sends that tenant's events, which need not name it.
-std::optional<Problem> give_tenant(const Request& request, std::vector<EventDraft>& drafts, bool batch) {
+std::optional<Problem> give_tenant(const Request& request, std::vector<EventDraft>& drafts, EventBody kind,
+                                   bool batch) {
   if (!request.tenant) return std::nullopt;
   if (*request.tenant == kOpsTenant)
     return Problem{ProblemCode::kForbidden, "events of tenant _ops are made by outboxd itself"};
@@ -87,7 +118,8 @@ std::optional<Problem> give_tenant(const Request& request, std::vector<EventDraf
     std::string& tenant = drafts[i].event.tenant;
     if (tenant.empty()) tenant = *request.tenant;
     if (!request.may_see(tenant))
-      return other_tenant(request, tenant, (batch ? '/' + std::to_string(i) : "") + "/tenant");
+      return other_tenant(request, tenant,
+                          (batch ? '/' + std::to_string(i) : "") + std::string(fields_of(kind).tenant));
   }
   return std::nullopt;
 }
@@ -100,13 +132,14 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
   };
   const auto kind = body_kind(request);
   if (!kind) return refuse(kind.error());
-  auto drafts = read_drafts(request, *kind, context.ingest.options().limits, context.clock.wall());
+  auto drafts = read_drafts(request, *kind, context.ingest.limits(), context.clock.wall());
   if (!drafts) return refuse(drafts.error());
-  const bool batch = *kind == EventBody::kNdjson || JsonScanner(request.body).peek() == '[';
-  if (const auto refused = give_tenant(request, *drafts, batch)) return refuse(*refused);
+  const bool batch = is_batch(*kind, request.body);
+  if (const auto refused = give_tenant(request, *drafts, *kind, batch)) return refuse(*refused);
   context.ingest.accept(std::move(*drafts),
-                        [exchange, batch](const Result<std::vector<AcceptedEvent>>& result) {
-                          if (!result) return exchange->respond(in_terms_of_body(result.error(), batch));
+                        [exchange, batch, kind = *kind](const Result<std::vector<AcceptedEvent>>& result) {
+                          if (!result)
+                            return exchange->respond(in_terms_of_body(result.error(), kind, batch));
                           exchange->respond(batch ? accepted_batch(*result) : accepted_one(result->front()));
                         });
 }
@@ -120,8 +153,14 @@ Json json_of_row(const EventRow& row) {
   return json;
 }
 
+// What it keeps of the CloudEvent that it came as.
+Json attributes_of(const Event& event) {
+  Json attributes = Json::parse(event.cloud_event.value_or("null"), nullptr, false);
+  return attributes.is_object() ? attributes : Json(nullptr);  // the row may have been damaged
+}
+
 Result<Answer> list_rejected(Context& context, Query& query) {
-  for (const auto* name : {"tenant", "type", "since", "until"}) {
+  for (const auto* name : {"tenant", "type", "since", "until", "unmatched"}) {
     if (query.has(name)) query.refuse(name, "does not go with rejected=true");
   }
   if (query.request().tenant) {
@@ -140,7 +179,11 @@ Result<Answer> list_rejected(Context& context, Query& query) {
 Result<Answer> list_events(Context& context, const Request& request) {
   Query query(request, context.clock.wall());
   if (query.flag("rejected")) return list_rejected(context, query);
-  EventFilter filter{query.tenant(), query.text("type"), query.time("since"), query.time("until")};
+  const EventFilter filter{.tenant = query.tenant(),
+                           .type = query.text("type"),
+                           .since = query.time("since"),
+                           .until = query.time("until"),
+                           .unmatched = query.flag("unmatched")};
   const Page page = query.page();
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
   const auto rows = context.readers.lend()->events(filter, page);
@@ -164,6 +207,7 @@ Result<Answer> event_with_deliveries(Context& context, const EventRow& row, cons
   const auto deliveries = context.readers.lend()->deliveries(of_event, Page{kShownDeliveries, ""});
   if (!deliveries) return tl::unexpected(deliveries.error());
   Json json = json_of_row(row);
+  json["cloud_event"] = attributes_of(row.event);
   json["deliveries"] = Json::array();
   for (const auto& d : deliveries->rows) json["deliveries"].push_back(json_of_row(context, d, lanes));
   json["deliveries_next_cursor"] = deliveries->next ? Json(*deliveries->next) : Json(nullptr);
@@ -226,7 +270,7 @@ Result<std::vector<EndpointSeq>> replay_targets(Context& context, const Event& e
   if (!named) return tl::unexpected(named.error());
   if (!*named) {
     std::vector<EndpointSeq> matching;
-    const auto all = context.directory.match(event.tenant, event.type).endpoints;
+    const auto all = matches_of(context.directory, event).endpoints;
     for (const auto& endpoint : *all) matching.push_back(endpoint->seq);
     return matching;
   }
@@ -240,7 +284,7 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
   const Request& request = exchange->request();
   const auto body = action_body(request, {"endpoint"});
   if (!body) return exchange->respond(body.error());
-  const auto row = find_event(context, request, false);
+  const auto row = find_event(context, request, true);
   if (!row) return exchange->respond(row.error());
   auto targets = replay_targets(context, row->event, *body);
   if (!targets) return exchange->respond(targets.error());
@@ -262,7 +306,8 @@ std::vector<Route> event_routes(Context& context) {
   return {
       {"POST", "/v1/events", Access::kSend, deferring(context, accept_events)},
       {"GET", "/v1/events", Access::kView,
-       answering(context, list_events, {"tenant", "type", "since", "until", "rejected", "limit", "cursor"})},
+       answering(context, list_events,
+                 {"tenant", "type", "since", "until", "unmatched", "rejected", "limit", "cursor"})},
       {"GET", "/v1/events/{id}", Access::kLookUp, deferring(context, show_event)},
       {"GET", "/v1/events/{id}/payload", Access::kLookUp, answering(context, show_payload)},
       {"DELETE", "/v1/events/{id}/payload", Access::kAdmin, deferring(context, erase_payload)},

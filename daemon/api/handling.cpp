@@ -5,6 +5,7 @@
 #include <set>
 #include <span>
 
+#include "common/json_number.h"
 #include "common/json_span.h"
 #include "common/text.h"
 #include "common/words.h"
@@ -177,6 +178,10 @@ Result<Json> json_body(const Request& request) {
   }
   if (body.is_discarded()) {
     return problem(ProblemCode::kMalformed, "the body holds a lone surrogate or a number beyond a double");
+  }
+  if (const auto changed = first_changed_number(request.body)) {
+    return problem(ProblemCode::kMalformed, "the number " + std::string(changed->substr(0, kMaxEchoed)) +
+                                                " has more digits than outboxd keeps: write it as a string");
   }
   return body;
 }

@@ -11,11 +11,14 @@ namespace outboxd::api {
 
 // Producers send events; operators list, read and replay them.
 std::vector<Route> event_routes(Context& context);
-std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen, and their secrets
+std::vector<Route> type_routes(Context& context);      // event types that were seen, and who wants them
+std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen
+std::vector<Route> endpoint_secret_routes(Context& context);  // what is secret about them
 // What became of each event, with every attempt; retry and discard.
 std::vector<Route> delivery_routes(Context& context);
 std::vector<Route> batch_routes(Context& context);      // acts on everything that matches a filter
 std::vector<Route> outbox_routes(Context& context);     // rows of the SQL outbox that were rejected
+std::vector<Route> source_routes(Context& context);     // applications' databases that are relayed
 std::vector<Route> attempt_routes(Context& context);    // attempts, as they are recorded
 std::vector<Route> failure_routes(Context& context);    // what failed, and how it went, by the minute
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics

@@ -28,13 +28,14 @@ struct TwoTenants {
       made.batch = batch.json["id"];
       const auto endpoint = EndpointId::parse(made.endpoint).value();
       api.attempts.hear(outcome_recorded(endpoint, Attempt{}, {}, {}, tenant));
+      made.tenant = R"("tenant":")" + tenant + '"';
       (tenant == "acme" ? own : foreign) = made;
     }
     api.tenant = "acme";
   }
 
   struct Things {
-    std::string endpoint, event, delivery, batch;
+    std::string endpoint, event, delivery, batch, tenant;
     // What the route's {id} stands for.
     std::string of(const std::string& path) const {
       const std::map<std::string, std::string> by_resource = {{"/v1/endpoints/", endpoint},
@@ -49,7 +50,8 @@ struct TwoTenants {
     }
     bool in(const std::string& text) const {
       return text.find(endpoint) != std::string::npos || text.find(event) != std::string::npos ||
-             text.find(delivery) != std::string::npos || text.find(batch) != std::string::npos;
+             text.find(delivery) != std::string::npos || text.find(batch) != std::string::npos ||
+             text.find(tenant) != std::string::npos;
     }
   };
 
@@ -98,7 +100,9 @@ TEST_CASE("a caller of one tenant sees and touches nothing of another's, on any 
     TwoTenants world;
     ++walked;
     if (route.path.find('{') != std::string::npos) {
-      const std::string body = route.method == "PATCH" ? R"({"name":"n"})" : "";
+      const std::string body = route.method == "PATCH"                ? R"({"name":"n"})"
+                               : route.path.ends_with("/filter/test") ? R"({"payload":{}})"
+                                                                      : "";
       CHECK(world.api.call(route.method, with_id(route.path, world.foreign.of(route.path)), body).status ==
             404);
       CHECK(world.api.call(route.method, with_id(route.path, world.own.of(route.path)), body).status < 300);

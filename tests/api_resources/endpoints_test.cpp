@@ -400,11 +400,11 @@ TEST_CASE("a rate limit and an order are set, shown, changed and taken away") {
   CHECK(api.call("GET", "/v1/endpoints").json["data"][0] == api.call("GET", path(id)).json);
 }
 
-TEST_CASE("bad limits and orders are refused, and so is what this version does not have") {
+TEST_CASE("bad limits and orders are refused, and so is what there is not") {
   Api api;
   const auto bad = api.call(
       "POST", "/v1/endpoints",
-      R"({"url":"https://example.com/","rate_limit":"fast","ordering":"tenant","on_failure_in_order":1,"filter":{},"tls":{"verify":false},"failing_since":null})");
+      R"({"url":"https://example.com/","rate_limit":"fast","ordering":"tenant","on_failure_in_order":1,"filter":[],"tls":{"verify":false},"failing_since":null})");
   CHECK(bad.status == 422);
   CHECK(bad.pointers() == Pointers{"/rate_limit", "/ordering", "/on_failure_in_order", "/filter",
                                    "/tls/verify", "/failing_since"});

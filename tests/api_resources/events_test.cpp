@@ -71,12 +71,11 @@ TEST_CASE("refused events leave nothing behind") {
   const std::string large = R"({"type":"a","payload":")" + std::string(1 << 20, 'x') + "\"}";
   CHECK(api.call("POST", "/v1/events", large).status == 413);
   for (const char* type :
-       {"text/plain", "application/json; charset=latin1", "application/cloudevents+json", ""}) {
+       {"text/plain", "application/json; charset=latin1", "application/cloudevents+avro", ""}) {
     CAPTURE(type);
     CHECK(api.call("POST", "/v1/events", R"({"type":"a","payload":1})", {{"Content-Type", type}}).status ==
           415);
   }
-  CHECK(api.call("POST", "/v1/events", R"({"type":"a","payload":1})", {{"ce-id", "1"}}).status == 415);
   CHECK(api.call("GET", "/v1/events").json["data"].empty());
 }
 

@@ -70,7 +70,8 @@ class GeneratedClient(DescriptionTest):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.package = pathlib.Path(cls.folder.name) / "outboxd_client"
         config = pathlib.Path(cls.folder.name) / "config.json"
-        config.write_text(json.dumps({"content_type_overrides": {"application/x-ndjson": "application/octet-stream"}, "post_hooks": []}))
+        overrides = {type: "application/octet-stream" for type in ("application/x-ndjson", "*/*")}
+        config.write_text(json.dumps({"content_type_overrides": overrides, "post_hooks": []}))
         cls.generator = subprocess.run([sys.executable, "-m", "openapi_python_client", "generate", "--path", str(DESCRIPTION), "--meta", "none",
                                   "--output-path", str(cls.package), "--config", str(config), "--fail-on-warning"],
                                  capture_output=True, text=True, timeout=300, check=False)

@@ -144,6 +144,10 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   check("PreparedRequest",
         api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
   check("Setup", api.call("GET", "/v1/setup").json);
+  api.context.sources = [] {
+    return std::vector{SourceStatus{.name = "shop", .url = "sqlite:///srv/shop.db"}};
+  };
+  check("Source", api.call("GET", "/v1/sources").json["data"][0]);
   api.attempts.hear(outcome_recorded(EndpointId{api.ids.next()}, Attempt{}));
   check("AttemptPage", api.call("GET", "/v1/attempts").json);
   check("RecordedAttempt", api.call("GET", "/v1/attempts").json["data"][0]);

@@ -163,3 +163,32 @@ TEST_CASE("a host that cannot be reached is told with its reason, and without en
   CHECK(host["outcome"] == "dns");
   CHECK(host["error"] == "could not resolve host: no such name");
 }
+
+TEST_CASE("sources are listed with what keeps them from being relayed") {
+  const Time kThen = from_unix_millis(1'767'225'600'000);
+  Api api;
+  CHECK(api.call("GET", "/v1/sources").json == Json{{"data", Json::array()}, {"next_cursor", nullptr}});
+  api.context.sources = [kThen] {
+    SourceStatus good{.name = "shop", .url = "sqlite:///srv/shop.db", .relayed = 7, .counts = {}};
+    good.last_relayed_at = kThen;
+    SourceStatus bad{
+        .name = "crm", .url = "sqlite:///srv/crm.db", .state = SourceState::kFailing, .counts = {2, 1}};
+    bad.error = "it is missing";
+    bad.since = kThen;
+    bad.behind_since = kThen;
+    return std::vector{good, bad};
+  };
+  const Json rows = api.call("GET", "/v1/sources").json["data"];
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0]["state"] == "waiting");
+  CHECK(rows[0]["error"].is_null());
+  CHECK(rows[0]["relayed"] == 7);
+  CHECK(rows[0]["last_relayed_at"] == format_time(kThen));
+  CHECK(rows[0]["waiting_since"].is_null());
+  CHECK(rows[1]["state"] == "failing");
+  CHECK(rows[1]["error"] == "it is missing");
+  CHECK(rows[1]["waiting"] == 2);
+  CHECK(rows[1]["rejected"] == 1);
+  CHECK(rows[1]["waiting_since"] == format_time(kThen));
+  CHECK(api.call("GET", "/v1/sources?x=1").status == 422);
+}

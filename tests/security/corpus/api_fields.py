@@ -1,5 +1,6 @@
 """Fields that would break out of where they belong: a header's line, a JSON document, an SQL list. All are refused by the API; a row of the
 SQL outbox that holds one is refused by a constraint or kept with its reason."""
+import json
 
 CRLF = "RFC 9110 5.5: CR, LF and NUL"
 HOP = "RFC 9110 7.6.1: hop-by-hop"
@@ -107,10 +108,59 @@ ENDPOINT_FIELDS = [
     ("state", "0", "no text"), ("metadata", "[]", "no object"), ("metadata", "1", "no object"),
     ("metadata", '{"a":' * 40 + "1" + "}" * 40, "too deep"), ("metadata", '{"a":"' + "a" * 4096 + '"}', "too large"),
     ("id", '"ep_1"', "no field"), ("disabled_reason", '"gone"', "no field to set"), ("secrets", "[]", "no field"),
-    ("__proto__", "{}", "no field"), ("filter", "{}", "not in this version"), ("tls", '{"ca_file":"ca.pem"}', "no absolute path"),
+    ("__proto__", "{}", "no field"), ("tls", '{"ca_file":"ca.pem"}', "no absolute path"),
     ("tls", '{"ca_file":"/ca\\u0000.pem"}', CRLF), ("tls", '{"ca_file":"/no/such/file"}', "no file"),
     ("tls", '{"ca_file":"/dev/zero"}', "no regular file"), ("tls", '{"ca_file":"/etc/passwd"}', "no certificate"),
     ("tls", '{"ca_file":"-----BEGIN CERTIFICATE-----"}', "inline"), ("tls", "[]", "no object"),
+    ("filter", "[]", "no object"), ("filter", '"/a"', "no object"), ("filter", "1", "no object"), ("filter", '{"a":1}', "no pointer"),
+    ("filter", '{"/~":1}', "no pointer"), ("filter", '{"/a~2":1}', "no pointer"), ("filter", '{"$.a":1}', "JSONPath, no pointer"),
+    ("filter", '{"/a":{}}', "no condition"), ("filter", '{"/a":{"$gt":1}}', "MongoDB's"), ("filter", '{"/a":{"regex":"(a+)+$"}}', "ReDoS"),
+    ("filter", '{"/a":{"eq":{"b":1}}}', "no scalar"), ("filter", '{"/a":[1]}', "no scalar"), ("filter", '{"/a":{"lt":true}}', "no order"),
+    ("filter", '{"/a":{"in":[]}}', "none"), ("filter", '{"/a":{"in":[' + ",".join(["1"] * 257) + "]}}", "too many"),
+    ("filter", '{"/a":{"exists":"yes"}}', "no truth value"), ("filter", '{"/a":{"prefix":1}}', "no text"),
+    ("filter", '{"/a":"\\ud800"}', "a lone surrogate"), ("filter", '{"/\\udc00":1}', "a lone surrogate"), ("filter", '{"/a":1e400}', "beyond a double"),
+    ("filter", '{"/a":123456789012345678901}', "would change"), ("filter", '{"/a":0.1000000000000000055}', "would change"),
+    ("filter", '{"/a":' * 200 + "1" + "}" * 200, "too deep"), ("filter", "{" + ",".join(f'"/{i}":1' for i in range(65)) + "}", "too many"),
+    ("filter", '{"/' + "a" * 513 + '":1}', "too long"), ("filter", '{"/a":"' + "a" * 16384 + '"}', "too large"),
+    ("body_template", "1", "no text"), ("body_template", "{}", "no text"), ("body_template", '""', "no JSON"), ("body_template", '"{"', "no JSON"),
+    ("body_template", '"{{/a"', "not closed"), ("body_template", '"{{a}}"', "no pointer"), ("body_template", '"{{/~}}"', "no pointer"),
+    ("body_template", '"{{#each /a}}1{{/each}}"', "Mustache"), ("body_template", '"{{7*7}}"', "server-side template injection"),
+    ("body_template", '"{{constructor.constructor(\'return process\')()}}"', "server-side template injection"),
+    ("body_template", '"${7*7}"', "no JSON"), ("body_template", '"<%= 7*7 %>"', "no JSON"), ("body_template", '"{% include \\"/etc/passwd\\" %}"', "Jinja"),
+    ("body_template", '"{{/a}}{{/b}}"', "two values"), ("body_template", '"{\\"a\\": {{/b}"', "not closed"), ("body_template", '"\\"\\\\{{/a}}\\""', "a split escape"),
+    ("body_template", '"\\"\\\\u00{{/a}}\\""', "a split escape"), ("body_template", '"1\\u0000"', "a NUL"), ("body_template", '"\\ufeff1"', "a byte order mark"),
+    ("body_template", '"\\"\\n\\""', "a bare control character"), ("body_template", '"\\ud800"', "a lone surrogate"), ("body_template", "[1]", "no text"),
+    ("body_template", '"' + "[" * 200 + "{{}}" + "]" * 200 + '"', "too deep"), ("body_template", '"[' + "{{}}," * 64 + '{{}}]"', "too many"),
+    ("body_template", '"' + "[" + "1," * 8200 + '1]"', "too large"), ("body_template", '"' + "{{" * 8000 + '"', "not closed, many times"),
+    ("content_type", '"text/plain\\r\\nX-Evil: 1"', CRLF), ("content_type", '"text/plain\\u0000"', CRLF), ("content_type", '"text"', "no media type"),
+    ("content_type", '"text/plain, text/html"', "a list"), ("content_type", '""', "empty"), ("content_type", "1", "no text"),
+    ("content_type", '"' + "a" * 300 + '/b"', "too long"), ("content_type", '"text/pl\\u00fcin"', "not ASCII"),
+    ("auth", '"Bearer x"', "no object"), ("auth", "[]", "no object"), ("auth", "{}", "none"), ("auth", '{"digest":"x"}', "no such"),
+    ("auth", '{"bearer":"x","basic":{"user":"u","password":"p"}}', "two"), ("auth", '{"bearer":""}', "empty"), ("auth", '{"bearer":null}', "none"),
+    ("auth", '{"bearer":"a\\r\\nX-Evil: 1"}', CRLF), ("auth", '{"bearer":"a\\u0000"}', CRLF), ("auth", '{"bearer":1}', "no text"),
+    ("auth", '{"bearer":"\\u00fc"}', "not ASCII"), ("auth", '{"bearer":"' + "a" * 9000 + '"}', "too long"), ("auth", '{"basic":"u:p"}', "no object"),
+    ("auth", '{"basic":{"user":"a:b","password":"p"}}', "RFC 7617 2: no colon in a user"), ("auth", '{"basic":{"user":"u"}}', "no password"),
+    ("auth", '{"basic":{"user":"u\\u0000","password":"p"}}', "RFC 7617 2: no control characters"),
+    ("auth", '{"basic":{"user":"u","password":"p\\n"}}', "RFC 7617 2: no control characters"), ("auth", '{"header":{"name":"Host","value":"evil.example"}}', FRAMING),
+    ("auth", '{"header":{"name":"Content-Length","value":"0"}}', FRAMING), ("auth", '{"header":{"name":"webhook-id","value":"forged"}}', OWN),
+    ("auth", '{"header":{"name":"webhook_id","value":"forged"}}', CGI), ("auth", '{"header":{"name":"X-Evil: a\\r\\nX","value":"1"}}', CRLF),
+    ("auth", '{"header":{"name":"X-Evil","value":"a\\r\\nwebhook-id: forged"}}', CRLF), ("auth", '{"header":{"name":"Connection","value":"X"}}', HOP),
+    ("signatures", "{}", "no list"), ("signatures", '"github"', "no list"), ("signatures", "[1]", "no object"), ("signatures", "[{}]", "none"),
+    ("signatures", '[{"scheme":"github"}]', "no secret"), ("signatures", '[{"scheme":"github","secret":""}]', "empty"),
+    ("signatures", '[{"scheme":"github","secret":null}]', "none"), ("signatures", '[{"scheme":"none","secret":"x"}]', "no such"),
+    ("signatures", '[{"scheme":"github","secret":"' + "a" * 257 + '"}]', "too long"), ("signatures", '[{"scheme":"github","secret":"a\\n"}]', CRLF),
+    ("signatures", '[{"scheme":"github","secret":"x","header":"webhook-signature"}]', OWN), ("signatures", '[{"scheme":"hmac","secret":"x"}]', "no header"),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"Host"}]', FRAMING), ("signatures", '[{"scheme":"hmac","secret":"x","header":"Transfer-Encoding"}]', FRAMING),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"webhook-signature"}]', OWN), ("signatures", '[{"scheme":"hmac","secret":"x","header":"Webhook_Id"}]', CGI),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X: 1\\r\\nX-Evil"}]', CRLF), ("signatures", '[{"scheme":"stripe","secret":"x","header":"X\\n"}]', CRLF),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","prefix":"a\\r\\nX-Evil: "}]', CRLF),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","prefix":"' + "a" * 33 + '"}]', "too long"),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","algorithm":"md5"}]', "broken"), ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","algorithm":"none"}]', "JWT's"),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","encoding":"utf-8"}]', "no such"), ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A","over":"{{body}}"}]', "a template"),
+    ("signatures", "[" + ",".join(f'{{"scheme":"hmac","secret":"x","header":"X-{i}"}}' for i in range(5)) + "]", "too many"),
+    ("signatures", '[{"scheme":"hmac","secret":"x","header":"X-A"},{"scheme":"hmac","secret":"y","header":"x-a"}]', "the same header"),
+    ("disable_after", '"0s"', "too short"), ("disable_after", '"59s"', "too short"), ("disable_after", '"366d"', "too long"), ("disable_after", "5", "no text"),
+    ("disable_after", '"99999999999999999999d"', "overflow"), ("disable_after", '"-5d"', "negative"), ("disable_after", '"NEVER"', "case-sensitive"),
 ]
 
 # (field, JSON of its value, source) of a batch that would be good without it: {"action": "discard", "filter": {"state": "dead"}}.
@@ -168,6 +218,12 @@ SQL_FIELDS = [
     ("traceparent", "printf('%257s', 'a')", "too long"),
 ]
 
+# What a signature or credentials of an endpoint may be edited to be sent in.
+SHAPE_HEADERS = [("X-Evil\r\nX-Smuggled", CRLF), ("X-Evil: a\r\nX-Smuggled", CRLF), ("webhook-id", OWN), ("Webhook-Signature", OWN),
+                 ("Content-Type", OWN), ("Host", FRAMING), ("Content-Length", FRAMING), ("Transfer-Encoding", FRAMING), ("X-Evil;", "libcurl's mark"),
+                 ("", "no name")]
+SIGNATURE = {"scheme": "hmac", "header": "X-Signature", "algorithm": "sha256", "encoding": "hex", "prefix": "", "over": "body"}
+
 # (table, column, value, source): what somebody with the file's rights may write into a row. {url} is the receiver's.
 TAMPERED = [
     ("endpoint", "headers", '[["webhook-id","forged"]]', OWN), ("endpoint", "headers", '[["Webhook-Signature","v1,forged"]]', OWN),
@@ -180,6 +236,11 @@ TAMPERED = [
     ("endpoint", "headers", '[["X Evil","a"]]', "no token"), ("endpoint", "headers", '[["Content-Type","text/html"]]', OWN),
     ("endpoint", "headers", '[["Expect","100-continue"]]', "RFC 9110 10.1.1"), ("endpoint", "url", "{url}\r\nX-Smuggled: 1", CRLF),
     ("endpoint", "url", "{url} HTTP/1.1\r\nX-Smuggled: 1\r\nX:", CRLF), ("endpoint", "url", "{url}\x00", CRLF),
+    *(("endpoint", "auth", json.dumps({"scheme": "header", "name": name}), source) for name, source in SHAPE_HEADERS),
+    *(("endpoint", "signatures", json.dumps([{**SIGNATURE, "header": name}]), source) for name, source in SHAPE_HEADERS),
+    ("endpoint", "signatures", json.dumps([{**SIGNATURE, "prefix": "a\r\nX-Smuggled: 1"}]), CRLF),
+    ("endpoint", "signatures", json.dumps([{**SIGNATURE, "prefix": "a\r\n\r\nGET / HTTP/1.1"}]), CRLF),
+    ("endpoint", "content_type", "text/plain\r\nX-Smuggled: 1", CRLF), ("endpoint", "content_type", "text/plain\nwebhook-id: forged", CRLF),
     ("event", "headers", '[["webhook-timestamp","0"]]', OWN), ("event", "headers", '[["outboxd-attempt","7"]]', OWN),
     ("event", "headers", '[["X-Evil","a\\r\\nwebhook-id: forged"]]', CRLF),
     ("event", "headers", '[["X-Evil\\r\\nX-Smuggled","1"]]', CRLF), ("event", "headers", '[["host","evil.example"]]', FRAMING),

@@ -111,7 +111,7 @@ IDS = [(kind, text) for kind, own in (("events", EVT), ("endpoints", EP), ("deli
 ]]
 
 # (target, status): what is not understood is said so, with 422; never a list of everything, never 500.
-QUERIES = [(f"/v1/{kind}?{query}", 422) for kind in ("events", "endpoints", "deliveries") for query in [
+QUERIES = [(f"/v1/{kind}?{query}", 422) for kind in ("events", "endpoints", "deliveries", "types") for query in [
     "limit=0", "limit=-1", "limit=251", "limit=99999999999999999999", "limit=1e2", "limit=0x10", "limit=%2b5", "limit=5%20",
     "limit=%EF%BC%95", "limit=", "limit=5.0", "limit=5&limit=6", "limit[]=5", "limit=5;x", "limit=null", "cursor=x", "cursor=%ff",
     "cursor=1", "cursor=-1", "cursor=z17", "cursor=e", "cursor=d17-", "cursor=d-17-4", "cursor=p-1", "cursor=e99999999999999999999",
@@ -129,7 +129,10 @@ QUERIES += [("/v1/deliveries?" + query, 422) for query in [
 ]]
 QUERIES += [("/v1/events?" + query, 422) for query in [
     "rejected=yes", "rejected=1", "rejected=", "rejected=true&rejected=false", "rejected=true&tenant=a", "rejected=true&cursor=e1",
-    "rejected=TRUE", "since=x", "state=dead",
+    "rejected=TRUE", "since=x", "state=dead", "unmatched=yes", "unmatched=", "unmatched=true&unmatched=false", "rejected=true&unmatched=true",
+]]
+QUERIES += [("/v1/types?" + query, 422) for query in [
+    "cursor=t", "cursor=t~", "cursor=ta~b~c", "cursor=t~a..b", "cursor=t%ff~a", "cursor=t~a%00", "type=a", "since=1h", "unmatched=true",
 ]]
 QUERIES += [(f"/v1/endpoints/{EP}/secrets?{query}", 422) for query in [
     "reveal=yes", "reveal=1", "reveal=", "reveal=true&reveal=false", "Reveal=true",
@@ -158,7 +161,7 @@ QUERIES += [(f"/v1/{path}?{query}", 422) for path in ("attempts", "attempts/stre
 QUERIES += [("/v1/attempts/stream?" + query, 422) for query in [
     "last=-1", "last=x", "last=", "last=99999999999999999999", "last=1e2", "last=1&last=2", "limit=5",
 ]]
-QUERIES += [(f"{path}?x=1", 422) for path in (f"/v1/batches/{BAT}", "/v1/setup", "/v1/secrets", "/v1/outbox/1", f"/v1/deliveries/{DLV}/request")]
+QUERIES += [(f"{path}?x=1", 422) for path in (f"/v1/batches/{BAT}", "/v1/setup", "/v1/sources", "/v1/secrets", "/v1/outbox/1", f"/v1/deliveries/{DLV}/request")]
 
 # Bodies for POST /v1/batches; a good one has an action and a filter.
 ACTION = b'"action":"discard"'
