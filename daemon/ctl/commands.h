@@ -18,6 +18,7 @@ void add_endpoint(CLI::App& app, Session& session);
 void add_delivery(CLI::App& app, Session& session);  // and the short form `retry ID…`
 void add_batch(CLI::App& app, Session& session);
 void add_outbox(CLI::App& app, Session& session);
+void add_source(CLI::App& app, Session& session);
 void add_db(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);

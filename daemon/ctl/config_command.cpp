@@ -30,27 +30,15 @@ Json json_of(const std::string& toml_value) {
   return value.is_discarded() ? Json(toml_value) : value;
 }
 
-std::string as_toml(const std::vector<config::Setting>& settings, bool origin) {
-  std::string text, section;
-  for (const config::Setting& setting : settings) {
-    if (setting.section != section) {
-      text += (section.empty() ? "[" : "\n[") + setting.section + "]\n";
-      section = setting.section;
-    }
-    text += setting.key + " = " + setting.value + (origin ? "  # " + setting.origin : "") + "\n";
-  }
-  return text;
-}
-
 int show(Session& session, const Options& options) {
   const std::vector<config::Setting> settings = config::settings(load_configuration(session, options.file));
   if (session.format() == Format::kTable) {
-    session.print(as_toml(settings, options.origin));
+    session.print(config::as_toml(settings, options.origin));
     return kExitOk;
   }
   std::vector<Json> rows;
   for (const config::Setting& s : settings) {
-    rows.push_back({{"key", s.section + "." + s.key}, {"value", json_of(s.value)}, {"origin", s.origin}});
+    rows.push_back({{"key", s.id()}, {"value", json_of(s.value)}, {"origin", s.origin}});
   }
   session.print_rows({column("KEY", "key"), column("VALUE", "value"), column("ORIGIN", "origin")}, rows,
                      nullptr, "key");

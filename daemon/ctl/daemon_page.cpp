@@ -23,7 +23,7 @@ constexpr const char* kEnd = R"(.SH SIGNALS
 Stop: take no more events, let attempts under way finish, and exit.
 .TP
 .B SIGHUP
-Reload the sections [policy], [retention] and [log], and renewed TLS files; an error keeps the old values.
+Reload the sections [ingest], [policy], [retention] and [log], and renewed TLS files; an error keeps the old values.
 .SH LOG
 Standard error, or the journal. Nothing waits for whoever reads it: of more than 2,048 lines that wait the oldest are dropped, counted in the metric
 .IR outbox_log_dropped_total ,

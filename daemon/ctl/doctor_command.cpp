@@ -12,6 +12,7 @@
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
 #include "ctl/doctor_findings.h"
+#include "ctl/doctor_setup.h"
 #include "ctl/listing.h"
 #include "ctl/socket_access.h"
 #include "ctl/status.h"
@@ -27,63 +28,6 @@ struct Options {
   std::optional<std::string> config;
   bool full = false;
 };
-
-// How the daemon is set up: as it says itself or, if it does not answer, as the configuration on this machine says.
-struct Setup {
-  std::string database;
-  std::int64_t free_disk = 0;
-  std::string tcp;
-  bool asks_for_tokens = false;
-  std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
-  std::string ingest_socket;                                       // of the configuration; "": not known
-  Json told;                                                       // by the daemon; null: it does not answer
-};
-
-Setup setup_of(const config::Config& config) {
-  Setup setup{config.store.path(),
-              config.retention.free_disk,
-              config.listen.tcp,
-              !config.listen.tokens_file.empty(),
-              {},
-              config.listen.ingest_socket,
-              {}};
-  const auto add = [&setup](const char* key, const std::string& name) {
-    if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
-  };
-  add("listen.tokens_file", config.listen.tokens_file);
-  add("listen.tls_key", config.listen.tls_key);
-  add("store.secrets_key_file", config.store.secrets_key_file);
-  return setup;
-}
-
-std::int64_t number(const Json& object, const char* name) {
-  const auto it = object.is_object() ? object.find(name) : object.end();
-  return it != object.end() && it->is_number() ? it->get<std::int64_t>() : 0;
-}
-
-std::vector<Json> list(const Json& object, const char* name) {
-  const Json found = object.is_object() ? object.value(name, Json::array()) : Json::array();
-  return {found.begin(), found.end()};
-}
-
-// A path of the daemon's; "" when the daemon did not name it.
-std::string path_in(const Json& object, const char* name) {
-  const std::string text = member_text(object, name);
-  return text == "-" ? "" : text;
-}
-
-Setup setup_told(const Json& told) {
-  Setup setup{path_in(told, "database"),
-              number(told, "free_disk_bytes"),
-              path_in(told, "tcp"),
-              told.is_object() && told.value("asks_for_tokens", Json()) == true,
-              {},
-              {},
-              told};
-  for (const Json& file : list(told, "private_files"))
-    setup.private_files.emplace_back(member_text(file, "key"), path_in(file, "path"));
-  return setup;
-}
 
 class Doctor {
  public:
@@ -107,6 +51,7 @@ class Doctor {
     certificates();
     callers();
     secrets();
+    sources();
     return std::move(rows_);
   }
   bool healthy() const { return healthy_; }
@@ -250,6 +195,10 @@ class Doctor {
       const Time now = session_.style().now;
       add(findings_of_endpoints(endpoints.rows, now));
       add(findings_of_certificates(endpoints.rows, now));
+      const ListOptions page{.limit = kMaxPage, .cursor = {}};
+      const Listed unmatched =
+          fetch_list(session_.api(), Path("/v1/events").with("unmatched", "true").with("since", "1h"), page);
+      add(findings_of_unmatched(unmatched.rows, unmatched.next_cursor.is_string(), endpoints.rows));
     } catch (const Failure& failure) {
       if (const auto denied = why_socket_denied(session_.api().options().socket))
         return bad("daemon", denied->found, denied->mend);
@@ -338,13 +287,16 @@ class Doctor {
     good("callers", "tokens are asked for at " + setup_.tcp);
   }
 
-  void secrets() {
-    try {
-      add(finding_of_secrets(session_.api().get("/v1/secrets")));
-    } catch (const Failure&) {
-      // the daemon's row says so
-    }
+  // Null: there is no answer, and the daemon's row says so.
+  Json told(const char* path) try { return session_.api().get(path); } catch (const Failure&) {
+    return nullptr;
   }
+
+  void secrets() {
+    if (const Json answer = told("/v1/secrets"); !answer.is_null()) add(finding_of_secrets(answer));
+  }
+
+  void sources() { add(findings_of_sources(list(told("/v1/sources"), "data"), session_.style().now)); }
 
   Session& session_;
   const Setup setup_;

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
+#include <utility>
 
+#include "common/event.h"
+#include "common/words.h"
 #include "ctl/output.h"
 #include "ctl/shell.h"
 
@@ -14,6 +18,7 @@ constexpr Millis kFailsForLong = std::chrono::hours(1);
 constexpr Millis kExpiresSoon = std::chrono::days(14);
 constexpr Millis kRecent = std::chrono::days(1);      // of a step of the clock
 constexpr Millis kInFull = std::chrono::seconds(10);  // longer ones are told without milliseconds
+constexpr Millis kRelayedSoon = std::chrono::minutes(1);
 constexpr std::int64_t kLargeLog = 256 << 20;
 constexpr std::size_t kMaxNamed = 20;  // of endpoints
 
@@ -41,11 +46,65 @@ std::optional<Time> certificate_expiry(const Json& endpoint) {
   return parse_time(member_text(endpoint.value("stats", Json::object()), "certificate_expires_at"));
 }
 
-void name_only_some(std::vector<Finding>& findings, const char* what, const char* more) {
+void name_only_some(std::vector<Finding>& findings, const char* what, const char* more,
+                    const char* mend = "outboxctl endpoint list") {
   if (findings.size() <= kMaxNamed) return;
   const std::size_t left = findings.size() - kMaxNamed;
   findings.resize(kMaxNamed);
-  findings.push_back({false, what, std::to_string(left) + more, "outboxctl endpoint list"});
+  findings.push_back({false, what, std::to_string(left) + more, mend});
+}
+
+// The type that a pattern would mean if it were written for this one: "order.paid" for "order.*" and "ordr.paid".
+std::string as_type(std::string_view pattern, std::string_view type) {
+  const std::size_t star = pattern.find('*');
+  if (star == pattern.npos) return std::string(pattern);
+  const std::string_view prefix = pattern.substr(0, star);  // with its dot
+  std::string_view rest = type;
+  for (auto dots = std::ranges::count(prefix, '.'); dots > 0; --dots) {
+    const std::size_t dot = rest.find('.');
+    rest.remove_prefix(dot == rest.npos ? rest.size() : dot + 1);
+  }
+  return std::string(prefix) + std::string(rest);
+}
+
+// Which endpoints of a tenant want a type, and what they want instead.
+struct Subscribers {
+  std::vector<std::string> patterns;
+  bool matches = false;   // by type
+  bool filtered = false;  // whoever matches also asks what is in the payload
+};
+
+Subscribers subscribers_of(const std::vector<Json>& endpoints, const std::string& tenant,
+                           const std::string& type) {
+  Subscribers found{.patterns = {}, .filtered = true};
+  for (const Json& endpoint : endpoints) {
+    if (!endpoint.is_object() || endpoint.value("tenant", Json("")) != tenant) continue;
+    for (const Json& pattern : endpoint.value("types", Json::array())) {
+      if (!pattern.is_string()) continue;
+      found.patterns.push_back(pattern.get<std::string>());
+      if (!type_matches(found.patterns.back(), type)) continue;
+      found.matches = true;
+      found.filtered = found.filtered && !endpoint.value("filter", Json()).is_null();
+    }
+  }
+  return found;
+}
+
+Finding finding_of_type(const std::string& type, const std::string& count, const Subscribers& subscribers) {
+  const std::string quoted = shell_quoted(type);
+  Finding finding{false, "events", count + " of type " + type + " in the last hour matched no endpoint", ""};
+  if (subscribers.matches) {
+    finding.found += " then, and would match one now";
+    finding.mend = "outboxctl event replay --type " + quoted + " --since 1h";
+    return finding;
+  }
+  if (const std::string near = nearest_pattern(type, subscribers.patterns); !near.empty())
+    finding.found += "; the nearest that one wants is " + near;
+  finding.mend =
+      "correct the type where it is sent, or outboxctl endpoint set NAME --types …; then outboxctl event "
+      "replay --type " +
+      quoted + " --since 1h";
+  return finding;
 }
 
 }  // namespace
@@ -111,6 +170,64 @@ std::vector<Finding> findings_of_clock(bool synchronised, const Json& status, Ti
          "set-ntp true, or chrony)"});
   }
   if (findings.empty()) findings.push_back({true, "clock", "synchronised", ""});
+  return findings;
+}
+
+std::string nearest_pattern(std::string_view type, const std::vector<std::string>& patterns) {
+  std::vector<std::string> types;
+  types.reserve(patterns.size());
+  for (const std::string& pattern : patterns) types.push_back(as_type(pattern, type));
+  const std::vector<std::string_view> known(types.begin(), types.end());
+  const std::string_view meant = nearest(type, known);
+  const auto found = std::ranges::find(known, meant);
+  if (meant.empty() || meant == type || found == known.end()) return "";
+  return patterns[static_cast<std::size_t>(found - known.begin())];
+}
+
+std::vector<Finding> findings_of_unmatched(const std::vector<Json>& events, bool more,
+                                           const std::vector<Json>& endpoints) {
+  std::map<std::pair<std::string, std::string>, std::int64_t> by_type;
+  for (const Json& event : events) {
+    if (event.is_object()) ++by_type[{event.value("tenant", ""), member_text(event, "type")}];
+  }
+  std::vector<Finding> findings;
+  for (const auto& [type, count] : by_type) {
+    const Subscribers subscribers = subscribers_of(endpoints, type.first, type.second);
+    if (subscribers.matches && subscribers.filtered) continue;  // filters are there to leave events out
+    const std::string events_text =
+        std::string(more ? "at least " : "") + std::to_string(count) + (count == 1 ? " event" : " events");
+    findings.push_back(finding_of_type(type.second, events_text, subscribers));
+  }
+  name_only_some(findings, "events", " more types match no endpoint", "outboxctl event types");
+  if (findings.empty())
+    findings.push_back({true, "events", "all of the last hour were of types that endpoints want", ""});
+  return findings;
+}
+
+std::vector<Finding> findings_of_sources(const std::vector<Json>& sources, Time now) {
+  std::vector<Finding> findings;
+  for (const Json& source : sources) {
+    if (!source.is_object()) continue;
+    const std::string name = member_text(source, "name");
+    const std::string check = "outboxctl source check " + shell_quoted(name);
+    const auto since = parse_time(member_text(source, "since"));
+    const auto waiting_since = parse_time(member_text(source, "waiting_since"));
+    if (member_text(source, "state") == "failing") {
+      findings.push_back({false, "source",
+                          name + " cannot be relayed" + (since ? ", since " + age_text(*since, now) : "") +
+                              ": " + member_text(source, "error"),
+                          check});
+    } else if (waiting_since && now - *waiting_since > kRelayedSoon) {
+      findings.push_back({false, "source",
+                          name + " has had rows waiting since " + age_text(*waiting_since, now),
+                          "outboxctl source list shows whether they get fewer"});
+    }
+    if (const Json rejected = source.value("rejected", Json(0)); rejected.is_number() && rejected > 0)
+      findings.push_back(
+          {false, "source", name + " has " + member_text(source, "rejected") + " rejected rows", check});
+  }
+  if (findings.empty() && !sources.empty())
+    findings.push_back({true, "sources", std::to_string(sources.size()) + ", all relayed", ""});
   return findings;
 }
 

@@ -34,12 +34,19 @@ std::string id_of(const Json& endpoint) {
   return member_text(endpoint, "id");
 }
 
-// The texts of an endpoint's secrets that are valid now, the newest first.
-std::vector<std::string> secrets_of(ApiClient& api, const Json& endpoint) {
-  std::vector<std::string> secrets;
+// All that is secret about an endpoint: the texts of the signing secrets that are valid now, the newest first; auth and
+// signatures as they are stored.
+struct Secrets {
+  std::vector<std::string> signing;
+  Json credentials;
+};
+Secrets secrets_of(ApiClient& api, const Json& endpoint) {
+  Secrets secrets;
   const Json answer = api.get(path_of_endpoint(id_of(endpoint)) + "/secrets?reveal=true");
   for (const Json& secret : answer.value("data", Json::array()))
-    secrets.push_back(member_text(secret, "secret"));
+    secrets.signing.push_back(member_text(secret, "secret"));
+  secrets.credentials = {{"auth", answer.value("auth", Json())},
+                         {"signatures", answer.value("signatures", Json::array())}};
   return secrets;
 }
 
@@ -68,8 +75,9 @@ int export_endpoints(Session& session, const ExportOptions& options) {
                    " has no name, and apply refuses it: outboxctl endpoint set " +
                    escape_control(id_of(endpoint)) + " --name …");
     if (!options.reveal) continue;
-    const auto secrets = secrets_of(session.api(), endpoint);
-    if (!secrets.empty()) endpoint["secret"] = secrets.front();
+    const Secrets secrets = secrets_of(session.api(), endpoint);
+    if (!secrets.signing.empty()) endpoint["secret"] = secrets.signing.front();
+    endpoint.update(secrets.credentials);
   }
   const std::size_t count = endpoints.size();
   const std::string text = render_json(endpoint_document(std::move(endpoints)), true);
@@ -108,10 +116,15 @@ std::vector<EndpointEntry> read_entries(const std::string& file) {
 // Adds what the plan needs to know and lists do not show: secrets, where the file names one.
 void add_secrets(ApiClient& api, const std::vector<EndpointEntry>& entries, std::vector<Json>& endpoints) {
   for (const EndpointEntry& entry : entries) {
-    if (!entry.secret) continue;
+    const bool credentials = !entry.given.value("auth", Json()).is_null() ||
+                             !entry.given.value("signatures", Json::array()).empty();
+    if (!entry.secret && !credentials) continue;
     for (Json& endpoint : endpoints) {
-      if (endpoint.value("name", Json()) == entry.name && endpoint.value("tenant", Json()) == entry.tenant)
-        endpoint["secrets"] = secrets_of(api, endpoint);
+      if (endpoint.value("name", Json()) != entry.name || endpoint.value("tenant", Json()) != entry.tenant)
+        continue;
+      Secrets secrets = secrets_of(api, endpoint);
+      endpoint["secrets"] = secrets.signing;
+      endpoint["credentials"] = std::move(secrets.credentials);
     }
   }
 }
@@ -232,7 +245,8 @@ void add_endpoint_export(CLI::App& group, Session& session) {
   auto o = std::make_shared<ExportOptions>();
   command->add_option("file", o->file, "Where to write it (- is stdout)")->capture_default_str();
   command->add_option("--tenant", o->tenant, "Only this tenant's")->check(has_length(0, kMaxTenantLength));
-  command->add_flag("--reveal", o->reveal, "With their signing secrets: keep the file as safe as those");
+  command->add_flag("--reveal", o->reveal,
+                    "With all that is secret about them: keep the file as safe as that");
   command->callback(
       [&session, o] { session.action = [&session, o] { return export_endpoints(session, *o); }; });
 }

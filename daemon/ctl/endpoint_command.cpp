@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "ctl/commands.h"
 #include "ctl/endpoint_apply.h"
+#include "ctl/endpoint_fields.h"
 #include "ctl/endpoint_secret.h"
 #include "ctl/endpoint_test_command.h"
 #include "ctl/input.h"
@@ -66,6 +67,7 @@ std::vector<Column> endpoint_columns() {
           {"LAST ERROR", last_error},
           column("URL", "url"),
           column("TYPES", "types"),
+          column("FILTER", "filter", true),
           column("ID", "id", true),
           column("TENANT", "tenant", true),
           column("FORMAT", "format", true),
@@ -75,84 +77,6 @@ std::vector<Column> endpoint_columns() {
           column("ORDERING", "ordering", true),
           time_column("FAILING SINCE", "failing_since", true),
           time_column("CREATED", "created_at", true)};
-}
-
-// What `add` and `set` can set of an endpoint.
-struct EndpointFields {
-  std::optional<std::string> url, name, types, tenant, secret_file, format, timeout, retry_schedule, metadata;
-  std::optional<std::string> rate_limit, ordering, on_failure_in_order;
-  std::optional<std::string> ca_file, client_cert, client_key;
-  bool no_tls = false;
-  std::optional<int> max_in_flight;
-  std::vector<std::string> headers;
-};
-
-void add_field_options(CLI::App* command, EndpointFields& f) {
-  command->add_option("--name", f.name, "A name for people")->check(has_length(0, 255));
-  command
-      ->add_option("--types", f.types,
-                   "Patterns of the event types it wants: order.paid,order.*,invoice.** (default **)")
-      ->check(is_patterns());
-  command->add_option("--secret-file", f.secret_file,
-                      "A file with its signing secret, whsec_… or whsk_… (default: a new one is made)");
-  command->add_option("--format", f.format, "raw, standard or cloudevents")
-      ->check(CLI::IsMember({"raw", "standard", "cloudevents"}));
-  command->add_option("--timeout", f.timeout, "For one attempt")->check(is_duration());
-  command->add_option("--retry-schedule", f.retry_schedule, "The waits before each attempt: 0s,5s,5m")
-      ->check(is_retry_schedule());
-  command->add_option("--max-in-flight", f.max_in_flight, "Requests to it at a time")
-      ->check(CLI::Range(1, 1000));
-  command
-      ->add_option("--rate-limit", f.rate_limit,
-                   "Requests to it in a second, minute, hour or day: 100/s; or none")
-      ->check(is_rate_limit());
-  command
-      ->add_option("--ordering", f.ordering,
-                   "What goes one at a time: none, key (events with the same ordering key) or endpoint (all)")
-      ->check(CLI::IsMember({"none", "key", "endpoint"}));
-  command
-      ->add_option("--on-failure-in-order", f.on_failure_in_order,
-                   "What those behind a failing one do: block (wait) or skip (go on without it)")
-      ->check(CLI::IsMember({"block", "skip"}));
-  command->add_option("--header", f.headers, "A header for each request, name:value; may be repeated")
-      ->check(is_header())
-      ->allow_extra_args(false);
-  command->add_option(
-      "--ca-file", f.ca_file,
-      "Authorities (PEM, on the daemon's machine, or credential:NAME) to trust instead of the system's");
-  command->add_option("--client-cert", f.client_cert, "Certificate (PEM) to show it, with --client-key");
-  command->add_option("--client-key", f.client_key, "Its private key (PEM)");
-  command->add_option("--metadata", f.metadata, "A JSON object of your own")->check(is_json_object());
-}
-
-std::string endpoint_body(const EndpointFields& f) {
-  ObjectText body;
-  body.add_if("url", f.url).add_if("name", f.name).add_if("tenant", f.tenant);
-  if (f.types) body.add("types", split_list(*f.types));
-  if (f.secret_file) body.add("secret", read_secret(*f.secret_file, "--secret-file"));
-  if (!f.headers.empty()) {
-    Json headers = Json::object();
-    for (const std::string& text : f.headers) {
-      const HeaderField field = split_header(text);
-      headers[field.name] = field.value;
-    }
-    body.add("headers", headers);
-  }
-  body.add_if("format", f.format).add_if("timeout", f.timeout);
-  if (f.retry_schedule) body.add("retry_schedule", split_list(*f.retry_schedule));
-  body.add_if("max_in_flight", f.max_in_flight);
-  if (f.rate_limit) body.add("rate_limit", *f.rate_limit == "none" ? Json(nullptr) : Json(*f.rate_limit));
-  body.add_if("ordering", f.ordering).add_if("on_failure_in_order", f.on_failure_in_order);
-  if (f.no_tls) body.add("tls", Json(nullptr));
-  if (f.ca_file || f.client_cert || f.client_key) {
-    Json tls = Json::object();
-    if (f.ca_file) tls["ca_file"] = *f.ca_file;
-    if (f.client_cert) tls["client_cert"] = *f.client_cert;
-    if (f.client_key) tls["client_key"] = *f.client_key;
-    body.add("tls", tls);
-  }
-  if (f.metadata) body.add_raw("metadata", *f.metadata);
-  return body.empty() ? std::string() : body.text();
 }
 
 int print_endpoint(Session& session, const Json& endpoint) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "common/json_number.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "ctl/output.h"
@@ -24,6 +25,34 @@ constexpr std::string_view kHidden = "(hidden)";
 std::string text_of(const Json& object, const char* member) {
   const auto found = object.find(member);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// A null where a secret belongs keeps the one that is stored, whatever that is: while the file is read, something stands
+// in for it.
+Json with_stand_ins(Json endpoint) {
+  const auto fill = [](Json& object, const char* member) {
+    if (object.is_object() && object.value(member, Json()).is_null()) object[member] = "stored";
+  };
+  if (Json& auth = endpoint["auth"]; auth.is_object()) {
+    if (auth.contains("bearer")) fill(auth, "bearer");
+    if (auth.contains("basic")) fill(auth["basic"], "password");
+    if (auth.contains("header")) fill(auth["header"], "value");
+  }
+  if (Json& signatures = endpoint["signatures"]; signatures.is_array())
+    for (Json& signature : signatures) fill(signature, "secret");
+  return endpoint;
+}
+
+// Does `stored` have everything that `given` names?
+bool agrees(const Json& given, const Json& stored) {
+  if (given.is_null()) return true;
+  if (given.is_array())
+    return stored.is_array() && std::equal(given.begin(), given.end(), stored.begin(), stored.end(), agrees);
+  if (!given.is_object()) return given == stored;
+  const auto items = given.items();
+  return stored.is_object() && std::all_of(items.begin(), items.end(), [&](const auto& item) {
+           return agrees(item.value(), stored.value(item.key(), Json()));
+         });
 }
 
 Key key_of(const Json& endpoint) {
@@ -67,7 +96,7 @@ class Reader {
 
  private:
   void entry(const std::string& pointer, const Json& given) {
-    const auto read = endpoint_from_json(given, Endpoint{});
+    const auto read = endpoint_from_json(given.is_object() ? with_stand_ins(given) : given, Endpoint{});
     if (!read) {
       for (const FieldError& error : read.error().errors) refuse(pointer + error.pointer, error.detail);
       return;
@@ -111,7 +140,14 @@ EndpointChange change_of(const EndpointEntry& entry, const Json* current) {
   for (const auto& item : entry.given.items()) {
     const Json from = current != nullptr ? current->value(item.key(), Json()) : Json();
     const Json to = entry.wanted.value(item.key(), item.value());
-    if (current == nullptr || !same(from, to)) change.fields.push_back({item.key(), from, to});
+    if (current == nullptr || !same(from, to)) {
+      change.fields.push_back({item.key(), from, to});
+      continue;
+    }
+    // What is not shown may differ all the same.
+    const Json stored = current->value("credentials", Json::object()).value(item.key(), Json());
+    if (!stored.is_null() && !agrees(item.value(), stored))
+      change.fields.push_back({item.key(), from, Json(kHidden)});
   }
   add_secret(change);
   return change;
@@ -142,6 +178,9 @@ Result<std::vector<EndpointEntry>> read_endpoint_document(std::string_view text)
   } catch (const Json::exception&) {
     return problem(ProblemCode::kMalformed, "holds a number beyond a double");
   }
+  if (const auto number = first_changed_number(text))
+    return problem(ProblemCode::kMalformed, "holds the number " + std::string(*number) +
+                                                ", of which a double keeps another: write it as a string");
   Reader reader;
   reader.document(json);
   return reader.finish();

@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "common/json_span.h"
 #include "common/text.h"
 #include "ctl/endpoint_advice.h"
 #include "ctl/input.h"
@@ -29,22 +28,39 @@ int resume(Session& session, const std::string& name) {
 struct TestOptions {
   std::string id;
   std::optional<std::string> type, data;
+  bool filter = false;
 };
 
 std::string test_body(const TestOptions& options) {
   ObjectText body;
   body.add_if("type", options.type);
-  if (!options.data) return body.text();
-  const std::string data = options.data->starts_with('@')
-                               ? read_file(options.data->substr(1), kMaxInputBytes, "--data")
-                               : *options.data;
-  if (!is_json(data))
-    throw Failure(kExitUsage, "--data: the payload is not JSON; give JSON, or @FILE that holds it");
-  return body.add_raw("payload", trim(data)).text();
+  if (options.data) body.add_raw("payload", json_argument(*options.data, "--data"));
+  return body.text();
+}
+
+// Sends nothing. Exit status 1 when the endpoint does not want such a payload.
+int test_filter(Session& session, const TestOptions& options) {
+  if (!options.data) throw Failure(kExitUsage, "--filter needs --data: the payload that is looked at");
+  if (options.type)
+    throw Failure(kExitUsage, "--type goes without --filter, which looks at the payload alone");
+  const Json answer = session.api().post(path_of_endpoint(options.id) + "/filter/test", test_body(options));
+  const bool matches = answer.is_object() && answer.value("matches", false);
+  if (session.prints_table()) {
+    const Json conditions = answer.is_object() ? answer.value("conditions", Json::array()) : Json::array();
+    session.print_rows({column("POINTER", "pointer"), column("CONDITION", "condition"),
+                        column("WANTED", "wanted"), column("FOUND", "found"), column("HOLDS", "holds")},
+                       {conditions.begin(), conditions.end()});
+    session.note(matches ? "the endpoint gets such an event, if its type matches"
+                         : "the endpoint does not get such an event");
+  } else {
+    session.print_object(answer, {});
+  }
+  return matches ? kExitOk : kExitFailed;
 }
 
 // Exit status 1 when the subscriber did not accept.
 int test(Session& session, const TestOptions& options) {
+  if (options.filter) return test_filter(session, options);
   const std::string body = test_body(options);
   const Json endpoint = session.api().get(path_of_endpoint(options.id));
   const std::string path = path_of_endpoint(member_text(endpoint, "id"));
@@ -73,6 +89,8 @@ void add_endpoint_test(CLI::App& group, Session& session) {
   command->add_option("endpoint", o->id, kEndpointHelp)->required()->check(names_endpoint());
   command->add_option("--type", o->type, "The event's type (default outboxd.test)")->check(is_event_type_());
   command->add_option("--data", o->data, "Its payload: JSON, or @FILE")->type_name("JSON|@FILE");
+  command->add_flag("--filter", o->filter,
+                    "Send nothing: say whether its filter lets the payload pass, and why not");
   command->callback([&session, o] { session.action = [&session, o] { return test(session, *o); }; });
 }
 

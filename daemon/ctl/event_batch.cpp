@@ -86,6 +86,7 @@ int send_batch(Session& session, const std::string& path) {
     throw Failure(kExitUsage, "--batch: " + escape_control(path) + ": " + std::strerror(errno));
   BatchReader reader(path == "-" ? std::cin : file);
   std::size_t accepted = 0;
+  std::int64_t unmatched = 0;
   for (BatchChunk chunk = reader.next(); !chunk.lines.empty(); chunk = reader.next()) {
     HttpResponse response = post_chunk(session, chunk, accepted);
     if (exit_code_of_status(response.status) != kExitOk)
@@ -95,6 +96,8 @@ int send_batch(Session& session, const std::string& path) {
     const std::vector<Json> fresh(data.begin(), data.end());
     print_accepted(session, fresh);
     accepted += chunk.lines.size();
+    unmatched += std::ranges::count_if(
+        fresh, [](const Json& event) { return member_text(event, "deliveries") == "0"; });
     if (session.shows_progress()) std::cerr << '\r' << accepted << " events accepted" << std::flush;
   }
   if (session.shows_progress()) std::cerr << '\n';
@@ -102,6 +105,10 @@ int send_batch(Session& session, const std::string& path) {
   if (session.prints_table()) {
     session.print(std::to_string(accepted) + " events accepted\n");
   }
+  if (unmatched > 0)
+    session.warn(std::to_string(unmatched) +
+                 " of them are delivered to nobody, because no endpoint wants their "
+                 "type: outboxctl event types");
   return kExitOk;
 }
 

@@ -11,6 +11,7 @@
 #include "ctl/event_batch.h"
 #include "ctl/event_body.h"
 #include "ctl/event_tail.h"
+#include "ctl/event_types.h"
 #include "ctl/input.h"
 #include "ctl/json_text.h"
 #include "ctl/listing.h"
@@ -33,7 +34,7 @@ std::vector<Column> event_columns() {
 
 struct SendOptions {
   EventFields fields;
-  std::optional<std::string> type, source, data, data_file, batch;
+  std::optional<std::string> type, source, data, data_file, batch, cloud_event;
   std::vector<std::string> headers;
 };
 
@@ -49,16 +50,32 @@ std::string payload_of(const SendOptions& options) {
                    options.source ? "-" : "--data-file");
 }
 
-int send(Session& session, SendOptions& options) {
-  if (options.batch) {
-    if (options.type) throw Failure(kExitUsage, "--batch: the events' types are in the file, give no TYPE");
-    return send_batch(session, *options.batch);
-  }
-  if (!options.type) throw Failure(kExitUsage, "TYPE is required (or --batch FILE)");
+Json send_cloud_event(Session& session, const std::string& file) {
+  const std::string event = read_file(file, kMaxInputBytes, "--cloudevent");
+  const HttpResponse response =
+      session.api().send("POST", "/v1/events", event, "application/cloudevents+json");
+  if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
+  return json_of(response);
+}
+
+Json send_event(Session& session, SendOptions& options) {
   options.fields.type = *options.type;
   options.fields.data = payload_of(options);
   for (const std::string& header : options.headers) options.fields.headers.push_back(split_header(header));
-  const Json answer = session.api().post("/v1/events", event_body(options.fields));
+  return session.api().post("/v1/events", event_body(options.fields));
+}
+
+int send(Session& session, SendOptions& options) {
+  const bool in_file = options.batch || options.cloud_event;
+  if (in_file && options.type)
+    throw Failure(kExitUsage, std::string(options.batch ? "--batch: the events' types are"
+                                                        : "--cloudevent: its type is") +
+                                  " in the file, give no TYPE");
+  if (options.batch) return send_batch(session, *options.batch);
+  if (!in_file && !options.type)
+    throw Failure(kExitUsage, "TYPE is required (or --batch FILE, or --cloudevent FILE)");
+  const Json answer =
+      options.cloud_event ? send_cloud_event(session, *options.cloud_event) : send_event(session, options);
   const std::vector<Column> columns{column("ID", "id"), number_column("DELIVERIES", "deliveries"),
                                     column("DUPLICATE", "duplicate"), time_column("CREATED", "created_at")};
   if (session.format() == Format::kJson) {
@@ -66,6 +83,7 @@ int send(Session& session, SendOptions& options) {
   } else {
     session.print_rows(columns, {answer});
   }
+  if (member_text(answer, "deliveries") == "0") session.warn(nobody_wants(*options.type));
   return kExitOk;
 }
 
@@ -79,8 +97,11 @@ void add_send(CLI::App& group, Session& session) {
   auto* file = command->add_option("--data-file", o->data_file, "The payload from a file (- is stdin)");
   auto* batch = command->add_option("--batch", o->batch,
                                     "Many events: a file with one event object a line (- is stdin)");
-  data->excludes(file)->excludes(batch);
-  file->excludes(batch);
+  auto* cloud_event = command->add_option("--cloudevent", o->cloud_event,
+                                          "A CloudEvent in the JSON format, in a file (- is stdin)");
+  data->excludes(file)->excludes(batch)->excludes(cloud_event);
+  file->excludes(batch)->excludes(cloud_event);
+  batch->excludes(cloud_event);
   command
       ->add_option("--content-type", o->fields.content_type, "Of a payload that is not JSON: sent as bytes")
       ->check(has_length(1, 255));
@@ -105,18 +126,20 @@ void add_list(CLI::App& group, Session& session) {
   struct Options {
     Filters filters;
     ListOptions list;
-    bool rejected = false;
+    bool rejected = false, unmatched = false;
   };
   CLI::App* command =
       add_command(group, "list", "Events, newest first", "outboxctl event list --type order.paid --since 1h");
   auto o = std::make_shared<Options>();
   add_common_filters(command, o->filters);
   add_list_options(command, o->list);
-  command->add_flag("--rejected", o->rejected,
-                    "Rows of the SQL outbox that could not become events, with the reason");
+  auto* rejected = command->add_flag("--rejected", o->rejected,
+                                     "Rows of the SQL outbox that could not become events, with the reason");
+  command->add_flag("--unmatched", o->unmatched, "Only those that no endpoint wanted")->excludes(rejected);
   command->callback([&session, o] {
     session.action = [&session, o] {
       Path path = o->filters.applied_to(Path("/v1/events"), session.style().now);
+      if (o->unmatched) path.with("unmatched", "true");
       if (!o->rejected) return print_list(session, path, o->list, event_columns());
       return print_rejected_rows(session, path, o->list);
     };
@@ -259,7 +282,7 @@ void add_replay(CLI::App& group, Session& session) {
 }  // namespace
 
 void add_event(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "event", "send, list, show, payload, erase, tail, replay");
+  CLI::App* group = add_group(app, "event", "send, list, show, payload, erase, tail, replay, types");
   group->group(kAct);
   add_send(*group, session);
   add_list(*group, session);
@@ -268,6 +291,7 @@ void add_event(CLI::App& app, Session& session) {
   add_event_tail(*group, session);
   add_erase(*group, session);
   add_replay(*group, session);
+  add_event_types(*group, session);
 }
 
 }  // namespace outboxd::ctl

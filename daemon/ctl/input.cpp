@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/json_span.h"
 #include "common/signature.h"
 #include "common/text.h"
 #include "ctl/failure.h"
@@ -35,6 +36,14 @@ std::string read_file(const std::string& path, std::size_t max_bytes, std::strin
   }
   if (std::ferror(file.get())) throw Failure(kExitUsage, where + ": " + std::strerror(errno));
   return text;
+}
+
+std::string json_argument(const std::string& argument, std::string_view option) {
+  const std::string text =
+      argument.starts_with('@') ? read_file(argument.substr(1), kMaxInputBytes, option) : argument;
+  if (!is_json(text))
+    throw Failure(kExitUsage, std::string(option) + ": this is no JSON; give JSON, or @FILE that holds it");
+  return std::string(trim(text));
 }
 
 std::string read_secret(const std::string& path, std::string_view option, bool public_key_too) {

@@ -188,6 +188,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_delivery(app, session);
   add_batch(app, session);
   add_outbox(app, session);
+  add_source(app, session);
   add_db(app, session);
   add_doctor(app, session);
   add_config(app, session);

@@ -220,6 +220,24 @@ TEST_CASE(
   CHECK(api.asked()[0].body + api.asked()[1].body == lines);
 }
 
+TEST_CASE("a CloudEvent is sent as it is, and refused as the daemon says") {
+  FakeApi api;
+  api.answer("POST /v1/events", 202, accepted());
+  const std::string event = "{ \"specversion\":\"1.0\" }\n";
+  const Ended sent = run(api, {"event", "send", "--cloudevent", "-", "-o", "id"}, event);
+  CHECK(sent.exit_code == 0);
+  REQUIRE(api.asked().size() == 1);
+  CHECK(api.asked()[0].content_type == "application/cloudevents+json");
+  CHECK(api.asked()[0].body == event);
+  FakeApi strict;
+  strict.answer(
+      "POST /v1/events", 422,
+      refusal(422, "Invalid event", "wrong", Json::array({{{"pointer", "/id"}, {"detail", "is required"}}})));
+  const Ended refused = run(strict, {"event", "send", "--cloudevent", "-"}, "{}");
+  CHECK(refused.exit_code == 4);
+  CHECK(refused.err.find("/id: is required") != std::string::npos);
+}
+
 TEST_CASE("a busy daemon is asked again for the same batch") {
   FakeApi api;
   api.answer("POST /v1/events", 503, refusal(503, "Unavailable", "busy"));

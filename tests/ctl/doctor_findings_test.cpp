@@ -90,3 +90,60 @@ TEST_CASE("the doctor tells secrets in plain, and those with an earlier key") {
         "0 are in plain, 2 have an earlier key");
   CHECK_FALSE(finding_of_secrets({{"key", nullptr}, {"plain", 0}, {"encrypted", Json::array()}}).good);
 }
+
+TEST_CASE("the pattern that a type was probably meant for is found, whatever its wildcard") {
+  const std::vector<std::string> patterns{"user.created", "order.*", "invoice.**"};
+  CHECK(nearest_pattern("user.craeted", patterns) == "user.created");
+  CHECK(nearest_pattern("ordr.paid", patterns) == "order.*");
+  CHECK(nearest_pattern("invocie.item.added", patterns) == "invoice.**");
+  CHECK(nearest_pattern("something.else", patterns).empty());
+  CHECK(nearest_pattern("a", {}).empty());
+}
+
+TEST_CASE("the doctor says which events of the last hour nobody got, and what may have been meant") {
+  const auto event = [](const char* type, const char* tenant = "") {
+    return Json{{"type", type}, {"tenant", tenant}};
+  };
+  const std::vector<Json> endpoints{{{"tenant", ""}, {"types", {"order.*"}}, {"filter", nullptr}},
+                                    {{"tenant", ""}, {"types", {"user.**"}}, {"filter", {{"/vip", true}}}},
+                                    {{"tenant", "acme"}, {"types", {"**"}}}};
+  const std::vector<Json> events{event("ordr.paid"), event("ordr.paid"), event("user.made"),
+                                 event("late.one", "acme"), event("strange")};
+  const auto found = findings_of_unmatched(events, false, endpoints);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].found ==
+        "2 events of type ordr.paid in the last hour matched no endpoint; the nearest that one wants is "
+        "order.*");
+  CHECK_FALSE(found[0].good);
+  CHECK(found[1].found == "1 event of type strange in the last hour matched no endpoint");
+  CHECK(found[2].found ==
+        "1 event of type late.one in the last hour matched no endpoint then, and would match one now");
+  CHECK(found[2].mend == "outboxctl event replay --type late.one --since 1h");
+  CHECK(findings_of_unmatched(events, true, endpoints)[0].found.starts_with("at least 2 events"));
+  const auto calm = findings_of_unmatched({event("user.made")}, false, endpoints);
+  REQUIRE(calm.size() == 1);
+  CHECK(calm[0].good);
+}
+
+TEST_CASE("the doctor names sources that fail, have rejected rows, or rows that wait for long") {
+  const auto source = [](const char* name, const char* state, Json waiting_since, int rejected) {
+    return Json{{"name", name},
+                {"state", state},
+                {"error", "it is locked"},
+                {"since", "2026-11-23T14:55:00.000Z"},
+                {"waiting_since", std::move(waiting_since)},
+                {"rejected", rejected}};
+  };
+  const auto found = findings_of_sources(
+      {source("well", "waiting", nullptr, 0), source("fails", "failing", "2026-11-23T14:55:00.000Z", 0),
+       source("slow", "relaying", "2026-11-23T14:58:00.000Z", 3),
+       source("busy", "relaying", "2026-11-23T14:59:30.000Z", 0)},
+      kNow);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].found == "fails cannot be relayed, since 5m ago: it is locked");
+  CHECK(found[0].mend == "outboxctl source check fails");
+  CHECK(found[1].found == "slow has had rows waiting since 2m ago");
+  CHECK(found[2].found == "slow has 3 rejected rows");
+  CHECK(findings_of_sources({source("well", "waiting", nullptr, 0)}, kNow).at(0).good);
+  CHECK(findings_of_sources({}, kNow).empty());
+}

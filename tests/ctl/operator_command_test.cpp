@@ -18,7 +18,8 @@ Json endpoint_row(const std::string& name, const std::string& timeout = "20s") {
   return {{"id", kEndpoint},   {"url", "https://example.com/"},
           {"name", name},      {"tenant", ""},
           {"types", {"**"}},   {"timeout", timeout},
-          {"state", "active"}, {"created_at", "2026-11-23T15:00:00.000Z"}};
+          {"state", "active"}, {"created_at", "2026-11-23T15:00:00.000Z"},
+          {"auth", nullptr},   {"signatures", Json::array()}};
 }
 
 Json page(const std::vector<Json>& rows) {
@@ -161,4 +162,53 @@ TEST_CASE("a sample event is sent, and whether anybody wants it is said") {
   CHECK(has(sent.err, "outboxctl listen --types 'order.paid'"));
   run(api, {"trigger", "order.paid", "--data", "[1.10]", "--tenant", "acme"});
   CHECK(api.last().body == "{\"type\":\"order.paid\",\"payload\":[1.10],\"tenant\":\"acme\"}");
+}
+
+TEST_CASE("an event that nobody wants is accepted with a warning, also within a batch") {
+  FakeApi api;
+  const Json accepted{
+      {"id", kEvent}, {"created_at", "2026-11-23T15:00:00.000Z"}, {"deliveries", 0}, {"duplicate", false}};
+  api.answer("POST /v1/events", 202, accepted);
+  const Ended sent = run(api, {"-q", "event", "send", "ordr.paid", "--data", "1", "-o", "id"});
+  CHECK(sent.exit_code == 0);
+  CHECK(sent.out == std::string(kEvent) + "\n");
+  CHECK(has(sent.err, "no endpoint wants ordr.paid"));
+  FakeApi batch;
+  batch.answer("POST /v1/events", 202, {{"data", {accepted, accepted}}});
+  const TemporaryFile file("{\"type\":\"a\",\"payload\":1}\n{\"type\":\"a\",\"payload\":2}\n");
+  CHECK(has(run(batch, {"event", "send", "--batch", file.path()}).err, "2 of them are delivered to nobody"));
+}
+
+TEST_CASE("types are shown with who wants them, and advice where nobody does") {
+  FakeApi api;
+  const auto type = [](const char* name, std::int64_t endpoints) {
+    return Json{{"tenant", ""},
+                {"type", name},
+                {"events", 7},
+                {"last_at", "2026-11-23T15:00:00.000Z"},
+                {"endpoints", endpoints}};
+  };
+  const Json data = Json::array({type("order.paid", 2), type("ordr.paid", 0)});
+  api.answer("GET /v1/types?limit=50", 200, {{"data", data}, {"next_cursor", nullptr}});
+  const Ended shown = run(api, {"event", "types"});
+  CHECK(shown.exit_code == 0);
+  CHECK(has(shown.out, "ENDPOINTS"));
+  CHECK(has(shown.out, "ordr.paid"));
+  CHECK(has(shown.err, "1 type reaches no endpoint"));
+  CHECK(has(shown.err, "--type ordr.paid"));
+  const Ended json = run(api, {"-q", "event", "types", "-o", "json"});
+  CHECK(Json::parse(json.out)["data"] == data);
+  CHECK(json.err.empty());
+  CHECK(run(api, {"-q", "event", "types", "-o", "id"}).out == "order.paid\nordr.paid\n");
+  api.answer("GET /v1/types?tenant=acme&limit=50", 200, {{"data", Json::array()}, {"next_cursor", nullptr}});
+  CHECK(has(run(api, {"event", "types", "--tenant", "acme"}).err, "none found"));
+}
+
+TEST_CASE("events that nobody wanted are listed on their own") {
+  FakeApi api;
+  api.answer("GET /v1/events?unmatched=true&limit=50", 200,
+             {{"data", Json::array({{{"id", kEvent}, {"type", "ordr.paid"}, {"deliveries", 0}}})},
+              {"next_cursor", nullptr}});
+  CHECK(has(run(api, {"event", "list", "--unmatched"}).out, "ordr.paid"));
+  CHECK(run(api, {"event", "list", "--unmatched", "--rejected"}).exit_code == 2);
 }
