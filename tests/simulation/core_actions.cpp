@@ -300,6 +300,11 @@ void CoreWorld::operate() {
     create_again(*at);
   } else if (what < 19) {
     at->retention().step(at->retention().periods(), {}, [](const Result<Pruned>&) {});
+    const Time now = clock_.wall();
+    if (chance(0.7))
+      return;  // of what may have lost its payload the ledger cannot say what a batch does to it
+    at->commits().submit(PrunePayloads{.before = now - 10s, .at = now, .after = 0, .limit = 1 + pick(8)},
+                         [](const PrunePayloads&, const Result<PayloadsPruned>&) {});
   } else if (what < 22) {
     chance(0.8) ? make_batch(*at) : cancel_batch(*at);
   } else if (what < 23) {

@@ -57,6 +57,7 @@ CoreDaemon::CoreDaemon(const World& world, int number)
                                              [this](const std::string&) { failed_ = true; })),
       removed_(*commits_, world.clock, main_loop_),
       retention_(*commits_, world.clock, metrics_, main_loop_),
+      type_counts_(*commits_, main_loop_),
       sender_(world.network.new_sender(number, world.attempts)),
       engine_({.executor = delivery_loop_,
                .backlog_executor = backlog_loop_,
@@ -83,6 +84,7 @@ CoreDaemon::CoreDaemon(const World& world, int number)
                .outbox = outbox_,
                .removed_endpoints = removed_,
                .retention = retention_,
+               .type_counts = type_counts_,
                .batches = batches_},
               *store_) {
   world_.attempts.started(number, world.commits);
@@ -91,7 +93,8 @@ CoreDaemon::CoreDaemon(const World& world, int number)
   delivery_loop_.after_each_round([this] { engine_.pump(); });
   delivery_loop_.post([] {});
   set_policy(world.strict_policy);
-  retention_.set({.delivered = 20s, .dead = 40s, .at_least = 10s});
+  retention_.set({.delivered = 20s, .dead = 40s, .at_least = 10s, .payload = 15s});
+  ingest_.when_accepted([this] { type_counts_.events_accepted(); });
   const Facts ours{PartitionsOwned{store_->ownership().partitions}};
   world_.note(std::to_string(number) + " starts: " + describe(ours));
   router_.route(ours);
@@ -223,6 +226,7 @@ std::optional<MonotonicTime> CoreDaemon::next() const {
 void CoreDaemon::stop() {
   stopping_ = true;
   retention_.stop();
+  type_counts_.stop();
   engine_.stop(kStopLimit, [this] { engine_stopped_ = true; });
 }
 

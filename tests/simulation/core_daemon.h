@@ -93,6 +93,7 @@ class CoreDaemon {
   EndpointDirectory directory_;
   RemovedEndpoints removed_;
   Retention retention_;
+  TypeCounts type_counts_;
   const std::unique_ptr<Sender> sender_;
   DeliveryEngine engine_;
   FanOut fan_out_;

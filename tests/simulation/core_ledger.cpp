@@ -308,6 +308,10 @@ void Ledger::apply(const Prune& command, const AnyAnswer&) {
   dead_before_ = std::max(dead_before_, command.dead_before);
 }
 
+void Ledger::apply(const PrunePayloads& command, const AnyAnswer&) {
+  payloads_before_ = std::max(payloads_before_, command.before);
+}
+
 // ---- endpoints
 
 void Ledger::remember(const EndpointChanged& fact) {

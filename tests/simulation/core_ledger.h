@@ -55,6 +55,8 @@ class Ledger {
     std::map<EventSeq, FanOutEntry> fan_outs;
     Endpoints endpoints;
     std::set<EventSeq> erased, with_payload;
+    std::int64_t types_counted = 0;    // events, by counter.types_counted: their numbers have no gaps
+    std::int64_t events_of_types = 0;  // the sum over table event_type
   };
   using Fail = std::function<void(const std::string&)>;
   explicit Ledger(Fail fail) : fail_(std::move(fail)) {}
@@ -103,6 +105,7 @@ class Ledger {
   void apply(const ReplayEvent& command, const AnyAnswer& answer);
   void apply(const ErasePayload& command, const AnyAnswer& answer);
   void apply(const Prune& command, const AnyAnswer& answer);
+  void apply(const PrunePayloads& command, const AnyAnswer& answer);
   // core_ledger_batches.cpp
   void apply(const CreateBatch& command, const AnyAnswer& answer);
   void apply(const StepBatch& command, const AnyAnswer& answer);
@@ -137,6 +140,7 @@ class Ledger {
   bool may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const;
   void compare_endpoints(const Endpoints& endpoints) const;
   void compare_payloads(const Tables& tables);
+  bool may_be_pruned(EventSeq event) const;  // its payload
   void require(bool holds, const std::string& what) const {
     if (!holds) fail_(what);
   }
@@ -145,7 +149,8 @@ class Ledger {
   std::map<Place, DeliveryEntry> deliveries_;
   std::map<EventId, EventSeq> ids_;  // of all events that were ever accepted
   std::map<EventSeq, Event> events_;
-  std::set<EventSeq> erased_;  // whose payload is gone
+  std::set<EventSeq> erased_;           // whose payload is gone
+  Time payloads_before_ = Time::min();  // PrunePayloads may have erased those of older events
   std::map<EndpointSeq, EndpointEntry> endpoints_;
   std::map<EventSeq, FanOutEntry> fan_outs_;
   Time delivered_before_ = Time::min(), dead_before_ = Time::min();  // a Prune may have deleted older ones

@@ -34,6 +34,7 @@ Ledger::Act Ledger::must_act(const OperatorBatch& batch, DeliveryKey key) const 
   const auto* endpoint = find_endpoint(key.endpoint);
   if (batch.action != BatchAction::kDiscard && (endpoint == nullptr || !endpoint->now)) return Act::kUnknown;
   if (batch.action != BatchAction::kDiscard && erased_.contains(key.event)) return Act::kNo;
+  if (batch.action != BatchAction::kDiscard && may_be_pruned(key.event)) return Act::kUnknown;
   return entry->after_batch < batch.number && may_act(batch.action, entry->state) ? Act::kYes : Act::kNo;
 }
 

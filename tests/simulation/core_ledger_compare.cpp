@@ -49,6 +49,8 @@ void Ledger::uncertain(const Batch& batch) {
     } else if (const auto* prune = std::get_if<Prune>(command)) {
       delivered_before_ = std::max(delivered_before_, prune->delivered_before);
       dead_before_ = std::max(dead_before_, prune->dead_before);
+    } else if (const auto* payloads = std::get_if<PrunePayloads>(command)) {
+      payloads_before_ = std::max(payloads_before_, payloads->before);
     }
   }
 }
@@ -155,13 +157,25 @@ void Ledger::compare(const Tables& tables) {
   fan_outs_ = tables.fan_outs;
   compare_endpoints(tables.endpoints);
   compare_payloads(tables);
+  require(tables.events_of_types == tables.types_counted, "an event is counted twice by its type, or never");
   uncertain_ = {};
 }
 
+bool Ledger::may_be_pruned(EventSeq event) const {
+  const Event* known = event_of(event);
+  return known != nullptr && known->id.uuid.time() < payloads_before_;
+}
+
+// Retention takes the payload only of what has ended, and nothing brings it back to life.
 void Ledger::compare_payloads(const Tables& tables) {
+  std::set<EventSeq> pending;
+  for (const auto& [place, entry] : deliveries_) {
+    if (entry.state == DeliveryState::kPending) pending.insert(place.second);
+  }
   for (const EventSeq seq : tables.erased) {
     const Event* event = event_of(seq);
-    require(erased_.contains(seq) || (event != nullptr && uncertain_.events.contains(event->id)),
+    const bool pruned = may_be_pruned(seq) && !pending.contains(seq) && !fan_outs_.contains(seq);
+    require(erased_.contains(seq) || pruned || (event != nullptr && uncertain_.events.contains(event->id)),
             "a payload is gone that nobody erased: event " + std::to_string(seq));
   }
   for (const EventSeq seq : erased_)

@@ -83,6 +83,10 @@ core_mutant(retries_erased store/sqlite/operator_writer.cpp "if (!ordering || !e
             "if (!ordering || !event) return false;" "retries what was erased")
 core_mutant(sends_erased delivery/retry_policy.cpp "} else if (delivery.event->erased) {" "} else if (false) {"
             "sends an event without its erased payload")
+core_mutant(prunes_pending_payloads store/sqlite/payload_pruner.cpp
+            "if (read_state(row.view(1)) == DeliveryState::kPending) return true;" "" "takes the payload of what is pending")
+core_mutant(counts_types_again store/sqlite/event_type_writer.cpp "  set_place_.run(counted, rows);" ""
+            "counts the same events by their types again and again")
 
 # Ingest and fan-out.
 core_mutant(matches_once ingest/fan_out.cpp "bool again = answer && answer->stale;" "bool again = false;" "drops a fan-out whose matches are stale")

@@ -114,6 +114,8 @@ Ledger::Tables CoreTables::read(Store& store) {
     if (sqlite3_column_int(row, 1) == 1) tables.erased.insert(sqlite3_column_int64(row, 0));
     if (sqlite3_column_int64(row, 2) > 0) tables.with_payload.insert(sqlite3_column_int64(row, 0));
   });
+  tables.types_counted = number("SELECT types_counted FROM counter");
+  tables.events_of_types = number("SELECT coalesce(sum(events), 0) FROM event_type");
   const Undisturbed calm(disk_);
   tables.endpoints = store.new_reader()->all_endpoints();
   return tables;

@@ -72,6 +72,10 @@ struct Describe {
   std::string operator()(const ErasePayload& c) const {
     return "erase the payload of " + c.id.to_string() + ", after endpoint " + std::to_string(c.after);
   }
+  std::string operator()(const PrunePayloads& c) const {
+    return "prune payloads after event " + std::to_string(c.after);
+  }
+  std::string operator()(const CountTypes&) const { return "count types"; }
   std::string operator()(const ResolveOutboxRow& c) const { return "resolve row " + std::to_string(c.row); }
   std::string operator()(const Prune&) const { return "prune"; }
   std::string operator()(const RunStoreTask&) const { return "run a task"; }

@@ -51,6 +51,9 @@ class SharedStore::MemberReader final : public StoreReader {
   Result<Rows<EventRow>> events(const EventFilter& filter, const Page& page) override {
     return real().events(filter, page);
   }
+  Result<Rows<EventTypeRow>> event_types(const EventTypeFilter& filter, const Page& page) override {
+    return real().event_types(filter, page);
+  }
   std::optional<DeliveryRow> delivery(DeliveryKey key) override { return real().delivery(key); }
   Result<Rows<DeliveryRow>> deliveries(const DeliveryFilter& filter, const Page& page) override {
     return real().deliveries(filter, page);
@@ -59,6 +62,7 @@ class SharedStore::MemberReader final : public StoreReader {
   std::optional<OperatorBatch> batch(const BatchId& id) override { return real().batch(id); }
   Result<Rows<OperatorBatch>> batches(const Page& page) override { return real().batches(page); }
   std::vector<OperatorBatch> running_batches() override { return real().running_batches(); }
+  SourcePlace source_place(const std::string& source) override { return real().source_place(source); }
   Result<Rows<DeliveryRow>> batch_deliveries(const OperatorBatch& batch, const Page& page) override {
     return real().batch_deliveries(batch, page);
   }
