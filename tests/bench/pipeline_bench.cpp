@@ -25,7 +25,7 @@ constexpr const char* kUsage = R"(usage: pipeline_bench OUTBOXD FOLDER [options]
   --quick         small loads, under a minute: is everything delivered?
   --full          also a backlog of 10 million
   --only TEXT     scenarios with TEXT in their name: throughput and limit, latency, isolation, backlog, restart,
-                  fan-out, unreliable
+                  fan-out, unreliable, filters
   --backlog N     pending deliveries of scenario backlog (default 1000000)
   --hanging N     endpoints that hang in scenario isolation (default 10000)
 )";
@@ -38,7 +38,7 @@ constexpr Scenario kScenarios[] = {
     {"latency", latency},       {"throughput and limit", throughput},
     {"isolation", isolation},   {"fan-out", fan_out},
     {"backlog", backlog},       {"restart", restart},
-    {"unreliable", unreliable},
+    {"unreliable", unreliable}, {"filters", filters},
 };
 
 struct Arguments {

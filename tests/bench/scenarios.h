@@ -21,6 +21,8 @@ std::vector<Result> backlog(const Settings& settings);
 std::vector<Result> restart(const Settings& settings);
 // One event to very many endpoints, and what other producers notice of it.
 std::vector<Result> fan_out(const Settings& settings);
+// One producer's events beside endpoints that ask for what is in them.
+std::vector<Result> filters(const Settings& settings);
 // Subscribers that fail now and then, or are slow: everything arrives all the same.
 std::vector<Result> unreliable(const Settings& settings);
 
