@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Documents are read in terminals too, and README by somebody who has a minute: they stay narrow, and it stays short.
 
-A link from one document to another leads to a file that is there."""
+A link from one document to another leads to a file that is there, and what a document shows of a file is the file:
+
+    documents_test.py --write     brings the documents up to date"""
 import pathlib
 import re
 import subprocess
@@ -11,6 +13,9 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLUMNS = 100
 README_LINES = 150
+# A block that is a file: the comment before it names that.
+SHOWN = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)\n.*?^```$", re.M | re.S)
+EXAMPLES = "scripts/examples/languages/*/*"
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -22,6 +27,10 @@ def documents():
 
 def wide_lines(text):
     return [number for number, line in enumerate(text.splitlines(), 1) if len(line) > COLUMNS]
+
+
+def with_files_as_they_are(text, read=lambda name: (ROOT / name).read_text()):
+    return SHOWN.sub(lambda block: f"<!-- file: {block[1]} -->\n```{block[2]}\n{read(block[1])}```", text)
 
 
 class Documents(unittest.TestCase):
@@ -41,6 +50,24 @@ class Documents(unittest.TestCase):
                 with self.subTest(document=path.relative_to(ROOT), target=target):
                     self.assertTrue((path.parent / target).exists())
 
+    def test_files_are_shown_as_they_are(self):
+        for path in documents():
+            with self.subTest(document=path.relative_to(ROOT)):
+                text = path.read_text()
+                self.assertEqual(with_files_as_they_are(text), text, "tests/layout/documents_test.py --write mends this")
+
+    def test_every_example_in_a_language_is_shown(self):
+        shown = {block[1] for path in documents() for block in SHOWN.finditer(path.read_text())}
+        self.assertEqual({str(path.relative_to(ROOT)) for path in ROOT.glob(EXAMPLES)}, shown)
+
+    def test_the_check_notices_another_text(self):
+        block = "before\n<!-- file: a.py -->\n```python\n{}```\nafter\n"
+        self.assertEqual(block.format("new\n"), with_files_as_they_are(block.format("old\nlines\n"), lambda name: "new\n"))
+
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    if sys.argv[1:] == ["--write"]:
+        for document in documents():
+            document.write_text(with_files_as_they_are(document.read_text()))
+    else:
+        sys.exit(unittest.main())

@@ -12,13 +12,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILE_LINES = 400
 FUNCTION_LINES = 70
 LONGER_FILES = {
-    "daemon/ingest/event_parser.cpp": 431,
 }
 # Where a lock is still the standard library's, which clang cannot check; LogSink's is what spdlog asks for.
 BARE_LOCKS = {"common/id.h", "common/mutex.h", "daemon/telemetry/log_sink.h", "daemon/api/dispatcher.h",
               "daemon/api/setup.cpp", "daemon/api/tls_server.h", "daemon/ctl/listen_command.cpp"}
-# What a text may name though it is not in the repository: what a build makes, and headers of the system.
-NOT_OURS = {"version.h", "linux/magic.h", "linux/sched.h"}
+# What a text may name though it is not in the repository: what a build makes, headers of the system, a package of Java.
+NOT_OURS = {"version.h", "linux/magic.h", "linux/sched.h", "java.sql"}
 
 
 def listed(*patterns):
