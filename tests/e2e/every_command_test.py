@@ -19,7 +19,8 @@ COMMANDS = {
     "failures": ["", "--by endpoint", "--endpoint shop"],
     "why": ["{dead}", "{event}", "broken"],
     "event send": ["order.paid --data 1", "--batch {folder}/batch.ndjson"],
-    "event list": ["", "--rejected", "--type no.such"],
+    "event list": ["", "--rejected", "--unmatched", "--type no.such"],
+    "event types": ["", "--tenant nobody"],
     "event show": ["{event}"],
     "event replay": ["{event}", "--endpoint shop --since 1h --dry-run", "--endpoint shop --since 1h --yes",
                      "--endpoint shop --type no.such --yes"],
@@ -56,6 +57,9 @@ COMMANDS = {
     "outbox show": ["{row}"],
     "outbox retry": ["{row}"],
     "outbox drop": ["{row} --yes"],
+    "source list": [""],
+    "source ddl": [""],
+    "source check": ["{folder}/none.db"],
     "db info": [""],
     "db secrets": [""],
     "db encrypt": [""],
@@ -78,6 +82,7 @@ STATUS = {
     "outbox retry {row}": 4,
     "config check --config {folder}/bad.toml": 78,
     "signature verify {signed} --signature v1,AAAA": 1,
+    "source check {folder}/none.db": 1,
 }
 # These go on until Ctrl-C, so no document could end: they refuse `json`, and have `jsonl`.
 ENDLESS = {"tail": "", "event tail": "", "listen": "", "dev": "", "status": "--watch"}

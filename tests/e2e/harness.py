@@ -44,6 +44,16 @@ def needs_package(name):
     return unittest.skipUnless(importlib.util.find_spec(name), f"the Python package {name} is not installed: scripts/test does it")
 
 
+# Where scripts/test puts packages of npm.
+NODE_PACKAGES = pathlib.Path(__file__).resolve().parents[2] / ".build/node"
+
+
+def needs_node_packages(*names):
+    """As needs_package(), of npm."""
+    missing = [name for name in names if not (NODE_PACKAGES / "node_modules" / name).is_dir()]
+    return unittest.skipIf(missing or not shutil.which("node"), "Node or its packages are not installed: scripts/test does it: " + ", ".join(names))
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout=PATIENCE):
         super().__init__("localhost", timeout=timeout)

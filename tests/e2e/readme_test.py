@@ -15,9 +15,9 @@ from harness import BIN, wait_until
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
 
-def blocks_of(section):
+def blocks_of(section, language=""):
     text = README.read_text().split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(r"^```\n(.*?)^```$", text, re.S | re.M)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.S | re.M)
 
 
 def free_port():
@@ -30,6 +30,7 @@ class FirstEvent(unittest.TestCase):
     def test_the_commands_work_as_pasted(self):
         build, *rest = blocks_of("A first event, to a receiver of your own")
         self.assertIn("cmake --build", build)  # skipped: the suite has built it already
+        rest += blocks_of("What a producer says", "sh")  # a CloudEvent
         with tempfile.TemporaryDirectory(prefix="obx") as folder:
             script = "".join(rest).replace("/tmp/outboxd-first", folder).replace("9911", str(free_port()))
             self.assertNotIn("/tmp/outboxd-first", script)
@@ -38,7 +39,7 @@ class FirstEvent(unittest.TestCase):
                                      env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
-                wait_until(lambda: shell.poll() is not None or self.delivered(folder) == 3, "all three events are delivered")
+                wait_until(lambda: shell.poll() is not None or self.delivered(folder) == 4, "all four events are delivered")
             finally:
                 output, _ = shell.communicate(timeout=60)  # ends the shell's input
             self.assertIn("whsec_", output)

@@ -149,7 +149,8 @@ TEST_CASE("corpus: the sender blocks every name that has a denied answer, and co
     sent.emplace_back(std::move(row), rig.start(request_to("https://" + answer.name + "/")));
   }
   for (auto& [row, result] : sent) {
-    CAPTURE(row.input);
+    const std::string& shown = row.input;  // Clang 14 captures no structured bindings
+    CAPTURE(shown);
     const SendResult got = SenderRig::get(std::move(result));
     CHECK(got.outcome == (row.verdict == "denied" ? Outcome::kBlocked : Outcome::kDns));
     CHECK_FALSE(got.timings.connect);
