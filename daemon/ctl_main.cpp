@@ -1,5 +1,6 @@
 #include "ctl/run.h"
 #include "runtime/standard_descriptors.h"
+#include "store/sqlite/source_file.h"
 #include "store/sqlite/sqlite_tools.h"
 
 namespace {
@@ -41,6 +42,11 @@ int main(int argc, char** argv) {
   };
   tools.migrate = [](const std::string& path) {
     return telling([&] { return schema_of(migrate_sqlite(at(path))); });
+  };
+  tools.source_ddl = [] { return telling(source_file_ddl); };
+  tools.source_check = [](const std::string& path) {
+    const SourceFileReport found = check_source_file(path);
+    return ctl::SourceCheck{found.problem, found.journal_mode, found.counts.waiting, found.counts.rejected};
   };
   return ctl::run(argc, argv, tools);
 }
