@@ -189,9 +189,14 @@ void DeliveryEngine::send(Decisions::Send next, Moment now) {
                     next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
   if (!request.body) return executor_.post([this, next = std::move(next)] { too_large(next); });
   request.group = next.delivery.key.endpoint;
-  sender_.send(std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) {
-    ended(next, *target, at, std::move(result));
-  });
+  // Facts are posted. So is the answer, or it could overtake one that was committed before it was given: then it would be
+  // judged for an endpoint that has been changed since.
+  sender_.send(
+      std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) mutable {
+        executor_.post([this, next = std::move(next), target, at, result = std::move(result)]() mutable {
+          ended(next, *target, at, std::move(result));
+        });
+      });
 }
 
 void DeliveryEngine::too_large(const Decisions::Send& unsent) {

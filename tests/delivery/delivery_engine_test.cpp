@@ -323,6 +323,24 @@ TEST_CASE_FIXTURE(Rig, "an endpoint that could not be disabled, for it has been 
   CHECK(sender.sent == 2);
 }
 
+TEST_CASE_FIXTURE(Rig, "an answer is judged behind what was committed before it was given") {
+  const auto endpoint = add_endpoint();
+  own(endpoint);
+  const auto key = accept(endpoint);
+  auto moved = *endpoint;
+  moved.url = "https://elsewhere.example/";
+  moved.updated_at += 1ms;
+  commits.submit(UpdateEndpoint{shared(moved), endpoint->updated_at},
+                 [](const UpdateEndpoint&, const Result<EndpointPtr>&) {});
+  while (commits.step()) {
+  }  // the engine has been told, and has not come to it yet
+  sender.answer(410, Outcome::kHttp4xx);
+  run();
+  CHECK(endpoints[endpoint->seq]->state == EndpointState::kActive);
+  CHECK(stored(key).state == DeliveryState::kPending);
+  CHECK(stored(key).attempts == 1);
+}
+
 TEST_CASE_FIXTURE(Rig, "tests and preflights are no partition's, and go on when all of them are given up") {
   const auto endpoint = add_endpoint();
   engine.own(PartitionSet().set());
