@@ -11,6 +11,11 @@
 
 namespace outboxd::api {
 
+inline constexpr std::string_view kProducersOnly =
+    "TCP without tokens serves producers only: events, /healthz and /readyz. Operators, and whoever scrapes "
+    "/metrics, use the admin socket (outboxctl --socket), or a token of scope view (reads) or admin: set "
+    "[listen] tokens_file and run outboxctl token create NAME --scope admin.";
+
 class Authenticator {
  public:
   // Reads the tokens of a file (its format: common/api_token.h). Errors begin with its path. A file without tokens is
@@ -31,6 +36,8 @@ class Authenticator {
   // What a caller with this Authorization header ("" when absent) may do. kUnauthorized if a token is needed and the
   // header holds none or a wrong one. The time it takes does not depend on which token matches.
   Result<TokenGrant> authorise(std::string_view authorization) const;
+  // The same for the token alone.
+  Result<TokenGrant> authorise_token(std::string_view token) const;
 
  private:
   std::vector<ApiToken> tokens_;

@@ -45,19 +45,20 @@ Caller unix_caller(int fd, Scope scope) {
           "", Peer{kind, credentials.uid}};
 }
 
-Caller tcp_caller(int fd, Scope scope) {
+Caller tcp_caller(int fd, Scope scope, bool tls) {
   sockaddr_storage peer{};
   socklen_t length = sizeof peer;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0)
-    return {scope, false, "unknown", "", {}};
-  return {scope, false, tcp_peer(peer), tcp_local_address(fd), peer_at(peer)};
+    return {scope, false, "unknown", "", {}, tls};
+  return {scope, false, tcp_peer(peer), tcp_local_address(fd), peer_at(peer), tls};
 }
 
 }  // namespace
 
 std::shared_ptr<const Caller> describe_caller(int fd, const Listener& listener) {
-  return std::make_shared<const Caller>(listener.unix_socket ? unix_caller(fd, listener.scope)
-                                                             : tcp_caller(fd, listener.scope));
+  return std::make_shared<const Caller>(listener.unix_socket
+                                            ? unix_caller(fd, listener.scope)
+                                            : tcp_caller(fd, listener.scope, listener.tls != nullptr));
 }
 
 }  // namespace outboxd::api

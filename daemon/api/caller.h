@@ -15,6 +15,7 @@ struct Caller {
   std::string peer;           // for logs, like Request::peer
   std::string local_address;  // TCP: without port
   Peer counted_as;            // whose quota it uses
+  bool tls = false;
 };
 
 // `fd` is a connection that was accepted on `listener`.

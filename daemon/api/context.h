@@ -3,12 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "api/attempt_feed.h"
+#include "api/exchange.h"
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
@@ -22,6 +24,8 @@
 #include "telemetry/metrics.h"
 
 namespace outboxd::api {
+
+class Authenticator;  // auth.h
 
 // What the lane of an endpoint does, as its delivery loop sees it.
 struct LaneView {
@@ -135,6 +139,12 @@ struct Context {
   std::function<void(EndpointUrl, EndpointTls, Preflighted)> preflight = {};
   // The id of the key that encrypts secrets on disk; "": none is configured.
   std::string secrets_key = {};
+  // Who may call over TCP now.
+  std::function<std::shared_ptr<const Authenticator>()> authenticator = {};
+  // Logs that a handler refused a caller for who he is.
+  std::function<void(const Request&, const Problem&)> note_refusal = {};
+  // [dashboard] payloads: may the dashboard show what producers sent?
+  bool dashboard_payloads = true;
   // Why the daemon should get no traffic now; nullopt: it is ready.
   std::function<std::optional<std::string>()> why_not_ready = {};
 };

@@ -136,6 +136,7 @@ Json json_of_prepared(const PreparedRequest& prepared, const Endpoint& endpoint,
 }
 
 Result<Answer> show_request(Context& context, const Request& request) {
+  if (const auto shown = check_payload_shown(context, request); !shown) return tl::unexpected(shown.error());
   Query query(request, context.clock.wall());
   const bool reveal = query.flag("reveal");
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);

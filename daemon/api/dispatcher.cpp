@@ -1,11 +1,13 @@
 #include "api/dispatcher.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 #include <utility>
 
 #include "api/browser_guard.h"
+#include "api/browser_session.h"
 #include "api/percent.h"
 #include "api/query_string.h"
 #include "common/text.h"
@@ -18,12 +20,6 @@ namespace {
 constexpr std::size_t kMaxLoggedPath = 256;
 constexpr std::size_t kMaxLoggedMethod = 16;
 constexpr std::chrono::seconds kRefusalInterval{1};
-
-constexpr const char* kProducersOnly =
-    "TCP without tokens serves producers only: events, /healthz and /readyz. Operators, and whoever scrapes "
-    "/metrics, use the admin socket (outboxctl --socket), or a token of scope view (reads) or admin: set "
-    "[listen] "
-    "tokens_file and run outboxctl token create NAME --scope admin.";
 
 // A token says more than the address that it came from.
 std::string who_calls(const Caller& caller, std::string_view token) {
@@ -51,7 +47,9 @@ Answer no_route_answer(const Router::NoRoute& no_route) {
 
 // A header given twice is refused, because a proxy in front of us may have looked at the other one.
 std::optional<Problem> why_headers_refused(const Request& request) {
-  for (const std::string_view name : {"authorization", "content-type", "idempotency-key", "origin"}) {
+  constexpr std::array<std::string_view, 6> kOnce{"authorization",   "content-type", "cookie",
+                                                  "idempotency-key", "origin",       kProofHeader};
+  for (const std::string_view name : kOnce) {
     const auto count = std::ranges::count_if(
         request.headers, [name](const HeaderField& h) { return ascii_iequals(h.name, name); });
     if (count > 1)
@@ -74,7 +72,7 @@ std::optional<Answer> why_coding_refused(const Request& request) {
 
 }  // namespace
 
-void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
+void RefusalLog::note(const Request& request, std::string_view path, const Problem& refusal) {
   std::uint64_t left_out = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -86,10 +84,10 @@ void RefusalLog::note(const PendingExchange& exchange, const Problem& refusal) {
     next_ = now + kRefusalInterval;
     left_out = std::exchange(left_out_, 0);
   }
-  log::warn("caller refused", {{"method", exchange.request().method.substr(0, kMaxLoggedMethod)},
-                               {"path", exchange.path().substr(0, kMaxLoggedPath)},
+  log::warn("caller refused", {{"method", request.method.substr(0, kMaxLoggedMethod)},
+                               {"path", path.substr(0, kMaxLoggedPath)},
                                {"status", kind_of(refusal.code).status},
-                               {"peer", exchange.request().peer},
+                               {"peer", request.peer},
                                {"reason", refusal.detail},
                                {"left_out", left_out}});
 }
@@ -119,11 +117,17 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   request.path = percent_decode(exchange->path()).value_or("");
   request.path_parameters = std::move(match->path_parameters);
   if (!caller.unix_socket) {
+    request.transport = caller.tls ? Transport::kTls : Transport::kTcp;
     if (const auto checked = check_write(request); !checked) return refuse(*exchange, checked.error());
   }
   const Access access = match->route->access;
   auto granted = authorise(*exchange, access);
   if (!granted) return refuse(*exchange, granted.error());
+  if (granted->session && !is_sign_in(request.method, exchange->path())) {
+    if (const auto checked = check_csrf(request, *granted->session); !checked)
+      return refuse(*exchange, checked.error());
+  }
+  request.from_browser = granted->session.has_value();
   request.who = who_calls(caller, granted->token);
   request.scope = granted->grant.scope;
   request.tenant = std::move(granted->grant.tenant);
@@ -138,32 +142,60 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
 
 std::optional<HttpRefusal> Dispatcher::why_unknown(const Caller& caller, const Head& head) const {
   if (caller.unix_socket) return std::nullopt;
-  const auto header = std::ranges::find_if(
-      head.headers, [](const HeaderField& h) { return ascii_iequals(h.name, "authorization"); });
-  const auto grant = std::atomic_load(&auth_)->authorise(header == head.headers.end() ? "" : header->value);
-  if (grant) return std::nullopt;
-  return HttpRefusal{401, grant.error().detail};
+  const auto known = identify(*std::atomic_load(&auth_), head.headers);
+  if (known) return std::nullopt;
+  if (!is_sign_in(head.method, head.target)) return HttpRefusal{401, known.error().detail};
+  // Who signs in has nothing yet to be known by, so he may send what that takes, and no more.
+  if (!head.chunked && head.content_length <= kMaxSignInBody) return std::nullopt;
+  return HttpRefusal{413, "Who signs in may send a body of at most " + std::to_string(kMaxSignInBody) +
+                              " bytes, with its Content-Length."};
 }
 
 void Dispatcher::refuse(PendingExchange& exchange, const Problem& problem) {
   auto answer = problem_answer(problem);
   if (answer.status == 401) answer.headers.push_back({"www-authenticate", "Bearer"});
-  if (answer.status == 401 || answer.status == 403) refusals_.note(exchange, problem);
+  if (answer.status == 401 || answer.status == 403)
+    refusals_.note(exchange.request(), exchange.path(), problem);
   exchange.respond(std::move(answer));
+}
+
+// Who calls over TCP: by the Authorization header or, without one, by the session's cookie.
+Result<Dispatcher::Granted> Dispatcher::identify(const Authenticator& auth,
+                                                 std::span<const HeaderField> headers) {
+  const auto session = auth.asks_for_tokens() ? session_token(headers) : std::nullopt;
+  if (session) {
+    const auto grant = auth.authorise_token(*session);
+    if (!grant) {
+      return problem(ProblemCode::kUnauthorized,
+                     "The token that this browser signed in with is not known any more: sign in again.");
+    }
+    return Granted{*grant, std::string(grant->name), session};
+  }
+  const auto header = std::ranges::find_if(
+      headers, [](const HeaderField& h) { return ascii_iequals(h.name, "authorization"); });
+  const auto grant =
+      auth.authorise(header == headers.end() ? std::string_view() : std::string_view(header->value));
+  if (!grant) return tl::unexpected(grant.error());
+  return Granted{*grant, std::string(grant->name), std::nullopt};
 }
 
 Result<Dispatcher::Granted> Dispatcher::authorise(const PendingExchange& exchange, Access access) const {
   const Caller& caller = exchange.caller();
-  if (allows(access, caller.scope)) return Granted{{caller.scope}, ""};
   if (caller.unix_socket) {
+    if (allows(access, caller.scope)) return Granted{{caller.scope}, "", std::nullopt};
     return problem(ProblemCode::kForbidden, "This socket is for sending events only; use the admin socket.");
   }
   const auto auth = std::atomic_load(&auth_);
-  const auto grant = auth->authorise(exchange.request().header("authorization").value_or(""));
-  if (!grant) return tl::unexpected(grant.error());
-  if (!auth->asks_for_tokens() && !allows(access, grant->scope))
-    return problem(ProblemCode::kForbidden, kProducersOnly);
-  return check_access(access, *grant).map([&] { return Granted{*grant, std::string(grant->name)}; });
+  auto granted = identify(*auth, exchange.request().headers);
+  if (!granted) {
+    if (access == Access::kOpen) return Granted{{Scope::kNone}, "", std::nullopt};
+    return tl::unexpected(granted.error());
+  }
+  if (!auth->asks_for_tokens() && !allows(access, granted->grant.scope))
+    return problem(ProblemCode::kForbidden, std::string(kProducersOnly));
+  if (const auto checked = check_access(access, granted->grant); !checked)
+    return tl::unexpected(checked.error());
+  return granted;
 }
 
 }  // namespace outboxd::api

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/auth.h"
@@ -18,7 +21,7 @@ namespace outboxd::api {
 // Logs at most one refusal a second: otherwise a refused caller could fill the disk with log lines.
 class RefusalLog {
  public:
-  void note(const PendingExchange& exchange, const Problem& refusal);
+  void note(const Request& request, std::string_view path, const Problem& refusal);
 
  private:
   std::mutex mutex_;
@@ -37,6 +40,12 @@ class Dispatcher {
     std::atomic_store(&auth_, std::move(auth));
   }
 
+  std::shared_ptr<const Authenticator> authenticator() const { return std::atomic_load(&auth_); }
+  // Any thread: a handler has refused this caller.
+  void note_refusal(const Request& request, const Problem& refusal) {
+    refusals_.note(request, request.path, refusal);
+  }
+
   // Any thread, as soon as a request's head is complete: why this caller may not send a body; nullopt: it may. A caller
   // without a valid token may not, because the body would take memory from others.
   std::optional<HttpRefusal> why_unknown(const Caller& caller, const Head& head) const;
@@ -51,7 +60,10 @@ class Dispatcher {
   struct Granted {
     Grant grant;
     std::string token;  // name of the token that allows it, "" if none was needed
+    // What the session's cookie holds, if it is what allows it; valid as long as the request's headers.
+    std::optional<std::string_view> session = {};
   };
+  static Result<Granted> identify(const Authenticator& auth, std::span<const HeaderField> headers);
   Result<Granted> authorise(const PendingExchange& exchange, Access access) const;
 
   Router router_;

@@ -224,6 +224,7 @@ void show_event(Context& context, const ExchangePtr& exchange) {
 }
 
 Result<Answer> show_payload(Context& context, const Request& request) {
+  if (const auto shown = check_payload_shown(context, request); !shown) return tl::unexpected(shown.error());
   auto row = find_event(context, request, true);
   if (!row) return tl::unexpected(row.error());
   if (row->payload_erased_at) {

@@ -18,6 +18,8 @@ namespace outboxd::api {
 
 bool only_reads(std::string_view method);  // GET, HEAD, OPTIONS
 
+enum class Transport { kUnixSocket, kTcp, kTls };  // kTls: over TCP too
+
 struct Request {
   std::string method;
   std::string path;                               // decoded, without the query
@@ -28,6 +30,8 @@ struct Request {
   Scope scope = Scope::kNone;                     // what the caller may do
   std::string who;                                // for records: "token deploy", "uid 1000"
   std::optional<std::string> tenant = {};         // the only one he may see and touch; absent: all
+  bool from_browser = false;                      // the session's cookie lets it in (browser_session.h)
+  Transport transport = Transport::kUnixSocket;
   std::string peer;  // for logs: "unix:uid=1000,gid=1000,pid=4711" or "127.0.0.1:50712"
 
   std::optional<std::string_view> header(std::string_view name) const;  // case-insensitive, the first one

@@ -227,6 +227,13 @@ Json name_of(const EndpointDirectory& directory, const EndpointId& endpoint) {
   return known && !known->name.empty() ? Json(known->name) : Json(nullptr);
 }
 
+Result<void> check_payload_shown(const Context& context, const Request& request) {
+  if (context.dashboard_payloads || !request.from_browser) return {};
+  return problem(ProblemCode::kForbidden,
+                 "the dashboard shows no payloads here: [dashboard] payloads is false in the daemon's "
+                 "configuration");
+}
+
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id) {
   return problem(ProblemCode::kNotFound,
                  "there is no " + std::string(what) + " \"" + valid_utf8(id.substr(0, kMaxEchoed)) + '"');

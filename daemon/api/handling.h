@@ -44,6 +44,9 @@ Answer json_answer(int status, const Json& json);
 // {"data": [...], "next_cursor": ...}
 Answer list_answer(Json data, const std::optional<std::string>& next);
 
+// kForbidden where [dashboard] payloads forbids it: a browser asks, by the session's cookie, for what a producer sent.
+Result<void> check_payload_shown(const Context& context, const Request& request);
+
 tl::unexpected<Problem> not_found(std::string_view what, std::string_view id);
 tl::unexpected<Problem> invalid_parameter(std::string pointer, std::string detail);
 

@@ -159,6 +159,14 @@ void HttpServer::set_authenticator(std::shared_ptr<const Authenticator> auth) {
   });
 }
 
+std::shared_ptr<const Authenticator> HttpServer::authenticator() const {
+  return impl_->dispatcher.authenticator();
+}
+
+void HttpServer::note_refusal(const Request& request, const Problem& refusal) {
+  impl_->dispatcher.note_refusal(request, refusal);
+}
+
 void HttpServer::stop_accepting(Millis limit, std::function<void()> done) {
   impl_->loop.post([impl = impl_.get(), alive = impl_->alive, limit, done = std::move(done)]() mutable {
     if (*alive) impl->begin_stop(limit, std::move(done));

@@ -54,6 +54,11 @@ class HttpServer {
   // Any thread. Applies from the next request on each connection; answers that go on are ended, those to callers over
   // TCP.
   void set_authenticator(std::shared_ptr<const Authenticator> auth);
+  // Any thread: the one that applies now.
+  std::shared_ptr<const Authenticator> authenticator() const;
+  // Any thread. Logs that a handler refused a caller for who he is; at most one line a second, those of the server itself
+  // included.
+  void note_refusal(const Request& request, const Problem& refusal);
   // Any thread. Closes the listeners and idle connections; answers that go on are ended; requests under way are
   // answered, with Connection: close. `done` runs on the loop when the last one is, or after `limit`; it must not destroy the server.
   void stop_accepting(Millis limit, std::function<void()> done);

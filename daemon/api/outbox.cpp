@@ -21,6 +21,7 @@ Result<std::int64_t> row_number(const Request& request) {
 }
 
 Result<Answer> show_row(Context& context, const Request& request) {
+  if (const auto shown = check_payload_shown(context, request); !shown) return tl::unexpected(shown.error());
   const auto number = row_number(request);
   if (!number) return tl::unexpected(number.error());
   const auto row = context.readers.lend()->rejected_row(*number);

@@ -24,6 +24,8 @@ std::vector<Route> failure_routes(Context& context);    // what failed, and how 
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
 std::vector<Route> setup_routes(Context& context);      // how the daemon is set up, for repairs
 std::vector<Route> openapi_routes(Context& context);    // openapi.json
+std::vector<Route> session_routes(Context& context);    // who calls, and how a browser signs in
+std::vector<Route> dashboard_routes(Context& context);  // the pages of the dashboard
 
 std::vector<Route> all_routes(Context& context);
 

@@ -180,10 +180,7 @@ api::Context App::make_context() {
                           done(found.outcome, found.error, found.denial);
                         });
   };
-  context.encrypt_secrets = [this](EndpointSeq after,
-                                   std::function<void(Result<api::SecretsEncrypted>)> done) {
-    encrypt_secrets(after, std::move(done));
-  };
+  context.encrypt_secrets = std::bind_front(&App::encrypt_secrets, this);
   if (secret_box_) context.secrets_key = secret_box_->key_id();
   context.prune = [this](const api::PrunePeriods& asked, DeliveryKey after,
                          std::function<void(Result<Pruned>)> done) {
@@ -192,6 +189,9 @@ api::Context App::make_context() {
     wanted.dead = asked.dead.value_or(wanted.dead);
     retention_.step(wanted, after, std::move(done));
   };
+  context.authenticator = [this] { return http_server_.authenticator(); };
+  context.note_refusal = std::bind_front(&api::HttpServer::note_refusal, &http_server_);
+  context.dashboard_payloads = config_.dashboard.payloads;
   context.why_not_ready = [this]() -> std::optional<std::string> {
     if (stopping_) return "stopping";
     return why_not_healthy();

@@ -81,6 +81,9 @@ struct Config {
     std::string path() const;
   };
   std::vector<Source> sources;
+  struct Dashboard {
+    bool payloads = true;
+  } dashboard;
   struct Log {
     log::Level level = log::Level::kInfo;
     log::Format format = log::Format::kAuto;
