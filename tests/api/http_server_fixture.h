@@ -162,6 +162,20 @@ class TestServer {
                       {}});
          }},
         {"GET", "/everybody", Access::kViewAll, echo},
+        {"GET", "/caller", Access::kOpen,
+         [](const ExchangePtr& exchange) {
+           const Request& request = exchange->request();
+           const std::string_view via = request.transport == Transport::kUnixSocket ? "unix"
+                                        : request.transport == Transport::kTls      ? "tls"
+                                                                                    : "tcp";
+           exchange->respond(Answer{200,
+                                    "text/plain",
+                                    std::string(to_string(request.scope)) + ' ' + std::string(via) +
+                                        (request.from_browser ? " browser" : ""),
+                                    {}});
+         }},
+        {"POST", "/v1/session", Access::kOpen, echo},
+        {"DELETE", "/v1/session", Access::kOpen, echo},
         {"GET", "/throw", Access::kOpen, [](const ExchangePtr&) { throw std::runtime_error("secret text"); }},
         {"GET", "/forget", Access::kOpen, [](const ExchangePtr&) {}},
         {"GET", "/large", Access::kOpen,

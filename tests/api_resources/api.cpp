@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "api/auth.h"
 #include "api/query_string.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -100,6 +101,10 @@ void Api::fill_context() {
                                             {"X-Region", "eu"}},
                                 .body = event->payload};
   };
+  context.authenticator = [] { return api::Authenticator::without_tokens(); };
+  context.note_refusal = [this](const api::Request&, const Problem& refusal) {
+    refusals.push_back(refusal.detail);
+  };
   context.why_not_ready = [] { return std::nullopt; };
   context.preflight = [](const EndpointUrl& url, const EndpointTls&, const api::Context::Preflighted& done) {
     const bool denied = url.host == "127.0.0.1";
@@ -136,6 +141,8 @@ std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::s
   request.scope = scope;
   request.who = "uid 0";
   request.tenant = tenant;
+  request.transport = transport;
+  request.from_browser = from_browser;
   if (!body.empty() &&
       std::none_of(headers.begin(), headers.end(), [](const auto& h) { return h.name == "Content-Type"; })) {
     headers.push_back({"Content-Type", "application/json"});

@@ -90,8 +90,11 @@ struct Api {
 
   api::Scope scope = api::Scope::kAdmin;  // of those who call
   std::optional<std::string> tenant;      // theirs alone
-  Facts facts;                            // of every commit
+  api::Transport transport = api::Transport::kUnixSocket;
+  bool from_browser = false;  // let in by the session's cookie
+  Facts facts;                // of every commit
   std::vector<std::pair<EndpointPtr, Event>> tests_sent;
+  std::vector<std::string> refusals;  // that handlers had logged
 
  private:
   void fill_context();

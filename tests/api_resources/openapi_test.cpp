@@ -144,6 +144,7 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
   check("PreparedRequest",
         api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
   check("Setup", api.call("GET", "/v1/setup").json);
+  check("Session", api.call("GET", "/v1/session").json);
   api.context.sources = [] {
     return std::vector{SourceStatus{.name = "shop", .url = "sqlite:///srv/shop.db"}};
   };

@@ -25,6 +25,8 @@ ROUTES = [
     ("GET", "/v1/status", VIEW_ALL), ("GET", "/v1/sources", VIEW_ALL), ("GET", "/v1/setup", ADMIN_ALL), ("POST", "/v1/prune", ADMIN_ALL),
     ("GET", "/v1/secrets", ADMIN_ALL), ("POST", "/v1/secrets/encrypt", ADMIN_ALL),
     ("GET", "/healthz", OPEN), ("GET", "/readyz", OPEN), ("GET", "/metrics", VIEW_ALL), ("GET", "/openapi.json", OPEN),
+    ("GET", "/v1/session", OPEN), ("POST", "/v1/session", OPEN), ("DELETE", "/v1/session", OPEN),
+    ("GET", "/", OPEN), ("GET", "/dashboard/{file}", OPEN),
 ]
 
 SCOPES = ("ingest", "view", "admin")
