@@ -137,8 +137,8 @@ const Key kKeys[] = {
      "Size of the file beside the database that is given up when the disk is full all the same. 0: none."},
 
     {"dashboard", "payloads", Kind::kBoolean, at<&C::dashboard, &C::Dashboard::payloads>, 0, 0,
-     "Let the dashboard show what producers sent. False: a browser that signed in is refused payloads and "
-     "prepared requests, and the pages do not offer them. A change needs a restart."},
+     "Let the dashboard show what producers sent. False: a browser that signed in is refused payloads, "
+     "prepared requests and rejected rows, and the pages do not offer them."},
 
     {"log", "level", Kind::kLogLevel, at<&C::log, &C::Log::level>, 0, 0, "debug, info, warn or error."},
     {"log", "format", Kind::kLogFormat, at<&C::log, &C::Log::format>, 0, 0,
