@@ -356,7 +356,15 @@ void require_dashboard(ApiClient& api) {
   const HttpResponse response = api.send("GET", std::string(kSessionPath), {}, {});
   if (response.status == 404) throw Failure(kExitFailed, kTooOld);
   if (exit_code_of_status(response.status) != kExitOk) throw failure_of(response);
-  if (!json_of(response).is_object()) throw Failure(kExitFailed, "the answer is not that of outboxd");
+  const Json session = json_of(response);
+  const auto scope = session.is_object() ? session.find("scope") : session.end();
+  if (scope == session.end() || !scope->is_string())
+    throw Failure(kExitFailed, "the answer names no scope; is it outboxd that listens there?");
+  if (*scope != "view" && *scope != "admin") {
+    throw Failure(kExitRefused, "the dashboard needs scope view or admin, and here the scope is " +
+                                    escape_control(scope->get_ref<const std::string&>()) +
+                                    ": use the admin socket, or a token with --token-file");
+  }
 }
 
 }  // namespace outboxd::ctl

@@ -26,7 +26,7 @@ class DashboardProxy {
   std::unique_ptr<Impl> impl_;
 };
 
-// Throws Failure unless the daemon answers and has a dashboard.
+// Throws Failure unless the daemon answers, has a dashboard, and lets the caller read.
 void require_dashboard(ApiClient& api);
 
 }  // namespace outboxd::ctl

@@ -108,6 +108,19 @@ TEST_CASE("a daemon without a dashboard is named before there is a link") {
   CHECK(ended.err.find("older than its outboxctl") != std::string::npos);
 }
 
+TEST_CASE("who may read nothing gets no link") {
+  for (const Json& scope : {Json("ingest"), Json("none"), Json("\x1b[2J"), Json(nullptr)}) {
+    CAPTURE(dump(scope));
+    FakeApi api;
+    api.answer("GET /v1/session", 200, {{"scope", scope}});
+    const Ended ended = outboxctl({"--url", api.url(), "dashboard", "--no-open"});
+    CHECK(ended.exit_code == (scope.is_string() ? 4 : 1));
+    CHECK(ended.out.empty());
+    CHECK(ended.err.find("scope") != std::string::npos);
+    CHECK(ended.err.find('\x1b') == std::string::npos);
+  }
+}
+
 TEST_CASE("a refusal of the daemon is told before there is a link") {
   FakeApi api;
   api.answer("GET /v1/session", 401, refusal(401, "Unauthorized", "a token is needed"));

@@ -209,7 +209,8 @@ class DashboardProxy(EndToEndTest):
             held.append(http.client.HTTPConnection("127.0.0.1", dashboard.link.port, timeout=PATIENCE))
             self.addCleanup(held[-1].close)
             held[-1].putrequest("POST", "/v1/events")
-            for name, value in {"Cookie": f"outboxd_dashboard={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "9"}.items():
+            headers = {"Cookie": f"outboxd_dashboard={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "9"}
+            for name, value in headers.items():
                 held[-1].putheader(name, value)
             held[-1].endheaders()
         refused = lambda: (answer := dashboard.ask("GET", "/v1/endpoints")).status == 503 and answer
@@ -277,9 +278,9 @@ class DashboardProxy(EndToEndTest):
         self.outboxd.settings.append(f"listen.tokens_file={tokens}")
         self.outboxd.start()
         url = ["--url", f"http://127.0.0.1:{self.outboxd.tcp_port}"]
-        nobody = subprocess.run([BIN / "outboxctl", *url, "--token-file", "/dev/null", "dashboard", "--no-open"], capture_output=True,
-                                timeout=PATIENCE, check=False)
-        self.assertNotEqual(0, nobody.returncode)
+        nobody = subprocess.run([BIN / "outboxctl", *url, "dashboard", "--no-open"], capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual((4, b""), (nobody.returncode, nobody.stdout), nobody)
+        self.assertIn(b"--token-file", nobody.stderr)
         dashboard = self.dashboard(to=[*url, "--token-file", str(token)])
         dashboard.enter()
         self.assertEqual("view", dashboard.ask("GET", "/v1/session").json["scope"])
