@@ -107,6 +107,26 @@ void ApiClient::stream(const std::string& path, const std::string& last_event_id
   if (exit_code_of_status(response->status) != kExitOk) throw failure_of(*response);
 }
 
+HttpRequest ApiClient::request_for(const Forwarded& forwarded) const {
+  HttpRequest request = request_for(forwarded.method, forwarded.path);
+  request.path_as_is = true;
+  request.body = forwarded.body;
+  request.headers.insert(request.headers.end(), forwarded.headers.begin(), forwarded.headers.end());
+  return request;
+}
+
+HttpResponse ApiClient::forward(const Forwarded& request) {
+  auto response = http_.send(request_for(request));
+  if (!response) throw unreachable(response.error());
+  return std::move(*response);
+}
+
+HttpResponse ApiClient::forward(const Forwarded& request, const AnswerReceiver& receiver) {
+  auto response = http_.receive(request_for(request), receiver);
+  if (!response) throw unreachable(response.error());
+  return std::move(*response);
+}
+
 HttpResponse ApiClient::send_patiently(std::string_view method, const std::string& path,
                                        std::string_view body, std::string_view content_type,
                                        const Waiting& waiting) {

@@ -52,6 +52,16 @@ class ApiClient {
   // last event seen, to go on behind it; "": of none.
   void stream(const std::string& path, const std::string& last_event_id, const AnswerReceiver& receiver);
 
+  // For a proxy: somebody else's request, sent as it is but for the token, and the answer whatever it is. An answer that
+  // goes on is received as HttpClient::receive() does. Throw only when there was no answer.
+  struct Forwarded {
+    std::string method, path;  // `path` with its query
+    std::vector<HeaderField> headers;
+    std::string body;
+  };
+  HttpResponse forward(const Forwarded& request);
+  HttpResponse forward(const Forwarded& request, const AnswerReceiver& receiver);
+
   std::string get_bytes(const std::string& path);
   Json get(const std::string& path);
   // `body` is JSON text, sent as it is.
@@ -63,6 +73,7 @@ class ApiClient {
  private:
   std::string where() const;
   HttpRequest request_for(std::string_view method, const std::string& path) const;
+  HttpRequest request_for(const Forwarded& forwarded) const;
   Failure unreachable(const std::string& why) const;
 
   Options options_;

@@ -13,6 +13,7 @@ void add_why(CLI::App& app, Session& session);
 void add_failures(CLI::App& app, Session& session);
 void add_tail(CLI::App& app, Session& session);
 void add_top(CLI::App& app, Session& session);
+void add_dashboard(CLI::App& app, Session& session);
 void add_event(CLI::App& app, Session& session);
 void add_endpoint(CLI::App& app, Session& session);
 void add_delivery(CLI::App& app, Session& session);  // and the short form `retry ID…`

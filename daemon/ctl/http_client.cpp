@@ -67,6 +67,7 @@ tl::expected<HeaderList, std::string> set_up(CURL* curl, const HttpRequest& requ
     append(headers, field.name + ": " + field.value);
   }
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, request.path_as_is ? 1L : 0L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -89,6 +90,15 @@ tl::expected<HeaderList, std::string> set_up(CURL* curl, const HttpRequest& requ
   return headers;
 }
 
+std::vector<HeaderField> headers_of(CURL* curl) {
+  std::vector<HeaderField> headers;
+  curl_header* header = nullptr;
+  while ((header = curl_easy_nextheader(curl, CURLH_HEADER, -1, header)) != nullptr) {
+    headers.push_back({header->name, header->value});
+  }
+  return headers;
+}
+
 HttpResponse response_of(CURL* curl, std::string body) {
   HttpResponse response;
   long status = 0;
@@ -100,6 +110,7 @@ HttpResponse response_of(CURL* curl, std::string body) {
   response.status = static_cast<int>(status);
   if (content_type) response.content_type = content_type;
   response.retry_after = retry_after;
+  response.headers = headers_of(curl);
   response.body = std::move(body);
   return response;
 }

@@ -29,12 +29,14 @@ struct HttpRequest {
   std::vector<HeaderField> headers;
   std::string_view body;
   Millis timeout = kRequestTimeout;
+  bool path_as_is = false;  // keeps "/./" and "/../" in the URL's path
 };
 
 struct HttpResponse {
   int status = 0;
   std::string content_type;
-  std::int64_t retry_after = 0;  // seconds; 0: the server named none
+  std::int64_t retry_after = 0;      // seconds; 0: the server named none
+  std::vector<HeaderField> headers;  // all of them, with names as the server wrote them
   std::string body;
 };
 

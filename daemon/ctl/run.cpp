@@ -183,6 +183,7 @@ int run(int argc, char** argv, const DatabaseTools& tools) {
   add_failures(app, session);
   add_tail(app, session);
   add_top(app, session);
+  add_dashboard(app, session);
   add_event(app, session);
   add_endpoint(app, session);
   add_delivery(app, session);

@@ -137,6 +137,7 @@ std::vector<BadLine> bad_lines() {
       {{"token", "create", "n", "--scope", "root"}, "--scope"},
       {{"token", "create", "n", "--tenant", "a/b", "--file", "/dev/null"}, "--tenant"},
       {{"listen", "--port", "65536"}, "--port"},
+      {{"dashboard", "--port", "65536"}, "--port"},
       {{"listen", "--port", "-1"}, "--port"},
       {{"listen", "--verify", kBadSecret}, "--verify"},
       {{"listen", "--verify", "@/nonexistent"}, "--verify"},

@@ -87,6 +87,7 @@ STATUS = {
 # These go on until Ctrl-C, so no document could end: they refuse `json`, and have `jsonl`.
 ENDLESS = {"tail": "", "event tail": "", "listen": "", "dev": "", "status": "--watch"}
 NOT_JSON = {
+    "dashboard": "goes on until Ctrl-C after its one document, which dashboard_proxy_test.py reads",
     "event payload": "prints the payload's exact bytes, whatever they are",
     "help": "is text for people",
     "completion": "is a shell script",

@@ -1,0 +1,71 @@
+#include "ctl/dashboard_gate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/openssl.h"
+#include "common/text.h"
+
+namespace outboxd::ctl {
+namespace {
+
+constexpr std::size_t kKeyBytes = 32;
+
+bool is_change(std::string_view method) {
+  return method != "GET" && method != "HEAD";
+}
+
+}  // namespace
+
+std::string random_key() {
+  return hex_encode(random_bytes(kKeyBytes));
+}
+
+std::string_view cookie_value(std::string_view header, std::string_view name) {
+  while (!header.empty()) {
+    const std::size_t end = std::min(header.find(';'), header.size());
+    const std::string_view pair = trim(header.substr(0, end));
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('='))
+      return pair.substr(name.size() + 1);
+    header.remove_prefix(std::min(end + 1, header.size()));
+  }
+  return {};
+}
+
+DashboardGate::DashboardGate(int port, std::string code, std::string cookie, std::string csrf)
+    : port_(std::to_string(port)),
+      csrf_(std::move(csrf)),
+      code_(std::move(code)),
+      offered_cookie_(std::move(cookie)) {}
+
+bool DashboardGate::is_host(std::string_view host) const {
+  return ascii_iequals(host, "127.0.0.1:" + port_) || ascii_iequals(host, "localhost:" + port_);
+}
+
+std::optional<std::string> DashboardGate::enter(std::string_view code) {
+  const MutexLock lock(mutex_);
+  if (!code_ || !constant_time_equal(*code_, code)) return std::nullopt;
+  code_.reset();
+  cookie_ = std::exchange(offered_cookie_, {});
+  return cookie_;
+}
+
+DashboardGate::Verdict DashboardGate::check(const Visit& visit) const {
+  {
+    const MutexLock lock(mutex_);
+    if (!cookie_ || !constant_time_equal(*cookie_, cookie_value(visit.cookies, kDashboardCookie)))
+      return Verdict::kNotIn;
+  }
+  if (!is_change(visit.method)) return Verdict::kAllowed;
+  // Browsers say where a request comes from; a client that says nothing is judged by the rest.
+  const std::string_view site = visit.fetch_site;
+  if (!site.empty() && site != "same-origin" && site != "none") return Verdict::kCrossSite;
+  return constant_time_equal(csrf_, visit.csrf) ? Verdict::kAllowed : Verdict::kNoCsrf;
+}
+
+void DashboardGate::sign_out() {
+  const MutexLock lock(mutex_);
+  cookie_.reset();
+}
+
+}  // namespace outboxd::ctl
