@@ -9,6 +9,7 @@
 
 #include "api/auth.h"
 #include "api/routes.h"
+#include "app/delivery_picture.h"
 #include "app/delivery_view.h"
 #include "app/fact_router.h"
 #include "app/listeners.h"
@@ -57,6 +58,7 @@ class App {
   api::DaemonSetup setup() const;
   using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
   void ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done);
+  void ask_loops_for_picture(DeliveryPictures::Asked asked);
   std::optional<std::string> why_not_healthy() const;
 
   config::Config config_;
@@ -98,6 +100,8 @@ class App {
                      .batches = batches_},
                     *store_};
   api::ReaderPool readers_;
+  const std::shared_ptr<DeliveryPictures> pictures_ = std::make_shared<DeliveryPictures>(
+      clock_, [this](DeliveryPictures::Asked asked) { ask_loops_for_picture(std::move(asked)); });
   std::shared_ptr<const api::Authenticator> auth_;
   std::vector<api::Listener> listeners_;
   api::Context context_;
@@ -155,11 +159,10 @@ api::Context App::make_context() {
     return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
   };
   context.setup = [this] { return setup(); };
-  context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
-    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
-      done([this, loops = std::move(loops)] {
-        return view_of(loops.get(), directory_, *readers_.lend(), clock_.wall());
-      });
+  context.ask_delivery_status = [this](const std::optional<std::string>& tenant,
+                                       api::Context::Asked<api::DeliveryStatus> done) {
+    pictures_->ask([this, tenant, done = std::move(done)](DeliveryPictures::Make make) {
+      done([this, tenant, make = std::move(make)] { return status_of(*make(), tenant, *readers_.lend()); });
     });
   };
   context.ask_lanes = [this](std::optional<EndpointSeq> only, api::Context::Asked<api::Lanes> done) {
@@ -235,6 +238,15 @@ void App::ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStat
       only, [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
   api_loop_.post(
       [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
+}
+
+void App::ask_loops_for_picture(DeliveryPictures::Asked asked) {
+  ask_loops({}, [this, asked = std::move(asked)](LoopStatus loops) {
+    asked([this, loops = std::move(loops)] {
+      return std::make_shared<const DeliveryPicture>(
+          take_picture(loops, directory_, *readers_.lend(), clock_));
+    });
+  });
 }
 
 // Done again on each reload, because the machine's addresses change too.

@@ -69,7 +69,8 @@ void Api::fill_context() {
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
   context.batch_targets = &batch_targets;
-  context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+  context.ask_delivery_status = [](const std::optional<std::string>&,
+                                   const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
   };
   context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {

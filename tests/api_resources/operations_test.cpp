@@ -13,7 +13,8 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   api.call("POST", "/v1/endpoints/" + api.add_endpoint() + "/pause");
   api.add_event();
   api.record(api.call("GET", "/v1/deliveries").json["data"][0]["id"], DeliveryState::kDelivered);
-  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [&](const std::optional<std::string>&,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
@@ -63,7 +64,8 @@ TEST_CASE("a status with nothing due has no age") {
 
 TEST_CASE("a status whose loops do not answer in time says that it does not know") {
   Api api;
-  api.context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [](const std::optional<std::string>&,
+                                       const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{}; });
   };
   const auto status = api.call("GET", "/v1/status");
@@ -76,7 +78,8 @@ TEST_CASE("a status whose loops do not answer in time says that it does not know
 TEST_CASE("who asks for the status or the metrics returns at once, however long the delivery loops take") {
   Api api;
   std::vector<std::function<void()>> answers;
-  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [&](const std::optional<std::string>&,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
     answers.push_back([done] { done([] { return api::DeliveryStatus{}; }); });
   };
   api.context.ask_snapshot = [&](const api::Context::Asked<telemetry::Snapshot>& done) {
