@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/attempt_feed.h"
+#include "api/audit_log.h"
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
@@ -134,6 +135,7 @@ struct Context {
   std::function<std::vector<SourceStatus>()> sources = [] { return std::vector<SourceStatus>(); };
   const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
+  std::shared_ptr<const AuditLog> audit = {};  // always set
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.
   std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};
   // One step of encrypting secrets, starting after endpoint `after`; the callback runs on the writer thread.

@@ -104,6 +104,7 @@ class App {
       clock_, [this](DeliveryPictures::Asked asked) { ask_loops_for_picture(std::move(asked)); });
   std::shared_ptr<const api::Authenticator> auth_;
   std::vector<api::Listener> listeners_;
+  const std::shared_ptr<api::AuditLog> audit_ = std::make_shared<api::AuditLog>(clock_);
   api::Context context_;
   EventLoop api_loop_;
   api::HttpServer http_server_;
@@ -141,7 +142,7 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       listeners_(open_listeners(config)),
       context_(make_context()),
       http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_,
-                   http_server_options(config)) {}
+                   http_server_options(config, audit_)) {}
 
 api::Context App::make_context() {
   api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_, attempts_};
@@ -159,6 +160,7 @@ api::Context App::make_context() {
     return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
   };
   context.setup = [this] { return setup(); };
+  context.audit = audit_;
   context.ask_delivery_status = [this](const std::optional<std::string>& tenant,
                                        api::Context::Asked<api::DeliveryStatus> done) {
     pictures_->ask([this, tenant, done = std::move(done)](DeliveryPictures::Make make) {

@@ -91,6 +91,7 @@ void Api::fill_context() {
                             .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
                             .name_servers = {"127.0.0.53:53"}};
   };
+  context.audit = audit;
   context.prepare = [](const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
     return api::PreparedRequest{.url = endpoint->url,
                                 .headers = {{"content-type", event->content_type},
