@@ -14,6 +14,7 @@
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
+#include "common/json.h"
 #include "common/waiting.h"
 #include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
@@ -80,6 +81,14 @@ struct DaemonSetup {
   bool asks_for_tokens = false;
   std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
   std::vector<std::string> name_servers;
+  struct Setting {
+    std::string key;  // "store.url"
+    Json value;
+    std::string origin;  // "default", "/etc/outboxd/outboxd.toml:12:9"
+  };
+  std::vector<Setting> settings = {};  // all of the configuration, which holds no secret
+  int partitions = 0;                  // that belong to this daemon, of kPartitions
+  int members = 1;                     // daemons that share the store
 };
 
 // The request that an attempt would be.

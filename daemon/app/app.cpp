@@ -17,6 +17,7 @@
 #include "app/prepared_request.h"
 #include "app/process.h"
 #include "app/relays.h"
+#include "app/settings_in_effect.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
@@ -40,7 +41,8 @@ struct OpenFiles {
 
 class App {
  public:
-  App(const config::Config& config, const config::Sources& sources, OpenFiles open_files);
+  App(const config::Config& config, const config::Loaded& given, const config::Sources& sources,
+      OpenFiles open_files);
   int run();
 
  private:
@@ -62,6 +64,7 @@ class App {
   std::optional<std::string> why_not_healthy() const;
 
   config::Config config_;
+  SettingsInEffect settings_;
   const config::Sources& sources_;
   const OpenFiles open_files_;
   const std::string config_file_;           // "": there was none
@@ -115,8 +118,10 @@ class App {
   std::atomic<bool> stopping_{false}, watching_{true};  // for the changes of others
 };
 
-App::App(const config::Config& config, const config::Sources& sources, OpenFiles open_files)
+App::App(const config::Config& config, const config::Loaded& given, const config::Sources& sources,
+         OpenFiles open_files)
     : config_(config),
+      settings_(given),
       sources_(sources),
       open_files_(open_files),
       config_file_(path_if_there(sources.file)),
@@ -218,6 +223,8 @@ api::DaemonSetup App::setup() const {
   api::DaemonSetup setup = daemon_setup(config_);
   setup.config_file = config_file_;
   setup.free_disk = free_disk_;
+  setup.settings = settings_.all();
+  setup.partitions = static_cast<int>(store_->ownership().partitions.count());
   setup.open_files = open_files_.limit;
   setup.open_files_wanted = open_files_.wanted;
   return setup;
@@ -345,6 +352,7 @@ void App::reload() {
     config_.ingest = loaded->config.ingest;
     free_disk_ = config_.retention.free_disk;
     config_.log = loaded->config.log;
+    settings_.reload(*loaded);
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
     tls_error_ = reload_tls(listeners_, "");
@@ -403,12 +411,12 @@ int App::run() {
 
 }  // namespace
 
-int serve(const config::Config& given, const config::Sources& sources) {
-  config::Config config = given;
+int serve(const config::Loaded& given, const config::Sources& sources) {
+  config::Config config = given.config;
   forbid_core_dumps();
   const OpenFiles open_files{raise_descriptor_limit(), descriptors_wanted(config)};
   fit_to_descriptors(config, open_files.limit);
-  return App(config, sources, open_files).run();
+  return App(config, given, sources, open_files).run();
 }
 
 }  // namespace outboxd

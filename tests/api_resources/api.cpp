@@ -80,16 +80,19 @@ void Api::fill_context() {
     done([] { return telemetry::Snapshot{}; });
   };
   context.setup = [] {
-    return api::DaemonSetup{.pid = 4711,
-                            .config_file = "/etc/outboxd/outboxd.toml",
-                            .database = "/somewhere/outbox.db",
-                            .free_disk = 1 << 20,
-                            .open_files = 1024,
-                            .open_files_wanted = 20000,
-                            .tcp = "127.0.0.1:8877",
-                            .asks_for_tokens = true,
-                            .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
-                            .name_servers = {"127.0.0.53:53"}};
+    return api::DaemonSetup{
+        .pid = 4711,
+        .config_file = "/etc/outboxd/outboxd.toml",
+        .database = "/somewhere/outbox.db",
+        .free_disk = 1 << 20,
+        .open_files = 1024,
+        .open_files_wanted = 20000,
+        .tcp = "127.0.0.1:8877",
+        .asks_for_tokens = true,
+        .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
+        .name_servers = {"127.0.0.53:53"},
+        .settings = {{"store.url", "sqlite:///somewhere/outbox.db", "/etc/outboxd/outboxd.toml:3:7"}},
+        .partitions = 256};
   };
   context.audit = audit;
   context.prepare = [](const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
