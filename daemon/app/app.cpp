@@ -13,23 +13,23 @@
 #include "app/delivery_view.h"
 #include "app/fact_router.h"
 #include "app/listeners.h"
+#include "app/loop_status.h"
 #include "app/options.h"
 #include "app/prepared_request.h"
 #include "app/process.h"
 #include "app/relays.h"
 #include "app/settings_in_effect.h"
+#include "app/store_steps.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
-#include "store/sqlite/secret_encryption.h"
 #include "store/sqlite/sqlite_store.h"
 #include "version.h"
 
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusTimeout{250};                // how long a status waits for the delivery loops' part
 constexpr Millis kStuck = std::chrono::seconds(20);  // without progress a loop or the writer is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
 constexpr Millis kChangesTimeout{250};  // how late a change by others is found when no notice of it came
@@ -56,10 +56,7 @@ class App {
   void watch_disk();
   void wait_for_changes();
   api::Context make_context();
-  void encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done);
   api::DaemonSetup setup() const;
-  using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
-  void ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done);
   void ask_loops_for_picture(DeliveryPictures::Asked asked);
   std::optional<std::string> why_not_healthy() const;
 
@@ -173,12 +170,12 @@ api::Context App::make_context() {
     });
   };
   context.ask_lanes = [this](std::optional<EndpointSeq> only, api::Context::Asked<api::Lanes> done) {
-    ask_loops(only, [this, done = std::move(done)](LoopStatus loops) {
+    ask_loops(delivery_, api_loop_, only, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] { return lanes_of(loops.get(), clock_.wall()); });
     });
   };
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
-    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
+    ask_loops(delivery_, api_loop_, {}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] {
         return snapshot_of(loops.get(), directory_, relays_, *readers_.lend(), clock_.wall());
       });
@@ -192,30 +189,18 @@ api::Context App::make_context() {
   };
   context.encrypt_secrets = [this](EndpointSeq after,
                                    std::function<void(Result<api::SecretsEncrypted>)> done) {
-    encrypt_secrets(after, std::move(done));
+    encrypt_secrets(commits_, after, std::move(done));
   };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
   context.prune = [this](const api::PrunePeriods& asked, DeliveryKey after,
                          std::function<void(Result<Pruned>)> done) {
-    RetentionPeriods wanted = retention_.periods();
-    wanted.delivered = asked.delivered.value_or(wanted.delivered);
-    wanted.dead = asked.dead.value_or(wanted.dead);
-    retention_.step(wanted, after, std::move(done));
+    prune(retention_, asked, after, std::move(done));
   };
   context.why_not_ready = [this]() -> std::optional<std::string> {
     if (stopping_) return "stopping";
     return why_not_healthy();
   };
   return context;
-}
-
-void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done) {
-  const auto task = std::make_shared<EncryptSecrets>(after);
-  commits_.submit(RunStoreTask{task},
-                  [task, done = std::move(done)](const RunStoreTask&, const Result<Nothing>& answer) {
-                    if (!answer) return done(tl::unexpected(answer.error()));
-                    done(api::SecretsEncrypted{.endpoints = task->changed, .next = task->next});
-                  });
 }
 
 // Any thread: reads only those parts of the configuration that no reload changes.
@@ -236,21 +221,8 @@ std::optional<std::string> App::why_not_healthy() const {
   return std::nullopt;
 }
 
-// Answers with what the loops say or, once the time is up, without it.
-void App::ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done) {
-  const auto once =
-      [asked = std::make_shared<std::atomic<bool>>(false),
-       done = std::make_shared<std::function<void(LoopStatus)>>(std::move(done))](LoopStatus loops) {
-        if (!asked->exchange(true)) std::exchange(*done, nullptr)(std::move(loops));
-      };
-  delivery_.ask_status(
-      only, [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
-  api_loop_.post(
-      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
-}
-
 void App::ask_loops_for_picture(DeliveryPictures::Asked asked) {
-  ask_loops({}, [this, asked = std::move(asked)](LoopStatus loops) {
+  ask_loops(delivery_, api_loop_, {}, [this, asked = std::move(asked)](LoopStatus loops) {
     asked([this, loops = std::move(loops)] {
       return std::make_shared<const DeliveryPicture>(
           take_picture(loops, directory_, *readers_.lend(), clock_));
