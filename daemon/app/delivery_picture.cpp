@@ -11,7 +11,9 @@ namespace {
 
 constexpr int kEndpointsAtOnce = 250;  // in one read, which takes a millisecond or two
 constexpr int kCountsAtOnce = 1'000;   // rows of one table
-constexpr Millis kShared = std::chrono::seconds(1);
+constexpr Millis kQuick{10};
+constexpr Millis kMaxShown = std::chrono::seconds(1);
+constexpr int kShownFor = 10;         // times as long as it took
 constexpr Millis kCountingTime{100};  // of what all pending deliveries wait for
 // Deliveries of one endpoint that are not due, and that are not first in their order; more than these are counted among
 // those that the lane holds back.
@@ -201,11 +203,13 @@ class DeliveryPictures::Promise {
  public:
   explicit Promise(std::shared_ptr<DeliveryPictures> pictures) : pictures_(std::move(pictures)) {}
   ~Promise() {
-    if (pictures_) pictures_->finish(nullptr);
+    if (pictures_) pictures_->finish(nullptr, {});
   }
   Promise(const Promise&) = delete;
   Promise& operator=(const Promise&) = delete;
-  void keep(Picture picture) { std::exchange(pictures_, nullptr)->finish(std::move(picture)); }
+  void keep(Picture picture, std::chrono::nanoseconds took) {
+    std::exchange(pictures_, nullptr)->finish(std::move(picture), took);
+  }
 
  private:
   std::shared_ptr<DeliveryPictures> pictures_;
@@ -215,7 +219,7 @@ void DeliveryPictures::ask(Asked asked) {
   Picture recent;
   {
     const MutexLock lock(mutex_);
-    if (last_ && clock_.monotonic() - taken_at_ < kShared) {
+    if (last_ && clock_.monotonic() < shown_until_) {
       recent = last_;
     } else if (being_taken_) {
       waiting_.push_back(std::move(asked));
@@ -226,16 +230,17 @@ void DeliveryPictures::ask(Asked asked) {
   }
   if (recent) return asked([recent] { return recent; });
   const auto promise = std::make_shared<Promise>(shared_from_this());
-  begin_([promise, asked = std::move(asked)](Make make) {
-    asked([promise, make = std::move(make)] {
+  begin_([&clock = clock_, promise, asked = std::move(asked)](Make make) {
+    asked([&clock, promise, make = std::move(make)] {
+      const MonotonicTime began = clock.monotonic();
       Picture picture = make();
-      promise->keep(picture);
+      promise->keep(picture, clock.monotonic() - began);
       return picture;
     });
   });
 }
 
-void DeliveryPictures::finish(Picture picture) {
+void DeliveryPictures::finish(Picture picture, std::chrono::nanoseconds took) {
   std::vector<Asked> waiting;
   {
     const MutexLock lock(mutex_);
@@ -243,7 +248,8 @@ void DeliveryPictures::finish(Picture picture) {
     waiting.swap(waiting_);
     if (picture) {
       last_ = picture;
-      taken_at_ = clock_.monotonic();
+      const auto shown = took < kQuick ? std::chrono::nanoseconds(0) : kShownFor * took;
+      shown_until_ = clock_.monotonic() + std::min<std::chrono::nanoseconds>(shown, kMaxShown);
     }
   }
   for (const Asked& asked : waiting) {

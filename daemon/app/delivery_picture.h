@@ -1,5 +1,5 @@
-// How delivery is doing at every endpoint, read once and shared by all who ask within a second: 50 viewers of the
-// dashboard cost the loops and the store as much as one.
+// How delivery is doing at every endpoint, read once for all who ask at about the same time: 50 viewers of the dashboard
+// cost the loops and the store little more than one.
 #pragma once
 
 #include <array>
@@ -45,7 +45,9 @@ DeliveryPicture take_picture(std::shared_ptr<const EngineStatus> loops, const En
 api::DeliveryStatus status_of(const DeliveryPicture& picture, const std::optional<std::string>& tenant,
                               StoreReader& reader);
 
-// The last picture, and who waits for the next one. Thread safe.
+// The last picture, and who waits for the next one. A picture that took long is shown for ten times as long as that, and
+// at most for a second, so however many ask, a tenth of a core does; one that took less than 10 ms is not kept, and so
+// whoever changes something sees it at once. Thread safe.
 class DeliveryPictures : public std::enable_shared_from_this<DeliveryPictures> {
  public:
   using Picture = std::shared_ptr<const DeliveryPicture>;
@@ -61,13 +63,13 @@ class DeliveryPictures : public std::enable_shared_from_this<DeliveryPictures> {
 
  private:
   class Promise;  // of whom has begun to those who wait
-  void finish(Picture picture);
+  void finish(Picture picture, std::chrono::nanoseconds took);
 
   const Clock& clock_;
   const std::function<void(Asked)> begin_;
   Mutex mutex_;
   Picture last_ OUTBOXD_GUARDED_BY(mutex_);
-  MonotonicTime taken_at_ OUTBOXD_GUARDED_BY(mutex_){};
+  MonotonicTime shown_until_ OUTBOXD_GUARDED_BY(mutex_){};  // last_
   bool being_taken_ OUTBOXD_GUARDED_BY(mutex_) = false;
   std::vector<Asked> waiting_ OUTBOXD_GUARDED_BY(mutex_);
 };
