@@ -21,8 +21,9 @@ ROUTES = [
     ("GET", "/v1/deliveries", VIEW), ("GET", "/v1/deliveries/{id}", VIEW), ("GET", "/v1/deliveries/{id}/request", ADMIN),
     ("POST", "/v1/deliveries/{id}/retry", ADMIN), ("POST", "/v1/deliveries/{id}/discard", ADMIN),
     ("POST", "/v1/batches", ADMIN), ("GET", "/v1/batches", VIEW), ("GET", "/v1/batches/{id}", VIEW), ("POST", "/v1/batches/{id}/cancel", ADMIN),
-    ("GET", "/v1/attempts", VIEW), ("GET", "/v1/attempts/stream", VIEW), ("GET", "/v1/failures", VIEW), ("GET", "/v1/series", VIEW_ALL),
-    ("GET", "/v1/status", VIEW_ALL), ("GET", "/v1/sources", VIEW_ALL), ("GET", "/v1/setup", ADMIN_ALL), ("POST", "/v1/prune", ADMIN_ALL),
+    ("GET", "/v1/attempts", VIEW), ("GET", "/v1/attempts/stream", VIEW), ("GET", "/v1/failures", VIEW), ("GET", "/v1/series", VIEW),
+    ("GET", "/v1/status", VIEW), ("GET", "/v1/sources", VIEW_ALL), ("GET", "/v1/setup", VIEW_ALL), ("GET", "/v1/audit", VIEW_ALL),
+    ("POST", "/v1/prune", ADMIN_ALL),
     ("GET", "/v1/secrets", ADMIN_ALL), ("POST", "/v1/secrets/encrypt", ADMIN_ALL),
     ("GET", "/healthz", OPEN), ("GET", "/readyz", OPEN), ("GET", "/metrics", VIEW_ALL), ("GET", "/openapi.json", OPEN),
 ]
