@@ -61,7 +61,7 @@ std::optional<Problem> why_headers_refused(const Request& request) {
   return std::nullopt;
 }
 
-// The reads that show secrets; their handlers log them.
+// Does it ask to see secrets? Handlers log that.
 bool reveals(const Request& request) {
   const auto asked = request.query.find("reveal");
   return asked != request.query.end() && asked->second == "true";
@@ -137,11 +137,9 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   if (!query) return refuse(*exchange, query.error());
   request.query = std::move(*query);
   if (auto refused = why_coding_refused(request)) return exchange->respond(std::move(*refused));
-  if (!allows(access, Scope::kIngest)) {
-    const bool changes = !only_reads(request.method);
-    if (changes || reveals(request)) exchange->audit_answer(audit_);
-    if (changes) exchange->log_answer(std::move(granted->token));
-  }
+  const bool changes = !allows(access, Scope::kIngest) && !only_reads(request.method);
+  if (changes || (!allows(access, Scope::kView) && reveals(request))) exchange->audit_answer(audit_);
+  if (changes) exchange->log_answer(std::move(granted->token));
   match->route->handler(exchange);
 }
 

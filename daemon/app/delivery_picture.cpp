@@ -13,8 +13,8 @@ constexpr int kEndpointsAtOnce = 250;  // in one read, which takes a millisecond
 constexpr int kCountsAtOnce = 1'000;   // rows of one table
 constexpr Millis kQuick{10};
 constexpr Millis kMaxShown = std::chrono::seconds(1);
-constexpr int kShownFor = 10;         // times as long as it took
-constexpr Millis kCountingTime{100};  // of what all pending deliveries wait for
+constexpr int kShownFor = 10;        // times as long as it took
+constexpr Millis kCountingTime{50};  // of what all pending deliveries wait for
 // Deliveries of one endpoint that are not due, and that are not first in their order; more than these are counted among
 // those that the lane holds back.
 constexpr int kMaxCounted = 10'000;

@@ -37,7 +37,7 @@ struct DeliveryPicture {
 };
 
 // Costs a few seeks for each endpoint that has anything pending, in short reads; nothing depends on the backlog. What
-// they wait for is counted for the largest backlogs first, and for no longer than a tenth of a second.
+// they wait for is counted for the largest backlogs first, and for no longer than 50 ms.
 DeliveryPicture take_picture(std::shared_ptr<const EngineStatus> loops, const EndpointDirectory& directory,
                              StoreReader& reader, const Clock& clock);
 
