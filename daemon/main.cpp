@@ -51,7 +51,7 @@ int run(const config::Flags& flags) {
   std::optional<log::Background> log_thread;
   try {
     if (!flags.migrate) log_thread.emplace();
-    return flags.migrate ? migrate(loaded->config) : serve(loaded->config, sources);
+    return flags.migrate ? migrate(loaded->config) : serve(*loaded, sources);
   } catch (const StoreError& error) {
     const int status = exit_status_of(error.kind);
     const std::string_view remedy = remedy_for(error.kind);

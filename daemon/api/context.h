@@ -2,6 +2,7 @@
 // API changes nothing but the store. The functions here may be called from any thread, and none may block.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,10 +11,12 @@
 #include <vector>
 
 #include "api/attempt_feed.h"
+#include "api/audit_log.h"
 #include "api/exchange.h"
 #include "api/reader_pool.h"
 #include "common/clock.h"
 #include "common/endpoint_url.h"
+#include "common/json.h"
 #include "common/waiting.h"
 #include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
@@ -57,11 +60,18 @@ struct DeliveryStatus {
     std::optional<Waiting> holds;          // what those that are due wait for; absent: not known
     int in_flight = 0;
     int consecutive_failures = 0;
-    std::string last_error;  // an outcome class; empty: none
+    std::string last_error;                  // an outcome class; empty: none
+    int last_status = 0;                     // with last_error; 0: there was no answer
+    std::optional<Time> failing_since = {};  // every attempt since then has failed
   };
-  std::optional<std::int64_t> in_flight;  // absent: a loop did not answer in time
-  std::optional<Millis> oldest_due_age;   // whatever holds it back; absent: nothing is due
-  std::vector<Lane> worst_endpoints;      // at most ten: longest due first, then most failures
+  std::optional<std::int64_t> in_flight;     // absent: a loop did not answer in time
+  std::optional<Millis> oldest_due_age;      // whatever holds it back; absent: nothing is due
+  std::vector<Lane> worst_endpoints;         // at most ten: longest due first, then most failures
+  std::vector<Lane> failing_endpoints = {};  // at most ten: most failures in a row first, then most pending
+  std::array<std::int64_t, kWaitingFors> waiting = {};  // pending deliveries, by what they wait for
+  // Otherwise those of `waiting` that wait for their time or their order are not all counted as such.
+  bool waiting_complete = true;
+  DeliveryCounts deliveries = {};  // of the endpoints that there are
 };
 
 // How the running daemon is set up, which cannot be seen from outside.
@@ -75,6 +85,14 @@ struct DaemonSetup {
   bool asks_for_tokens = false;
   std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
   std::vector<std::string> name_servers;
+  struct Setting {
+    std::string key;  // "store.url"
+    Json value;
+    std::string origin;  // "default", "/etc/outboxd/outboxd.toml:12:9"
+  };
+  std::vector<Setting> settings = {};  // all of the configuration, which holds no secret
+  int partitions = 0;                  // that belong to this daemon, of kPartitions
+  int members = 1;                     // daemons that share the store
 };
 
 // The request that an attempt would be.
@@ -121,13 +139,16 @@ struct Context {
   // computes the figures, which is work for a worker (Exchange::resume).
   template <class T>
   using Asked = std::function<void(std::function<T()> make)>;
-  std::function<void(Asked<DeliveryStatus>)> ask_delivery_status = {};
+  // Of one tenant's endpoints, or of all. What it tells may be a second old.
+  std::function<void(const std::optional<std::string>& tenant, Asked<DeliveryStatus>)> ask_delivery_status =
+      {};
   std::function<void(Asked<telemetry::Snapshot>)> ask_snapshot = {};
   // Only the lane of one endpoint, or all that there is anything to tell of.
   std::function<void(std::optional<EndpointSeq> only, Asked<Lanes>)> ask_lanes = {};
   std::function<std::vector<SourceStatus>()> sources = [] { return std::vector<SourceStatus>(); };
   const BatchTargets* batch_targets = nullptr;  // always set where batches are made
   std::function<DaemonSetup()> setup = {};
+  std::shared_ptr<const AuditLog> audit = {};  // always set
   // One step of retention, starting after `after` (store/commands.h, Prune); the callback runs on the writer thread.
   std::function<void(const PrunePeriods&, DeliveryKey after, std::function<void(Result<Pruned>)>)> prune = {};
   // One step of encrypting secrets, starting after endpoint `after`; the callback runs on the writer thread.

@@ -59,6 +59,12 @@ std::optional<Problem> why_headers_refused(const Request& request) {
   return std::nullopt;
 }
 
+// Does it ask to see secrets? Handlers log that.
+bool reveals(const Request& request) {
+  const auto asked = request.query.find("reveal");
+  return asked != request.query.end() && asked->second == "true";
+}
+
 // Bodies with a content coding are refused, because nothing here decodes them (RFC 9110, 15.5.16).
 std::optional<Answer> why_coding_refused(const Request& request) {
   const auto coding = request.header("content-encoding");
@@ -135,8 +141,9 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   if (!query) return refuse(*exchange, query.error());
   request.query = std::move(*query);
   if (auto refused = why_coding_refused(request)) return exchange->respond(std::move(*refused));
-  if (!allows(access, Scope::kIngest) && !only_reads(request.method))
-    exchange->log_answer(std::move(granted->token));
+  const bool changes = !allows(access, Scope::kIngest) && !only_reads(request.method);
+  if (changes || (!allows(access, Scope::kView) && reveals(request))) exchange->audit_answer(audit_);
+  if (changes) exchange->log_answer(std::move(granted->token));
   match->route->handler(exchange);
 }
 

@@ -32,8 +32,11 @@ class RefusalLog {
 class Dispatcher {
  public:
   Dispatcher(std::vector<Route> routes, std::shared_ptr<const Authenticator> auth,
-             std::vector<std::string> allowed_hosts)
-      : router_(std::move(routes)), auth_(std::move(auth)), allowed_hosts_(std::move(allowed_hosts)) {}
+             std::vector<std::string> allowed_hosts, std::shared_ptr<AuditLog> audit)
+      : router_(std::move(routes)),
+        auth_(std::move(auth)),
+        allowed_hosts_(std::move(allowed_hosts)),
+        audit_(std::move(audit)) {}
 
   // Any thread. Requests that are being authorised already use the old one.
   void set_authenticator(std::shared_ptr<const Authenticator> auth) {
@@ -69,6 +72,7 @@ class Dispatcher {
   Router router_;
   std::shared_ptr<const Authenticator> auth_;  // swapped; read through std::atomic_load
   std::vector<std::string> allowed_hosts_;
+  const std::shared_ptr<AuditLog> audit_;  // may be null
   RefusalLog refusals_;
 };
 

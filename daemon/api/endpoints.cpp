@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/endpoint_change.h"
+#include "api/endpoint_json.h"
 #include "api/endpoint_reference.h"
 #include "api/handling.h"
 #include "api/query.h"
@@ -16,11 +17,8 @@ namespace outboxd::api {
 namespace {
 
 constexpr std::size_t kMaxShownValue = 256;  // bytes of a value that a filter looked at
-// How many deliveries that are not due, or not first in their order, are counted for one endpoint; and for each one of a
-// page, whose 250 should take no more than some milliseconds.
+// How many deliveries that are not due, or not first in their order, are counted for one endpoint.
 constexpr int kMaxCounted = 10'000;
-constexpr int kMaxCountedInList = 1'000;
-constexpr const char* kHidden = "…";
 
 EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
@@ -90,14 +88,6 @@ std::optional<Problem> why_not_his(const Request& request, const Endpoint& wante
   return Problem{ProblemCode::kForbidden, "/tls " + detail, {{"/tls", detail}}};
 }
 
-// A header may carry a password, so only those who may see secrets see the values.
-Json json_for(const Request& request, const Endpoint& endpoint) {
-  Json json = to_json(endpoint);
-  if (request.scope == Scope::kAdmin) return json;
-  for (auto& value : json["headers"]) value = kHidden;
-  return json;
-}
-
 void create_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto body = json_body(exchange->request());
   if (!body) return exchange->respond(body.error());
@@ -108,33 +98,6 @@ void create_endpoint(Context& context, const ExchangePtr& exchange) {
   if (const auto refused = why_not_his(request, *endpoint, *body)) return exchange->respond(*refused);
   if_allowed(context, exchange, *endpoint, [&context, exchange, made = *endpoint]() mutable {
     store_endpoint(context, exchange, std::move(made));
-  });
-}
-
-// With `lanes`, each one also with how it is doing.
-Result<Answer> endpoint_page(const Context& context, const Request& request,
-                             const std::optional<std::string>& tenant, const Page& page, const Lanes* lanes) {
-  const auto reader = context.readers.lend();
-  const auto rows = reader->endpoints(tenant, page);
-  if (!rows) return tl::unexpected(rows.error());
-  Json data = Json::array();
-  for (const auto& endpoint : rows->rows) {
-    Json json = json_for(request, endpoint);
-    if (lanes) json["stats"] = stats_of(context, *reader, endpoint, *lanes, kMaxCountedInList);
-    data.push_back(std::move(json));
-  }
-  return list_answer(std::move(data), rows->next);
-}
-
-void list_endpoints(Context& context, const ExchangePtr& exchange) {
-  Query query(exchange->request(), context.clock.wall());
-  const auto tenant = query.tenant();
-  const bool stats = query.flag("stats");
-  const Page page = query.page();
-  if (const auto refused = query.refusal()) return exchange->respond(*refused);
-  if (!stats) return exchange->respond(endpoint_page(context, exchange->request(), tenant, page, nullptr));
-  with_lanes(context, exchange, {}, [&context, tenant, page](const ExchangePtr& resumed, const Lanes& lanes) {
-    resumed->respond(endpoint_page(context, resumed->request(), tenant, page, &lanes));
   });
 }
 
@@ -311,8 +274,6 @@ void show_stats(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> endpoint_routes(Context& context) {
   return {
       {"POST", "/v1/endpoints", Access::kAdmin, deferring(context, create_endpoint)},
-      {"GET", "/v1/endpoints", Access::kView,
-       deferring(context, list_endpoints, {"tenant", "stats", "limit", "cursor"})},
       {"GET", "/v1/endpoints/{id}", Access::kView, answering(context, show_endpoint)},
       {"PATCH", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, patch_endpoint)},
       {"DELETE", "/v1/endpoints/{id}", Access::kAdmin, deferring(context, remove_endpoint)},

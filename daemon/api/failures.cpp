@@ -172,6 +172,12 @@ Millis default_step(Time since, Time now) {
   return kRollupHour;
 }
 
+// A removed endpoint is of no tenant any more.
+bool is_of(const EndpointDirectory& directory, const EndpointId& id, const std::string& tenant) {
+  const EndpointPtr endpoint = directory.find(id);
+  return endpoint && endpoint->tenant == tenant;
+}
+
 Result<Answer> show_series(Context& context, const Request& request) {
   const Time now = context.clock.wall();
   Query query(request, now);
@@ -180,6 +186,9 @@ Result<Answer> show_series(Context& context, const Request& request) {
       {"accepted", "attempts", "failed", "delivered", "dead", "latency_p50", "latency_p95", "duration_p95"});
   if (!query.has("name")) query.refuse("name", "is missing: which series is it to be?");
   const auto endpoint = endpoint_parameter(context.directory, query, "endpoint");
+  const auto tenant = query.tenant();
+  if (tenant && !query.has("endpoint"))
+    query.refuse("endpoint", "is missing: of one tenant, there are only the series of each endpoint");
   const Time since = since_parameter(query, now);
   const auto given = query.parsed("step", parse_step, "whole minutes from 1m to 1d, such as 1m, 5m or 1h");
   const Millis step = given.value_or(default_step(since, now));
@@ -191,6 +200,8 @@ Result<Answer> show_series(Context& context, const Request& request) {
                              " points since then, and an answer has at most " + std::to_string(kMaxPoints) +
                              ": choose a longer step or a later since");
   if (const auto refused = query.refusal()) return tl::unexpected(*refused);
+  if (tenant && endpoint && !is_of(context.directory, *endpoint, *tenant))
+    return not_found("endpoint", endpoint->to_string());
   const Time start = start_of(step, since);
   Json data = Json::array();
   for (const RollupPoint& point : context.readers.lend()->series(endpoint, start, now + Millis(1), step)) {
@@ -211,8 +222,8 @@ Result<Answer> show_series(Context& context, const Request& request) {
 std::vector<Route> failure_routes(Context& context) {
   return {{"GET", "/v1/failures", Access::kView,
            answering(context, list_failures, {"by", "since", "until", "endpoint", "tenant", "limit"})},
-          {"GET", "/v1/series", Access::kViewAll,
-           answering(context, show_series, {"name", "endpoint", "since", "step"})}};
+          {"GET", "/v1/series", Access::kView,
+           answering(context, show_series, {"name", "endpoint", "tenant", "since", "step"})}};
 }
 
 }  // namespace outboxd::api

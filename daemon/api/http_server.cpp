@@ -60,7 +60,7 @@ HttpServer::Impl::Impl(EventLoop& its_loop, std::vector<Listener> listeners, std
     : loop(its_loop),
       metrics(its_metrics),
       options(std::move(its_options)),
-      dispatcher(std::move(routes), std::move(auth), options.allowed_hosts),
+      dispatcher(std::move(routes), std::move(auth), options.allowed_hosts, options.audit),
       finished_queue(std::make_shared<FinishedQueue>(
           loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { pool.resume(item); },
           [this](Piece& piece) { connections.take_piece(piece); })),

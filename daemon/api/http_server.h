@@ -23,6 +23,7 @@
 
 namespace outboxd::api {
 
+class AuditLog;       // audit_log.h
 class Authenticator;  // auth.h
 
 class HttpServer {
@@ -43,6 +44,7 @@ class HttpServer {
     Millis idle_timeout{60'000};  // keep-alive without a request: close
     // Host names accepted on TCP besides loopback and the connection's own address; without port.
     std::vector<std::string> allowed_hosts;
+    std::shared_ptr<AuditLog> audit = {};  // gets what operators change; null: nothing does
   };
   // Uses the loop's after_each_round() for itself.
   HttpServer(EventLoop& loop, std::vector<Listener> listeners, std::vector<Route> routes,

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "api/handling.h"
+#include "api/query.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "version.h"
@@ -25,7 +26,9 @@ Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
           {"until", lane.holds && lane.holds->until ? Json(format_time(*lane.holds->until)) : Json(nullptr)},
           {"in_flight", lane.in_flight},
           {"consecutive_failures", lane.consecutive_failures},
-          {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)}};
+          {"failing_since", lane.failing_since ? Json(format_time(*lane.failing_since)) : Json(nullptr)},
+          {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)},
+          {"last_status", lane.last_status == 0 ? Json(nullptr) : Json(lane.last_status)}};
 }
 
 Json json_of(const ClockSteps::Seen& seen) {
@@ -34,9 +37,33 @@ Json json_of(const ClockSteps::Seen& seen) {
           {"last_step_ms", seen.count > 0 ? Json(seen.last.count()) : Json(nullptr)}};
 }
 
-Json count_endpoints(const EndpointDirectory& directory) {
+Json json_of(const DeliveryCounts& counts) {
+  return {{"pending", counts.pending},
+          {"delivered", counts.delivered},
+          {"dead", counts.dead},
+          {"discarded", counts.discarded}};
+}
+
+Json json_of(const std::vector<DeliveryStatus::Lane>& lanes, const Context& context) {
+  Json list = Json::array();
+  for (const auto& lane : lanes) list.push_back(json_of_lane(context, lane));
+  return list;
+}
+
+Json waiting_of(const DeliveryStatus& delivery) {
+  Json waiting = Json::object();
+  for (int i = 0; i < kWaitingFors; ++i)
+    waiting[std::string(to_string(static_cast<WaitingFor>(i)))] =
+        delivery.waiting.at(static_cast<std::size_t>(i));
+  return waiting;
+}
+
+using Tenant = std::optional<std::string>;  // the only one that is asked about; absent: all
+
+Json count_endpoints(const Context& context, const Tenant& tenant) {
   std::int64_t active = 0, paused = 0, disabled = 0;
-  for (const auto& endpoint : directory.all()) {
+  for (const auto& endpoint : context.directory.all()) {
+    if (tenant && endpoint->tenant != *tenant) continue;
     active += endpoint->state == EndpointState::kActive;
     paused += endpoint->state == EndpointState::kPaused;
     disabled += endpoint->state == EndpointState::kDisabled;
@@ -44,36 +71,49 @@ Json count_endpoints(const EndpointDirectory& directory) {
   return {{"active", active}, {"paused", paused}, {"disabled", disabled}};
 }
 
-Answer status_answer(const Context& context, const DeliveryStatus& delivery) {
+// What is not kept by tenant.
+void add_whole_store(Json& json, const Context& context) {
   const StoreStatus store = context.readers.lend()->status();
-  Json worst = Json::array();
-  for (const auto& lane : delivery.worst_endpoints) worst.push_back(json_of_lane(context, lane));
   Json about_store = {{"url", context.store_url},
                       {"database_bytes", store.database_bytes},
                       {"schema_version", store.schema_version}};
   for (const auto& [name, value] : store.figures) about_store[name] = value;
-  return json_answer(200, Json{{"version", OUTBOXD_VERSION},
-                               {"started_at", format_time(context.started_at)},
-                               {"clock", json_of(context.clock_steps())},
-                               {"store", std::move(about_store)},
-                               {"deliveries",
-                                {{"pending", store.pending},
-                                 {"delivered", store.delivered},
-                                 {"dead", store.dead},
-                                 {"discarded", store.discarded}}},
-                               {"in_flight", delivery.in_flight ? Json(*delivery.in_flight) : Json(nullptr)},
-                               {"events", store.events},
-                               {"outbox_rejected", store.outbox_rejected},
-                               {"oldest_due_age_seconds", seconds_or_null(delivery.oldest_due_age)},
-                               {"endpoints", count_endpoints(context.directory)},
-                               {"worst_endpoints", std::move(worst)},
-                               {"listeners", context.listeners}});
+  json["clock"] = json_of(context.clock_steps());
+  json["store"] = std::move(about_store);
+  json["deliveries"] = json_of(static_cast<const DeliveryCounts&>(store));
+  json["events"] = store.events;
+  json["outbox_rejected"] = store.outbox_rejected;
+  json["listeners"] = context.listeners;
+}
+
+Answer status_answer(const Context& context, const Tenant& tenant, const DeliveryStatus& delivery) {
+  Json json = {{"version", OUTBOXD_VERSION},
+               {"started_at", format_time(context.started_at)},
+               {"tenant", tenant ? Json(*tenant) : Json(nullptr)},
+               {"clock", nullptr},
+               {"store", nullptr},
+               {"deliveries", json_of(delivery.deliveries)},
+               {"in_flight", delivery.in_flight ? Json(*delivery.in_flight) : Json(nullptr)},
+               {"waiting", waiting_of(delivery)},
+               {"waiting_complete", delivery.waiting_complete},
+               {"events", nullptr},
+               {"outbox_rejected", nullptr},
+               {"oldest_due_age_seconds", seconds_or_null(delivery.oldest_due_age)},
+               {"endpoints", count_endpoints(context, tenant)},
+               {"worst_endpoints", json_of(delivery.worst_endpoints, context)},
+               {"failing_endpoints", json_of(delivery.failing_endpoints, context)},
+               {"listeners", nullptr}};
+  if (!tenant) add_whole_store(json, context);
+  return json_answer(200, json);
 }
 
 void show_status(Context& context, const ExchangePtr& exchange) {
-  context.ask_delivery_status([&context, exchange](std::function<DeliveryStatus()> make) {
-    exchange->resume([&context, make = std::move(make)](const ExchangePtr& resumed) {
-      guarded(resumed, [&] { resumed->respond(status_answer(context, make())); });
+  Query query(exchange->request(), context.clock.wall());
+  const Tenant tenant = query.tenant();
+  if (const auto refused = query.refusal()) return exchange->respond(*refused);
+  context.ask_delivery_status(tenant, [&context, exchange, tenant](std::function<DeliveryStatus()> make) {
+    exchange->resume([&context, tenant, make = std::move(make)](const ExchangePtr& resumed) {
+      guarded(resumed, [&] { resumed->respond(status_answer(context, tenant, make())); });
     });
   });
 }
@@ -195,7 +235,7 @@ std::vector<Route> operation_routes(Context& context) {
   // Health and readiness reveal nothing about anybody's events, so load balancers may ask for them; metrics name
   // endpoints.
   return {
-      {"GET", "/v1/status", Access::kViewAll, deferring(context, show_status)},
+      {"GET", "/v1/status", Access::kView, deferring(context, show_status, {"tenant"})},
       {"POST", "/v1/prune", Access::kAdminAll, deferring(context, prune)},
       {"GET", "/v1/secrets", Access::kAdminAll, answering(context, show_secrets)},
       {"POST", "/v1/secrets/encrypt", Access::kAdminAll, deferring(context, encrypt_secrets)},

@@ -94,6 +94,7 @@ void PendingExchange::respond(Answer answer) {
                                    {"peer", request_.peer},
                                    {"token", *token_}});
   }
+  if (audit_) audit_->add(request_, answer.status);
   stream_ = answer.stream;
   queue_->push(
       Finished{ticket_, request_.method, route_, std::move(answer), stream_ ? shared_from_this() : nullptr});

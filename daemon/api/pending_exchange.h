@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/audit_log.h"
 #include "api/caller.h"
 #include "api/exchange.h"
 #include "api/peers.h"
@@ -95,6 +96,8 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   Handler take_rest() { return std::exchange(rest_, nullptr); }
   // Has the answer logged, as one to an operator with the token of this name, or ("") without a token.
   void log_answer(std::string token) { token_ = std::move(token); }
+  // Has the answer noted as one to an operator; null: nowhere.
+  void audit_answer(std::shared_ptr<AuditLog> audit) { audit_ = std::move(audit); }
   const Caller& caller() const { return *caller_; }
   // The target's two parts, as sent.
   std::string_view path() const { return std::string_view(target_).substr(0, target_.find('?')); }
@@ -112,6 +115,7 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   std::string host_;
   const Route* route_ = nullptr;
   std::optional<std::string> token_;
+  std::shared_ptr<AuditLog> audit_;
   Handler rest_;
   std::shared_ptr<AnswerStream> stream_;  // of its answer
   std::atomic<bool> answered_{false};

@@ -32,12 +32,12 @@ std::optional<Time> Query::time(std::string_view name) {
   return parsed(name, parse, "a time (RFC 3339) or a duration such as \"1h\" (that long ago)");
 }
 
-bool Query::flag(std::string_view name) {
+bool Query::flag(std::string_view name, bool otherwise) {
   const auto parse = [](std::string_view text) -> std::optional<bool> {
     if (text != "true" && text != "false") return std::nullopt;
     return text == "true";
   };
-  return parsed(name, parse, "true or false").value_or(false);
+  return parsed(name, parse, "true or false").value_or(otherwise);
 }
 
 Page Query::page() {

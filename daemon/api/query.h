@@ -32,8 +32,8 @@ class Query {
   // `tenant`. A caller of one tenant gets that one without asking, and is refused with 403 when he asks for another.
   std::optional<std::string> tenant();
   const Request& request() const { return request_; }
-  bool flag(std::string_view name);  // "true" or "false", the default
-  Page page();                       // limit and cursor
+  bool flag(std::string_view name, bool otherwise = false);  // "true" or "false"; `otherwise` when absent
+  Page page();                                               // limit and cursor
 
   // A parameter that `parse` (text to optional) understands; `expected` finishes the sentence "must be …".
   template <class Parse>

@@ -11,8 +11,9 @@ namespace outboxd::api {
 
 // Producers send events; operators list, read and replay them.
 std::vector<Route> event_routes(Context& context);
-std::vector<Route> type_routes(Context& context);      // event types that were seen, and who wants them
-std::vector<Route> endpoint_routes(Context& context);  // where subscribers listen
+std::vector<Route> type_routes(Context& context);           // event types that were seen, and who wants them
+std::vector<Route> endpoint_routes(Context& context);       // where subscribers listen
+std::vector<Route> endpoint_list_routes(Context& context);  // which of them, in which order
 std::vector<Route> endpoint_secret_routes(Context& context);  // what is secret about them
 // What became of each event, with every attempt; retry and discard.
 std::vector<Route> delivery_routes(Context& context);
@@ -23,6 +24,7 @@ std::vector<Route> attempt_routes(Context& context);    // attempts, as they are
 std::vector<Route> failure_routes(Context& context);    // what failed, and how it went, by the minute
 std::vector<Route> operation_routes(Context& context);  // status, health, readiness, metrics
 std::vector<Route> setup_routes(Context& context);      // how the daemon is set up, for repairs
+std::vector<Route> audit_routes(Context& context);      // what operators changed
 std::vector<Route> openapi_routes(Context& context);    // openapi.json
 std::vector<Route> session_routes(Context& context);    // who calls, and how a browser signs in
 std::vector<Route> dashboard_routes(Context& context);  // the pages of the dashboard

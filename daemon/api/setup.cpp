@@ -1,15 +1,23 @@
 // GET /v1/setup: how the running daemon is set up, and whether it can resolve the names of its endpoints. For
-// `outboxctl doctor`, which could only guess at both from outside.
+// `outboxctl doctor`, which could only guess at both from outside, and for the dashboard.
 #include <mutex>
 #include <set>
 
 #include "api/handling.h"
+#include "api/query.h"
 #include "api/routes.h"
 
 namespace outboxd::api {
 namespace {
 
 constexpr std::size_t kMaxHosts = 20;  // looked up for one answer
+
+Json json_of(const std::vector<DaemonSetup::Setting>& settings) {
+  Json list = Json::array();
+  for (const auto& one : settings)
+    list.push_back({{"key", one.key}, {"value", one.value}, {"origin", one.origin}});
+  return list;
+}
 
 Json json_of(const DaemonSetup& setup) {
   Json files = Json::array();
@@ -22,7 +30,11 @@ Json json_of(const DaemonSetup& setup) {
           {"tcp", setup.tcp},
           {"asks_for_tokens", setup.asks_for_tokens},
           {"private_files", std::move(files)},
-          {"name_servers", setup.name_servers}};
+          {"name_servers", setup.name_servers},
+          {"partitions", {{"owned", setup.partitions}, {"of", kPartitions}}},
+          {"members", setup.members},
+          {"settings", json_of(setup.settings)},
+          {"hosts", nullptr}};
 }
 
 // One endpoint of each host that has a name.
@@ -59,9 +71,15 @@ class Lookups {
   std::size_t left_;
 };
 
+// Whoever only reads is not told what the policy denies, nor does he make the daemon ask name servers.
 void show_setup(Context& context, const ExchangePtr& exchange) {
+  Query query(exchange->request(), context.clock.wall());
+  const bool hosts = query.flag("hosts", true) && exchange->request().from_operator();
+  if (const auto refused = query.refusal()) return exchange->respond(*refused);
+  const Json setup = json_of(context.setup());
+  if (!hosts) return exchange->respond(json_answer(200, setup));
   auto endpoints = endpoints_with_names(context.directory);
-  const auto lookups = std::make_shared<Lookups>(exchange, json_of(context.setup()), endpoints.size());
+  const auto lookups = std::make_shared<Lookups>(exchange, setup, endpoints.size());
   if (endpoints.empty()) return lookups->respond_at_once();
   for (auto& [endpoint, url] : endpoints) {
     const Json named = {{"host", url.host}, {"endpoint", endpoint->id.to_string()}};
@@ -80,7 +98,7 @@ void show_setup(Context& context, const ExchangePtr& exchange) {
 }  // namespace
 
 std::vector<Route> setup_routes(Context& context) {
-  return {{"GET", "/v1/setup", Access::kAdminAll, deferring(context, show_setup)}};
+  return {{"GET", "/v1/setup", Access::kViewAll, deferring(context, show_setup, {"hosts"})}};
 }
 
 }  // namespace outboxd::api

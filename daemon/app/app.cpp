@@ -9,25 +9,27 @@
 
 #include "api/auth.h"
 #include "api/routes.h"
+#include "app/delivery_picture.h"
 #include "app/delivery_view.h"
 #include "app/fact_router.h"
 #include "app/listeners.h"
+#include "app/loop_status.h"
 #include "app/options.h"
 #include "app/prepared_request.h"
 #include "app/process.h"
 #include "app/relays.h"
+#include "app/settings_in_effect.h"
+#include "app/store_steps.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
-#include "store/sqlite/secret_encryption.h"
 #include "store/sqlite/sqlite_store.h"
 #include "version.h"
 
 namespace outboxd {
 namespace {
 
-constexpr Millis kStatusTimeout{250};                // how long a status waits for the delivery loops' part
 constexpr Millis kStuck = std::chrono::seconds(20);  // without progress a loop or the writer is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
 constexpr Millis kChangesTimeout{250};  // how late a change by others is found when no notice of it came
@@ -39,7 +41,8 @@ struct OpenFiles {
 
 class App {
  public:
-  App(const config::Config& config, const config::Sources& sources, OpenFiles open_files);
+  App(const config::Config& config, const config::Loaded& given, const config::Sources& sources,
+      OpenFiles open_files);
   int run();
 
  private:
@@ -53,13 +56,12 @@ class App {
   void watch_disk();
   void wait_for_changes();
   api::Context make_context();
-  void encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done);
   api::DaemonSetup setup() const;
-  using LoopStatus = std::shared_ptr<const EngineStatus>;  // null: a loop did not answer in time
-  void ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done);
+  void ask_loops_for_picture(DeliveryPictures::Asked asked);
   std::optional<std::string> why_not_healthy() const;
 
   config::Config config_;
+  SettingsInEffect settings_;
   const config::Sources& sources_;
   const OpenFiles open_files_;
   const std::string config_file_;           // "": there was none
@@ -98,8 +100,11 @@ class App {
                      .batches = batches_},
                     *store_};
   api::ReaderPool readers_;
+  const std::shared_ptr<DeliveryPictures> pictures_ = std::make_shared<DeliveryPictures>(
+      clock_, [this](DeliveryPictures::Asked asked) { ask_loops_for_picture(std::move(asked)); });
   std::shared_ptr<const api::Authenticator> auth_;
   std::vector<api::Listener> listeners_;
+  const std::shared_ptr<api::AuditLog> audit_ = std::make_shared<api::AuditLog>(clock_);
   api::Context context_;
   EventLoop api_loop_;
   api::HttpServer http_server_;
@@ -110,8 +115,10 @@ class App {
   std::atomic<bool> stopping_{false}, watching_{true};  // for the changes of others
 };
 
-App::App(const config::Config& config, const config::Sources& sources, OpenFiles open_files)
+App::App(const config::Config& config, const config::Loaded& given, const config::Sources& sources,
+         OpenFiles open_files)
     : config_(config),
+      settings_(given),
       sources_(sources),
       open_files_(open_files),
       config_file_(path_if_there(sources.file)),
@@ -137,7 +144,7 @@ App::App(const config::Config& config, const config::Sources& sources, OpenFiles
       listeners_(open_listeners(config)),
       context_(make_context()),
       http_server_(api_loop_, listeners_, api::all_routes(context_), auth_, metrics_,
-                   http_server_options(config)) {}
+                   http_server_options(config, audit_)) {}
 
 api::Context App::make_context() {
   api::Context context{ingest_, directory_, commits_, clock_, ids_, metrics_, readers_, attempts_};
@@ -155,20 +162,20 @@ api::Context App::make_context() {
     return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
   };
   context.setup = [this] { return setup(); };
-  context.ask_delivery_status = [this](api::Context::Asked<api::DeliveryStatus> done) {
-    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
-      done([this, loops = std::move(loops)] {
-        return view_of(loops.get(), directory_, *readers_.lend(), clock_.wall());
-      });
+  context.audit = audit_;
+  context.ask_delivery_status = [this](const std::optional<std::string>& tenant,
+                                       api::Context::Asked<api::DeliveryStatus> done) {
+    pictures_->ask([this, tenant, done = std::move(done)](DeliveryPictures::Make make) {
+      done([this, tenant, make = std::move(make)] { return status_of(*make(), tenant, *readers_.lend()); });
     });
   };
   context.ask_lanes = [this](std::optional<EndpointSeq> only, api::Context::Asked<api::Lanes> done) {
-    ask_loops(only, [this, done = std::move(done)](LoopStatus loops) {
+    ask_loops(delivery_, api_loop_, only, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] { return lanes_of(loops.get(), clock_.wall()); });
     });
   };
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
-    ask_loops({}, [this, done = std::move(done)](LoopStatus loops) {
+    ask_loops(delivery_, api_loop_, {}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] {
         return snapshot_of(loops.get(), directory_, relays_, *readers_.lend(), clock_.wall());
       });
@@ -180,14 +187,14 @@ api::Context App::make_context() {
                           done(found.outcome, found.error, found.denial);
                         });
   };
-  context.encrypt_secrets = std::bind_front(&App::encrypt_secrets, this);
+  context.encrypt_secrets = [this](EndpointSeq after,
+                                   std::function<void(Result<api::SecretsEncrypted>)> done) {
+    encrypt_secrets(commits_, after, std::move(done));
+  };
   if (secret_box_) context.secrets_key = secret_box_->key_id();
   context.prune = [this](const api::PrunePeriods& asked, DeliveryKey after,
                          std::function<void(Result<Pruned>)> done) {
-    RetentionPeriods wanted = retention_.periods();
-    wanted.delivered = asked.delivered.value_or(wanted.delivered);
-    wanted.dead = asked.dead.value_or(wanted.dead);
-    retention_.step(wanted, after, std::move(done));
+    prune(retention_, asked, after, std::move(done));
   };
   context.authenticator = [this] { return http_server_.authenticator(); };
   context.note_refusal = std::bind_front(&api::HttpServer::note_refusal, &http_server_);
@@ -199,20 +206,13 @@ api::Context App::make_context() {
   return context;
 }
 
-void App::encrypt_secrets(EndpointSeq after, std::function<void(Result<api::SecretsEncrypted>)> done) {
-  const auto task = std::make_shared<EncryptSecrets>(after);
-  commits_.submit(RunStoreTask{task},
-                  [task, done = std::move(done)](const RunStoreTask&, const Result<Nothing>& answer) {
-                    if (!answer) return done(tl::unexpected(answer.error()));
-                    done(api::SecretsEncrypted{.endpoints = task->changed, .next = task->next});
-                  });
-}
-
 // Any thread: reads only those parts of the configuration that no reload changes.
 api::DaemonSetup App::setup() const {
   api::DaemonSetup setup = daemon_setup(config_);
   setup.config_file = config_file_;
   setup.free_disk = free_disk_;
+  setup.settings = settings_.all();
+  setup.partitions = static_cast<int>(store_->ownership().partitions.count());
   setup.open_files = open_files_.limit;
   setup.open_files_wanted = open_files_.wanted;
   return setup;
@@ -224,17 +224,13 @@ std::optional<std::string> App::why_not_healthy() const {
   return std::nullopt;
 }
 
-// Answers with what the loops say or, once the time is up, without it.
-void App::ask_loops(std::optional<EndpointSeq> only, std::function<void(LoopStatus)> done) {
-  const auto once =
-      [asked = std::make_shared<std::atomic<bool>>(false),
-       done = std::make_shared<std::function<void(LoopStatus)>>(std::move(done))](LoopStatus loops) {
-        if (!asked->exchange(true)) std::exchange(*done, nullptr)(std::move(loops));
-      };
-  delivery_.ask_status(
-      only, [once](EngineStatus status) { once(std::make_shared<const EngineStatus>(std::move(status))); });
-  api_loop_.post(
-      [this, once] { api_loop_.call_at(api_loop_.now() + kStatusTimeout, [once] { once(nullptr); }); });
+void App::ask_loops_for_picture(DeliveryPictures::Asked asked) {
+  ask_loops(delivery_, api_loop_, {}, [this, asked = std::move(asked)](LoopStatus loops) {
+    asked([this, loops = std::move(loops)] {
+      return std::make_shared<const DeliveryPicture>(
+          take_picture(loops, directory_, *readers_.lend(), clock_));
+    });
+  });
 }
 
 // Done again on each reload, because the machine's addresses change too.
@@ -331,6 +327,7 @@ void App::reload() {
     config_.ingest = loaded->config.ingest;
     free_disk_ = config_.retention.free_disk;
     config_.log = loaded->config.log;
+    settings_.reload(*loaded);
     log::configure(config_.log.level, config_.log.format);
     apply_policy();
     tls_error_ = reload_tls(listeners_, "");
@@ -389,12 +386,12 @@ int App::run() {
 
 }  // namespace
 
-int serve(const config::Config& given, const config::Sources& sources) {
-  config::Config config = given;
+int serve(const config::Loaded& given, const config::Sources& sources) {
+  config::Config config = given.config;
   forbid_core_dumps();
   const OpenFiles open_files{raise_descriptor_limit(), descriptors_wanted(config)};
   fit_to_descriptors(config, open_files.limit);
-  return App(config, sources, open_files).run();
+  return App(config, given, sources, open_files).run();
 }
 
 }  // namespace outboxd

@@ -11,6 +11,6 @@ namespace outboxd {
 // To be called with the signals held (process.h). Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration from
 // `sources`. Returns the process's exit status. Throws StoreError, and std::runtime_error with a message for the user
 // when a listener or a file is not available.
-int serve(const config::Config& config, const config::Sources& sources);
+int serve(const config::Loaded& given, const config::Sources& sources);
 
 }  // namespace outboxd

@@ -14,11 +14,10 @@ namespace outboxd {
 // In all of these, `loops` is null when a loop did not answer in time.
 api::Lanes lanes_of(const EngineStatus* loops, Time now);
 
-// These two cost a few seeks for each endpoint that has anything pending, in short reads; nothing depends on the backlog.
-api::DeliveryStatus view_of(const EngineStatus* loops, const EndpointDirectory& directory,
-                            StoreReader& reader, Time now);
+Waiting holds_of(const LaneStatus& lane, Time now);
 
-// The gauges of /metrics.
+// The gauges of /metrics. Costs a few seeks for each endpoint that has anything pending, in short reads; nothing depends on
+// the backlog.
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
                                 const Relays& relays, StoreReader& reader, Time now);
 

@@ -55,8 +55,10 @@ std::int64_t own_descriptors(const config::Config& config) {
 
 }  // namespace
 
-api::HttpServer::Options http_server_options(const config::Config& config) {
+api::HttpServer::Options http_server_options(const config::Config& config,
+                                             std::shared_ptr<api::AuditLog> audit) {
   api::HttpServer::Options options;
+  options.audit = std::move(audit);
   // Workers wait for no commit, so more of them than cores would only cost wake-ups.
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
   options.max_connections = static_cast<std::size_t>(config.limits.connections);

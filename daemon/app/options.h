@@ -19,7 +19,8 @@
 
 namespace outboxd {
 
-api::HttpServer::Options http_server_options(const config::Config& config);
+api::HttpServer::Options http_server_options(const config::Config& config,
+                                             std::shared_ptr<api::AuditLog> audit);
 DeliveryLoops::Options delivery_options(const config::Config& config);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);

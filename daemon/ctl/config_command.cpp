@@ -1,6 +1,7 @@
 // `config`: the configuration as the daemon would read it, on this machine, without the daemon.
 #include <memory>
 
+#include "config/setting_json.h"
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
 
@@ -24,12 +25,6 @@ int check(Session& session, const Options& options) {
   return loaded ? kExitOk : kExitConfiguration;
 }
 
-// The texts, numbers, lists and booleans that the configuration has are written alike in TOML and JSON.
-Json json_of(const std::string& toml_value) {
-  Json value = Json::parse(toml_value, nullptr, false);
-  return value.is_discarded() ? Json(toml_value) : value;
-}
-
 int show(Session& session, const Options& options) {
   const std::vector<config::Setting> settings = config::settings(load_configuration(session, options.file));
   if (session.format() == Format::kTable) {
@@ -38,7 +33,7 @@ int show(Session& session, const Options& options) {
   }
   std::vector<Json> rows;
   for (const config::Setting& s : settings) {
-    rows.push_back({{"key", s.id()}, {"value", json_of(s.value)}, {"origin", s.origin}});
+    rows.push_back({{"key", s.id()}, {"value", config::value_of(s)}, {"origin", s.origin}});
   }
   session.print_rows({column("KEY", "key"), column("VALUE", "value"), column("ORIGIN", "origin")}, rows,
                      nullptr, "key");

@@ -238,6 +238,9 @@ class Doctor {
       servers +=
           (servers.empty() ? "" : ", ") + (server.is_string() ? server.get<std::string>() : dump(server));
     const std::string asked = " (asked: " + (servers.empty() ? "no name server" : servers) + ")";
+    if (setup_.told.contains("hosts") && setup_.told["hosts"].is_null())
+      return warn("DNS", "hosts of endpoints are looked up for operators only",
+                  "use the admin socket, or a token of scope admin");
     const std::vector<Json> hosts = list(setup_.told, "hosts");
     std::size_t wrong = 0;
     for (const Json& host : hosts) {

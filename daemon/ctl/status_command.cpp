@@ -111,11 +111,14 @@ std::string render_status(const Json& status, const Style& style) {
       {"in flight", {member_text(status, "in_flight")}},
       {"oldest due", {coarse_duration(std::chrono::seconds(number(status, "oldest_due_age_seconds")))}},
       {"events", {member_text(status, "events")}},
-      {"endpoints", {counts(part(status, "endpoints"))}},
-      {"store",
-       {member_text(store, "url") + ", " + bytes_text(number(store, "database_bytes")) + " and " +
-        bytes_text(number(store, "wal_bytes")) + " WAL"}},
-      {"listening", {member_text(status, "listeners")}}};
+      {"endpoints", {counts(part(status, "endpoints"))}}};
+  // The status of one tenant has neither.
+  if (store.is_object()) {
+    fields.push_back({"store",
+                      {member_text(store, "url") + ", " + bytes_text(number(store, "database_bytes")) +
+                       " and " + bytes_text(number(store, "wal_bytes")) + " WAL"}});
+    fields.push_back({"listening", {member_text(status, "listeners")}});
+  }
   if (const auto rejected = number(status, "outbox_rejected"); rejected > 0) {
     fields.push_back({"rejected rows",
                       {std::to_string(rejected) + ", see: outboxctl outbox list --rejected", Tint::kWarn}});

@@ -49,6 +49,12 @@ struct EndpointCounts {
   std::optional<Millis> oldest_due;  // for how long, blocked ones included; absent: nothing is due
 };
 
+// How many deliveries an endpoint has.
+struct EndpointDeliveries {
+  EndpointSeq endpoint = 0;
+  DeliveryCounts counts;
+};
+
 // What is waiting on disk for an endpoint's lane.
 struct DueWindow {
   // Due now: higher priority first, then earlier due, then earlier accepted. If there are more than requested, up to a

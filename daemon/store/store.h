@@ -68,6 +68,9 @@ class StoreReader {  // each by one thread at a time; there may be several
   // such endpoints, removed ones too: how long its oldest delivery has been due, blocked ones included.
   virtual std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) = 0;
   virtual EndpointCounts counts(EndpointSeq endpoint, int limit) = 0;
+  // How many deliveries each of the next `limit` endpoints has that has ever had one, by endpoint; removed ones too as
+  // long as retention keeps something of them. Reads a row each, and counts nothing.
+  virtual std::vector<EndpointDeliveries> delivery_counts(EndpointSeq after, int limit) = 0;
 
   // endpoints
   virtual Endpoints all_endpoints() = 0;

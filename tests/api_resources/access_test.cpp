@@ -78,7 +78,8 @@ std::string body_for(const std::string& path, const std::string& tenant) {
 // A list whose answer names things only when asked so.
 std::string telling(const std::string& path) {
   const std::map<std::string, std::string> queries = {{"/v1/attempts/stream", "?last=10&"},
-                                                      {"/v1/failures", "?by=endpoint&"}};
+                                                      {"/v1/failures", "?by=endpoint&"},
+                                                      {"/v1/series", "?name=dead&endpoint=shop-acme&"}};
   const auto found = queries.find(path);
   return path + (found == queries.end() ? "?" : found->second);
 }

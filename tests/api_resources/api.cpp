@@ -70,7 +70,8 @@ void Api::fill_context() {
   context.listeners = {"127.0.0.1:8877"};
   context.started_at = clock.wall();
   context.batch_targets = &batch_targets;
-  context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+  context.ask_delivery_status = [](const std::optional<std::string>&,
+                                   const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{.in_flight = 0, .oldest_due_age = {}, .worst_endpoints = {}}; });
   };
   context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
@@ -80,17 +81,21 @@ void Api::fill_context() {
     done([] { return telemetry::Snapshot{}; });
   };
   context.setup = [] {
-    return api::DaemonSetup{.pid = 4711,
-                            .config_file = "/etc/outboxd/outboxd.toml",
-                            .database = "/somewhere/outbox.db",
-                            .free_disk = 1 << 20,
-                            .open_files = 1024,
-                            .open_files_wanted = 20000,
-                            .tcp = "127.0.0.1:8877",
-                            .asks_for_tokens = true,
-                            .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
-                            .name_servers = {"127.0.0.53:53"}};
+    return api::DaemonSetup{
+        .pid = 4711,
+        .config_file = "/etc/outboxd/outboxd.toml",
+        .database = "/somewhere/outbox.db",
+        .free_disk = 1 << 20,
+        .open_files = 1024,
+        .open_files_wanted = 20000,
+        .tcp = "127.0.0.1:8877",
+        .asks_for_tokens = true,
+        .private_files = {{"listen.tokens_file", "/etc/outboxd/tokens"}},
+        .name_servers = {"127.0.0.53:53"},
+        .settings = {{"store.url", "sqlite:///somewhere/outbox.db", "/etc/outboxd/outboxd.toml:3:7"}},
+        .partitions = 256};
   };
+  context.audit = audit;
   context.prepare = [](const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
     return api::PreparedRequest{.url = endpoint->url,
                                 .headers = {{"content-type", event->content_type},

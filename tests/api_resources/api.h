@@ -84,6 +84,7 @@ struct Api {
   BatchTargets batch_targets{directory, [this] { return clock.wall() - std::chrono::days(7); }};
   api::ReaderPool readers;
   api::AttemptFeed attempts;
+  const std::shared_ptr<api::AuditLog> audit = std::make_shared<api::AuditLog>(clock);
   api::Context context;
   const std::vector<api::Route> routes;
   const api::Router router;

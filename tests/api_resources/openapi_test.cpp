@@ -143,6 +143,7 @@ TEST_CASE("answers have exactly the members that their schemas describe") {
       api.call("POST", "/v1/batches", R"({"action":"retry","filter":{"state":"dead"},"dry_run":true})").json);
   check("PreparedRequest",
         api.call("GET", "/v1/deliveries/" + delivery["id"].get<std::string>() + "/request").json);
+  check("Audit", api.call("GET", "/v1/audit").json);
   check("Setup", api.call("GET", "/v1/setup").json);
   check("Session", api.call("GET", "/v1/session").json);
   api.context.sources = [] {

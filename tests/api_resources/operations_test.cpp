@@ -13,13 +13,16 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   api.call("POST", "/v1/endpoints/" + api.add_endpoint() + "/pause");
   api.add_event();
   api.record(api.call("GET", "/v1/deliveries").json["data"][0]["id"], DeliveryState::kDelivered);
-  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [&](const std::optional<std::string>&,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
     status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12,
                                Waiting{WaitingFor::kBreaker, from_unix_millis(1'785'000'000'000)}, 2, 7,
-                               "timeout"}};
+                               "timeout", 504, from_unix_millis(1'784'000'000'000)}};
+    status.waiting.at(static_cast<std::size_t>(WaitingFor::kBreaker)) = 12;
+    status.waiting_complete = false;
     done([status] { return status; });
   };
   const auto status = api.call("GET", "/v1/status");
@@ -39,7 +42,15 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
                                                         {"until", "2026-07-25T17:20:00.000Z"},
                                                         {"in_flight", 2},
                                                         {"consecutive_failures", 7},
-                                                        {"last_error", "timeout"}}}));
+                                                        {"failing_since", "2026-07-14T03:33:20.000Z"},
+                                                        {"last_error", "timeout"},
+                                                        {"last_status", 504}}}));
+  CHECK(status.json["failing_endpoints"] == Json::array());
+  CHECK(status.json["waiting"]["breaker"] == 12);
+  CHECK(status.json["waiting"]["due"] == 0);
+  CHECK(status.json["waiting"].size() == kWaitingFors);
+  CHECK(status.json["waiting_complete"] == false);
+  CHECK(status.json["tenant"].is_null());
   CHECK(status.json["store"]["url"] == "sqlite:///somewhere/outbox.db");
   CHECK(status.json["store"]["database_bytes"].get<std::int64_t>() > 0);
   CHECK(status.json["store"]["schema_version"].get<int>() >= 1);
@@ -56,6 +67,33 @@ TEST_CASE("a status says how often the clock was set, when last, and by how much
         Json{{"steps", 2}, {"last_step_at", format_time(api.clock.wall())}, {"last_step_ms", -5000}});
 }
 
+TEST_CASE("the status of one tenant is of its endpoints, and has nothing that is not kept by tenant") {
+  Api api;
+  api.add_endpoint(R"(,"tenant":"acme")");
+  api.add_endpoint();
+  std::vector<std::optional<std::string>> asked;
+  api.context.ask_delivery_status = [&](const std::optional<std::string>& tenant,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
+    asked.push_back(tenant);
+    api::DeliveryStatus status;
+    status.deliveries.pending = 5;
+    done([status] { return status; });
+  };
+  const auto chosen = api.call("GET", "/v1/status?tenant=acme");
+  api.tenant = "acme";
+  api.scope = api::Scope::kView;
+  const auto own = api.call("GET", "/v1/status");
+  CHECK(asked == std::vector<std::optional<std::string>>{"acme", "acme"});
+  CHECK(own.body == chosen.body);
+  CHECK(own.json["tenant"] == "acme");
+  CHECK(own.json["endpoints"] == Json{{"active", 1}, {"paused", 0}, {"disabled", 0}});
+  CHECK(own.json["deliveries"]["pending"] == 5);
+  for (const char* whole : {"clock", "store", "events", "outbox_rejected", "listeners"}) {
+    CAPTURE(whole);
+    CHECK(own.json.at(whole).is_null());
+  }
+}
+
 TEST_CASE("a status with nothing due has no age") {
   Api api;
   CHECK(api.call("GET", "/v1/status").json["oldest_due_age_seconds"].is_null());
@@ -63,7 +101,8 @@ TEST_CASE("a status with nothing due has no age") {
 
 TEST_CASE("a status whose loops do not answer in time says that it does not know") {
   Api api;
-  api.context.ask_delivery_status = [](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [](const std::optional<std::string>&,
+                                       const api::Context::Asked<api::DeliveryStatus>& done) {
     done([] { return api::DeliveryStatus{}; });
   };
   const auto status = api.call("GET", "/v1/status");
@@ -76,7 +115,8 @@ TEST_CASE("a status whose loops do not answer in time says that it does not know
 TEST_CASE("who asks for the status or the metrics returns at once, however long the delivery loops take") {
   Api api;
   std::vector<std::function<void()>> answers;
-  api.context.ask_delivery_status = [&](const api::Context::Asked<api::DeliveryStatus>& done) {
+  api.context.ask_delivery_status = [&](const std::optional<std::string>&,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
     answers.push_back([done] { done([] { return api::DeliveryStatus{}; }); });
   };
   api.context.ask_snapshot = [&](const api::Context::Asked<telemetry::Snapshot>& done) {
@@ -150,6 +190,43 @@ TEST_CASE("the setup tells with what the daemon runs, and which hosts of endpoin
   const Json named = setup.json["hosts"][0]["endpoint"];
   CHECK((named == first || named == second));
   CHECK(setup.json["hosts"][0]["outcome"] == "success");
+}
+
+TEST_CASE("the setup has the configuration with origins, and hosts only for operators who want them") {
+  Api api;
+  api.add_endpoint();
+  const auto setup = api.call("GET", "/v1/setup?hosts=false");
+  CHECK(setup.json["hosts"].is_null());
+  CHECK(setup.json["settings"] == Json::array({{{"key", "store.url"},
+                                                {"value", "sqlite:///somewhere/outbox.db"},
+                                                {"origin", "/etc/outboxd/outboxd.toml:3:7"}}}));
+  CHECK(setup.json["partitions"] == Json{{"owned", 256}, {"of", 256}});
+  CHECK(setup.json["members"] == 1);
+  CHECK(api.call("GET", "/v1/setup?hosts=maybe").status == 422);
+  api.scope = api::Scope::kView;
+  CHECK(api.call("GET", "/v1/setup").body == setup.body);
+}
+
+TEST_CASE("what operators changed is listed, the newest first") {
+  Api api;
+  CHECK(api.call("GET", "/v1/audit").json ==
+        Json{{"since", format_time(api.context.started_at)}, {"data", Json::array()}});
+  api::Request request;
+  request.method = "POST";
+  request.who = "token deploy";
+  for (const char* path : {"/v1/endpoints/a/pause", "/v1/endpoints/b/pause"}) {
+    request.path = path;
+    api.audit->add(request, 200);
+    api.clock.advance(Millis(1000));
+  }
+  const auto one = api.call("GET", "/v1/audit?limit=1");
+  CHECK(one.json["data"] == Json::array({{{"at", format_time(api.clock.wall() - Millis(1000))},
+                                          {"who", "token deploy"},
+                                          {"method", "POST"},
+                                          {"path", "/v1/endpoints/b/pause"},
+                                          {"status", 200}}}));
+  CHECK(api.call("GET", "/v1/audit").json["data"].size() == 2);
+  CHECK(api.call("GET", "/v1/audit?limit=251").status == 422);
 }
 
 TEST_CASE("a host that cannot be reached is told with its reason, and without endpoints there are none") {

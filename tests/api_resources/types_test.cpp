@@ -107,3 +107,26 @@ TEST_CASE("events that matched no endpoint are listed and counted, until a repla
   CHECK(api.call("POST", "/v1/events/" + lost + "/replay").status == 202);
   CHECK(api.call("GET", "/v1/events?unmatched=true").json["data"].empty());
 }
+
+TEST_CASE("types that no endpoint wants are listed alone, over as many pages as it takes") {
+  Api api;
+  api.add_endpoint(R"(,"types":["order.*"])");
+  for (const char* type : {"a.lost", "order.a", "order.b", "order.c", "order.d", "order.e", "z.lost"})
+    api.call("POST", "/v1/events", event_of(type));
+  const auto all = api.call("GET", "/v1/types?unmatched=true").json;
+  REQUIRE(all["data"].size() == 2);
+  CHECK(all["data"][0]["type"] == "a.lost");
+  CHECK(all["data"][1]["type"] == "z.lost");
+  CHECK(all["next_cursor"].is_null());
+  std::vector<std::string> found;
+  std::string cursor;
+  for (int pages = 0; pages < 20; ++pages) {
+    const auto page = api.call("GET", "/v1/types?unmatched=true&limit=1&cursor=" + cursor).json;
+    REQUIRE(page["data"].size() <= 1);
+    for (const auto& row : page["data"]) found.push_back(row["type"]);
+    if (page["next_cursor"].is_null()) break;
+    cursor = page["next_cursor"];
+  }
+  CHECK(found == std::vector<std::string>{"a.lost", "z.lost"});
+  CHECK(api.call("GET", "/v1/types?unmatched=perhaps").pointers() == Pointers{"unmatched"});
+}

@@ -23,6 +23,7 @@ class BusyReader final : public StoreReader {
   std::vector<DueDelivery> expired(Time, const ExpiryPlace&, int) override { refuse("expired"); }
   std::vector<OldestDue> oldest_due(EndpointSeq, int) override { refuse("oldest_due"); }
   EndpointCounts counts(EndpointSeq, int) override { refuse("counts"); }
+  std::vector<EndpointDeliveries> delivery_counts(EndpointSeq, int) override { refuse("delivery_counts"); }
   Endpoints all_endpoints() override { refuse("all_endpoints"); }
   std::optional<Endpoint> endpoint(const EndpointId&) override { refuse("endpoint"); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>&, const Page&) override {

@@ -72,6 +72,10 @@ class Held(EndToEndTest):
                     self.assertEqual(endpoint, worst["endpoint"])
                     self.assertGreater(worst["oldest_due_age_seconds"], HOUR - 1)
                     self.assertGreaterEqual(worst["backlog"], 1)
+                    self.assertTrue(told["waiting_complete"])
+                    self.assertGreaterEqual(told["waiting"][{"rate": "rate_limit"}.get(holder, holder)], 1)
+                    first = daemon.get("/v1/endpoints?sort=backlog&limit=1&stats=true").json["data"][0]
+                    self.assertEqual((endpoint, worst["backlog"]), (first["id"], first["stats"]["pending"]))
                     self.assertGreater(self.metric(endpoint), HOUR - 1)
                 status = daemon.ctl("status", "--exit-code")
                 self.assertEqual(1, status.returncode)

@@ -349,7 +349,8 @@ class TokenTest(EndToEndTest):
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertEqual([json.loads(line)["tenant"] for line in listed.stdout.splitlines()], ["acme"])
         self.assertEqual(self.call(daemon, view, path="/v1/events?tenant=other"), 403)
-        self.assertEqual(self.call(daemon, view), 403)  # the status is about all tenants
+        self.assertEqual(self.call(daemon, view, path="/v1/status"), 200)  # of that tenant's endpoints
+        self.assertEqual(self.call(daemon, view, path="/v1/setup"), 403)  # which is about all tenants
         self.assertEqual(self.call(daemon, view, "POST", "/v1/events"), 403)
         self.assertEqual(self.call(daemon, admin), 200)
         self.assertIn("acme", daemon.ctl("token", "list", "--file", str(self.tokens)).stdout.decode())

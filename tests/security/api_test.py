@@ -345,12 +345,13 @@ class Tenants(ApiTest):
                 if path.endswith("/stream"):
                     self.check_shown(self.first_of_stream(scope, path + "?last=10"))
                     continue
-                query = "?by=endpoint" if path == "/v1/failures" else "?"
+                query = {"/v1/failures": "?by=endpoint", "/v1/series": "?name=dead&endpoint=shop-acme"}.get(path, "?")
                 answer = self.ask_as(scope, method, path + query.rstrip("?"))
                 self.assertEqual(answer.status, 200)
                 self.check_shown(answer.body.decode())
                 self.assertEqual(self.ask_as(scope, method, f"{path}{query}&tenant=other".replace("?&", "?")).status, 403)
-                self.assertEqual(self.ask_as(scope, method, f"{path}{query}&tenant=acme".replace("?&", "?")).body, answer.body)
+                if path != "/v1/status":  # which is of its moment
+                    self.assertEqual(self.ask_as(scope, method, f"{path}{query}&tenant=acme".replace("?&", "?")).body, answer.body)
 
     def first_of_stream(self, scope, target):
         """What a stream shows at its beginning, which comes in one piece and ends with the place in it."""

@@ -39,6 +39,9 @@ class SharedStore::MemberReader final : public StoreReader {
     return real().oldest_due(after, limit);
   }
   EndpointCounts counts(EndpointSeq endpoint, int limit) override { return real().counts(endpoint, limit); }
+  std::vector<EndpointDeliveries> delivery_counts(EndpointSeq after, int limit) override {
+    return real().delivery_counts(after, limit);
+  }
   Endpoints all_endpoints() override { return real_->all_endpoints(); }
   std::optional<Endpoint> endpoint(const EndpointId& id) override { return real().endpoint(id); }
   Result<Rows<Endpoint>> endpoints(const std::optional<std::string>& tenant, const Page& page) override {

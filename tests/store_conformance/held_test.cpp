@@ -173,3 +173,20 @@ TEST_CASE_FIXTURE(Held, "what is refused is not counted") {
              ChangeDelivery{{1000, endpoint}, DeliveryState::kDiscarded, kNow}});
   CHECK(reader->counts(endpoint, 100).deliveries == DeliveryCounts{.discarded = 1});
 }
+
+TEST_CASE_FIXTURE(Held, "the deliveries of all endpoints are told by state, a page of endpoints at a time") {
+  const auto first = add(std::nullopt), second = add(std::nullopt);
+  const EndpointSeq other = create().seq, idle = create().seq;
+  accept_one(new_event({other}));
+  apply(expire(second));
+  const auto all = reader->delivery_counts(0, 100);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].endpoint == endpoint);
+  CHECK(all[0].counts == DeliveryCounts{.pending = 1, .dead = 1});
+  CHECK(all[1].endpoint == other);
+  CHECK(all[1].counts == DeliveryCounts{.pending = 1});
+  CHECK(reader->delivery_counts(0, 1).size() == 1);
+  REQUIRE(reader->delivery_counts(first.endpoint, 1).size() == 1);
+  CHECK(reader->delivery_counts(first.endpoint, 1)[0].endpoint == other);
+  CHECK(reader->delivery_counts(idle, 100).empty());
+}

@@ -223,6 +223,17 @@ EndpointCounts Reader::counts(EndpointSeq endpoint, int limit) {
   return found;
 }
 
+std::vector<EndpointDeliveries> Reader::delivery_counts(EndpointSeq after, int limit) {
+  const Snapshot snapshot(*this);
+  std::vector<EndpointDeliveries> all;
+  all.reserve(static_cast<std::size_t>(limit));
+  Cursor row(endpoint_counts_after_, after, limit);
+  while (row.next()) {
+    all.push_back({row.integer(0), {row.integer(1), row.integer(2), row.integer(3), row.integer(4)}});
+  }
+  return all;
+}
+
 Endpoints Reader::all_endpoints() {
   // Read the version before the endpoints. Endpoints newer than the version only cause a needless second match; a
   // version newer than the endpoints would let deliveries be stored for removed ones.

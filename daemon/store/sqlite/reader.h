@@ -30,6 +30,7 @@ class Reader final : public StoreReader {
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
   EndpointCounts counts(EndpointSeq endpoint, int limit) override;
+  std::vector<EndpointDeliveries> delivery_counts(EndpointSeq after, int limit) override;
 
   Endpoints all_endpoints() override;
   std::optional<Endpoint> endpoint(const EndpointId& id) override;
@@ -93,6 +94,7 @@ class Reader final : public StoreReader {
   Statement next_endpoint_blocked_{db_, sql::kNextEndpointBlocked};
   Statement count_later_{db_, sql::kCountLater}, count_blocked_{db_, sql::kCountBlocked};
   Statement read_endpoint_count_{db_, sql::kReadEndpointCount};
+  Statement endpoint_counts_after_{db_, sql::kEndpointCountsAfter};
   Statement secrets_after_{db_, sql::kSecretsAfter};
   Statement endpoint_lives_{db_, sql::kEndpointLives}, endpoint_by_id_{db_, sql::kEndpointById};
   Statement endpoints_after_{db_, sql::kEndpointsAfter},

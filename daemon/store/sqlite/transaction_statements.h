@@ -26,5 +26,8 @@ inline constexpr std::string_view kAddToEndpointCount =
     "excluded.delivered, dead = dead + excluded.dead, discarded = discarded + excluded.discarded";
 inline constexpr std::string_view kReadEndpointCount =
     "SELECT pending, delivered, dead, discarded FROM endpoint_count WHERE endpoint = ?1";
+inline constexpr std::string_view kEndpointCountsAfter =
+    "SELECT endpoint, pending, delivered, dead, discarded FROM endpoint_count WHERE endpoint > ?1"
+    " ORDER BY endpoint LIMIT ?2";
 
 }  // namespace outboxd::sqlite::sql
