@@ -1,25 +1,10 @@
 # cmake -DOUTPUT=x.cpp -DSYMBOL=name "-DFILES=a;b" -P embed.cmake
-# Writes the files as string constants: outboxd::embedded::<SYMBOL>(), see embedded.h. A file's name there is its own, or that
-# before "=" ("dygraph.js=/usr/share/x/dygraph.min.js").
+# Writes the files as string constants: outboxd::embedded::<SYMBOL>(), see embedded.h.
 set(text "#include \"migrations/embedded.h\"\n\nnamespace outboxd::embedded {\n\n")
 string(APPEND text "std::span<const File> ${SYMBOL}() {\n  static const File files[] = {\n")
 foreach(file IN LISTS FILES)
   get_filename_component(name ${file} NAME)
-  set(renamed OFF)
-  if(file MATCHES "^([A-Za-z0-9._-]+)=(.+)$")
-    set(renamed ON)
-    set(name ${CMAKE_MATCH_1})
-    set(file ${CMAKE_MATCH_2})
-  endif()
   file(READ ${file} hex HEX)
-  if(renamed)
-    # Under another name, "//# sourceMappingURL=" (or "/*#") at its end leads nowhere.
-    string(FIND "${hex}" "2320736f757263654d617070696e6755524c3d" map REVERSE)
-    if(map GREATER 4)
-      math(EXPR map "${map} - 4")
-      string(SUBSTRING "${hex}" 0 ${map} hex)
-    endif()
-  endif()
   string(REGEX REPLACE "(..)" "\\\\x\\1" bytes "${hex}")
   # A compiler need not take a literal beyond 64 KiB: one string a 4 KiB chunk, joined by the compiler.
   string(REGEX REPLACE "(................................................................................)" "\\1\"\n\"" bytes "${bytes}")

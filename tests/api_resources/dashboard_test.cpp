@@ -55,12 +55,12 @@ TEST_CASE("each file of the dashboard is served with its type, and is new only w
       CHECK(api.call("GET", path, "", {{"If-None-Match", other}}).status == 200);
   }
   CHECK(names.size() == tags.size());
-  for (const char* name : {"index.html", "dygraph.js", "dygraph.css"}) CHECK(names.contains(name));
+  for (const char* name : {"index.html", "main.js", "style.css"}) CHECK(names.contains(name));
 }
 
 TEST_CASE("what is no file of the dashboard is not found") {
   Api api;
-  for (const char* name : {"x.js", "index", "INDEX.HTML", "..", "%2e%2e%2findex.html", "dygraph.min.js"}) {
+  for (const char* name : {"x.js", "index", "INDEX.HTML", "..", "%2e%2e%2findex.html", "main.js.map"}) {
     CAPTURE(name);
     CHECK(api.call("GET", "/dashboard/" + std::string(name)).status == 404);
   }
