@@ -4,6 +4,7 @@
 
 #include "api/handling.h"
 #include "api/query.h"
+#include "api/waiting.h"
 #include "common/text.h"
 #include "common/words.h"
 #include "version.h"
@@ -15,15 +16,22 @@ Json seconds_or_null(const std::optional<Millis>& age) {
   return age ? Json(std::chrono::duration<double>(*age).count()) : Json(nullptr);
 }
 
+// What its due deliveries wait for. A lane knows nothing of a state that ended its work.
+std::optional<Waiting> holds_of(const DeliveryStatus::Lane& lane, const EndpointPtr& endpoint) {
+  const auto held = endpoint ? held_by_state(*endpoint) : std::nullopt;
+  return held ? Waiting{*held, {}} : lane.holds;
+}
+
 Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
   const EndpointPtr endpoint = context.directory.find(lane.endpoint);
+  const std::optional<Waiting> holds = holds_of(lane, endpoint);
   return {{"endpoint", lane.endpoint.to_string()},
           {"name", endpoint ? endpoint->name : ""},
           {"state", endpoint ? Json(to_string(endpoint->state)) : Json(nullptr)},
           {"oldest_due_age_seconds", seconds_or_null(lane.oldest_due_age)},
           {"backlog", lane.backlog},
-          {"waiting_for", lane.holds ? Json(to_string(lane.holds->what)) : Json(nullptr)},
-          {"until", lane.holds && lane.holds->until ? Json(format_time(*lane.holds->until)) : Json(nullptr)},
+          {"waiting_for", holds ? Json(to_string(holds->what)) : Json(nullptr)},
+          {"until", holds && holds->until ? Json(format_time(*holds->until)) : Json(nullptr)},
           {"in_flight", lane.in_flight},
           {"consecutive_failures", lane.consecutive_failures},
           {"failing_since", lane.failing_since ? Json(format_time(*lane.failing_since)) : Json(nullptr)},

@@ -8,19 +8,6 @@
 namespace outboxd::api {
 namespace {
 
-// What holds back all deliveries of an endpoint, due or not.
-std::optional<WaitingFor> held_by_state(const Endpoint& endpoint) {
-  switch (endpoint.state) {
-    case EndpointState::kPaused:
-      return WaitingFor::kPaused;
-    case EndpointState::kDisabled:
-      return WaitingFor::kDisabled;
-    case EndpointState::kActive:
-      break;
-  }
-  return std::nullopt;
-}
-
 const LaneView* lane_of(EndpointSeq endpoint, const Lanes& lanes) {
   if (!lanes) return nullptr;
   const auto found = lanes->find(endpoint);
@@ -48,6 +35,18 @@ Json json_of(const std::optional<Waiting>& waiting) {
 }
 
 }  // namespace
+
+std::optional<WaitingFor> held_by_state(const Endpoint& endpoint) {
+  switch (endpoint.state) {
+    case EndpointState::kPaused:
+      return WaitingFor::kPaused;
+    case EndpointState::kDisabled:
+      return WaitingFor::kDisabled;
+    case EndpointState::kActive:
+      break;
+  }
+  return std::nullopt;
+}
 
 std::optional<bool> is_under_way(const DeliveryRow& row, const Lanes& lanes) {
   if (row.delivery.state != DeliveryState::kPending) return false;

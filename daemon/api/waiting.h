@@ -12,6 +12,9 @@
 
 namespace outboxd::api {
 
+// What holds back all deliveries of an endpoint, due or not: kPaused, kDisabled, or nothing.
+std::optional<WaitingFor> held_by_state(const Endpoint& endpoint);
+
 // What a delivery waits for at `now`; absent: it is not pending, it is under way, its endpoint was removed, or the lanes
 // are not known.
 std::optional<Waiting> waiting_of(const DeliveryRow& row, const Endpoint* endpoint, const Lanes& lanes,

@@ -58,6 +58,30 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
   CHECK(status.json["started_at"] == format_time(api.context.started_at));
 }
 
+TEST_CASE(
+    "what a paused endpoint's deliveries wait for is somebody to resume it, whatever its lane was held by") {
+  Api api;
+  const std::string endpoint = api.add_endpoint();
+  REQUIRE(api.call("POST", "/v1/endpoints/" + endpoint + "/pause").status == 200);
+  api.context.ask_delivery_status = [&](const std::optional<std::string>&,
+                                        const api::Context::Asked<api::DeliveryStatus>& done) {
+    api::DeliveryStatus status;
+    status.worst_endpoints = {{EndpointId::parse(endpoint).value(),
+                               Millis(1500),
+                               12,
+                               Waiting{WaitingFor::kBreaker, api.clock.wall()},
+                               0,
+                               7,
+                               "timeout",
+                               0,
+                               {}}};
+    done([status] { return status; });
+  };
+  const Json worst = api.call("GET", "/v1/status").json["worst_endpoints"].at(0);
+  CHECK(worst["waiting_for"] == "paused");
+  CHECK(worst["until"].is_null());
+}
+
 TEST_CASE("a status says how often the clock was set, when last, and by how much") {
   Api api;
   CHECK(api.call("GET", "/v1/status").json["clock"] ==
