@@ -202,7 +202,7 @@ class Details(EndToEndTest):
         settings = ('allow_http = true', 'ports = [443, 8080]', 'allow_networks = ["192.168.0.0/16", "10.0.0.0/8"]')
         for setting in settings:
             self.assertIn(setting, answer.json["detail"])
-            self.assertIn(setting.replace('"', '\\"'), daemon.log())
+            daemon.wait_for_log(setting.replace('"', '\\"'))
 
 
 class BadInput(EndToEndTest):

@@ -117,8 +117,9 @@ class Batches(EndToEndTest):
         told = json.loads(ops.wait_for(1)[0].body)
         batch = self.wait_for_batch()
         self.assertEqual((batch["id"], "finished", 30), (told["batch"], told["state"], told["done"]))
-        lines = [line for line in self.outboxd.log().splitlines() if batch["id"] in line and "msg=\"batch " in line]
-        self.assertEqual(2, len(lines), self.outboxd.log())
+        lines = lambda: [line for line in self.outboxd.log().splitlines() if batch["id"] in line and "msg=\"batch " in line]
+        wait_until(lambda: len(lines()) >= 2, "the log tells of its beginning and its end")
+        self.assertEqual(2, len(lines()), self.outboxd.log())
         self.assertIn('outbox_batch_items_total{action="retry",result="done"} 30', self.outboxd.get("/metrics").body.decode())
 
 

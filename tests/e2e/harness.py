@@ -141,6 +141,12 @@ class Receiver:
                 except OSError:
                     return False
 
+            def finish(self):
+                try:
+                    super().finish()
+                except OSError:
+                    pass  # who asked has enough of a long answer
+
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             allow_reuse_address = True
@@ -224,6 +230,10 @@ format = "logfmt"
 
     def log(self):
         return self.log_file.read_text(errors="replace")
+
+    def wait_for_log(self, text):
+        """A running daemon's log is written by a thread of its own: a line may come after the answer that it belongs to."""
+        wait_until(lambda: text in self.log(), f"the log says {text!r}")
 
     def call(self, method, path, body=None, headers=None, socket_path=None):
         connection = UnixConnection(socket_path or self.admin)

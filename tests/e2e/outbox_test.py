@@ -199,7 +199,7 @@ class ProducerHabits(EndToEndTest):
         for row in rows:
             at = time.strptime(row["rejected_at"][:19], "%Y-%m-%dT%H:%M:%S")
             self.assertLess(abs(time.mktime(at) - time.timezone - began), 3 * PATIENCE)
-            self.assertIn(row["reason"], daemon.log().replace('\\"', '"'))
+            daemon.wait_for_log(row["reason"].replace('"', '\\"'))
         shown = daemon.ctl("outbox", "list", "--rejected").stdout.decode()
         self.assertRegex(shown, r"ROW +REJECTED +TYPE +TENANT +REASON")
         self.assertIn("payload: is too large", shown)

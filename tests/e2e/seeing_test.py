@@ -184,7 +184,7 @@ class Seeing(EndToEndTest):
         ours = {name: value for name, value in sent.headers.items() if name not in changing}
         self.assertEqual(ours, {name: again.headers.get(name) for name in ours})
         self.assertEqual("2", again.headers["outboxd-attempt"])
-        self.assertIn("a signed request was revealed", self.outboxd.log())
+        self.outboxd.wait_for_log("a signed request was revealed")
 
     def test_bytes_that_no_terminal_should_see_reach_the_receiver_through_base64(self):
         receiver = self.receiver(lambda request: 400)

@@ -451,7 +451,9 @@ class Paths(PolicyTest):
                 wrong.append((url, row, attempt))
         self.assertEqual([], wrong)
         self.assertEqual(1, len(catcher.caught))
-        self.assertEqual(len(rows), daemon.log().count("an endpoint cannot be sent to"))
+        lines = lambda: daemon.log().count("an endpoint cannot be sent to")
+        wait_until(lambda: lines() >= len(rows), "each is in the log")
+        self.assertEqual(len(rows), lines())
 
 
 class Surroundings(PolicyTest):
