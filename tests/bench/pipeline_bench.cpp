@@ -25,7 +25,7 @@ constexpr const char* kUsage = R"(usage: pipeline_bench OUTBOXD FOLDER [options]
   --quick         small loads, under a minute: is everything delivered?
   --full          also a backlog of 10 million
   --only TEXT     scenarios with TEXT in their name: throughput and limit, latency, isolation, backlog, restart,
-                  fan-out, unreliable, filters
+                  fan-out, unreliable, filters, dashboard
   --backlog N     pending deliveries of scenario backlog (default 1000000)
   --hanging N     endpoints that hang in scenario isolation (default 10000)
 )";
@@ -39,6 +39,7 @@ constexpr Scenario kScenarios[] = {
     {"isolation", isolation},   {"fan-out", fan_out},
     {"backlog", backlog},       {"restart", restart},
     {"unreliable", unreliable}, {"filters", filters},
+    {"dashboard", dashboard},
 };
 
 struct Arguments {

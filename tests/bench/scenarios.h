@@ -23,6 +23,8 @@ std::vector<Result> restart(const Settings& settings);
 std::vector<Result> fan_out(const Settings& settings);
 // One producer's events beside endpoints that ask for what is in them.
 std::vector<Result> filters(const Settings& settings);
+// What the dashboard's pages ask for beside a large backlog and a load, and what the load notices of it.
+std::vector<Result> dashboard(const Settings& settings);
 // Subscribers that fail now and then, or are slow: everything arrives all the same.
 std::vector<Result> unreliable(const Settings& settings);
 
