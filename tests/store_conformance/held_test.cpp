@@ -175,7 +175,7 @@ TEST_CASE_FIXTURE(Held, "what is refused is not counted") {
 }
 
 TEST_CASE_FIXTURE(Held, "the deliveries of all endpoints are told by state, a page of endpoints at a time") {
-  const auto first = add(std::nullopt), second = add(std::nullopt);
+  const auto first = add(std::nullopt), second = add(kSecond);
   const EndpointSeq other = create().seq, idle = create().seq;
   accept_one(new_event({other}));
   apply(expire(second));

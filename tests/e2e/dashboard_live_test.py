@@ -1,0 +1,97 @@
+"""What the dashboard keeps in its URL, and when it asks the daemon: never while it is paused or hidden, and again when the daemon
+is there again."""
+import unittest
+
+from browser import BrowserTest, needs_browser, until
+from harness import wait_until
+
+WAIT = 6  # seconds by the daemon's clock: three times the time between two questions of the overview
+
+
+@needs_browser
+class Live(BrowserTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.served = cls.receiver()
+        cls.outboxd.endpoint(cls.served.url, name="shop", types=["order.**"])
+        for _ in range(3):
+            cls.outboxd.event("order.paid")
+            cls.outboxd.event("order.created")
+        cls.outboxd.wait_for_state("delivered", 6)
+        cls.enter()
+
+    def time_passes(self):
+        """An event that is due later is delivered: so much time has passed where it matters."""
+        before = len(self.served.requests)
+        self.outboxd.event("order.late", delay=f"{WAIT}s")
+        self.served.wait_for(before + 1)
+
+    def test_filters_are_in_the_url_and_survive_reload_and_back_and_forward(self):
+        self.browser.open("/deliveries")
+        self.browser.choose("^State", "delivered")
+        until(lambda: "state=delivered" in self.browser.hash(), "the filter is in the URL")
+        filtered = self.browser.hash()
+        self.browser.settle()
+        self.browser.driver.refresh()
+        self.browser.settle()
+        self.assertEqual(filtered, self.browser.hash())
+        chosen = "return arguments[0].control.value"
+        self.assertEqual("delivered", self.browser.js(chosen, self.browser.find("main label", "^State")))
+        self.browser.click("nav a", "^Endpoints$")
+        self.browser.wait_for_text("shop")
+        self.browser.driver.back()
+        until(lambda: self.browser.hash() == filtered, "back is where the filter was")
+        until(lambda: self.browser.look("main label", "^State"), "the list is there")
+        self.assertEqual("delivered", self.browser.js(chosen, self.browser.find("main label", "^State")))
+        self.browser.driver.forward()
+        until(lambda: self.browser.hash() == "#/endpoints", "forward is the other page")
+        self.browser.wait_for_text("shop")
+
+    def test_what_is_asked_again_is_not_while_paused(self):
+        self.browser.open("/")
+        asked = self.browser.asked()
+        until(lambda: self.browser.asked() > asked + 1, "the overview asks again and again")
+        self.browser.click("#controls button", "^Pause$")
+        self.browser.settle()
+        asked, loaded = self.browser.asked(), self.loaded()
+        self.time_passes()
+        self.assertEqual((asked, loaded), (self.browser.asked(), self.loaded()))
+        self.browser.click("#controls button", "^Go on$")
+        until(lambda: self.browser.asked() > asked, "it asks again at once")
+
+    def loaded(self):
+        return self.browser.js("return performance.getEntriesByType('resource').length")
+
+    def test_a_hidden_tab_asks_nothing(self):
+        self.browser.open("/")
+        driver = self.browser.driver
+        tab = driver.current_window_handle
+        driver.switch_to.new_window("tab")
+        other = driver.current_window_handle
+        self.addCleanup(driver.switch_to.window, tab)
+        self.time_passes()
+        driver.switch_to.window(other)
+        driver.close()
+        driver.switch_to.window(tab)
+        self.assertTrue(self.browser.js("return watched.wasHidden"), "the tab behind another is hidden")
+        self.assertEqual(0, self.browser.js("return watched.hidden"))
+        self.browser.command("Page.bringToFront")
+        asked = self.browser.asked()
+        until(lambda: self.browser.asked() > asked, "it asks again when it is seen")
+
+    def test_a_lost_daemon_is_said_and_its_return_too(self):
+        self.expected = ["502", "ERR_", "50[34]"]
+        self.browser.open("/")
+        self.outboxd.stop()
+        self.browser.find("#lost", "does not answer since")
+        self.browser.wait_for_text("Overview|does not answer")
+        self.outboxd.start()
+        until(lambda: not self.browser.look("#lost"), "its return is said")
+        self.browser.settle()
+        wait_until(lambda: self.outboxd.get("/readyz").status == 200, "it is ready")
+        self.browser.wait_for_text("Nothing is stuck")
+
+
+if __name__ == "__main__":
+    unittest.main()
