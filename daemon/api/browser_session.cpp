@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "api/cookie.h"
+#include "common/cookie.h"
 #include "common/hmac.h"
 #include "common/text.h"
 

@@ -5,9 +5,9 @@
 
 #include "api/auth.h"
 #include "api/browser_session.h"
-#include "api/cookie.h"
 #include "api/handling.h"
 #include "api/routes.h"
+#include "common/cookie.h"
 #include "telemetry/log.h"
 
 namespace outboxd::api {

@@ -1,8 +1,8 @@
 #include "ctl/dashboard_gate.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "common/cookie.h"
 #include "common/openssl.h"
 #include "common/text.h"
 
@@ -19,17 +19,6 @@ bool is_change(std::string_view method) {
 
 std::string random_key() {
   return hex_encode(random_bytes(kKeyBytes));
-}
-
-std::string_view cookie_value(std::string_view header, std::string_view name) {
-  while (!header.empty()) {
-    const std::size_t end = std::min(header.find(';'), header.size());
-    const std::string_view pair = trim(header.substr(0, end));
-    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('='))
-      return pair.substr(name.size() + 1);
-    header.remove_prefix(std::min(end + 1, header.size()));
-  }
-  return {};
 }
 
 DashboardGate::DashboardGate(int port, std::string code, std::string cookie, std::string csrf)
@@ -53,8 +42,8 @@ std::optional<std::string> DashboardGate::enter(std::string_view code) {
 DashboardGate::Verdict DashboardGate::check(const Visit& visit) const {
   {
     const MutexLock lock(mutex_);
-    if (!cookie_ || !constant_time_equal(*cookie_, cookie_value(visit.cookies, kDashboardCookie)))
-      return Verdict::kNotIn;
+    const auto shown = cookie_value(visit.cookies, kDashboardCookie);
+    if (!cookie_ || !shown || !constant_time_equal(*cookie_, *shown)) return Verdict::kNotIn;
   }
   if (!is_change(visit.method)) return Verdict::kAllowed;
   // Browsers say where a request comes from; a client that says nothing is judged by the rest.

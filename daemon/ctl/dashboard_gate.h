@@ -15,8 +15,6 @@ inline constexpr const char* kCsrfHeader = "outboxd-csrf";
 
 // 256 random bits in hexadecimal digits.
 std::string random_key();
-// The value of that cookie in a Cookie header; "": it has none.
-std::string_view cookie_value(std::string_view header, std::string_view name);
 
 class DashboardGate {
  public:

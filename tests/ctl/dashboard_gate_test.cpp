@@ -24,18 +24,6 @@ TEST_CASE("keys are 256 bits, and no two are alike") {
   CHECK(random_key() != key);
 }
 
-TEST_CASE("a cookie is found among others, by its whole name") {
-  CHECK(cookie_value("a=1", "a") == "1");
-  CHECK(cookie_value("b=2; a=1", "a") == "1");
-  CHECK(cookie_value("b=2;a=1 ;c=3", "a") == "1");
-  CHECK(cookie_value("aa=2; a=", "a").empty());
-  CHECK(cookie_value("aa=2; ba=3; a", "a").empty());
-  CHECK(cookie_value("b=a=1", "a").empty());
-  CHECK(cookie_value("a=1; a=2", "a") == "1");
-  CHECK(cookie_value("", "a").empty());
-  CHECK(cookie_value(";; ;", "a").empty());
-}
-
 TEST_CASE_FIXTURE(Fixture, "the code is good once") {
   CHECK_FALSE(gate.enter(""));
   CHECK_FALSE(gate.enter("cod"));

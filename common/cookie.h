@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-namespace outboxd::api {
+namespace outboxd {
 
 // The value of the first cookie of this name in `header`, a view into it, without the quotes that may stand around it;
 // nullopt when there is none. Names are compared byte for byte. A pair that is malformed, or whose value holds a byte that no
@@ -14,4 +14,4 @@ std::optional<std::string_view> cookie_value(std::string_view header, std::strin
 // May `text`, not empty, be a cookie's value as it is (cookie-octets of RFC 6265, 4.1.1)?
 bool is_cookie_value(std::string_view text);
 
-}  // namespace outboxd::api
+}  // namespace outboxd

@@ -1,11 +1,11 @@
-#include "api/cookie.h"
+#include "common/cookie.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-using namespace outboxd::api;
+using namespace outboxd;
 
 namespace {
 

@@ -1,10 +1,10 @@
-#include "api/cookie.h"
+#include "common/cookie.h"
 
 #include <algorithm>
 
 #include "common/text.h"
 
-namespace outboxd::api {
+namespace outboxd {
 namespace {
 
 // Visible ASCII but for what delimits cookies or escapes in them.
@@ -37,4 +37,4 @@ std::optional<std::string_view> cookie_value(std::string_view header, std::strin
   return std::nullopt;
 }
 
-}  // namespace outboxd::api
+}  // namespace outboxd
