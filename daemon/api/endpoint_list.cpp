@@ -18,7 +18,7 @@ namespace {
 constexpr int kMaxCountedInList = 1'000;
 constexpr std::size_t kMaxSearch = 100;
 constexpr int kCountsAtOnce = 1'000;
-constexpr int kMaxExamined = 1'000;  // read from the store for one page
+constexpr int kMaxExamined = 1'000;  // read from the store for one page of those that have a next one
 constexpr char kCursor = 'm';  // of lists that are chosen in memory; then the number of the last endpoint
 
 struct Wanted {
@@ -82,20 +82,18 @@ bool matches(const Endpoint& endpoint, const Wanted& wanted) {
          contains(endpoint.id.to_string(), search);
 }
 
-// May it fail? Its lane knows of failures in a row; without a lane, the endpoint tells what was so when it was read.
-bool may_fail(const Endpoint& endpoint, const Lanes& lanes) {
-  if (endpoint.failing_since) return true;
-  if (!lanes) return false;
-  const auto lane = lanes->find(endpoint.seq);
-  return lane != lanes->end() && lane->second.consecutive_failures > 0;
-}
-
-// `endpoint` as it is stored now.
+// Its breaker is open, or what is stored says that it has been: failing_since is stored when the breaker opens.
 bool fails(const Endpoint& endpoint, const Lanes& lanes) {
   if (endpoint.failing_since) return true;
   if (!lanes) return false;
   const auto lane = lanes->find(endpoint.seq);
   return lane != lanes->end() && lane->second.breaker_open;
+}
+
+// The endpoint in memory tells of failing_since as it was when it was read; only its lane, or else the store, knows of
+// what came after.
+bool may_fail(const Endpoint& endpoint, const Lanes& lanes) {
+  return !lanes || fails(endpoint, lanes);
 }
 
 std::unordered_map<EndpointSeq, std::int64_t> read_backlogs(StoreReader& reader) {
@@ -164,7 +162,8 @@ Answer page_of_chosen(const Context& context, const Wanted& wanted, const Lanes&
   EndpointSeq last = wanted.after;
   int examined = 0;
   for (const EndpointPtr& one : choose(context, wanted, lanes, reader)) {
-    if (rows.size() == static_cast<std::size_t>(wanted.page.limit) || examined++ == kMaxExamined) {
+    const bool examined_enough = !wanted.by_backlog && examined++ == kMaxExamined;
+    if (rows.size() == static_cast<std::size_t>(wanted.page.limit) || examined_enough) {
       const auto next = wanted.by_backlog ? std::nullopt : std::optional(kCursor + std::to_string(last));
       return list_answer(rows.take(), next);
     }

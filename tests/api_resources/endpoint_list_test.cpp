@@ -82,12 +82,27 @@ TEST_CASE_FIXTURE(EndpointList, "failing endpoints have an open breaker, or have
   CHECK(names("health=failing").empty());
   lane(ids[1], 2, false);
   CHECK(names("health=failing").empty());
-  api.commit(SetFailingSince{seq_of(ids[1]), api.clock.wall(), std::nullopt});
+  lane(ids[1], 5, true);
   CHECK(names("health=failing") == Names{"Crm"});
+  CHECK(names("health=failing&search=shop").empty());
   lane(ids[2], 5, true);
+  api.commit(SetFailingSince{seq_of(ids[1]), api.clock.wall(), std::nullopt});
+  api.call("POST", "/v1/endpoints/Crm/pause");
+  CHECK(names("health=failing") == Names{"Crm", "billing"});
   api.commit(SetFailingSince{seq_of(ids[1]), std::nullopt, std::nullopt});
   CHECK(names("health=failing") == Names{"billing"});
-  CHECK(names("health=failing&search=shop").empty());
+}
+
+TEST_CASE_FIXTURE(EndpointList, "failing endpoints are found in the store when a loop does not answer") {
+  api.context.ask_lanes = [](std::optional<EndpointSeq>, const api::Context::Asked<api::Lanes>& done) {
+    done([] { return std::nullopt; });
+  };
+  CHECK(names("health=failing").empty());
+  api.commit(SetFailingSince{seq_of(ids[2]), api.clock.wall(), std::nullopt});
+  for (const char* query : {"health=failing", "health=failing&sort=backlog", "health=failing&limit=1"}) {
+    CAPTURE(query);
+    CHECK(names(query) == Names{"billing"});
+  }
 }
 
 TEST_CASE_FIXTURE(EndpointList, "the largest backlogs come first, as one page") {
