@@ -10,10 +10,11 @@
 namespace outboxd {
 namespace {
 
-// As App::reload().
+// As App::reload(). The ballast is made when the store is opened.
 bool is_reloaded(const config::Setting& setting) {
   constexpr std::array<std::string_view, 4> kSections{"ingest", "policy", "retention", "log"};
-  return std::ranges::find(kSections, setting.section) != kSections.end();
+  return std::ranges::find(kSections, setting.section) != kSections.end() &&
+         setting.id() != "retention.ballast";
 }
 
 }  // namespace

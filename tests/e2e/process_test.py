@@ -173,6 +173,32 @@ class SignalTest(ProcessTest):
         wait_until(lambda: "reloaded" in daemon.log(), "the reload is done")
         self.assertEqual(0, daemon.stop())
 
+    def test_a_reload_shows_the_settings_that_it_changed_and_no_others(self):
+        daemon = self.daemon()
+        kept = '[delivery]\ntimeout = "7s"\n[dashboard]\npayloads = true\n'
+        text = daemon.config.read_text() + kept
+        daemon.config.write_text(text.replace("[retention]", '[retention]\nballast = "1MiB"\ndead = "8d"'))
+        daemon.start()
+        changed = kept.replace("7s", "8s").replace("true", "false")
+        daemon.config.write_text(text.replace(kept, changed).replace("[retention]", '[retention]\nballast = "2MiB"\ndead = "9d"')
+                                 + '[ingest]\nevent_types = ["order.paid"]\n')
+
+        def settings():
+            return {one["key"]: one["value"] for one in daemon.get("/v1/setup?hosts=false").json["settings"]}
+
+        before = settings()
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for_log("reloaded")
+        after = settings()
+        self.assertEqual({"ingest.event_types": ["order.paid"], "retention.dead": "9d"},
+                         {key: value for key, value in after.items() if value != before[key]})
+        self.assertEqual(1 << 20, (self.folder / "outbox.db.ballast").stat().st_size)
+        # A file that cannot be taken over changes none of them.
+        daemon.config.write_text(daemon.config.read_text() + "[nonsense]\nx = 1\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for_log("reload refused")
+        self.assertEqual(after, settings())
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can become a user without other processes")
     def test_without_enough_threads_it_ends_with_a_sentence_whichever_is_missing(self):
         self.folder.chmod(0o777)
