@@ -232,7 +232,8 @@ std::vector<Finding> findings_of_sources(const std::vector<Json>& sources, Time 
 }
 
 Finding finding_of_log(const Json& status) {
-  const Json bytes = status.value("store", Json::object()).value("wal_bytes", Json(0));
+  const Json store = status.value("store", Json::object());
+  const Json bytes = store.is_object() ? store.value("wal_bytes", Json(0)) : Json(0);
   const std::int64_t size = bytes.is_number() ? bytes.get<std::int64_t>() : 0;
   const std::string found = "write-ahead log of " + bytes_text(size);
   if (size < kLargeLog) return {true, "store", found, ""};

@@ -44,6 +44,7 @@ TEST_CASE("the doctor sees a write-ahead log that grows") {
   CHECK(finding_of_log({{"store", {{"wal_bytes", 4 << 20}}}}).good);
   CHECK_FALSE(finding_of_log({{"store", {{"wal_bytes", 300 << 20}}}}).good);
   CHECK(finding_of_log(Json::object()).good);
+  CHECK(finding_of_log({{"store", nullptr}}).good);  // the status of one tenant
 }
 
 TEST_CASE("the doctor names certificates that expire within two weeks, and those that have expired") {

@@ -1,5 +1,6 @@
 """What `outboxctl doctor` finds that no setting is to blame for: certificates, the clock, and groups."""
 import grp
+import hashlib
 import json
 import os
 import pathlib
@@ -91,6 +92,27 @@ class ClockTest(DoctorTest):
         self.assertEqual("warning", row["result"])
         self.assertRegex(row["found"], "it was set back by (1h|59m).*2 times")
         self.assertIn("timedatectl", row["mend"])
+
+
+class TenantTest(DoctorTest):
+    def test_who_sees_one_tenant_is_told_what_that_shows(self):
+        token, tokens = self.folder / "token", self.folder / "tokens"
+        token.write_text("acme's-token")
+        tokens.write_text(f"view:acme {hashlib.sha256(token.read_bytes()).hexdigest()} acme\n")
+        for file in (token, tokens):
+            file.chmod(0o600)
+        daemon = self.daemon(f"listen.tokens_file={tokens}").start()
+        daemon.endpoint("http://127.0.0.1:9/", name="of-acme", tenant="acme")
+        daemon.endpoint("http://127.0.0.1:9/", name="of-other", tenant="other")
+        shown = subprocess.run([str(BIN / "outboxctl"), "--url", f"http://127.0.0.1:{daemon.tcp_port}", "--token-file", str(token),
+                                "-o", "json", "doctor", "--config", str(daemon.config)],
+                               capture_output=True, text=True, timeout=PATIENCE, check=False)
+        self.assertEqual("", shown.stderr)
+        rows = {row["check"]: row for row in json.loads(shown.stdout)["data"]}
+        self.assertEqual("ok", rows["daemon"]["result"])
+        self.assertTrue(rows["endpoints"]["found"].startswith("1,"), rows["endpoints"])
+        self.assertNotIn("store", rows)
+        self.assertNotIn("SQL outbox", rows)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can become a user who is of no group")
