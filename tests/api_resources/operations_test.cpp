@@ -250,7 +250,13 @@ TEST_CASE("what operators changed is listed, the newest first") {
                                           {"path", "/v1/endpoints/b/pause"},
                                           {"status", 200}}}));
   CHECK(api.call("GET", "/v1/audit").json["data"].size() == 2);
-  CHECK(api.call("GET", "/v1/audit?limit=251").status == 422);
+  for (int i = 2; i <= 1'000; ++i) api.audit->add(request, 200);
+  const auto all = api.call("GET", "/v1/audit?limit=1000");
+  REQUIRE(all.json["data"].size() == 1'000);
+  CHECK(all.json["data"].back()["path"] == "/v1/endpoints/b/pause");  // the first is forgotten
+  for (const char* limit : {"0", "1001", "x"})
+    CHECK(api.call("GET", std::string("/v1/audit?limit=") + limit).pointers() ==
+          std::vector<std::string>{"limit"});
 }
 
 TEST_CASE("a host that cannot be reached is told with its reason, and without endpoints there are none") {
