@@ -1,6 +1,8 @@
 #include "app/delivery_picture.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "api/waiting.h"
 #include "app/delivery_view.h"
@@ -207,8 +209,9 @@ class DeliveryPictures::Promise {
   }
   Promise(const Promise&) = delete;
   Promise& operator=(const Promise&) = delete;
-  void keep(Picture picture, std::chrono::nanoseconds took) {
-    std::exchange(pictures_, nullptr)->finish(std::move(picture), took);
+  void start_reading() { pictures_->start_reading(); }
+  void keep(const Picture& picture, std::chrono::nanoseconds took) {
+    std::exchange(pictures_, nullptr)->finish(picture, took);
   }
 
  private:
@@ -222,7 +225,7 @@ void DeliveryPictures::ask(Asked asked) {
     if (last_ && clock_.monotonic() < shown_until_) {
       recent = last_;
     } else if (being_taken_) {
-      waiting_.push_back(std::move(asked));
+      (being_read_ ? late_ : waiting_).push_back(std::move(asked));
       return;
     } else {
       being_taken_ = true;
@@ -232,6 +235,7 @@ void DeliveryPictures::ask(Asked asked) {
   const auto promise = std::make_shared<Promise>(shared_from_this());
   begin_([&clock = clock_, promise, asked = std::move(asked)](Make make) {
     asked([&clock, promise, make = std::move(make)] {
+      promise->start_reading();
       const MonotonicTime began = clock.monotonic();
       Picture picture = make();
       promise->keep(picture, clock.monotonic() - began);
@@ -240,12 +244,21 @@ void DeliveryPictures::ask(Asked asked) {
   });
 }
 
-void DeliveryPictures::finish(Picture picture, std::chrono::nanoseconds took) {
-  std::vector<Asked> waiting;
+void DeliveryPictures::start_reading() {
+  const MutexLock lock(mutex_);
+  being_read_ = true;
+}
+
+void DeliveryPictures::finish(const Picture& picture, std::chrono::nanoseconds took) {
+  std::vector<Asked> waiting, late;
   {
     const MutexLock lock(mutex_);
-    being_taken_ = false;
+    being_taken_ = being_read_ = false;
     waiting.swap(waiting_);
+    // What they ask about may have changed since it was read.
+    if (picture && took < kQuick) late.swap(late_);
+    std::ranges::move(late_, std::back_inserter(waiting));
+    late_.clear();
     if (picture) {
       last_ = picture;
       const auto shown = took < kQuick ? std::chrono::nanoseconds(0) : kShownFor * took;
@@ -258,6 +271,7 @@ void DeliveryPictures::finish(Picture picture, std::chrono::nanoseconds took) {
       return picture;
     });
   }
+  for (Asked& asked : late) ask(std::move(asked));
 }
 
 }  // namespace outboxd

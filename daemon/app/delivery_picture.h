@@ -46,8 +46,8 @@ api::DeliveryStatus status_of(const DeliveryPicture& picture, const std::optiona
                               StoreReader& reader);
 
 // The last picture, and who waits for the next one. A picture that took long is shown for ten times as long as that, and
-// at most for a second, so however many ask, a tenth of a core does; one that took less than 10 ms is not kept, and so
-// whoever changes something sees it at once. Thread safe.
+// at most for a second, so however many ask, a tenth of a core does; one that took less than 10 ms is shown only to those
+// who asked before the store was read for it, and so whoever changes something sees it at once. Thread safe.
 class DeliveryPictures : public std::enable_shared_from_this<DeliveryPictures> {
  public:
   using Picture = std::shared_ptr<const DeliveryPicture>;
@@ -63,7 +63,8 @@ class DeliveryPictures : public std::enable_shared_from_this<DeliveryPictures> {
 
  private:
   class Promise;  // of whom has begun to those who wait
-  void finish(Picture picture, std::chrono::nanoseconds took);
+  void start_reading();
+  void finish(const Picture& picture, std::chrono::nanoseconds took);
 
   const Clock& clock_;
   const std::function<void(Asked)> begin_;
@@ -71,7 +72,9 @@ class DeliveryPictures : public std::enable_shared_from_this<DeliveryPictures> {
   Picture last_ OUTBOXD_GUARDED_BY(mutex_);
   MonotonicTime shown_until_ OUTBOXD_GUARDED_BY(mutex_){};  // last_
   bool being_taken_ OUTBOXD_GUARDED_BY(mutex_) = false;
-  std::vector<Asked> waiting_ OUTBOXD_GUARDED_BY(mutex_);
+  bool being_read_ OUTBOXD_GUARDED_BY(mutex_) = false;  // it is, from the store
+  // For the one being taken: those who asked before it was being read, and since.
+  std::vector<Asked> waiting_ OUTBOXD_GUARDED_BY(mutex_), late_ OUTBOXD_GUARDED_BY(mutex_);
 };
 
 }  // namespace outboxd

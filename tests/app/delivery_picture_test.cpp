@@ -20,6 +20,7 @@ struct Viewers {
     for (const auto& asked : std::exchange(begun, {})) {
       asked([this] {
         ++taken;
+        while_read();
         clock.advance(cost);
         if (busy) throw StoreError(StoreError::Kind::kBusy, "busy");
         return std::make_shared<const DeliveryPicture>();
@@ -32,6 +33,7 @@ struct Viewers {
   Millis cost{100};
   bool busy = false;
   int taken = 0;
+  std::function<void()> while_read = [] {};
   std::vector<DeliveryPictures::Asked> begun;
   std::vector<DeliveryPictures::Make> makes;
   std::shared_ptr<DeliveryPictures> pictures = std::make_shared<DeliveryPictures>(
@@ -81,6 +83,37 @@ TEST_CASE_FIXTURE(Viewers, "a picture that took no time is not kept, so a change
   see(0);
   ask();
   CHECK(begun.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Viewers,
+                  "who asks while one is being read that is not kept waits for the next, with all others") {
+  cost = Millis(9);
+  ask();
+  loops_answer();
+  while_read = [this] {
+    for (int i = 0; i < 3; ++i) ask();
+  };
+  const Picture first = see(0);
+  while_read = [] {};
+  REQUIRE(makes.size() == 1);
+  REQUIRE(begun.size() == 1);
+  loops_answer();
+  const Picture second = see(1);
+  CHECK(second != first);
+  REQUIRE(makes.size() == 4);
+  CHECK(see(2) == second);
+  CHECK(see(3) == second);
+  CHECK(taken == 2);
+}
+
+TEST_CASE_FIXTURE(Viewers, "who asks while one is being read that is kept gets that one") {
+  ask();
+  loops_answer();
+  while_read = [this] { ask(); };
+  const Picture first = see(0);
+  REQUIRE(makes.size() == 2);
+  CHECK(see(1) == first);
+  CHECK(taken == 1);
 }
 
 TEST_CASE_FIXTURE(Viewers,
