@@ -168,9 +168,10 @@ Answer page_of_chosen(const Context& context, const Wanted& wanted, const Lanes&
       return list_answer(rows.take(), next);
     }
     last = one->seq;
-    // From the store, because the endpoint in memory does not follow failing_since.
+    // From the store, because the endpoint in memory does not follow failing_since; and a change that is stored is heard of
+    // a moment later, also one of its tenant.
     const auto stored = reader.endpoint(one->id);
-    if (stored && (!wanted.failing || fails(*stored, lanes))) rows.add(*stored);
+    if (stored && matches(*stored, wanted) && (!wanted.failing || fails(*stored, lanes))) rows.add(*stored);
   }
   return list_answer(rows.take(), std::nullopt);
 }
