@@ -32,7 +32,7 @@ export function bar(batch) {
 export async function cancelBatch(batch) {
   const left = Math.max(0, batch.matched - handled(batch));
   const cancelled = await ask({
-    title: "Cancel this batch?", agree: "Cancel the batch", danger: true,
+    title: "Cancel this batch?", agree: "Cancel the batch", leave: "Let it go on", danger: true,
     body: el("p", {}, `What it has done stays done (${count(handled(batch))}); the other ${count(left)} are left as they are.`),
     act: () => send("POST", `${idPath("batches", batch.id)}/cancel`),
   });

@@ -3,8 +3,9 @@ import { el } from "./dom.js";
 import { errorBox } from "./parts.js";
 
 // Asks, and does it. `act` runs when the person agrees; while it runs the dialog stays, and says what went wrong. `body` are
-// nodes, which may hold fields. Returns what `act` returned, or null when the person thought better of it.
-export function ask({ title, body, agree, danger, act }) {
+// nodes, which may hold fields; `leave` is the word for doing nothing. Returns what `act` returned, or null when the person
+// thought better of it.
+export function ask({ title, body, agree, leave = "Cancel", danger, act }) {
   return new Promise((resolve) => {
     const problem = el("div", {});
     const agreeing = el("button", { type: "submit", class: danger ? "danger" : "primary" }, agree);
@@ -26,13 +27,12 @@ export function ask({ title, body, agree, danger, act }) {
       }
     };
     const form = el("form", { onsubmit: submit }, el("h2", { id: "dialog-title" }, title), body, problem,
-      el("div", { class: "acts" }, el("button", { type: "button", onclick: () => close(null) }, "Cancel"), agreeing));
+      el("div", { class: "acts" }, el("button", { type: "button", onclick: () => close(null) }, leave), agreeing));
     const dialog = el("dialog", { "aria-labelledby": "dialog-title", oncancel: (event) => {
       event.preventDefault();
       close(null);
     } }, form);
-    document.body.append(dialog);
-    dialog.showModal();
+    open(dialog);
   });
 }
 
@@ -41,8 +41,7 @@ export function show(title, ...body) {
   const dialog = el("dialog", { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() },
     el("h2", { id: "dialog-title" }, title), ...body,
     el("div", { class: "acts" }, el("button", { type: "button", class: "primary", onclick: () => dialog.close() }, "Close")));
-  document.body.append(dialog);
-  dialog.showModal();
+  open(dialog);
 }
 
 export function say(text) {
@@ -74,7 +73,15 @@ export async function copy(text, what) {
   }
 }
 
-// A question about a page does not outlive it.
+function open(dialog) {
+  dialog.dataset.page = location.hash;
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+// A question about a page does not outlive it. What an act says that went to another page is of that one: the browser tells
+// of the change only after the act.
 window.addEventListener("hashchange", () => {
-  for (const dialog of document.querySelectorAll("dialog[open]")) if (dialog.dispatchEvent(new Event("cancel", { cancelable: true }))) dialog.close();
+  const others = [...document.querySelectorAll("dialog[open]")].filter((dialog) => dialog.dataset.page !== location.hash);
+  for (const dialog of others) if (dialog.dispatchEvent(new Event("cancel", { cancelable: true }))) dialog.close();
 });

@@ -1,7 +1,7 @@
 // What can be done to an endpoint, for the list of endpoints and the page of one.
 import { get, idPath, JsonText, send } from "./api.js";
 import { startBatch } from "./batch_dialog.js";
-import { ask, change, copy, show } from "./dialog.js";
+import { ask, change, copy, say, show } from "./dialog.js";
 import { el } from "./dom.js";
 import { millis, oneLine, visible } from "./format.js";
 import { badge, block, bothTimes, button, facts, foreign, table } from "./parts.js";
@@ -106,7 +106,9 @@ export async function removeEndpoint(view, endpoint) {
       return send("DELETE", idPath("endpoints", endpoint.id));
     },
   });
-  if (removed) view.open("/endpoints");
+  if (!removed) return;
+  say(`${oneLine(nameOf(endpoint), 60)} is removed.`);
+  view.open("/endpoints");
 }
 
 export async function sendMissing(view, endpoint) {
