@@ -85,7 +85,11 @@ async function checked(answer) {
 }
 
 export async function get(path, query, signal) {
-  return (await checked(await ask("GET", pathOf(path, query), undefined, signal))).json();
+  return JSON.parse(await getText(path, query, signal));
+}
+
+export async function getText(path, query, signal) {
+  return (await checked(await ask("GET", pathOf(path, query), undefined, signal))).text();
 }
 
 // What the daemon answered, or {refused: error} when it refuses what was asked (an unknown id, a filter that cannot be), so

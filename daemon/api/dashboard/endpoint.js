@@ -1,5 +1,5 @@
 // One endpoint: what holds its deliveries, how it went, how it is set, and all that can be done to it.
-import { get, idPath } from "./api.js";
+import { get, getText, idPath } from "./api.js";
 import { startBatch } from "./batch_dialog.js";
 import { el } from "./dom.js";
 import { count, duration, millis, oneLine, secondsSince } from "./format.js";
@@ -7,25 +7,31 @@ import { holdButton, nameOf, removeEndpoint, sendMissing, testEndpoint } from ".
 import { attemptsPanel, charts, periodChoice, secretsPanel, waitingPanel } from "./endpoint_panels.js";
 import { settings } from "./endpoint_settings.js";
 import { explain, rate } from "./endpoint_words.js";
-import { badge, button, figure, foreign, link, section, when } from "./parts.js";
+import { memberTexts } from "./json_text.js";
+import { badge, button, errorBox, figure, foreign, link, section, when } from "./parts.js";
 
 const kLate = 60;  // seconds
 const kSoon = 14 * 86400;  // a certificate that ends within so long is said with a colour
 
 export async function show(view) {
   view.title("Endpoint");
-  const path = idPath("endpoints", view.id);
+  let id = view.id;  // or a name, until it is known which endpoint that is: it stays the same one under another name
   let panels = null;
   const again = view.refresh(2, async (signal) => {
     try {
-      const [endpoint, stats] = await Promise.all([get(path, {}, signal), get(`${path}/stats`, {}, signal)]);
+      const path = idPath("endpoints", id);
+      const [text, stats] = await Promise.all([getText(path, {}, signal), get(`${path}/stats`, {}, signal)]);
+      const endpoint = { ...JSON.parse(text), texts: memberTexts(text) };
+      id = endpoint.id;
       return { endpoint, stats };
     } catch (error) {
       if (error.status === 404) return { missing: true };
+      if (error.status === 400) return { refused: error };  // a name that cannot stand in a path
       throw error;
     }
-  }, ({ missing, endpoint, stats }) => {
+  }, ({ missing, refused, endpoint, stats }) => {
     if (missing) return gone(view);
+    if (refused) return [el("h1", {}, "Endpoint"), errorBox(refused), el("p", {}, link("#/endpoints", "All endpoints"))];
     view.title(oneLine(nameOf(endpoint), 60));
     panels ??= panelsOf(view, endpoint);
     return page(view, endpoint, stats, panels, () => again());

@@ -9,6 +9,7 @@ import { badge, button, errorBox, foreign, idLink, table, waitingText, waitingWo
 
 const kShown = 20;
 const kAttempts = 30;
+const kStreamed = "As they are recorded.";
 const kPeriods = {
   "2h": { step: "1m", words: "2 hours", seconds: 20 },
   "24h": { step: "15m", words: "24 hours", seconds: 60 },
@@ -94,8 +95,9 @@ function waitsFor(row) {
 export function attemptsPanel(view, endpoint) {
   const part = panel("Last attempts");
   let rows = null;
-  let note = "As they are recorded.";
-  let asking = false;
+  let note = kStreamed;
+  let streams = true;
+  let again = null;
   const draw = () => part.draw(el("p", { class: "empty", "data-key": "note" }, note), attemptTable(rows));
   const take = (newest) => {
     const known = new Set(newest.map((row) => row.id));
@@ -109,11 +111,15 @@ export function attemptsPanel(view, endpoint) {
         : `${plural(dropped, "attempt")} of all endpoints came faster than they could be shown.`;
       draw();
     },
+    available: () => {
+      streams = true;
+      note = kStreamed;
+    },
     unavailable: () => {
-      if (asking) return;
-      asking = true;
+      streams = false;
       note = "Asked for every 3 s: no stream is to be had.";
-      view.live.every(3, async () => {
+      if (again) return again();
+      again = view.live.every(() => (streams ? Infinity : 3), async () => {
         try {
           const page = await get("/v1/attempts", { endpoint: endpoint.id, limit: kAttempts }, view.signal);
           take(page.data.reverse());

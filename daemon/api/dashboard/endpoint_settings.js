@@ -6,14 +6,14 @@ import { oneLine } from "./format.js";
 import { bodyOf, dialogField, jsonOf, listOf, nameOf, testFilter } from "./endpoint_acts.js";
 import { badge, block, bothTimes, button, facts, foreign } from "./parts.js";
 
-// `json`: from what was typed to a JSON text. `text`: from the setting to what is typed.
+// `json`: from what was typed to a JSON text. `text`: from the setting, and its JSON text, to what is typed.
 const asText = { text: (value) => value ?? "", json: (text) => JSON.stringify(text.trim()) };
 const orNull = { text: (value) => value ?? "", json: (text) => (text.trim() ? JSON.stringify(text.trim()) : "null") };
 const asNumber = { text: (value) => (value === null ? "" : String(value)), json: (text) => (text.trim() ? String(Number(text)) : "null") };
 const asList = { text: (value) => (value ?? []).join("\n"), json: (text) => JSON.stringify(listOf(text)) };
 const listOrNull = { ...asList, json: (text) => (text.trim() ? JSON.stringify(listOf(text)) : "null") };
 const asObject = (empty) => ({
-  text: (value) => (value === null || (empty === "{}" && Object.keys(value).length === 0) ? "" : JSON.stringify(value, null, 2)),
+  text: (value, text) => (value === null || (empty === "{}" && Object.keys(value).length === 0) ? "" : text),
   json: (text, label) => (text.trim() ? jsonOf(text, label) : empty),
 });
 const asIs = { text: (value) => value ?? "", json: (text) => (text.trim() ? JSON.stringify(text) : "null") };
@@ -40,6 +40,8 @@ const kFields = [
   ["metadata", "Metadata (JSON)", asObject("{}"), { control: "textarea", rows: 3 }],
 ];
 
+const typedOf = (endpoint, name, kind) => kind.text(endpoint[name], endpoint.texts[name]);
+
 // A textarea's lines end as forms send them.
 const plain = (text) => String(text).replaceAll("\r\n", "\n");
 
@@ -48,15 +50,17 @@ function changesOf(endpoint, form) {
   const members = [];
   for (const [name, label, kind] of kFields) {
     const typed = plain(form.get(name));
-    if (typed !== plain(kind.text(endpoint[name]))) members.push([name, kind.json(typed, label)]);
+    if (typed !== plain(typedOf(endpoint, name, kind))) members.push([name, kind.json(typed, label)]);
   }
   return members;
 }
 
 export async function editEndpoint(view, endpoint, changed) {
+  const fields = kFields.map(([name, label, kind, properties, said]) =>
+    dialogField(name, label, { ...properties, value: typedOf(endpoint, name, kind) }, said));
   const edited = await ask({
     title: `Settings of ${oneLine(nameOf(endpoint), 60)}`, agree: "Save",
-    body: kFields.map(([name, label, kind, properties, said]) => dialogField(name, label, { ...properties, value: kind.text(endpoint[name]) }, said)),
+    body: fields,
     act: async (form) => {
       const members = changesOf(endpoint, form);
       if (members.length === 0) return { unchanged: true };
@@ -72,7 +76,7 @@ export async function editEndpoint(view, endpoint, changed) {
 }
 
 const inherited = (value) => (value === null ? "as configured for all" : String(value));
-const object = (value, label) => (value && Object.keys(value).length > 0 ? block(JSON.stringify(value, null, 2), label) : "none");
+const object = (endpoint, name, label) => (Object.keys(endpoint[name] ?? {}).length > 0 ? block(endpoint.texts[name], label) : "none");
 
 function authWords(auth) {
   if (!auth) return "none";
@@ -112,10 +116,10 @@ export function settings(view, endpoint, changed) {
 
 function objects(endpoint) {
   return facts([
-    ["Filter", object(endpoint.filter, "Filter")],
-    ["Headers", object(endpoint.headers, "Headers")],
+    ["Filter", object(endpoint, "filter", "Filter")],
+    ["Headers", object(endpoint, "headers", "Headers")],
     ["Body template", endpoint.body_template ? block(endpoint.body_template, "Body template") : "none"],
-    ["TLS of its own", object(endpoint.tls, "TLS of its own")],
-    ["Metadata", object(endpoint.metadata, "Metadata")],
+    ["TLS of its own", object(endpoint, "tls", "TLS of its own")],
+    ["Metadata", object(endpoint, "metadata", "Metadata")],
   ]);
 }

@@ -1,9 +1,9 @@
 // One event: what it is, its payload on demand, and what became of it.
-import { get, idPath, send } from "./api.js";
+import { get, idPath, orRefused, send } from "./api.js";
 import { ask, say } from "./dialog.js";
 import { el } from "./dom.js";
 import { bytes, count, plural, visible } from "./format.js";
-import { badge, block, bothTimes, button, endpointLink, facts, foreign, idLink, link, section, table, waitingText, when } from "./parts.js";
+import { badge, block, bothTimes, button, endpointLink, errorBox, facts, foreign, idLink, link, section, table, waitingText, when } from "./parts.js";
 import { payloadNode } from "./payload.js";
 
 const kLongValue = 200;
@@ -12,7 +12,8 @@ const kMaxValue = 16 * 1024;
 export function show(view) {
   view.title("Event");
   let payload = null;
-  const reload = view.refresh(5, (signal) => get(idPath("events", view.id), {}, signal), (event) => {
+  const reload = view.refresh(5, (signal) => orRefused(get(idPath("events", view.id), {}, signal)), (event) => {
+    if (event.refused) return [el("h1", {}, "Event"), errorBox(event.refused), el("p", {}, link("#/events", "All events"))];
     const readable = view.session.payloads && !event.payload_erased_at;
     payload = readable ? payload ?? payloadNode(view, event) : null;
     return [

@@ -4,6 +4,7 @@ import { connection } from "./api.js";
 
 const kPatience = 5;  // between two questions there are at least so many times the time of an answer
 const kLongestWait = 30;
+const kStreamAgain = 10;  // seconds until a stream that was refused is asked for again
 
 export const live = { paused: false, changed: () => {} };
 const views = new Set();
@@ -84,9 +85,9 @@ export class Live {
 
   // Server-sent attempts. `heard` is given the newest of each quarter of a second, at most `keep` of them, and how many
   // came in all, first when the stream has begun, be there none; `lostSome` what the daemon dropped for us. When no stream is to
-  // be had, `unavailable` is called.
-  attempts(path, keep, { heard, lostSome, unavailable }) {
-    const stream = new AttemptStream(path, keep, { heard, lostSome, unavailable });
+  // be had, `unavailable` is called, and it is tried again later; `available` when there is one.
+  attempts(path, keep, callbacks) {
+    const stream = new AttemptStream(path, keep, callbacks);
     this.streams.push(stream);
     stream.resume();
     return stream;
@@ -104,12 +105,19 @@ class AttemptStream {
   resume() {
     if (resting()) return this.close();
     if (this.source) return;
+    clearTimeout(this.later);
     this.source = new EventSource(this.path);
-    this.source.addEventListener("open", () => this.tellSoon());
+    this.source.addEventListener("open", () => {
+      this.available?.();
+      this.tellSoon();
+    });
     this.source.addEventListener("attempt", (event) => this.take(event.data));
     this.source.addEventListener("dropped", (event) => this.lostSome?.(JSON.parse(event.data).dropped));
     this.source.addEventListener("error", () => {
-      if (this.source?.readyState === EventSource.CLOSED) this.unavailable?.();
+      if (this.source?.readyState !== EventSource.CLOSED) return;
+      this.close();
+      this.later = setTimeout(() => this.resume(), kStreamAgain * 1000);
+      this.unavailable?.();
     });
   }
 
@@ -136,6 +144,7 @@ class AttemptStream {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.later);
     this.timer = null;
     this.source?.close();
     this.source = null;

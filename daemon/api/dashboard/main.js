@@ -20,8 +20,17 @@ let session = null;
 // "#/deliveries/dlv_…?state=dead" in parts.
 function parseHash(hash) {
   const [path, query = ""] = (hash.startsWith("#/") ? hash.slice(2) : "").split("?");
-  const [page = "", id] = path.split("/").map(decodeURIComponent);
+  const [page = "", id] = path.split("/").map(decoded);
   return { page, id, query: new URLSearchParams(query) };
+}
+
+// Whatever somebody typed into the address bar.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function hashOf(page, id, query) {

@@ -114,9 +114,10 @@ export function filters(view, fields) {
   const control = (field) => {
     const id = `filter-${field.name}`;
     const value = view.query.get(field.name) ?? "";
-    const input = field.options
+    const options = field.options?.some(([option]) => option === value) === false ? [...field.options, [value, value]] : field.options;
+    const input = options
       ? el("select", { id, name: field.name, onchange: (event) => event.target.form.requestSubmit() },
-        field.options.map(([option, text]) => el("option", { value: option, selected: option === value }, text)))
+        options.map(([option, text]) => el("option", { value: option, selected: option === value }, text)))
       : el("input", { id, name: field.name, value, placeholder: field.hint, maxlength: 512, autocomplete: "off", spellcheck: "false",
         oninput: keepTyped });
     return el("div", { class: "field", "data-key": field.name }, el("label", { for: id }, field.label), input);
