@@ -1,9 +1,9 @@
 // Acts on everything that matches a filter: counted first, agreed to, then done by the daemon, whether somebody watches or not.
-import { send } from "./api.js";
-import { ask, say } from "./dialog.js";
+import { get, idPath, orRefused, send } from "./api.js";
+import { ask, say, show } from "./dialog.js";
 import { el } from "./dom.js";
 import { count } from "./format.js";
-import { facts } from "./parts.js";
+import { errorBox, facts, foreign } from "./parts.js";
 
 const kWords = {
   retry: ["Retry", "Each is due at once, with its schedule from the beginning."],
@@ -21,18 +21,32 @@ export function batchFilter(query) {
   return filter;
 }
 
-export async function startBatch(view, action, filter) {
+// {counted: how many match, endpoint: the one of the filter}
+export async function countBatch(action, filter) {
+  const [counted, endpoint] = await Promise.all([
+    send("POST", "/v1/batches", { action, filter, dry_run: true }),
+    filter.endpoint ? orRefused(get(idPath("endpoints", filter.endpoint))) : null]);
+  return { counted, endpoint: endpoint?.refused ? null : endpoint };
+}
+
+function filterFacts(filter, endpoint) {
+  return facts(Object.entries(filter).map(([name, value]) =>
+    [name, name === "endpoint" && endpoint?.name ? foreign(endpoint.name, 128) : foreign(value, 300)]));
+}
+
+// `known`: what countBatch() has said already.
+export async function startBatch(view, action, filter, known = null) {
   const [verb, meaning] = kWords[action];
-  let counted;
   try {
-    counted = await send("POST", "/v1/batches", { action, filter, dry_run: true });
+    known ??= await countBatch(action, filter);
   } catch (error) {
-    await ask({ title: verb, body: el("p", {}, error.message), agree: "Try again", act: () => startBatch(view, action, filter) });
+    show(`${verb}: that cannot be counted`, errorBox(error));
     return;
   }
+  const { counted, endpoint } = known;
   const matched = `${counted.exact ? "" : "at least "}${count(counted.matched)}`;
   if (counted.matched === 0) {
-    say("Nothing matches any more.");
+    say("Nothing matches.");
     return;
   }
   const made = await ask({
@@ -41,7 +55,9 @@ export async function startBatch(view, action, filter) {
     danger: action === "discard",
     body: [
       el("p", {}, meaning),
-      facts(Object.entries(filter).map(([name, value]) => [name, String(value)])),
+      endpoint && endpoint.state !== "active" && action !== "discard"
+        ? el("p", {}, el("strong", {}, `The endpoint is ${endpoint.state}: nothing is sent until it is active again.`)) : null,
+      filterFacts(filter, endpoint),
       el("div", { class: "field" }, el("label", { for: "batch-rate" }, "At most"),
         el("input", { id: "batch-rate", name: "rate", value: "1000/s", required: true, pattern: "[0-9]+/[smhd]", title: "such as 200/s" })),
       el("div", { class: "field" }, el("label", { for: "batch-reason" }, "Why (for the record)"),

@@ -91,15 +91,7 @@ function selection(page, rows) {
 // Either of all that match, by a batch, or of the rows that are chosen.
 function acts(page, rows) {
   const chosen = rows.filter((row) => page.selected.has(row.id));
-  if (chosen.length > 0) {
-    return el("div", { class: "acts page-acts", "data-key": "acts" },
-      button(`Retry ${count(chosen.length)} selected`, () => changeChosen(page, "retry", chosen)),
-      button(`Discard ${count(chosen.length)} selected`, () => changeChosen(page, "discard", chosen)),
-      button("Select none", () => {
-        page.selected.clear();
-        page.redraw();
-      }));
-  }
+  if (chosen.length > 0) return chosenActs(page, chosen);
   const filter = batchFilter(page.query);
   const noChange = whyNoChange(page.query, filter);
   const noReplay = whyNoReplay(page.query, filter);
@@ -112,6 +104,22 @@ function acts(page, rows) {
         title: "Send the events of all that match once more" })),
     el("p", { class: "empty", id: "why-no-batch" }, [...new Set([noChange, noReplay])].filter(Boolean).join(" ") ||
       "Retry and discard act on the pending and dead ones of all that match, replay sends the events of all of them again."));
+}
+
+// A pending one is due by its schedule already, and what has come to its end cannot be discarded.
+function chosenActs(page, chosen) {
+  const act = (verb, action, rows) =>
+    button(`${verb} ${count(rows.length)} selected`, () => changeChosen(page, action, rows), { disabled: rows.length === 0 });
+  const ended = chosen.filter((row) => row.state !== "pending");
+  const stoppable = chosen.filter((row) => row.state === "pending" || row.state === "dead");
+  return el("div", { "data-key": "acts" },
+    el("div", { class: "acts page-acts" }, act("Retry", "retry", ended), act("Discard", "discard", stoppable),
+      button("Select none", () => {
+        page.selected.clear();
+        page.redraw();
+      })),
+    ended.length < chosen.length ? el("p", { class: "empty" }, `Pending: ${count(chosen.length - ended.length)} of the selected. `,
+      "What is pending is tried at once from its own page, or by “Retry all that match”.") : null);
 }
 
 function whyNoBatch(query, filter) {

@@ -1,6 +1,6 @@
 // What can be done to an endpoint, for the list of endpoints and the page of one.
 import { get, idPath, JsonText, send } from "./api.js";
-import { startBatch } from "./batch_dialog.js";
+import { countBatch, startBatch } from "./batch_dialog.js";
 import { ask, change, copy, say, show } from "./dialog.js";
 import { el } from "./dom.js";
 import { millis, oneLine, visible } from "./format.js";
@@ -119,9 +119,12 @@ export async function sendMissing(view, endpoint) {
       dialogField("since", "Since", { required: true, value: "24h", maxlength: 64 },
         "How long ago (24h, 7d), or a time such as 2026-05-01T08:00:00Z."),
     ],
-    act: (form) => ({ since: form.get("since").trim() }),
+    act: async (form) => {
+      const filter = { endpoint: endpoint.id, since: form.get("since").trim() };
+      return { filter, known: await countBatch("replay_missing", filter) };
+    },
   });
-  if (chosen) await startBatch(view, "replay_missing", { endpoint: endpoint.id, since: chosen.since });
+  if (chosen) await startBatch(view, "replay_missing", chosen.filter, chosen.known);
 }
 
 // Opens the page of what was made.

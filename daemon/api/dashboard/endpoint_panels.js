@@ -5,6 +5,7 @@ import { ask } from "./dialog.js";
 import { el, update } from "./dom.js";
 import { absolute, count, millis, plural } from "./format.js";
 import { dialogField, revealSecrets, showSecret } from "./endpoint_acts.js";
+import { live } from "./live.js";
 import { badge, button, errorBox, foreign, idLink, table, waitingText, waitingWords, when } from "./parts.js";
 
 const kShown = 20;
@@ -144,7 +145,7 @@ function attemptTable(known) {
     { name: "Type", cell: (row) => el("span", { class: "line" }, foreign(row.type, 40)), wide: true },
     { name: "Now", cell: (row) => [badge(row.state), row.due_at ? [" due ", when(row.due_at)] : row.reason ? ` ${row.reason}` : null], wide: true },
     { name: "Error", cell: (row) => (row.error ? foreign(row.error, 80) : "–"), wide: true },
-  ], known ?? [], { empty: known === null ? "…" : "None since the daemon started." });
+  ], known ?? [], { empty: known !== null ? "None since the daemon started." : live.paused ? "Not followed while paused." : "…" });
 }
 
 export function secretsPanel(view, endpoint) {

@@ -150,11 +150,19 @@ async function signOut() {
   }
 }
 
+function drawPaused() {
+  const paused = document.getElementById("paused");
+  paused.hidden = !live.paused;
+  paused.textContent = live.paused ? `Paused since ${clock(new Date())}. What is shown, and how long ago it was, is of when it was asked for.` : "";
+}
+
+const clock = (time) => absolute(time.toISOString()).slice(11, 19);
+
 function drawLost() {
   const lost = document.getElementById("lost");
   lost.hidden = !connection.lostSince;
   lost.textContent = connection.lostSince
-    ? `The daemon does not answer since ${absolute(connection.lostSince.toISOString()).slice(11, 19)}. `
+    ? `The daemon does not answer since ${clock(connection.lostSince)}. `
       + "What is shown is from before; it is asked again." : "";
 }
 
@@ -178,7 +186,10 @@ connection.changed = drawLost;
 connection.signedOut = () => {
   if (session && session.scope !== "none") begin();
 };
-live.changed = () => drawFrame(parseHash(location.hash));
+live.changed = () => {
+  drawPaused();
+  drawFrame(parseHash(location.hash));
+};
 window.addEventListener("hashchange", route);
 document.getElementById("skip").addEventListener("click", () => main.focus());
 useTheme(localStorage.getItem("theme"));

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { Chart, rowsOf } from "./chart.js";
 import { el } from "./dom.js";
-import { count, duration, millis, plural } from "./format.js";
+import { count, duration, millis, oneLine, plural, secondsSince } from "./format.js";
 import { badge, endpointLink, figure, foreign, section, table, when } from "./parts.js";
 
 const kSeries = ["delivered", "failed", "dead", "latency_p50", "latency_p95"];
@@ -74,17 +74,24 @@ function alarms(status, failing) {
   return el("ul", { class: "alarms" }, said);
 }
 
+// "820 waiting for 2 min; 25 failures in a row within 2 min, the last: HTTP 500; next probe in 5 s"
 function sentence(one) {
-  const words = [`${count(one.backlog)} waiting`];
-  if (one.oldest_due_age_seconds !== null) words[0] += ` for ${duration(one.oldest_due_age_seconds)}`;
-  if (one.last_status) words.push(`HTTP ${one.last_status}`);
-  else if (one.last_error) words.push(one.last_error);
-  if (one.consecutive_failures > 0) words.push(`${plural(one.consecutive_failures, "failure")} in a row`);
-  const parts = [words.join(", ")];
-  if (one.state !== "active" && one.state) parts.push(`, ${one.state}`);
-  if (one.waiting_for === "breaker" && one.until) parts.push(", next probe ", when(one.until));
-  else if (one.until) parts.push(`, held by ${one.waiting_for} until `, when(one.until));
-  return parts;
+  const { backlog, consecutive_failures: failures, oldest_due_age_seconds: due, waiting_for: hold, until } = one;
+  const clauses = [];
+  if (backlog > 0) clauses.push(`${count(backlog)} waiting${due === null ? "" : ` for ${duration(due)}`}`);
+  if (failures > 0) clauses.push(failuresOf(one));
+  if (backlog === 0) clauses.push("nothing waits for it");
+  if (one.state !== "active" && one.state) clauses.push(one.state);
+  if (hold === "breaker" && until) clauses.push(["next probe ", when(until)]);
+  else if (until) clauses.push([`held by ${hold} until `, when(until)]);
+  else if (backlog > 0 && hold && hold !== "due" && hold !== one.state) clauses.push(`held by ${hold}`);
+  return clauses.map((clause, index) => [index > 0 ? "; " : null, clause]);
+}
+
+function failuresOf({ consecutive_failures: failures, failing_since: since, last_status: status, last_error: error }) {
+  const within = since ? ` within ${duration(Math.max(0, secondsSince(since)))}` : "";
+  const last = status ? `HTTP ${status}` : error ? oneLine(error, 200) : null;
+  return `${plural(failures, "failure")} in a row${within}${last ? `, the last: ${last}` : ""}`;
 }
 
 function waiting(status) {

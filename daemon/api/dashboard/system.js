@@ -11,7 +11,7 @@ const kAuditRows = 100;
 export function show(view) {
   view.title("System");
   const readers = readersOf(view);
-  const hosts = view.session.tenant === null && view.mayChange ? hostLookUp(view) : null;
+  const hosts = view.session.tenant === null && view.mayChange ? hostLookUp() : null;
   const load = async (signal) => {
     const answers = await Promise.all(Object.entries(readers).map(async ([name, read]) => [name, await orForbidden(read(signal))]));
     for (const [name, answer] of answers) if (answer === null) delete readers[name];
@@ -131,18 +131,19 @@ function sourcesTable(rows) {
   ], rows, { key: (row) => row.name });
 }
 
-// Looking hosts up takes as long as name servers take, so it is done only when somebody asks for it.
-function hostLookUp(view) {
+// Looking hosts up takes as long as name servers take, so it is done only when somebody asks for it. It belongs to no view: what
+// was looked up stays when the settings are filtered.
+function hostLookUp() {
   const node = el("div", { "data-own": "hosts" });
   const answerPlace = el("div", {});
   const lookUp = async () => {
     asking.disabled = true;
     update(answerPlace, el("p", { class: "empty", role: "status" }, "Looking up…"));
     try {
-      const { hosts } = await get("/v1/setup", {}, view.signal);
+      const { hosts } = await get("/v1/setup");
       update(answerPlace, hostTable(hosts));
     } catch (error) {
-      if (error.name !== "AbortError") update(answerPlace, errorBox(error));
+      update(answerPlace, errorBox(error));
     } finally {
       asking.disabled = false;
     }
@@ -158,7 +159,7 @@ function hostTable(hosts) {
     { name: "Endpoint", cell: (row) => endpointLink(row.endpoint) },
     { name: "Found", cell: (row) => badge(row.outcome) },
     { name: "Error", cell: (row) => (row.error ? foreign(row.error, 400) : "–") },
-  ], hosts, { key: (row) => row.host, empty: "No endpoint has a host." });
+  ], hosts, { key: (row) => row.host, empty: "No endpoint has a host name to look up." });
 }
 
 function settingsPart(view, setup) {
@@ -168,7 +169,7 @@ function settingsPart(view, setup) {
     filters(view, [{ name: "settings", label: "Settings that contain", hint: "retention" }]),
     table("Settings and where they come from", [
       { name: "Setting", cell: (row) => el("code", {}, row.key) },
-      { name: "Value", cell: (row) => foreign(valueText(row.value), 300) },
+      { name: "Value", cell: (row) => (row.value === "" ? "not set" : foreign(valueText(row.value), 300)) },
       { name: "From", cell: (row) => foreign(row.origin) },
     ], rows, { key: (row) => row.key, empty: "No setting contains that." }),
   ];
