@@ -57,11 +57,12 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 const took = (batch) => (batch.finished_at ? duration((Date.parse(batch.finished_at) - Date.parse(batch.created_at)) / 1000) : "–");
 
-// While it runs that of the last seconds, by the clock of this browser alone; of one that has ended, that of all of it.
+// While it runs that of the last seconds, by the clock of this browser alone; of one that has ended, that of all of it,
+// unless it was over at once.
 function pace(batch, seen) {
   if (batch.state !== "running") {
     const seconds = batch.finished_at ? secondsSince(batch.created_at, Date.parse(batch.finished_at)) : 0;
-    return seconds > 0 ? `${perSecond(handled(batch) / seconds)}/s` : "–";
+    return seconds >= 1 ? `${perSecond(handled(batch) / seconds)}/s` : "–";
   }
   const [from, to] = [seen[0], seen.at(-1)];
   return to[0] - from[0] > 0.5 ? `${perSecond((to[1] - from[1]) / (to[0] - from[0]))}/s` : "–";

@@ -1,5 +1,5 @@
 // The parts of an endpoint's page that ask for themselves: how it went, what waits, what was attempted last, its secrets.
-import { get, idPath, send } from "./api.js";
+import { connection, get, idPath, send } from "./api.js";
 import { Chart, rowsOf } from "./chart.js";
 import { ask } from "./dialog.js";
 import { el, update } from "./dom.js";
@@ -25,7 +25,7 @@ function panel(title) {
   return { node, draw: (...children) => update(body, ...children) };
 }
 
-// Asks again and again; what went wrong stands above what was known last.
+// Asks again and again; what went wrong stands above what was known last. Of a lost daemon the frame tells.
 function keepAsking(view, seconds, { draw }, load, tree) {
   let known = null;
   return view.live.every(seconds, async () => {
@@ -33,7 +33,7 @@ function keepAsking(view, seconds, { draw }, load, tree) {
       known = await load(view.signal);
       draw(tree(known));
     } catch (error) {
-      if (error.name !== "AbortError") draw(errorBox(error), known ? tree(known) : null);
+      if (error.name !== "AbortError") draw(known && connection.lostSince ? null : errorBox(error), known ? tree(known) : null);
     }
   });
 }
@@ -63,7 +63,7 @@ export function charts(view, endpoint) {
       work.set(rowsOf(answers.slice(0, 4)));
       latency.set(rowsOf(answers.slice(4)));
     } catch (error) {
-      if (error.name !== "AbortError") left.draw(errorBox(error), work.node);
+      if (error.name !== "AbortError" && !connection.lostSince) left.draw(errorBox(error), work.node);
     }
   });
   return [left.node, right.node];
@@ -125,7 +125,7 @@ export function attemptsPanel(view, endpoint) {
           const page = await get("/v1/attempts", { endpoint: endpoint.id, limit: kAttempts }, view.signal);
           take(page.data.reverse());
         } catch (error) {
-          if (error.name !== "AbortError") part.draw(errorBox(error), attemptTable(rows));
+          if (error.name !== "AbortError" && !connection.lostSince) part.draw(errorBox(error), attemptTable(rows));
         }
       });
     },

@@ -57,7 +57,7 @@ function endpointTable(view, rows, changed) {
   ];
   if (rows.some((row) => row.tenant)) columns.splice(1, 0, { name: "Tenant", cell: (row) => foreign(row.tenant || "–", 40), wide: true });
   if (view.mayChange) columns.push({ name: "Act", cell: (row) => el("div", { class: "acts together" }, holdButton(row, changed), testButton(row)) });
-  return table("Endpoints", columns, rows, { empty: "No endpoint is like that." });
+  return table("Endpoints", columns, rows, { empty: [...view.query].length > 0 ? "No endpoint is like that." : "No endpoint was added yet." });
 }
 
 function testButton(row) {

@@ -68,7 +68,8 @@ function makeView(place) {
         route();
       }
     },
-    // Asks now and then, and shows what came; what went wrong stands above what was known last.
+    // Asks now and then, and shows what came; what went wrong stands above what was known last, but for a lost daemon, of which
+    // the frame tells.
     refresh: (seconds, load, draw) => {
       let known = null;
       return view.live.every(seconds, async () => {
@@ -77,7 +78,7 @@ function makeView(place) {
           view.render(...[draw(known)].flat());
         } catch (error) {
           if (error.name === "AbortError") return;
-          view.render(errorBox(error), known ? draw(known) : null);
+          view.render(known && connection.lostSince ? null : errorBox(error), known ? draw(known) : null);
         }
       });
     },

@@ -135,7 +135,7 @@ export function filters(view, fields) {
 // Pages of a list are walked with the API's cursors, which are in the URL; "back" is the browser's.
 export function pager(view, next, shown) {
   const cursor = view.query.get("cursor");
-  if (!next && !cursor) return shown === undefined ? null : el("p", { class: "pager", "data-key": "pager" }, `${count(shown)} shown, that is all.`);
+  if (!next && !cursor) return !shown ? null : el("p", { class: "pager", "data-key": "pager" }, `${count(shown)} shown, that is all.`);
   return el("p", { class: "pager", "data-key": "pager" },
     cursor ? button("First page", () => view.filter({ cursor: "" })) : null,
     next ? button("Next page", () => view.filter({ cursor: next }, true)) : " That is the last page.");
