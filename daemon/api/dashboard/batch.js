@@ -39,7 +39,7 @@ function draw(view, batch, seen, again) {
       batch.exact ? null : el("p", { class: "empty" }, "What matched is still being counted."),
       el("div", { class: "figures" },
         figure("done", count(batch.done)),
-        figure("skipped", count(batch.skipped), "they had changed before their turn came"),
+        figure("skipped", count(batch.skipped)),
         figure("matched", atLeast(batch)),
         figure("pace", pace(batch, seen), `at most ${batch.rate}`),
         running ? figure("time left", duration(batch.seconds_left)) : figure("took", took(batch)))),

@@ -26,12 +26,19 @@ export async function countBatch(action, filter) {
   const [counted, endpoint] = await Promise.all([
     send("POST", "/v1/batches", { action, filter, dry_run: true }),
     filter.endpoint ? orRefused(get(idPath("endpoints", filter.endpoint))) : null]);
-  return { counted, endpoint: endpoint?.refused ? null : endpoint };
+  if (endpoint?.refused) return { counted, endpoint: endpoint.refused.status === 404 ? { state: "removed" } : null };
+  return { counted, endpoint };
 }
 
 function filterFacts(filter, endpoint) {
   return facts(Object.entries(filter).map(([name, value]) =>
     [name, name === "endpoint" && endpoint?.name ? foreign(endpoint.name, 128) : foreign(value, 300)]));
+}
+
+function notActive(state) {
+  if (state === "active") return null;
+  return el("p", {}, el("strong", {}, state === "removed" ? "The endpoint was removed: nothing is sent to it any more."
+    : `The endpoint is ${state}: nothing is sent to it until it is active again.`));
 }
 
 // `known`: what countBatch() has said already.
@@ -55,8 +62,7 @@ export async function startBatch(view, action, filter, known = null) {
     danger: action === "discard",
     body: [
       el("p", {}, meaning),
-      endpoint && endpoint.state !== "active" && action !== "discard"
-        ? el("p", {}, el("strong", {}, `The endpoint is ${endpoint.state}: nothing is sent until it is active again.`)) : null,
+      endpoint && action !== "discard" ? notActive(endpoint.state) : null,
       filterFacts(filter, endpoint),
       el("div", { class: "field" }, el("label", { for: "batch-rate" }, "At most"),
         el("input", { id: "batch-rate", name: "rate", value: "1000/s", required: true, pattern: "[0-9]+/[smhd]", title: "such as 200/s" })),

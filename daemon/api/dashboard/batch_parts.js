@@ -10,9 +10,9 @@ const kDid = { retry: "retried", discard: "discarded", replay: "replayed", repla
 export const handled = (batch) => batch.done + batch.skipped;
 export const atLeast = (batch) => `${batch.exact ? "" : "at least "}${count(batch.matched)}`;
 
-// "3 retried, 1 skipped, because it had changed meanwhile"
+// "3 retried, 1 skipped (had changed, or can no longer be sent)"
 export function whatItDid(batch) {
-  const skipped = batch.skipped > 0 ? `, ${count(batch.skipped)} skipped, because they had changed meanwhile` : "";
+  const skipped = batch.skipped > 0 ? `, ${count(batch.skipped)} skipped (had changed${batch.action === "discard" ? "" : ", or can no longer be sent"})` : "";
   return `${count(batch.done)} ${kDid[batch.action] ?? "done"}${skipped}${batch.state === "cancelled" ? "; then it was cancelled" : ""}`;
 }
 

@@ -19,35 +19,40 @@ export function show(view) {
   page.request = new PreparedRequest(view, () => page.redraw());
   page.redraw = () => page.known && view.render(...draw(page));
   const pending = () => page.known?.delivery?.state === "pending";
-  page.again = view.refresh(() => (pending() ? kWhilePending : kOtherwise), (signal) => load(view.id, signal), (known) => {
+  page.again = view.refresh(() => (pending() ? kWhilePending : kOtherwise), (signal) => load(view.id, page.known, signal), (known) => {
     page.known = known;
     return draw(page);
   });
 }
 
-// What is said of a delivery that its endpoint holds up takes the endpoint's figures.
-async function load(id, signal) {
+// What is said of a delivery that its endpoint holds up takes the endpoint's figures. An endpoint that is not named has no
+// name, or was removed, and then it stays so.
+async function load(id, before, signal) {
   const delivery = await orRefused(get(idPath("deliveries", id), {}, signal));
   if (delivery.refused) return delivery;
+  const unnamed = delivery.endpoint_name === null && !before?.removed && delivery.state !== "pending";
+  const endpoint = unnamed ? await orRefused(get(idPath("endpoints", delivery.endpoint), {}, signal)) : null;
+  const removed = before?.removed || endpoint?.refused?.status === 404;
   const stats = needsStats(delivery) ? await orRefused(get(`${idPath("endpoints", delivery.endpoint)}/stats`, {}, signal)) : null;
-  return { delivery, stats: stats?.refused ? null : stats };
+  return { delivery, removed, stats: stats?.refused ? null : stats };
 }
 
 function draw(page) {
   const { view, known } = page;
   if (known.refused) return [el("h1", {}, "Delivery"), errorBox(known.refused), el("p", {}, link("#/deliveries", "All deliveries"))];
-  const { delivery, stats } = known;
-  const { text, helps } = explain(delivery, stats);
+  const { delivery, removed, stats } = known;
+  const { text, helps } = explain(delivery, stats, removed);
   return [
     el("div", { class: "head", "data-key": "head" },
-      el("h1", {}, foreign(delivery.type, 80), " to ", delivery.endpoint_name ? foreign(delivery.endpoint_name, 60) : "an endpoint without a name"),
-      view.mayChange ? acts(page, delivery) : null),
+      el("h1", {}, foreign(delivery.type, 80), " to ",
+        delivery.endpoint_name ? foreign(delivery.endpoint_name, 60) : removed ? "a removed endpoint" : "an endpoint without a name"),
+      view.mayChange ? acts(page, delivery, removed) : null),
     section("What it waits for, or what became of it", el("p", {}, text),
       helps.length > 0 ? [el("h3", {}, "What helps"), el("ul", {}, helps.map((help) => el("li", {}, help)))] : null),
     section("Delivery", facts([
       ["State", [badge(delivery.state), delivery.reason ? ` ${delivery.reason}` : null]],
       ["Waits for", delivery.state === "pending" ? waitsFor(delivery) : null],
-      ["Endpoint", endpointLink(delivery.endpoint, delivery.endpoint_name)],
+      ["Endpoint", removed ? [el("span", { class: "id" }, delivery.endpoint), ", removed"] : endpointLink(delivery.endpoint, delivery.endpoint_name)],
       ["Event", idLink("events", delivery.event)],
       ["Tenant", delivery.tenant ? foreign(delivery.tenant) : null],
       ["Attempts", count(delivery.attempts)],
@@ -55,7 +60,7 @@ function draw(page) {
       ["Accepted", bothTimes(delivery.created_at)],
       ["Ended", delivery.finished_at ? bothTimes(delivery.finished_at) : null],
       ["Id", el("span", { class: "id" }, delivery.id)]])),
-    view.mayChange ? section("What would be sent now", page.request.draw(delivery)) : null,
+    view.mayChange && !removed ? section("What would be sent now", page.request.draw(delivery)) : null,
     section("Attempts, the newest first", attempts(page, delivery.attempt_list)),
     el("p", { "data-key": "back" }, link(`#/deliveries?event=${encodeURIComponent(delivery.event)}`, "All deliveries of this event"), ", ",
       link(`#/deliveries?endpoint=${encodeURIComponent(delivery.endpoint)}`, "all to this endpoint"), "."),
@@ -67,13 +72,13 @@ function waitsFor({ in_flight: inFlight, waiting }) {
   return waiting ? waitingText(waiting) : "not known";
 }
 
-function acts(page, delivery) {
+function acts(page, delivery, removed) {
   const pending = delivery.state === "pending";
   const { view } = page;
   return el("div", { class: "acts" },
     // A pending one is tried at once by the act on many, which can take pending ones.
     pending ? button("Try at once", () => startBatch(view, "retry", { state: "pending", event: delivery.event, endpoint: delivery.endpoint }))
-      : button("Retry", () => retry(page, delivery)),
+      : removed ? null : button("Retry", () => retry(page, delivery)),
     pending || delivery.state === "dead" ? button("Discard", () => discard(page, delivery), { class: "danger" }) : null);
 }
 

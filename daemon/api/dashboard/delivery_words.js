@@ -21,16 +21,22 @@ const kDead = {
 };
 
 // {text: nodes, helps: [nodes]}
-export function explain(delivery, stats) {
+export function explain(delivery, stats, removed) {
   if (delivery.state === "pending") return pending(delivery, stats);
   const ago = duration(Math.max(0, Math.floor(secondsSince(delivery.finished_at))));
   if (delivery.state !== "dead") return { text: [`It has been ${delivery.state} for ${ago}. `, lastAttempt(delivery)], helps: [] };
+  const nothing = removed ? "" : " Nothing is sent until somebody retries it.";
   const [why, help] = kDead[delivery.reason] ?? [delivery.reason ?? "for a reason that is not known", null];
   const page = ["The endpoint: ", endpointLink(delivery.endpoint, delivery.endpoint_name), "; ",
     link(`#/failures?endpoint=${encodeURIComponent(delivery.endpoint)}`, "all that fails there"), "."];
   return {
-    text: [`It has been dead for ${ago} (${delivery.reason}): ${why}. `, lastAttempt(delivery), " Nothing is sent until somebody retries it."],
-    helps: delivery.reason === "damaged" ? [help] : [help, page].filter(Boolean) };
+    text: [`It has been dead for ${ago} (${delivery.reason}): ${why}. `, lastAttempt(delivery), nothing],
+    helps: removed ? [afterRemoval(delivery)] : delivery.reason === "damaged" ? [help] : [help, page].filter(Boolean) };
+}
+
+function afterRemoval({ event }) {
+  return ["The endpoint was removed: nothing is sent to it any more. ", link(`#/events/${encodeURIComponent(event)}`, "The event"),
+    " can be replayed to those that want it now."];
 }
 
 function pending(delivery, stats) {
