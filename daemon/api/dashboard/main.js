@@ -173,6 +173,9 @@ export async function begin() {
     session = await get("/v1/session");
   } catch (error) {
     session = null;
+    leaving.abort();  // what was shown is not asked for, nor drawn, any more
+    delete main.dataset.page;
+    drawFrame(parseHash(location.hash));
     // At `outboxctl dashboard`, whoever has not come by its link is let in to nothing.
     update(main, el("h1", {}, "outboxd"), error.status === 403
       ? el("p", {}, "This browser is not let in. The link of outboxctl dashboard works once: run it again.") : errorBox(error),
