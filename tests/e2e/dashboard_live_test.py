@@ -92,6 +92,19 @@ class Live(BrowserTest):
         wait_until(lambda: self.outboxd.get("/readyz").status == 200, "it is ready")
         self.browser.wait_for_text("Nothing is stuck")
 
+    def test_attempts_are_followed_again_after_a_restart(self):
+        self.expected = ["502", "ERR_", "50[34]"]
+        self.browser.open("/endpoints/shop")
+        panel = "main section[aria-label='Last attempts']"
+        self.browser.wait_for_text("order.paid|None since", panel)
+        self.outboxd.stop()
+        self.browser.find("#lost", "does not answer since")
+        self.outboxd.start()
+        until(lambda: not self.browser.look("#lost"), "its return is said")
+        self.browser.wait_for_text("As they are recorded|started again", panel)
+        self.outboxd.event("order.later")
+        self.browser.wait_for_text("order.later", panel)
+
 
 if __name__ == "__main__":
     unittest.main()
