@@ -11,6 +11,8 @@ export class ApiError extends Error {
 
 export class Unreachable extends Error {}
 
+const kSearch = 500;  // milliseconds
+
 export const connection = { lostSince: null, signedOut: () => {}, changed: () => {} };
 let csrf = null;
 
@@ -90,6 +92,16 @@ export async function get(path, query, signal) {
 
 export async function getText(path, query, signal) {
   return (await checked(await ask("GET", pathOf(path, query), undefined, signal))).text();
+}
+
+// The next page of a list that has rows. The daemon looks at so many rows for a page and no more, so pages of a filter that
+// few match come empty; they are gone through here for as long as nobody minds, and no longer: it is work for the daemon.
+export async function getRows(path, query, signal) {
+  const end = performance.now() + kSearch;
+  let page = await get(path, query, signal);
+  while (page.data.length === 0 && page.next_cursor && performance.now() < end)
+    page = await get(path, { ...query, cursor: page.next_cursor }, signal);
+  return page;
 }
 
 // What the daemon answered, or {refused: error} when it refuses what was asked (an unknown id, a filter that cannot be), so

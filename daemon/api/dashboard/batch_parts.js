@@ -12,7 +12,8 @@ export const atLeast = (batch) => `${batch.exact ? "" : "at least "}${count(batc
 
 // "3 retried, 1 skipped (had changed, or can no longer be sent)"
 export function whatItDid(batch) {
-  const skipped = batch.skipped > 0 ? `, ${count(batch.skipped)} skipped (had changed${batch.action === "discard" ? "" : ", or can no longer be sent"})` : "";
+  const why = batch.action === "discard" ? "had changed" : "had changed, or can no longer be sent";
+  const skipped = batch.skipped > 0 ? `, ${count(batch.skipped)} skipped (${why})` : "";
   return `${count(batch.done)} ${kDid[batch.action] ?? "done"}${skipped}${batch.state === "cancelled" ? "; then it was cancelled" : ""}`;
 }
 

@@ -1,5 +1,5 @@
 // Deliveries by every filter that the API has, and acts on all that match, or on chosen rows.
-import { ApiError, get, idPath, orRefused, send } from "./api.js";
+import { ApiError, getRows, idPath, orRefused, send } from "./api.js";
 import { batchFilter, startBatch } from "./batch_dialog.js";
 import { ask, say, show as showDialog } from "./dialog.js";
 import { el } from "./dom.js";
@@ -34,7 +34,7 @@ export function show(view) {
   const page = { view, fields, query, selected: new Set(), answer: null };
   page.redraw = () => page.answer && view.render(...draw(page));
   page.again = view.refresh(query.cursor ? Infinity : kEvery,
-    (signal) => orRefused(get("/v1/deliveries", { ...query, limit: kRows }, signal)),
+    (signal) => orRefused(getRows("/v1/deliveries", { ...query, limit: kRows }, signal)),
     (answer) => {
       page.answer = answer;
       return draw(page);
@@ -52,7 +52,7 @@ function draw(page) {
   for (const id of page.selected) if (!rows.some((row) => row.id === id)) page.selected.delete(id);
   return [...head, view.mayChange ? acts(page, rows) : null,
     table("Deliveries, the newest first", columns(page, rows), rows,
-      { empty: answer.next_cursor ? "Nothing on this page, but there may be on the next." : "No delivery matches." }),
+      { empty: answer.next_cursor ? "None among those looked at so far; the next page goes on from there." : "No delivery matches." }),
     pager(view, answer.next_cursor, rows.length)];
 }
 

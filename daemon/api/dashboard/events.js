@@ -1,5 +1,5 @@
 // What producers handed over, the newest first; and replaying all of it that the filter matches.
-import { get, orRefused } from "./api.js";
+import { getRows, orRefused } from "./api.js";
 import { batchFilter, startBatch } from "./batch_dialog.js";
 import { el } from "./dom.js";
 import { bytes, count } from "./format.js";
@@ -10,7 +10,7 @@ const kTimeHint = "1h, or 2026-01-31T09:00:00Z";
 export function show(view) {
   view.title("Events");
   const asked = queryOf(view);
-  view.refresh(pageSeconds(view, 5), (signal) => orRefused(get("/v1/events", asked, signal)), (page) => [
+  view.refresh(pageSeconds(view, 5), (signal) => orRefused(getRows("/v1/events", asked, signal)), (page) => [
     el("div", { class: "head", "data-key": "head" }, el("h1", {}, "Events"), view.mayChange ? replaying(view, asked) : null),
     filters(view, fieldsOf(view)),
     page.refused ? errorBox(page.refused) : [eventTable(view, page.data), pager(view, page.next_cursor)],
