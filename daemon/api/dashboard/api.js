@@ -11,7 +11,7 @@ export class ApiError extends Error {
 
 export class Unreachable extends Error {}
 
-const kSearch = 500;  // milliseconds
+const kSearch = 1000;  // milliseconds
 
 export const connection = { lostSince: null, signedOut: () => {}, changed: () => {} };
 let csrf = null;
