@@ -8,6 +8,7 @@ import { attemptsPanel, charts, periodChoice, secretsPanel, waitingPanel } from 
 import { settings } from "./endpoint_settings.js";
 import { explain, rate } from "./endpoint_words.js";
 import { memberTexts } from "./json_text.js";
+import { Live } from "./live.js";
 import { badge, button, errorBox, figure, foreign, link, section, when } from "./parts.js";
 
 const kLate = 60;  // seconds
@@ -17,6 +18,8 @@ export async function show(view) {
   view.title("Endpoint");
   let id = view.id;  // or a name, until it is known which endpoint that is: it stays the same one under another name
   let panels = null;
+  const parts = new AbortController();  // ends what the panels ask for: with the page, or with the endpoint
+  view.signal.addEventListener("abort", () => parts.abort());
   const again = view.refresh(2, async (signal) => {
     try {
       const path = idPath("endpoints", id);
@@ -30,10 +33,13 @@ export async function show(view) {
       throw error;
     }
   }, ({ missing, refused, endpoint, stats }) => {
-    if (missing) return gone(view);
+    if (missing) {
+      if (panels) parts.abort();
+      return gone(view);
+    }
     if (refused) return [el("h1", {}, "Endpoint"), errorBox(refused), el("p", {}, link("#/endpoints", "All endpoints"))];
     view.title(oneLine(nameOf(endpoint), 60));
-    panels ??= panelsOf(view, endpoint);
+    panels ??= panelsOf({ ...view, signal: parts.signal, live: new Live(parts.signal) }, endpoint);
     return page(view, endpoint, stats, panels, () => again());
   });
 }
