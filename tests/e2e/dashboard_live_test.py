@@ -105,6 +105,27 @@ class Live(BrowserTest):
         self.outboxd.event("order.later")
         self.browser.wait_for_text("order.later", panel)
 
+    def test_whoever_signs_out_is_shown_nothing_any_more(self):
+        self.expected = ["403"]
+        self.addCleanup(self.enter)
+        self.browser.open("/endpoints/shop")
+        self.browser.click("section button", "^Reveal$")
+        self.browser.find("dialog code", "^whsec_")
+        # As by a click: what stands open is in front of the button.
+        self.browser.js("[...document.querySelectorAll('#controls button')].find((one) => one.innerText === 'Sign out').click()")
+        self.browser.wait_for_text("not let in")
+        asked = self.browser.asked()
+        self.time_passes()
+        self.assertEqual(asked, self.browser.asked())
+        self.assertNotIn("shop", self.browser.html())
+        self.assertNotIn("whsec_", self.browser.html())
+
+    def test_links_that_mean_nothing_are_said_to(self):
+        self.expected = ["404"]
+        for path in ("/endpoints/%E0", "/constructor/x", "/no-such"):
+            self.browser.open_anyway(path)
+            self.browser.wait_for_text("There is no (such page|endpoint)")
+
 
 if __name__ == "__main__":
     unittest.main()

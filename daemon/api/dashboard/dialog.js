@@ -79,9 +79,12 @@ function open(dialog) {
   dialog.showModal();
 }
 
+// What they show goes out of the document too.
+export function closeAll(those = () => true) {
+  const open = [...document.querySelectorAll("dialog[open]")].filter(those);
+  for (const dialog of open) if (dialog.dispatchEvent(new Event("cancel", { cancelable: true }))) dialog.close();
+}
+
 // A question about a page does not outlive it. What an act says that went to another page is of that one: the browser tells
 // of the change only after the act.
-window.addEventListener("hashchange", () => {
-  const others = [...document.querySelectorAll("dialog[open]")].filter((dialog) => dialog.dataset.page !== location.hash);
-  for (const dialog of others) if (dialog.dispatchEvent(new Event("cancel", { cancelable: true }))) dialog.close();
-});
+window.addEventListener("hashchange", () => closeAll((dialog) => dialog.dataset.page !== location.hash));

@@ -1,6 +1,7 @@
 // Which page is shown, and the frame around it. The page and all that it filters by are in the URL, behind the "#", which
 // no server ever sees.
 import { connection, get, send, setCsrf } from "./api.js";
+import { closeAll } from "./dialog.js";
 import { el, update } from "./dom.js";
 import { absolute } from "./format.js";
 import { Live, live, setPaused } from "./live.js";
@@ -39,7 +40,7 @@ function hashOf(page, id, query) {
 }
 
 function moduleOf({ page, id }) {
-  if (id) return kDetails[page];
+  if (id) return Object.hasOwn(kDetails, page) ? kDetails[page] : undefined;
   return kPages.find(([path]) => path === page)?.[2];
 }
 
@@ -87,12 +88,14 @@ function makeView(place) {
   return view;
 }
 
+const isIn = () => Boolean(session) && session.scope !== "none" && session.scope !== "ingest";
+
 async function route() {
   leaving.abort();
   leaving = new AbortController();
   const place = parseHash(location.hash);
   drawFrame(place);
-  if (!session || session.scope === "none" || session.scope === "ingest") return showPage("sign_in", place);
+  if (!isIn()) return showPage("sign_in", place);
   const module = moduleOf(place);
   if (!module) {
     update(main, el("h1", {}, "There is no such page"), el("p", {}, el("a", { href: "#/" }, "Overview")));
@@ -117,7 +120,7 @@ async function showPage(module, place) {
 }
 
 function drawFrame({ page }) {
-  const in_ = session && session.scope !== "none" && session.scope !== "ingest";
+  const in_ = isIn();
   update(document.getElementById("pages"), in_ ? el("ul", {}, kPages.map(([path, name]) =>
     el("li", { "data-key": name }, el("a", { href: `#/${path}`, "aria-current": path === page ? "page" : null }, name)))) : null);
   const theme = document.documentElement.dataset.theme ?? "auto";
@@ -173,17 +176,26 @@ export async function begin() {
     session = await get("/v1/session");
   } catch (error) {
     session = null;
-    leaving.abort();  // what was shown is not asked for, nor drawn, any more
-    delete main.dataset.page;
-    drawFrame(parseHash(location.hash));
+    forget();
     // At `outboxctl dashboard`, whoever has not come by its link is let in to nothing.
     update(main, el("h1", {}, "outboxd"), error.status === 403
       ? el("p", {}, "This browser is not let in. The link of outboxctl dashboard works once: run it again.") : errorBox(error),
     button("Try again", begin));
     return;
   }
+  if (!isIn()) forget();
   setCsrf(session.csrf);
   await route();
+}
+
+// Nobody is in any more: what was shown goes, and nothing that still asks or streams may show it again.
+function forget() {
+  leaving.abort();
+  setCsrf(null);
+  closeAll();
+  delete main.dataset.page;
+  document.title = "outboxd";
+  drawFrame(parseHash(location.hash));
 }
 
 connection.changed = drawLost;
