@@ -18,13 +18,8 @@ std::string_view without_quotes(std::string_view value) {
   return quoted ? value.substr(1, value.size() - 2) : value;
 }
 
-}  // namespace
-
-bool is_cookie_value(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, is_cookie_octet);
-}
-
-std::optional<std::string_view> cookie_value(std::string_view header, std::string_view name) {
+// The value of the first cookie of this name; `header` is what is left behind it.
+std::optional<std::string_view> take_value(std::string_view& header, std::string_view name) {
   while (!header.empty()) {
     const auto end = std::min(header.find(';'), header.size());
     const auto pair = trim(header.substr(0, end), kHttpBlanks);
@@ -35,6 +30,24 @@ std::optional<std::string_view> cookie_value(std::string_view header, std::strin
     if (is_cookie_value(value)) return value;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+bool is_cookie_value(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, is_cookie_octet);
+}
+
+std::optional<std::string_view> cookie_value(std::string_view header, std::string_view name) {
+  return take_value(header, name);
+}
+
+bool has_two_values(std::string_view header, std::string_view name) {
+  const auto first = take_value(header, name);
+  while (const auto next = take_value(header, name)) {
+    if (next != first) return true;
+  }
+  return false;
 }
 
 }  // namespace outboxd

@@ -11,6 +11,9 @@ namespace outboxd {
 // cookie may hold, is passed over. Linear in the length of the header, which the limits of a request's head bound.
 std::optional<std::string_view> cookie_value(std::string_view header, std::string_view name);
 
+// Does `header` have two cookies of this name with different values?
+bool has_two_values(std::string_view header, std::string_view name);
+
 // May `text`, not empty, be a cookie's value as it is (cookie-octets of RFC 6265, 4.1.1)?
 bool is_cookie_value(std::string_view text);
 

@@ -36,6 +36,11 @@ bool is_loopback(const std::string& name) {
   return ascii_iequals(name, "localhost");
 }
 
+bool from_other_origin(const Request& request) {
+  const auto site = request.header("sec-fetch-site");
+  return site && *site != "same-origin" && *site != "none";
+}
+
 bool is_json_type(std::string_view content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
@@ -61,15 +66,18 @@ bool host_allowed(std::string_view host, std::string_view local_address,
 
 Result<void> check_write(const Request& request) {
   if (only_reads(request.method)) return {};
-  const auto site = request.header("sec-fetch-site");
-  if (site && *site != "same-origin" && *site != "none") {
+  if (from_other_origin(request))
     return problem(ProblemCode::kForbidden, "A browser sent this write for a page of another origin.");
-  }
   if (request.header("origin") && !is_json_type(request.header("content-type").value_or(""))) {
     return problem(ProblemCode::kUnsupportedMediaType,
                    "A write with an Origin header must have a JSON content type.");
   }
   return {};
+}
+
+Result<void> check_read(const Request& request) {
+  if (!from_other_origin(request)) return {};
+  return problem(ProblemCode::kForbidden, "A browser asked for this for a page of another origin.");
 }
 
 }  // namespace outboxd::api

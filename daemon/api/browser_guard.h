@@ -24,4 +24,9 @@ bool host_allowed(std::string_view host, std::string_view local_address,
 // not a web page, and the handler alone checks the type.
 Result<void> check_write(const Request& request);
 
+// kForbidden for a read that a browser marks as coming from another origin. For what a cookie lets in: a page of another
+// port of this host is of the same site, so its requests carry the cookie. It cannot read the answer, but what is asked
+// for may be recorded as an operator's act, or make work.
+Result<void> check_read(const Request& request);
+
 }  // namespace outboxd::api

@@ -31,7 +31,13 @@ std::optional<std::string_view> session_token(std::span<const HeaderField> heade
   if (!header) return std::nullopt;
   const auto token = cookie_value(*header, kSessionCookie);
   if (!token || token->size() > kMaxSessionToken) return std::nullopt;
+  if (has_two_sessions(headers)) return std::nullopt;
   return token;
+}
+
+bool has_two_sessions(std::span<const HeaderField> headers) {
+  const auto header = find_header(headers, "cookie");
+  return header && !find_header(headers, "authorization") && has_two_values(*header, kSessionCookie);
 }
 
 bool is_sign_in(std::string_view method, std::string_view path) {

@@ -19,8 +19,12 @@ inline constexpr std::size_t kMaxSessionToken = 256;
 inline constexpr std::size_t kMaxSignInBody = 1024;
 
 // The token in the session's cookie, a view into `headers`; nullopt when there is none, or an Authorization header, which alone
-// counts then.
+// counts then, or when there are two.
 std::optional<std::string_view> session_token(std::span<const HeaderField> headers);
+
+// Are there two different ones? Another service of this host may set a cookie for its path of ours, which then comes first:
+// somebody would be signed in as another without noticing. (The same one twice does no harm.)
+bool has_two_sessions(std::span<const HeaderField> headers);
 
 // Is this POST /v1/session? `path` as sent.
 bool is_sign_in(std::string_view method, std::string_view path);
@@ -33,7 +37,7 @@ std::string csrf_proof(std::string_view token);
 // constant time.
 Result<void> check_csrf(const Request& request, std::string_view token);
 
-// Values of Set-Cookie. `tls`: of the connection, for Secure. `token` must be a cookie's value (cookie.h).
+// Values of Set-Cookie. `tls`: is it the browser's connection, for Secure? `token` must be a cookie's value (cookie.h).
 std::string set_session_cookie(std::string_view token, bool tls);
 std::string clear_session_cookie(bool tls);
 

@@ -76,6 +76,15 @@ std::optional<Answer> why_coding_refused(const Request& request) {
   return answer;
 }
 
+// What a browser may ask for that the cookie lets in.
+Result<void> check_session(const PendingExchange& exchange, Access access, std::string_view token) {
+  const Request& request = exchange.request();
+  if (is_sign_in(request.method, exchange.path())) return {};
+  // The pages themselves may be linked to from anywhere.
+  if (access == Access::kOpen && only_reads(request.method)) return {};
+  return check_read(request).and_then([&] { return check_csrf(request, token); });
+}
+
 }  // namespace
 
 void RefusalLog::note(const Request& request, std::string_view path, const Problem& refusal) {
@@ -117,6 +126,12 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   }
   Request& request = exchange->mutable_request();
   if (const auto why = why_headers_refused(request)) return refuse(*exchange, *why);
+  if (!caller.unix_socket && has_two_sessions(request.headers)) {
+    return refuse(*exchange, {ProblemCode::kMalformed,
+                              "The browser sends two different cookies " + std::string(kSessionCookie) +
+                                  ": another service of this host has set one. Delete the cookies of this "
+                                  "host, and sign in again."});
+  }
   auto match = router_.find(request.method, exchange->path());
   if (!match) return exchange->respond(no_route_answer(match.error()));
   exchange->set_route(match->route);
@@ -129,8 +144,8 @@ void Dispatcher::route(const std::shared_ptr<PendingExchange>& exchange) {
   const Access access = match->route->access;
   auto granted = authorise(*exchange, access);
   if (!granted) return refuse(*exchange, granted.error());
-  if (granted->session && !is_sign_in(request.method, exchange->path())) {
-    if (const auto checked = check_csrf(request, *granted->session); !checked)
+  if (granted->session) {
+    if (const auto checked = check_session(*exchange, access, *granted->session); !checked)
       return refuse(*exchange, checked.error());
   }
   request.from_browser = granted->session.has_value();

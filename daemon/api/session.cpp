@@ -40,8 +40,14 @@ bool over_tcp(const Request& request) {
   return request.transport != Transport::kUnixSocket;
 }
 
+// For the browser: a proxy in front of us may speak TLS with it, and then its page is of an https origin.
+bool over_tls(const Request& request) {
+  return request.transport == Transport::kTls ||
+         request.header("origin").value_or("").starts_with("https://");
+}
+
 HeaderField clearing(const Request& request) {
-  return {"set-cookie", clear_session_cookie(request.transport == Transport::kTls)};
+  return {"set-cookie", clear_session_cookie(over_tls(request))};
 }
 
 Result<Answer> show_session(Context& context, const Request& request) {
@@ -96,7 +102,7 @@ void sign_in(Context& context, const ExchangePtr& exchange) {
   log::info("signed in to the dashboard",
             {{"by", session->who}, {"scope", to_string(session->grant.scope)}, {"peer", request.peer}});
   auto answer = json_answer(200, json_of_session(context, *session));
-  answer.headers.push_back({"set-cookie", set_session_cookie(*token, request.transport == Transport::kTls)});
+  answer.headers.push_back({"set-cookie", set_session_cookie(*token, over_tls(request))});
   exchange->respond(std::move(answer));
 }
 

@@ -56,6 +56,8 @@ TEST_CASE("the token of a session is that of its cookie, unless there is an Auth
   const std::string longest(kMaxSessionToken, 'x');
   CHECK(token({{"Cookie", "outboxd_token=" + longest}}) == longest);
   CHECK(token({{"Cookie", "outboxd_token=" + longest + 'x'}}) == "-");
+  CHECK(token({{"Cookie", "outboxd_token=x; outboxd_token=x"}}) == "x");
+  CHECK(token({{"Cookie", "outboxd_token=x; outboxd_token=y"}}) == "-");
 }
 
 TEST_CASE("what a cookie says of itself") {
@@ -176,6 +178,30 @@ TEST_CASE("neither a Unix socket nor TCP without tokens looks at the cookie") {
   CHECK(answer_to(server.tcp, test::get("/caller", cookie("operator-token"))).body == "ingest tcp");
   CHECK(answer_to(server.admin, remove("/v1/events", cookie("operator-token"))).status == 200);
   CHECK(answer_to(server.tcp, test::post("{}", cookie("operator-token"))).status == 200);
+}
+
+TEST_CASE("two different tokens are refused, because one of them is of somebody else's making") {
+  test::TestServer server({}, three_tokens());
+  const std::string two = "Cookie: outboxd_token=reader-token; outboxd_token=operator-token\r\n";
+  const auto refused = answer_to(server.tcp, test::get("/everybody", two));
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("Delete the cookies of this host") != std::string::npos);
+  const std::string admin = "Authorization: Bearer operator-token\r\n";
+  CHECK(answer_to(server.tcp, test::get("/everybody", admin + two)).status == 200);
+  CHECK(answer_to(server.admin, test::get("/caller", two)).body == "admin unix");
+}
+
+TEST_CASE("a page of another origin does not even make a browser ask, but may lead to the open pages") {
+  test::TestServer server({}, three_tokens());
+  const std::string session = cookie("operator-token");
+  for (const char* site : {"cross-site", "same-site"}) {
+    const std::string from = "Sec-Fetch-Site: " + std::string(site) + "\r\n";
+    CHECK(answer_to(server.tcp, test::get("/everybody", session + from)).status == 403);
+    CHECK(answer_to(server.tcp, test::get("/caller", session + from)).body == "admin tcp browser");
+    const std::string admin = "Authorization: Bearer operator-token\r\n";
+    CHECK(answer_to(server.tcp, test::get("/everybody", admin + from)).status == 200);
+  }
+  CHECK(answer_to(server.tcp, test::get("/everybody", session + "Sec-Fetch-Site: none\r\n")).status == 200);
 }
 
 TEST_CASE("a request with two Cookie headers is refused") {

@@ -57,6 +57,14 @@ TEST_CASE("no value holds a byte that no cookie may hold") {
   CHECK(value("t=a;b") == "a");
 }
 
+TEST_CASE("two cookies of a name are told from one that comes twice") {
+  for (const char* one : {"", "t=1", "t=1; t=1", "a=1; t=2", "t=1; tt=2; T=3", "t=1; t=", "t=1; t=\"1\""}) {
+    CAPTURE(one);
+    CHECK_FALSE(has_two_values(one, "t"));
+  }
+  for (const char* two : {"t=1; t=2", "t=1;t=1;t=2", "t=2; a=b; t=1"}) CHECK(has_two_values(two, "t"));
+}
+
 TEST_CASE("a long header of cookies is read to its end") {
   std::string header;
   for (int i = 0; i < 5000; ++i) header += "a=" + std::string(static_cast<std::size_t>(i % 7), 'x') + ';';

@@ -198,6 +198,38 @@ class DashboardSessionTest(EndToEndTest):
         self.assertIn("Secure", attributes(answer))
         self.assertEqual(200, browser.call("GET", "/v1/endpoints").status)
 
+    def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(self):
+        browser = self.serve()
+        answer = browser.call("POST", "/v1/session", {"token": ADMIN}, Origin="https://outboxd.example")
+        self.assertEqual(200, answer.status, answer)
+        self.assertIn("Secure", attributes(answer))
+        self.assertNotIn("Secure", attributes(browser.sign_in(ADMIN)))
+
+    def test_a_page_of_another_port_does_not_make_a_browser_reveal(self):
+        browser = self.serve()
+        self.outboxd.endpoint(self.receiver().url, name="shop")
+        browser.sign_in(ADMIN)
+        before = self.outboxd.get("/v1/audit").json["data"]
+        for path in ("/v1/endpoints/shop/secrets?reveal=true", "/v1/setup", "/v1/status", "/v1/attempts/stream"):
+            refused = browser.call("GET", path, Sec_Fetch_Site="same-site")
+            self.assertEqual(403, refused.status, path)
+            self.assertIn("another origin", refused.json["detail"])
+        self.assertEqual(before, self.outboxd.get("/v1/audit").json["data"])
+        for path in ("/", "/dashboard/main.js", "/v1/session"):
+            self.assertEqual(200, browser.call("GET", path, Sec_Fetch_Site="cross-site").status, path)
+
+    def test_nobody_is_signed_in_as_somebody_else_without_noticing(self):
+        browser = self.serve()
+        for first, second in ((VIEW, ADMIN), (ADMIN, VIEW)):
+            two = f"{COOKIE}={first}; {COOKIE}={second}"
+            for method, path in (("GET", "/v1/session"), ("GET", "/v1/endpoints")):
+                refused = browser.call(method, path, Cookie=two)
+                self.assertEqual(400, refused.status, refused)
+                self.assertIn("two different cookies", refused.json["detail"])
+            # At its head, or when all of it has come.
+            self.assertIn(browser.call("POST", "/v1/endpoints", {"url": "http://127.0.0.1/"}, Cookie=two).status, (400, 401))
+        self.assertEqual("admin", browser.call("GET", "/v1/session", Cookie=f"{COOKIE}={ADMIN}; {COOKIE}={ADMIN}").json["scope"])
+
     def test_tcp_without_tokens_says_how_to_get_in(self):
         self.outboxd = self.daemon().start()
         browser = Browser(self.outboxd.tcp_port)
