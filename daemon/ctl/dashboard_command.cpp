@@ -24,10 +24,13 @@ bool is_set(const char* name) {
   return value && *value;
 }
 
-// Starts the desktop's browser, if there is a desktop. It is not this program's: it keeps its own signals and outlives it,
+bool has_desktop() {
+  return is_set("DISPLAY") || is_set("WAYLAND_DISPLAY");
+}
+
+// Starts the desktop's browser. It is not this program's: it keeps its own signals and outlives it,
 // and what it prints is nobody's data.
 void open_in_browser(const std::string& link) {
-  if (!is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY")) return;
   std::signal(SIGCHLD, SIG_IGN);  // the kernel forgets it when it ends
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -59,7 +62,9 @@ int run_dashboard(Session& session, const Options& options) {
   hold_interrupts();
   Session::require_stdout();
   require_dashboard(session.api());
-  DashboardProxy proxy(session.api().options(), options.port);
+  const bool opens = !options.no_open && has_desktop();
+  DashboardProxy proxy(session.api().options(), options.port,
+                       opens ? DashboardProxy::LinkFor::kOwnUser : DashboardProxy::LinkFor::kAnybody);
   proxy.start();
   if (session.prints_json()) {
     session.print(render_json({{"url", proxy.link()}}, session.format() == Format::kJson));
@@ -67,7 +72,7 @@ int run_dashboard(Session& session, const Options& options) {
     session.print(proxy.link() + "\n");
   }
   session.note("the link works once, and lets one browser in for as long as this runs; Ctrl-C ends it");
-  if (!options.no_open) open_in_browser(proxy.link());
+  if (opens) open_in_browser(proxy.link());
   wait_for_interrupt();
   std::_Exit(kExitOk);  // idle connections and streams would hold up an orderly end
 }

@@ -10,7 +10,6 @@
 
 namespace outboxd::ctl {
 
-inline constexpr std::string_view kDashboardCookie = "outboxd_dashboard";
 inline constexpr const char* kCsrfHeader = "outboxd-csrf";
 
 // 256 random bits in hexadecimal digits.
@@ -21,11 +20,12 @@ class DashboardGate {
   // What a request says of itself: the values of its headers, "" for those it does not have.
   struct Visit {
     std::string_view method, cookies, csrf, fetch_site;
+    bool open_file = false;  // it asks for a file that is the same for everybody
   };
   enum class Verdict {
     kAllowed,
     kNotIn,      // no cookie of ours
-    kCrossSite,  // a change that another site's page asks for
+    kCrossSite,  // something that a page of another origin asks for
     kNoCsrf,     // a change without the proof that a page of ours asks for it
   };
 
@@ -37,13 +37,16 @@ class DashboardGate {
   // Takes the code of the link: the value of the cookie the first time, nullopt at every other.
   std::optional<std::string> enter(std::string_view code);
   Verdict check(const Visit& visit) const;
+  // Browsers do not tell ports apart when they keep cookies, so each dashboard has a cookie of its own name.
+  const std::string& cookie_name() const { return cookie_name_; }
   // What a change has to carry. Constant.
   const std::string& csrf() const { return csrf_; }
   // From now on nobody is in.
   void sign_out();
+  bool is_anybody_in() const;
 
  private:
-  const std::string port_, csrf_;
+  const std::string port_, cookie_name_, csrf_;
   mutable Mutex mutex_;
   std::optional<std::string> code_ OUTBOXD_GUARDED_BY(mutex_);  // nullopt: spent
   std::string offered_cookie_ OUTBOXD_GUARDED_BY(mutex_);       // until the code is spent

@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include "common/text.h"
 #include "ctl/dashboard_gate.h"
 #include "ctl/dashboard_stream.h"
+#include "ctl/peer_user.h"
 
 namespace outboxd::ctl {
 namespace {
@@ -25,6 +27,10 @@ constexpr std::size_t kThreads = 64;  // browsers open connections ahead of need
 constexpr time_t kSilenceSeconds = 5;
 constexpr std::size_t kMaxBodyBytes = 16u << 20;
 constexpr Millis kStreamSilence = std::chrono::seconds(2);
+constexpr std::string_view kOnward = R"(<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>outboxd</title><meta http-equiv="refresh" content="0; url=/">
+<a href="/">outboxd</a></html>
+)";
 constexpr std::string_view kEnter = "/enter/", kSessionPath = "/v1/session",
                            kStreamPath = "/v1/attempts/stream";
 constexpr const char* kTooOld =
@@ -104,9 +110,8 @@ void refuse_entry(httplib::Response& answer) {
           "text/plain; charset=utf-8");
 }
 
-std::string set_cookie(std::string_view value, std::string_view more = "") {
-  return std::string(kDashboardCookie) + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Strict" +
-         std::string(more);
+std::string set_cookie(const std::string& name, std::string_view value, std::string_view more = "") {
+  return name + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Strict" + std::string(more);
 }
 
 // Can it be the target of a request as it is? The library takes what is none, such as "http://elsewhere/".
@@ -132,7 +137,7 @@ void pass_back(HttpResponse response, httplib::Response& answer) {
 }  // namespace
 
 struct DashboardProxy::Impl {
-  explicit Impl(ApiClient::Options options) : daemon(std::move(options)) {}
+  Impl(ApiClient::Options options, LinkFor link) : daemon(std::move(options)), link_for(link) {}
 
   using Body = httplib::ContentReader;
   // `body` is nullptr for requests that have none.
@@ -147,6 +152,7 @@ struct DashboardProxy::Impl {
                       const std::shared_ptr<const Slots>& slot) const;
 
   const ApiClient::Options daemon;
+  const LinkFor link_for;
   const std::string code = random_key();
   std::optional<DashboardGate> gate;
   Slots slots;
@@ -183,26 +189,42 @@ void DashboardProxy::Impl::handle(const httplib::Request& request, httplib::Resp
 
 // Only by GET: programs that preview links ask by HEAD.
 void DashboardProxy::Impl::enter(const httplib::Request& request, httplib::Response& answer) {
+  if (link_for == LinkFor::kOwnUser && user_of_peer({request.remote_port, port}) != ::getuid()) {
+    return set_own(
+        answer, 403,
+        "This link is on a command line, where every user of this machine can read it, so it lets in "
+        "only a browser of the user who ran `outboxctl dashboard`.\n"
+        "Run `outboxctl dashboard --no-open` for one that lets in whoever has it.\n",
+        "text/plain; charset=utf-8");
+  }
   const std::string_view given = path_of(request.target).substr(kEnter.size());
   const auto cookie = request.method == "GET" ? gate->enter(given) : std::nullopt;
   if (!cookie) return refuse_entry(answer);
-  set_own(answer, 303, "", "");
-  answer.set_header("Location", "/");
-  answer.set_header("Set-Cookie", set_cookie(*cookie));
+  if (request.get_header_value("Sec-Fetch-Site") == "cross-site") {
+    // Where the link stood on a page of another site, a redirect is still that page's doing, and browsers keep the cookie
+    // from it: one page of ours in between.
+    set_own(answer, 200, std::string(kOnward), "text/html; charset=utf-8");
+  } else {
+    set_own(answer, 303, "", "");
+    answer.set_header("Location", "/");
+  }
+  answer.set_header("Set-Cookie", set_cookie(gate->cookie_name(), *cookie));
 }
 
 bool DashboardProxy::Impl::let_in(const httplib::Request& request, httplib::Response& answer) const {
   const std::string cookies = request.get_header_value("Cookie"),
                     csrf = request.get_header_value(kCsrfHeader),
                     site = request.get_header_value("Sec-Fetch-Site");
-  switch (gate->check({request.method, cookies, csrf, site})) {
+  const std::string_view path = path_of(request.target);
+  const bool open_file = path == "/" || path.starts_with("/dashboard/");
+  switch (gate->check({request.method, cookies, csrf, site, open_file})) {
     case DashboardGate::Verdict::kAllowed:
       return true;
     case DashboardGate::Verdict::kNotIn:
       refuse_entry(answer);
       return false;
     case DashboardGate::Verdict::kCrossSite:
-      refuse(answer, ProblemCode::kForbidden, "pages of other sites may change nothing here");
+      refuse(answer, ProblemCode::kForbidden, "pages of other origins may ask for nothing here");
       return false;
     case DashboardGate::Verdict::kNoCsrf:
       refuse(answer, ProblemCode::kForbidden,
@@ -215,7 +237,7 @@ bool DashboardProxy::Impl::let_in(const httplib::Request& request, httplib::Resp
 void DashboardProxy::Impl::answer_session(const httplib::Request& request, httplib::Response& answer) {
   if (request.method == "DELETE") {
     gate->sign_out();
-    answer.set_header("Set-Cookie", set_cookie("", "; Max-Age=0"));
+    answer.set_header("Set-Cookie", set_cookie(gate->cookie_name(), "", "; Max-Age=0"));
     return set_own(answer, 204, "", "");
   }
   if (request.method != "GET" && request.method != "HEAD") {
@@ -284,23 +306,23 @@ void DashboardProxy::Impl::forward_stream(ApiClient::Forwarded request, httplib:
   answer.set_header("Cache-Control", "no-store");
   answer.set_header("X-Content-Type-Options", "nosniff");
   const auto between_events = std::make_shared<bool>(false);
-  answer.set_chunked_content_provider("text/event-stream",
-                                      [stream, slot, between_events](std::size_t, httplib::DataSink& sink) {
-                                        auto bytes = stream->next(kStreamSilence);
-                                        if (!bytes) {
-                                          sink.done();
-                                          return true;
-                                        }
-                                        // A browser that has gone is noticed by writing to it only: a comment does no harm there.
-                                        if (bytes->empty() && *between_events) *bytes = ":\n\n";
-                                        if (bytes->empty()) return true;
-                                        *between_events = bytes->ends_with("\n\n");
-                                        return sink.write(bytes->data(), bytes->size());
-                                      });
+  answer.set_chunked_content_provider(
+      "text/event-stream", [this, stream, slot, between_events](std::size_t, httplib::DataSink& sink) {
+        auto bytes = stream->next(kStreamSilence);
+        if (!bytes || !gate->is_anybody_in()) {
+          sink.done();
+          return true;
+        }
+        // A browser that has gone is noticed by writing to it only: a comment does no harm there.
+        if (bytes->empty() && *between_events) *bytes = ":\n\n";
+        if (bytes->empty()) return true;
+        *between_events = bytes->ends_with("\n\n");
+        return sink.write(bytes->data(), bytes->size());
+      });
 }
 
-DashboardProxy::DashboardProxy(ApiClient::Options daemon, int port)
-    : impl_(std::make_unique<Impl>(std::move(daemon))) {
+DashboardProxy::DashboardProxy(ApiClient::Options daemon, int port, LinkFor link_for)
+    : impl_(std::make_unique<Impl>(std::move(daemon), link_for)) {
   httplib::Server& server = impl_->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server.set_tcp_nodelay(true);

@@ -12,8 +12,10 @@ namespace outboxd::ctl {
 
 class DashboardProxy {
  public:
+  // Whom the link lets in. On a command line every user of the machine can read it.
+  enum class LinkFor { kAnybody, kOwnUser };
   // Binds 127.0.0.1 at once: throws Failure when the port is taken. 0 is any free one. Serves from start() on.
-  DashboardProxy(ApiClient::Options daemon, int port);
+  DashboardProxy(ApiClient::Options daemon, int port, LinkFor link_for);
   ~DashboardProxy();  // ends the streams, and waits for what is being answered
   DashboardProxy(const DashboardProxy&) = delete;
 

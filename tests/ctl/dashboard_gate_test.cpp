@@ -12,7 +12,7 @@ namespace {
 
 struct Fixture {
   DashboardGate gate{8878, "code", "cookie", "csrf"};
-  static constexpr const char* kOurs = "outboxd_dashboard=cookie";
+  static constexpr const char* kOurs = "outboxd_dashboard_8878=cookie";
 };
 
 }  // namespace
@@ -38,8 +38,9 @@ TEST_CASE_FIXTURE(Fixture, "nobody is in before the code is spent, nor without t
   CHECK(gate.check({"GET", "", "", ""}) == Verdict::kNotIn);
   REQUIRE(gate.enter("code"));
   CHECK(gate.check({"GET", kOurs, "", ""}) == Verdict::kAllowed);
-  for (const char* cookies : {"", "outboxd_dashboard=", "outboxd_dashboard=cookie2", "outboxd_dashboard=code",
-                              "other=cookie", "xoutboxd_dashboard=cookie"}) {
+  for (const char* cookies :
+       {"", "outboxd_dashboard_8878=", "outboxd_dashboard_8878=cookie2", "outboxd_dashboard_8878=code",
+        "other=cookie", "xoutboxd_dashboard_8878=cookie", "outboxd_dashboard_8879=cookie"}) {
     CAPTURE(cookies);
     CHECK(gate.check({"GET", cookies, "csrf", ""}) == Verdict::kNotIn);
     CHECK(gate.check({"POST", cookies, "csrf", ""}) == Verdict::kNotIn);
@@ -49,7 +50,7 @@ TEST_CASE_FIXTURE(Fixture, "nobody is in before the code is spent, nor without t
 TEST_CASE_FIXTURE(Fixture, "reading needs the cookie alone, every change the proof") {
   REQUIRE(gate.enter("code"));
   for (const char* method : {"GET", "HEAD"})
-    CHECK(gate.check({method, kOurs, "", "cross-site"}) == Verdict::kAllowed);
+    CHECK(gate.check({method, kOurs, "", "same-origin"}) == Verdict::kAllowed);
   for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", ""}) {
     CAPTURE(method);
     CHECK(gate.check({method, kOurs, "", ""}) == Verdict::kNoCsrf);
@@ -58,19 +59,25 @@ TEST_CASE_FIXTURE(Fixture, "reading needs the cookie alone, every change the pro
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "no change for another site's page, whatever it knows") {
+TEST_CASE_FIXTURE(Fixture, "nothing but open files for a page of another origin, whatever it knows") {
   REQUIRE(gate.enter("code"));
   for (const char* site : {"cross-site", "same-site", "Same-Origin", "x"})
-    CHECK(gate.check({"POST", kOurs, "csrf", site}) == Verdict::kCrossSite);
+    for (const char* method : {"GET", "HEAD", "POST"}) {
+      CHECK(gate.check({method, kOurs, "csrf", site}) == Verdict::kCrossSite);
+      CHECK((gate.check({method, kOurs, "csrf", site, true}) == Verdict::kAllowed) ==
+            (method != std::string("POST")));
+    }
   for (const char* site : {"same-origin", "none"})
     CHECK(gate.check({"POST", kOurs, "csrf", site}) == Verdict::kAllowed);
 }
 
 TEST_CASE_FIXTURE(Fixture, "who signs out is out, and the code does not help any more") {
   REQUIRE(gate.enter("code"));
+  CHECK(gate.is_anybody_in());
   gate.sign_out();
+  CHECK_FALSE(gate.is_anybody_in());
   CHECK(gate.check({"GET", kOurs, "", ""}) == Verdict::kNotIn);
-  CHECK(gate.check({"GET", "outboxd_dashboard=", "", ""}) == Verdict::kNotIn);
+  CHECK(gate.check({"GET", "outboxd_dashboard_8878=", "", ""}) == Verdict::kNotIn);
   CHECK_FALSE(gate.enter("code"));
 }
 

@@ -6,12 +6,13 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import unittest
 from urllib.parse import urlsplit
 
 from harness import BIN, PATIENCE, Answer, EndToEndTest, wait_until
 
-COOKIE = re.compile(r"outboxd_dashboard=([0-9a-f]{64}); Path=/; HttpOnly; SameSite=Strict")
+COOKIE = re.compile(r"outboxd_dashboard_\d+=([0-9a-f]{64}); Path=/; HttpOnly; SameSite=Strict")
 AT_ONCE = 32  # requests that it answers
 STREAMS = 8
 
@@ -33,7 +34,7 @@ class Dashboard:
         connection = http.client.HTTPConnection("127.0.0.1", self.link.port, timeout=PATIENCE)
         headers = dict(headers or {})
         if cookie and self.cookie:
-            headers["Cookie"] = f"theme=dark; outboxd_dashboard={self.cookie}"
+            headers["Cookie"] = f"theme=dark; outboxd_dashboard_{self.link.port}={self.cookie}"
         if method not in ("GET", "HEAD") and self.csrf:
             headers.setdefault("outboxd-csrf", self.csrf)
         connection.request(method, path, body, headers)
@@ -102,7 +103,7 @@ class DashboardProxy(EndToEndTest):
         self.assert_not_in(dashboard.ask("GET", dashboard.link.path))
         self.assert_not_in(dashboard.ask("GET", dashboard.link.path, cookie=False))
         self.assert_not_in(dashboard.ask("GET", "/v1/status", cookie=False))
-        self.assert_not_in(dashboard.ask("GET", "/v1/status", headers={"Cookie": "outboxd_dashboard=" + "0" * 64}, cookie=False))
+        self.assert_not_in(dashboard.ask("GET", "/v1/status", headers={"Cookie": f"outboxd_dashboard_{dashboard.link.port}={'0' * 64}"}, cookie=False))
         self.assertEqual(200, dashboard.ask("GET", "/v1/status").status)
 
     def test_pages_and_the_api_are_the_daemons(self):
@@ -136,7 +137,7 @@ class DashboardProxy(EndToEndTest):
         self.assert_problem(405, dashboard.ask("POST", "/v1/session", '{"token": "x"}'), "nothing to sign in to")
         out = dashboard.ask("DELETE", "/v1/session")
         self.assertEqual(204, out.status, out)
-        self.assertIn("outboxd_dashboard=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", out.headers["Set-Cookie"])
+        self.assertIn(f"outboxd_dashboard_{dashboard.link.port}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", out.headers["Set-Cookie"])
         self.assert_not_in(dashboard.ask("GET", "/v1/status"))
         self.assert_not_in(dashboard.ask("GET", dashboard.link.path))
 
@@ -148,7 +149,7 @@ class DashboardProxy(EndToEndTest):
                 with self.subTest(method=method, path=path, proof=proof):
                     self.assert_problem(403, dashboard.ask(method, path, "{}", {"outboxd-csrf": proof}), "outboxd-csrf")
         for site in ("cross-site", "same-site"):
-            self.assert_problem(403, dashboard.ask("POST", pause, "{}", {"Sec-Fetch-Site": site}), "other sites")
+            self.assert_problem(403, dashboard.ask("POST", pause, "{}", {"Sec-Fetch-Site": site}), "other origins")
         self.assert_not_in(dashboard.ask("POST", pause, "{}", cookie=False))
         self.assertEqual("active", self.outboxd.get("/v1/endpoints/shop").json["state"])
         headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
@@ -159,6 +160,70 @@ class DashboardProxy(EndToEndTest):
         self.assertEqual((200, "store"), (changed.status, changed.json["name"]), changed)
         self.assertLess(dashboard.ask("DELETE", "/v1/endpoints/store").status, 300)
         self.assertEqual(404, self.outboxd.get("/v1/endpoints/store").status)
+
+    def test_a_page_of_another_port_makes_a_browser_reveal_nothing(self):
+        self.outboxd.endpoint("http://127.0.0.1:9/", name="shop")
+        dashboard = self.entered()
+        before = self.outboxd.get("/v1/audit").json["data"]
+        for path in ("/v1/endpoints/shop/secrets?reveal=true", "/v1/setup", "/v1/session", "/v1/attempts/stream"):
+            for site in ("cross-site", "same-site"):
+                self.assert_problem(403, dashboard.ask("GET", path, headers={"Sec-Fetch-Site": site}), "other origins")
+        self.assertEqual(before, self.outboxd.get("/v1/audit").json["data"])
+        self.assertEqual(200, dashboard.ask("GET", "/", headers={"Sec-Fetch-Site": "same-site"}).status)
+
+    def test_a_link_on_a_page_of_another_site_lets_in_too(self):
+        dashboard = self.dashboard()
+        entered = dashboard.ask("GET", dashboard.link.path, headers={"Sec-Fetch-Site": "cross-site"})
+        self.assertEqual((200, "text/html; charset=utf-8"), (entered.status, entered.headers["Content-Type"]))
+        self.assertIn(b'content="0; url=/"', entered.body)
+        dashboard.cookie = COOKIE.fullmatch(entered.headers["Set-Cookie"])[1]
+        self.assertEqual(200, dashboard.ask("GET", "/").status)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be another user")
+    def test_a_link_on_a_command_line_is_for_its_own_user(self):
+        opener = self.folder / "xdg-open"
+        opener.write_text(f"#!/bin/sh\necho \"$1\" > {self.folder}/opened\n")
+        opener.chmod(0o755)
+        environment = {**os.environ, "DISPLAY": ":9", "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        process = subprocess.Popen([BIN / "outboxctl", "--socket", str(self.outboxd.admin), "dashboard"], env=environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        link = process.stdout.readline().decode().strip()
+        opened = self.folder / "opened"
+        wait_until(lambda: opened.exists() and opened.read_text().strip() == link, "the browser is given the link")
+        url = urlsplit(link)
+        for user, status in ((65534, 403), (0, 303)):
+            connection = http.client.HTTPConnection("127.0.0.1", url.port, timeout=PATIENCE)
+            self.addCleanup(connection.close)
+            os.seteuid(user)  # a socket is of the user who made it
+            try:
+                connection.sock = socket.socket()
+            finally:
+                os.seteuid(0)
+            connection.sock.settimeout(PATIENCE)
+            connection.sock.connect(("127.0.0.1", url.port))
+            connection.request("GET", url.path)
+            answer = connection.getresponse()
+            self.assertEqual(status, answer.status, answer.read())
+
+    def test_two_dashboards_share_no_cookie(self):
+        names = {self.dashboard().enter().headers["Set-Cookie"].partition("=")[0] for _ in range(2)}
+        self.assertEqual(2, len(names))
+
+    def test_a_stream_ends_when_its_browser_signs_out(self):
+        dashboard = self.entered()
+        connection = dashboard.open("GET", "/v1/attempts/stream")
+        self.addCleanup(connection.close)
+        answer = connection.getresponse()
+        self.assertEqual(200, answer.status)
+        self.assertEqual(204, dashboard.ask("DELETE", "/v1/session").status)
+        self.outboxd.endpoint(self.receiver().url)
+        self.outboxd.event()
+        deadline, came = time.monotonic() + PATIENCE, b""
+        while (piece := answer.read1()):
+            came += piece
+            self.assertLess(time.monotonic(), deadline, came)
+        self.assertNotIn(b"data: ", came)
 
     def test_it_has_no_other_name(self):
         dashboard = self.entered()
@@ -209,7 +274,7 @@ class DashboardProxy(EndToEndTest):
             held.append(http.client.HTTPConnection("127.0.0.1", dashboard.link.port, timeout=PATIENCE))
             self.addCleanup(held[-1].close)
             held[-1].putrequest("POST", "/v1/events")
-            headers = {"Cookie": f"outboxd_dashboard={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "9"}
+            headers = {"Cookie": f"outboxd_dashboard_{dashboard.link.port}={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "9"}
             for name, value in headers.items():
                 held[-1].putheader(name, value)
             held[-1].endheaders()
