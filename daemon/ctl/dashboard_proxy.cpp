@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/problem.h"
 #include "common/text.h"
+#include "ctl/bounded_server.h"
 #include "ctl/dashboard_gate.h"
 #include "ctl/dashboard_stream.h"
 #include "ctl/peer_user.h"
@@ -24,7 +25,6 @@ namespace {
 
 constexpr int kMaxRequestsAtOnce = 32;
 constexpr std::size_t kThreads = 64;  // browsers open connections ahead of need, and each takes one
-constexpr time_t kSilenceSeconds = 5;
 constexpr std::size_t kMaxBodyBytes = 16u << 20;
 constexpr Millis kStreamSilence = std::chrono::seconds(2);
 constexpr std::string_view kOnward = R"(<!doctype html>
@@ -157,7 +157,7 @@ struct DashboardProxy::Impl {
   std::optional<DashboardGate> gate;
   Slots slots;
   std::atomic<bool> ending = false;
-  httplib::Server server;
+  BoundedServer server;
   int port = 0;
   std::thread thread;
 };
@@ -326,11 +326,6 @@ DashboardProxy::DashboardProxy(ApiClient::Options daemon, int port, LinkFor link
   httplib::Server& server = impl_->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server.set_tcp_nodelay(true);
-  // One request a connection: the library reads the body of a GET as the next request.
-  server.set_keep_alive_max_count(1);
-  server.set_keep_alive_timeout(kSilenceSeconds);
-  server.set_read_timeout(kSilenceSeconds);
-  server.set_write_timeout(kSilenceSeconds);
   // Replaces the library's SO_REUSEPORT, with which another program could share the port.
   server.set_socket_options([](int socket) {
     const int on = 1;

@@ -301,6 +301,28 @@ class DashboardProxy(EndToEndTest):
             self.assert_problem(413, answer, "16 MiB")
         self.assertEqual(200, dashboard.ask("GET", "/v1/status").status)
 
+    def test_a_head_is_bounded_in_size_and_time(self):
+        dashboard = self.dashboard()
+        begun = lambda: socket.create_connection(("127.0.0.1", dashboard.link.port), PATIENCE)
+        with begun() as large, self.assertRaises(OSError):
+            large.sendall(b"GET / HTTP/1.1\r\n" + (b"X: " + b"x" * 1000 + b"\r\n") * 16000)
+        slow = [begun() for _ in range(70)]  # more than it has threads
+        for connection in slow:
+            self.addCleanup(connection.close)
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            connection.settimeout(0)
+
+        def is_ended(connection):
+            try:
+                connection.send(b"X: x\r\n")
+                connection.recv(4096)
+                return True
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+        wait_until(lambda: sum(map(is_ended, slow)) >= 60, "slow heads are given up")
+
     def test_a_stopped_daemon_is_told_and_waited_for(self):
         dashboard = self.entered()
         self.outboxd.stop()
