@@ -86,6 +86,17 @@ Result<DeliveryRow> find_delivery(Context& context, const Request& request) {
   return std::move(*row);
 }
 
+// Many a receiver answers with what it was sent.
+Json attempts_of(const Context& context, const Request& request, const DeliveryKey& key) {
+  const bool bodies = check_payload_shown(context, request).has_value();
+  Json attempts = Json::array();
+  for (const auto& attempt : context.readers.lend()->attempts(key)) {
+    attempts.push_back(to_json(attempt));
+    if (!bodies) attempts.back()["response_body"] = "";
+  }
+  return attempts;
+}
+
 void show_delivery(Context& context, const ExchangePtr& exchange) {
   auto found = find_delivery(context, exchange->request());
   if (!found) return exchange->respond(found.error());
@@ -93,9 +104,7 @@ void show_delivery(Context& context, const ExchangePtr& exchange) {
              [&context, row = std::move(*found)](const ExchangePtr& resumed, const Lanes& lanes) {
                Json json = json_of_row(context, row, lanes);
                json["tenant"] = row.tenant;
-               json["attempt_list"] = Json::array();
-               for (const auto& attempt : context.readers.lend()->attempts(row.delivery.key))
-                 json["attempt_list"].push_back(to_json(attempt));
+               json["attempt_list"] = attempts_of(context, resumed->request(), row.delivery.key);
                resumed->respond(json_answer(200, json));
              });
 }

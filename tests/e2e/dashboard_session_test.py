@@ -253,7 +253,8 @@ class DashboardSessionTest(EndToEndTest):
 
     def test_where_payloads_are_not_to_be_shown_a_browser_gets_none(self):
         browser = self.serve("dashboard.payloads=false")
-        endpoint = self.outboxd.endpoint(self.receiver().url)["id"]
+        echo = self.receiver(lambda request: (200, {}, request.body))
+        endpoint = self.outboxd.endpoint(echo.url)["id"]
         event = self.outboxd.event(payload='{"card":"4111"}')["id"]
         delivery = self.outboxd.wait_for_state("delivered", 1)[0]["id"]
         self.assertFalse(browser.sign_in(ADMIN).json["payloads"])
@@ -270,6 +271,7 @@ class DashboardSessionTest(EndToEndTest):
         token = {"Authorization": f"Bearer {ADMIN}"}
         self.assertEqual(b'{"card":"4111"}', Browser(browser.port).call("GET", f"/v1/events/{event}/payload", **token).body)
         self.assertEqual(200, self.outboxd.get(f"/v1/deliveries/{delivery}/request").status)
+        self.assertIn(b"4111", self.outboxd.get(f"/v1/deliveries/{delivery}").body)
 
 
 class AssetsTest(EndToEndTest):
