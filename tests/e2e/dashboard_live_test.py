@@ -2,7 +2,7 @@
 is there again."""
 import unittest
 
-from browser import BrowserTest, needs_browser, until
+from browser import BrowserTest, needs_browser, open_dashboard, until
 from harness import wait_until
 
 WAIT = 6  # seconds by the daemon's clock: three times the time between two questions of the overview
@@ -119,6 +119,24 @@ class Live(BrowserTest):
         self.assertEqual(asked, self.browser.asked())
         self.assertNotIn("shop", self.browser.html())
         self.assertNotIn("whsec_", self.browser.html())
+
+    def test_whoever_signs_out_in_another_tab_is_shown_nothing_here(self):
+        self.expected = ["403"]
+        self.addCleanup(self.enter)
+        self.browser.open("/endpoints")
+        self.browser.wait_for_text("shop")
+        self.browser.js("fetch('/v1/session').then((answer) => answer.json()).then(({csrf}) =>"
+                        " fetch('/v1/session', {method: 'DELETE', headers: {'outboxd-csrf': csrf}}))")
+        self.browser.wait_for_text("not let in")
+        self.assertNotIn("shop", self.browser.html())
+
+    def test_a_link_on_a_page_of_another_site_lets_in(self):
+        process, link = open_dashboard(self.outboxd)
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close()))
+        self.addCleanup(self.enter)
+        self.browser.driver.get(f"data:text/html,<a href='{link}'>here</a>")
+        self.browser.click("a", "^here$")
+        self.browser.wait_for_text("Nothing is stuck", patience=10)
 
     def test_links_that_mean_nothing_are_said_to(self):
         self.expected = ["404"]

@@ -76,13 +76,16 @@ function found() {
 async function checked(answer) {
   if (answer.ok) return answer;
   let problem = {};
+  let atTheDoor = answer.status === 401;
   try {
     problem = await answer.json();
   } catch {
-    // Something else than outboxd may be answering; the status says enough.
+    // Something else than outboxd may be answering; the status says enough. A 403 is outboxctl dashboard's: this browser is
+    // not in, or not any more.
+    atTheDoor ||= answer.status === 403;
   }
   const error = new ApiError(answer.status, problem);
-  if (answer.status === 401) connection.signedOut();
+  if (atTheDoor) connection.signedOut();
   throw error;
 }
 

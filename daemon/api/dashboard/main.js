@@ -200,7 +200,9 @@ function forget() {
 
 connection.changed = drawLost;
 connection.signedOut = () => {
-  if (session && session.scope !== "none") begin();
+  if (!isIn()) return;
+  session = null;
+  begin();
 };
 live.changed = () => {
   drawPaused();
