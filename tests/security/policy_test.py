@@ -539,7 +539,7 @@ class Surroundings(PolicyTest):
             self.assertEqual("delivered", delivery["state"], daemon.attempts(delivery))
         self.assertEqual((2, 2, 0), (len(secure.requests), len(plain.requests), elsewhere.connections))
         if shutil.which("curl"):  # the control: libcurl's own tool follows both when it is told to
-            curl = ["curl", "-sm1", "--cacert", authority, "--hsts", self.folder / "hsts", "--alt-svc", self.folder / "alt-svc", "-d", ""]
+            curl = ["curl", "-sm10", "--cacert", authority, "--hsts", self.folder / "hsts", "--alt-svc", self.folder / "alt-svc", "-d", ""]
             for receiver in (secure, plain, elsewhere):
                 curl += ["--resolve", f"hooks.test:{receiver.port}:127.0.0.1"]
             for url in (*urls, urls[0]):

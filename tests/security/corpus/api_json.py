@@ -139,7 +139,7 @@ QUERIES += [("/v1/endpoints?" + query, 422) for query in [
     "search=" + "a" * 101, "search=a&search=b", "state=pending", "state=", "health=well", "health=", "sort=name", "sort=",
     "sort=backlog&cursor=e1", "search=a&cursor=e1", "state=active&cursor=m", "state=active&cursor=m1x", "search=%ff",
 ]]
-QUERIES += [("/v1/audit?" + query, 422) for query in ["limit=0", "limit=251", "limit=x", "cursor=a", "since=1h"]]
+QUERIES += [("/v1/audit?" + query, 422) for query in ["limit=0", "limit=1001", "limit=x", "cursor=a", "since=1h"]]
 QUERIES += [("/v1/setup?" + query, 422) for query in ["hosts=no", "hosts=", "hosts=false&hosts=true"]]
 QUERIES += [(f"/v1/endpoints/{EP}/secrets?{query}", 422) for query in [
     "reveal=yes", "reveal=1", "reveal=", "reveal=true&reveal=false", "Reveal=true",
