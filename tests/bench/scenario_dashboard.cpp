@@ -4,6 +4,7 @@
 
 #include "bench/background_load.h"
 #include "bench/backlog_seed.h"
+#include "bench/event_mark.h"
 #include "bench/scenarios.h"
 
 namespace outboxd::bench {
@@ -58,7 +59,7 @@ class Watched {
 
   // Events a second from the first request to the last arrival, as fast as they are taken.
   double throughput(std::int64_t events, double pages_a_second, Result& result) {
-    const int stream = kSeeded + ++streams_;
+    const int stream = next_stream();
     sink_.expect(stream, events);
     std::optional<BackgroundLoad> viewer;
     if (pages_a_second > 0) viewer.emplace(viewing(pages_a_second));
@@ -76,7 +77,7 @@ class Watched {
 
   // How long pages take beside 5,000 events a second.
   Latencies pages(std::int64_t events, double pages_a_second, Result& result) {
-    const int stream = kSeeded + ++streams_;
+    const int stream = next_stream();
     sink_.expect(stream, events);
     BackgroundLoad viewer(viewing(pages_a_second));
     const LoadResult load = produce({.socket = daemon_.ingest_socket(),
@@ -95,6 +96,9 @@ class Watched {
 
  private:
   static constexpr int kSeeded = 0;
+
+  // All that was sent of one has arrived long before its turn comes again.
+  int next_stream() { return kSeeded + 1 + streams_++ % (kStreams - 1); }
 
   static std::string live(std::int64_t number) { return "live" + std::to_string(number % kLive); }
   static Events events_of(int stream) { return {.stream = stream, .per_request = kBatch, .tenant = live}; }
