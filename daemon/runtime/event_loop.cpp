@@ -86,10 +86,11 @@ void EventLoop::post(Task task) {
   bool wake = false;
   {
     const MutexLock lock(mutex_);
-    wake = posted_.empty();
+    wake = posted_.empty() && !posted_runs_this_round();
     posted_.push_back(std::move(task));
   }
-  // Only the first one wakes the loop, so a burst from other threads costs one system call.
+  // Only the first one wakes the loop, so a burst from other threads costs one system call; none when the loop itself is
+  // about to look, which would otherwise be followed by a round without anything to do.
   if (wake) eventfd_write(wake_fd_, 1);
 }
 
@@ -141,8 +142,13 @@ void EventLoop::run_timers() {
   }
 }
 
+bool EventLoop::posted_runs_this_round() const {
+  return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id() && dispatching_;
+}
+
 void EventLoop::run_posted() {
   std::vector<Task> tasks;
+  dispatching_ = false;
   {
     const MutexLock lock(mutex_);
     tasks.swap(posted_);
@@ -152,11 +158,13 @@ void EventLoop::run_posted() {
 
 void EventLoop::run() {
   std::array<epoll_event, 64> events;
+  thread_ = std::this_thread::get_id();
   while (!stopping_) {
     const int n = epoll_wait(epoll_fd_, events.data(), events.size(), wait_timeout());
     if (n < 0 && errno != EINTR) fail("epoll_wait");
     now_ = std::chrono::steady_clock::now();
     last_round_ms_ = steady_millis(now_);
+    dispatching_ = true;
     for (int i = 0; i < n; ++i) {
       const std::uint64_t data = events[i].data.u64;
       dispatch(static_cast<int>(data & 0xFFFFFFFFu), data >> 32, events[i].events);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -53,6 +54,7 @@ class EventLoop : public Executor {
   int wait_timeout() const;
   void run_timers();
   void run_posted();
+  bool posted_runs_this_round() const;
 
   int epoll_fd_;
   int wake_fd_;
@@ -64,6 +66,8 @@ class EventLoop : public Executor {
   MonotonicTime now_;
   std::atomic<std::int64_t> last_round_ms_;
   std::atomic<bool> stopping_{false};
+  std::atomic<std::thread::id> thread_{};  // that runs it
+  bool dispatching_ = false;               // handlers and timers; on that thread only
   Mutex mutex_;
   std::vector<Task> posted_ OUTBOXD_GUARDED_BY(mutex_);
 };

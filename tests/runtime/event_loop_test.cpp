@@ -50,6 +50,35 @@ struct GuardedLoop : EventLoop {
 
 }  // namespace
 
+TEST_CASE("what a handler posts runs in the same round, and makes no other round") {
+  GuardedLoop loop;
+  const Pipe pipe;
+  int rounds = 0, ran_in = 0;
+  loop.after_each_round([&] { ++rounds; });
+  loop.watch(pipe.ends[0], EPOLLIN, [&](std::uint32_t) {
+    pipe.read_byte();
+    loop.post([&] { ran_in = rounds + 1; });
+    loop.call_at(std::chrono::steady_clock::now() + 50ms, [&] { loop.stop(); });
+  });
+  pipe.write_byte();
+  loop.run_to_stop();
+  CHECK(ran_in == 1);
+  CHECK(rounds == 2);  // that one, and the timer's
+}
+
+TEST_CASE("what posted work and the end of a round post runs in the next one, without waiting") {
+  GuardedLoop loop;
+  const auto began = std::chrono::steady_clock::now();
+  int rounds = 0;
+  loop.after_each_round([&] {
+    if (++rounds == 2) loop.post([&] { loop.stop(); });
+  });
+  loop.post([&] { loop.post([] {}); });
+  loop.run_to_stop();
+  CHECK(rounds == 3);
+  CHECK(std::chrono::steady_clock::now() - began < 10s);
+}
+
 TEST_CASE("a ready descriptor calls its handler with what it is ready for") {
   GuardedLoop loop;
   const Pipe pipe;
