@@ -31,8 +31,8 @@ TEST_CASE("the user of the peer's end is found in the table") {
   CHECK(user_in_table(line(mapped + "C001 " + mapped + "22AE", "01", "7"), ports) == 7);
   for (const std::string& none :
        {std::string(), std::string("\n\n"), std::string(kHead), line(ours, "01", "0"), line(peer, "06", "0"),
-        line(peer, "05", "0"), line(peer, "01", "x"), peer,
-        line("0200007F:C001 0100007F:22AE", "01", "0"), line("0100007F:C002 0100007F:22AE", "01", "0")}) {
+        line(peer, "05", "0"), line(peer, "01", "x"), peer, line("0200007F:C001 0100007F:22AE", "01", "0"),
+        line("0100007F:C002 0100007F:22AE", "01", "0")}) {
     CAPTURE(none);
     CHECK_FALSE(user_in_table(none, ports));
   }
