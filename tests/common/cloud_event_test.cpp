@@ -258,7 +258,7 @@ TEST_CASE("an event that came as something else leaves with attributes of outbox
 TEST_CASE("what is written is read as what it was") {
   const auto text =
       rc::gen::map(rc::gen::container<std::string>(rc::gen::elementOf(std::string("az09 %\"\\/:#é€"))),
-                   [](std::string t) { return valid_utf8(t); });
+                   [](const std::string& t) { return valid_utf8(t); });
   CHECK(rc::check([&] {
     std::string members = kRequired;
     for (int i = 0; i < 3; ++i) {

@@ -35,7 +35,7 @@ class Application {
   std::string error(const std::string& sql) {  // "": none
     char* message = nullptr;
     sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &message);
-    const std::string text = message == nullptr ? "" : message;
+    std::string text = message == nullptr ? "" : message;
     sqlite3_free(message);
     return text;
   }
