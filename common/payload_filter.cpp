@@ -191,7 +191,7 @@ bool PayloadFilter::holds(const Condition& condition, const JsonSpan* found) {
   const auto value = value_of(*found);
   const auto equals = [&](const Value& wanted) {
     if (!value || value->kind != wanted.kind) return false;
-    return wanted.kind == JsonKind::kNumber ? compare_json_numbers(value->text, wanted.text) == 0
+    return wanted.kind == JsonKind::kNumber ? std::is_eq(compare_json_numbers(value->text, wanted.text))
                                             : value->text == wanted.text;
   };
   const Value& wanted = condition.values.front();
@@ -202,13 +202,13 @@ bool PayloadFilter::holds(const Condition& condition, const JsonSpan* found) {
     case Operator::kNe:
       return !equals(wanted);
     case Operator::kLt:
-      return order && *order < 0;
+      return order && std::is_lt(*order);
     case Operator::kLte:
-      return order && *order <= 0;
+      return order && std::is_lteq(*order);
     case Operator::kGt:
-      return order && *order > 0;
+      return order && std::is_gt(*order);
     case Operator::kGte:
-      return order && *order >= 0;
+      return order && std::is_gteq(*order);
     case Operator::kIn:
       return std::ranges::any_of(condition.values, equals);
     case Operator::kPrefix:
