@@ -1,4 +1,4 @@
-// The daemon's API, as pages ask it. Says when the daemon is lost and when it is there again, and how long it takes.
+// The daemon's API, as pages ask it. Says when the daemon is lost and when it is there again.
 
 export class ApiError extends Error {
   constructor(status, problem) {
