@@ -1,22 +1,38 @@
 // One thread's event loop over epoll: file descriptors, timers, and work posted from other threads. Everything except
 // post(), stop() and since_progress() may be called only on the loop's own thread, or before run().
+//
+// A round does a bounded piece of each kind of work: handlers of ready descriptors, then due timers, then posted work. It
+// goes on to the next kind after 64 pieces or that kind's share of time, but does at least one piece of each. What is
+// left comes first in the next round, in the same order. So ten thousand timers that are due together, or as much posted
+// work, do not keep a descriptor waiting for longer than a few pieces of work.
 #pragma once
 
 #include <sys/epoll.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "common/executor.h"
 #include "common/mutex.h"
+#include "runtime/timer_queue.h"
 
 namespace outboxd {
+
+// Whoever waits for a descriptor.
+class FdWatcher {
+ public:
+  // The descriptor is ready for these (EPOLLIN ...). It may unwatch the descriptor, and destroy the watcher.
+  virtual void on_ready(std::uint32_t epoll_events) = 0;
+
+ protected:
+  ~FdWatcher() = default;
+};
 
 class EventLoop : public Executor {
  public:
@@ -26,8 +42,10 @@ class EventLoop : public Executor {
   ~EventLoop() override;
   EventLoop(const EventLoop&) = delete;
 
-  // Calls `handler` when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless EPOLLET). A second call for
-  // the same fd replaces both. A handler may watch and unwatch any fd, its own included.
+  // Tells `watcher`, which lives until unwatch(), when `fd` is ready for `events` (EPOLLIN ...; level-triggered unless
+  // EPOLLET). A second call for the same fd replaces both. A watcher may watch and unwatch any fd, its own included.
+  void watch(int fd, std::uint32_t events, FdWatcher& watcher);
+  // The same with a function, at the price of an allocation.
   void watch(int fd, std::uint32_t events, FdHandler handler);
   void change(int fd, std::uint32_t events);  // for a watched fd
   void unwatch(int fd);                       // before closing it
@@ -46,28 +64,38 @@ class EventLoop : public Executor {
   Millis since_progress() const;
 
  private:
+  struct FunctionWatcher;
   struct Watch {
-    std::uint64_t generation;
-    FdHandler handler;
+    std::uint32_t generation = 0;
+    FdWatcher* watcher = nullptr;            // null: not watched
+    std::unique_ptr<FunctionWatcher> owned;  // null: the watcher is somebody else's
   };
-  void dispatch(int fd, std::uint64_t generation, std::uint32_t events);
+  void watch(int fd, std::uint32_t events, FdWatcher& watcher, std::unique_ptr<FunctionWatcher> owned);
+  bool is_watched(int fd) const;
+  void retire(Watch& watch);
+  void wake() override;
+  void wait();
   int wait_timeout() const;
+  void run_handlers();
   void run_timers();
-  void run_posted();
-  bool posted_runs_this_round() const;
+  bool run_posted(bool all);
 
   int epoll_fd_;
   int wake_fd_;
-  std::uint64_t next_generation_ = 1;
-  std::unordered_map<int, std::shared_ptr<Watch>> watches_;
-  std::map<TimerId, Task> timers_;
-  std::uint64_t next_timer_ = 1;
+  std::vector<Watch> watches_;  // by fd
+  std::uint32_t next_generation_ = 1;
+  // Handlers that were replaced or unwatched while one of them may be running.
+  std::vector<std::unique_ptr<FunctionWatcher>> retired_;
+  // What the last wait has found, and how much of it has been told.
+  std::array<epoll_event, 64> events_;
+  int found_ = 0, told_ = 0;
+  TimerQueue timers_;
   Task after_round_;
   MonotonicTime now_;
   std::atomic<std::int64_t> last_round_ms_;
   std::atomic<bool> stopping_{false};
-  std::atomic<std::thread::id> thread_{};  // that runs it
-  bool dispatching_ = false;               // handlers and timers; on that thread only
+  std::atomic<bool> asleep_{false};  // or about to be: whoever posts has to wake it
+  std::deque<Task> taken_;           // from posted_, in order
   Mutex mutex_;
   std::vector<Task> posted_ OUTBOXD_GUARDED_BY(mutex_);
 };

@@ -48,6 +48,13 @@ struct GuardedLoop : EventLoop {
   bool timed_out = false;
 };
 
+// Takes its time, as work does: a loop goes by the clock.
+void work_for(std::chrono::microseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
 }  // namespace
 
 TEST_CASE("what a handler posts runs in the same round, and makes no other round") {
@@ -259,6 +266,127 @@ TEST_CASE("many timers that are due together do not keep a descriptor waiting un
   loop.run();
   CHECK(timers_before_read > 0);
   CHECK(timers_before_read < 100);
+}
+
+TEST_CASE("timers that take long are run one at a time while a descriptor is ready") {
+  GuardedLoop loop;
+  const Pipe pipe;
+  int timers = 0, timers_before_read = -1;
+  loop.watch(pipe.ends[0], EPOLLIN, [&](std::uint32_t) {
+    pipe.read_byte();
+    timers_before_read = timers;
+  });
+  for (int i = 0; i < 20; ++i) {
+    loop.call_at(MonotonicTime{}, [&] {
+      if (++timers == 1) pipe.write_byte();
+      work_for(2ms);
+      if (timers == 20) loop.stop();
+    });
+  }
+  loop.run_to_stop();
+  CHECK(timers_before_read == 1);
+}
+
+TEST_CASE("much posted work keeps neither a descriptor nor a timer waiting, and its order") {
+  GuardedLoop loop;
+  const Pipe pipe;
+  constexpr int kMany = 10'000;
+  int done = 0, done_before_read = -1, done_before_timer = -1;
+  bool in_order = true;
+  loop.watch(pipe.ends[0], EPOLLIN, [&](std::uint32_t) {
+    pipe.read_byte();
+    done_before_read = done;
+  });
+  for (int i = 0; i < kMany; ++i) {
+    loop.post([&, i] {
+      in_order = in_order && done == i;
+      if (++done == 1) {
+        pipe.write_byte();
+        loop.call_at(loop.now(), [&] { done_before_timer = done; });
+      }
+      if (i == 50) loop.post([&] { in_order = in_order && done == kMany; });
+      if (done == kMany) loop.post([&] { loop.stop(); });
+    });
+  }
+  loop.run_to_stop();
+  CHECK(in_order);
+  CHECK(done == kMany);
+  CHECK(done_before_read > 0);
+  CHECK(done_before_read < 100);
+  CHECK(done_before_timer > 0);
+  CHECK(done_before_timer < 100);
+}
+
+TEST_CASE(
+    "descriptors whose handlers take long are told in turn, each once, with timers and posted work between") {
+  GuardedLoop loop;
+  constexpr std::size_t kMany = 40;
+  const std::vector<Pipe> pipes(kMany);
+  std::array<int, kMany> told{};
+  int all = 0, all_before_timer = -1, all_before_posted = -1;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    loop.watch(pipes[i].ends[0], EPOLLIN | EPOLLET, [&, i](std::uint32_t) {
+      ++told[i];
+      if (++all == 1) {
+        loop.call_at(loop.now(), [&] { all_before_timer = all; });
+        loop.post([&] { all_before_posted = all; });
+      }
+      work_for(3ms);
+      if (all == kMany) loop.call_at(loop.now(), [&] { loop.call_at(loop.now(), [&] { loop.stop(); }); });
+    });
+    pipes[i].write_byte();
+  }
+  loop.run_to_stop();
+  CHECK(all_before_timer == 1);
+  CHECK(all_before_posted == 1);
+  CHECK(all == kMany);
+  for (const int times : told) CHECK(times == 1);
+}
+
+TEST_CASE("a watcher is told until it unwatches, and may be gone then") {
+  struct Reader final : FdWatcher {
+    Reader(EventLoop& l, std::unique_ptr<Reader>& s) : loop(l), self(s) {}
+    void on_ready(std::uint32_t epoll_events) override {
+      seen |= epoll_events;
+      pipe.read_byte();
+      if (--left > 0) return;
+      CHECK(seen == EPOLLIN);
+      loop.unwatch(pipe.ends[0]);
+      loop.stop();
+      self.reset();
+    }
+    EventLoop& loop;
+    std::unique_ptr<Reader>& self;
+    Pipe pipe;
+    std::uint32_t seen = 0;
+    int left = 3;
+  };
+  GuardedLoop loop;
+  std::unique_ptr<Reader> reader;
+  reader = std::make_unique<Reader>(loop, reader);
+  loop.watch(reader->pipe.ends[0], EPOLLIN, *reader);
+  for (int i = 0; i < 3; ++i) reader->pipe.write_byte();
+  loop.run_to_stop();
+  CHECK_FALSE(reader);
+}
+
+TEST_CASE("a watcher replaces a function for the same descriptor, also one that is running") {
+  struct Second final : FdWatcher {
+    explicit Second(EventLoop& l) : loop(l) {}
+    void on_ready(std::uint32_t) override { loop.stop(); }
+    EventLoop& loop;
+  };
+  GuardedLoop loop;
+  const Pipe pipe;
+  Second second(loop);
+  int first = 0;
+  loop.watch(pipe.ends[0], EPOLLIN, [&, owned = std::make_shared<int>(7)](std::uint32_t) {
+    loop.watch(pipe.ends[0], EPOLLIN, second);
+    first += *owned == 7;
+  });
+  pipe.write_byte();
+  loop.run_to_stop();
+  CHECK(first == 1);
 }
 
 TEST_CASE("posted work runs in order, on the loop's thread, and what it posts runs in the next round") {
