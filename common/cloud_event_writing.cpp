@@ -7,6 +7,9 @@
 namespace outboxd {
 namespace {
 
+// The name before the data, and what closes the object: so that the data is not copied again for that.
+constexpr std::size_t kAroundData = 20;
+
 void add_text(std::string& json, std::string_view name, std::string_view value) {
   json.append("\"").append(name).append("\":").append(dump(Json(std::string(value)))).append(",");
 }
@@ -45,9 +48,13 @@ std::string write_cloud_event(const Event& event) {
 void append_data(std::string& json, const Event& event) {
   const bool checked = event.json_checked && is_json_type(event.content_type);
   if (declares_json(event.content_type) && (checked || is_json(event.payload))) {
+    json.reserve(json.size() + event.payload.size() + kAroundData);
     json.append("\"data\":").append(event.payload);
   } else {
-    json.append("\"data_base64\":\"").append(base64_encode(event.payload)).append("\"");
+    json.reserve(json.size() + (event.payload.size() + 2) / 3 * 4 + kAroundData);
+    json.append("\"data_base64\":\"");
+    append_base64(json, event.payload);
+    json.append("\"");
   }
 }
 

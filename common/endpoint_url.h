@@ -1,4 +1,4 @@
-// The strict parser for endpoint URLs. libcurl accepts far more than RFC 3986 (127.1, 0x7f.1, full-width digits,
+// The strict parser for endpoint URLs. Other parsers accept far more than RFC 3986 (127.1, 0x7f.1, full-width digits,
 // `good\@127.0.0.1`), so only URLs that every parser reads the same way pass here, and nothing else is stored or sent.
 #pragma once
 
@@ -19,9 +19,9 @@ struct EndpointUrl {
   bool host_is_address = false;  // a dotted quad or an IPv6 address, syntactically valid
   std::uint16_t port = 443;      // the default one when absent
   std::string target;            // path and query, at least "/"; never a fragment
-  std::string text;  // normalised: scheme and host in lower case, default port dropped; what libcurl is given
+  std::string text;              // normalised: scheme and host in lower case, default port dropped
 
-  std::string host_port() const;  // for the Host header and CURLOPT_RESOLVE: "example.com:8443", "[::1]:80"
+  std::string host_port() const;  // for the Host header and CONNECT: "example.com:8443", "[::1]:80"
 };
 
 // Refuses: other schemes, user info, backslashes, percent signs or non-ASCII in the host, zone ids, a last

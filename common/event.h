@@ -77,7 +77,7 @@ bool type_matches(std::string_view pattern, std::string_view type);
 bool is_traceparent(std::string_view text);
 
 // Why a header may not be sent to a subscriber, or nullopt if it may: RFC 9110 token and field-value syntax
-// (no CR, LF, NUL, obs-text; not empty, which libcurl would drop), not hop-by-hop, not one that outboxd or
+// (no CR, LF, NUL, obs-text; not empty), not hop-by-hop, not one that outboxd or
 // HTTP itself sets (host, content-type, user-agent, webhook-*, outboxd-*, ...).
 std::optional<std::string> why_header_refused(std::string_view name, std::string_view value);
 

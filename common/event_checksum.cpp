@@ -1,5 +1,7 @@
 #include "common/event_checksum.h"
 
+#include <array>
+
 #include "common/text.h"
 
 namespace outboxd {
@@ -13,7 +15,11 @@ class Fields {
 
   void number(std::int64_t value) {
     const auto bits = static_cast<std::uint64_t>(value);
-    for (int shift = 56; shift >= 0; shift -= 8) bytes_ += static_cast<char>(bits >> shift);
+    const std::array<char, 8> big_endian{static_cast<char>(bits >> 56), static_cast<char>(bits >> 48),
+                                         static_cast<char>(bits >> 40), static_cast<char>(bits >> 32),
+                                         static_cast<char>(bits >> 24), static_cast<char>(bits >> 16),
+                                         static_cast<char>(bits >> 8),  static_cast<char>(bits)};
+    bytes_.append(big_endian.data(), big_endian.size());
   }
   void text(std::string_view value) {
     number(static_cast<std::int64_t>(value.size()));

@@ -59,8 +59,16 @@ Time Uuid::time() const {
   return from_unix_millis(static_cast<std::int64_t>(half(*this, 0) >> 16));
 }
 
-std::string Uuid::hex() const {
-  return hex_encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+std::string Uuid::hex(std::string_view prefix) const {
+  constexpr std::string_view kHexDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(prefix.size() + 2 * bytes.size());
+  text = prefix;
+  for (const std::uint8_t byte : bytes) {
+    text += kHexDigits[byte >> 4];
+    text += kHexDigits[byte & 15];
+  }
+  return text;
 }
 
 std::optional<Uuid> Uuid::parse_hex(std::string_view text) {

@@ -21,7 +21,7 @@ struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
   auto operator<=>(const Uuid&) const = default;           // NOLINT(modernize-use-nullptr): what is generated
   Time time() const;                                       // its first 48 bits, as UUIDv7 defines them
-  std::string hex() const;                                 // 32 digits
+  std::string hex(std::string_view prefix = {}) const;     // 32 digits behind it
   static std::optional<Uuid> parse_hex(std::string_view);  // 32 lower-case digits
 };
 
@@ -37,7 +37,7 @@ template <IdPrefix P>
 struct Id {
   Uuid uuid;
   auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr)
-  std::string to_string() const { return std::string(P.view()) + uuid.hex(); }
+  std::string to_string() const { return uuid.hex(P.view()); }
   static std::optional<Id> parse(std::string_view text) {
     if (!text.starts_with(P.view())) return std::nullopt;
     auto uuid = Uuid::parse_hex(text.substr(P.view().size()));

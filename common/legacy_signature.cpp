@@ -1,7 +1,8 @@
 #include "common/legacy_signature.h"
 
+#include <utility>
+
 #include "common/enum_names.h"
-#include "common/hmac.h"
 #include "common/text.h"
 
 namespace outboxd {
@@ -14,20 +15,6 @@ static_assert(kSchemes.size() == static_cast<std::size_t>(SignatureScheme::kHmac
 static_assert(kDigests.size() == static_cast<std::size_t>(SignatureDigest::kSha512) + 1);
 static_assert(kEncodings.size() == static_cast<std::size_t>(SignatureEncoding::kBase64) + 1);
 static_assert(kOvers.size() == static_cast<std::size_t>(SignatureOver::kIdTimestampBody) + 1);
-
-std::string mac_of(const LegacySignature& how, std::string_view id, std::string_view time,
-                   std::string_view body) {
-  const Hmac hmac(name_of(kDigests, how.algorithm), how.secret);  // OpenSSL takes either case
-  switch (how.over) {
-    case SignatureOver::kTimestampBody:
-      return hmac.of({time, ".", body});
-    case SignatureOver::kIdTimestampBody:
-      return hmac.of({id, ".", time, ".", body});
-    case SignatureOver::kBody:
-      break;
-  }
-  return hmac.of({body});
-}
 
 }  // namespace
 
@@ -68,13 +55,28 @@ LegacySignature stripe_signature() {
           .over = SignatureOver::kTimestampBody};
 }
 
-HeaderField sign(const LegacySignature& how, std::string_view id, std::int64_t unix_seconds,
-                 std::string_view body) {
+// OpenSSL takes the digest's name in either case.
+LegacySigner::LegacySigner(LegacySignature how)
+    : how_(std::move(how)), hmac_(name_of(kDigests, how_.algorithm), how_.secret) {}
+
+std::string LegacySigner::mac_of(std::string_view id, std::string_view time, std::string_view body) const {
+  switch (how_.over) {
+    case SignatureOver::kTimestampBody:
+      return hmac_.of({time, ".", body});
+    case SignatureOver::kIdTimestampBody:
+      return hmac_.of({id, ".", time, ".", body});
+    case SignatureOver::kBody:
+      break;
+  }
+  return hmac_.of({body});
+}
+
+HeaderField LegacySigner::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) const {
   const std::string time = std::to_string(unix_seconds);
-  const std::string mac = mac_of(how, id, time, body);
-  const std::string text = how.encoding == SignatureEncoding::kHex ? hex_encode(mac) : base64_encode(mac);
-  if (how.scheme == SignatureScheme::kStripe) return {how.header, "t=" + time + ",v1=" + text};
-  return {how.header, how.prefix + text};
+  const std::string mac = mac_of(id, time, body);
+  const std::string text = how_.encoding == SignatureEncoding::kHex ? hex_encode(mac) : base64_encode(mac);
+  if (how_.scheme == SignatureScheme::kStripe) return {how_.header, "t=" + time + ",v1=" + text};
+  return {how_.header, how_.prefix + text};
 }
 
 }  // namespace outboxd

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/event.h"
+#include "common/hmac.h"
 
 namespace outboxd {
 
@@ -49,7 +50,18 @@ struct LegacySignature {
 LegacySignature github_signature();
 LegacySignature stripe_signature();
 
-HeaderField sign(const LegacySignature& how, std::string_view id, std::int64_t unix_seconds,
-                 std::string_view body);
+// Ready to sign: the secret is absorbed once. Safe to share between threads.
+class LegacySigner {
+ public:
+  explicit LegacySigner(LegacySignature how);
+  const std::string& header() const { return how_.header; }
+  HeaderField sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) const;
+
+ private:
+  std::string mac_of(std::string_view id, std::string_view time, std::string_view body) const;
+
+  LegacySignature how_;
+  Hmac hmac_;
+};
 
 }  // namespace outboxd

@@ -154,9 +154,10 @@ std::string SigningKey::generate() {
 
 std::string SigningKey::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) const {
   const std::string timestamp = std::to_string(unix_seconds);
-  if (asymmetric())
-    return "v1a," + base64_encode(ed25519_sign(material_->ed25519.get(), Signed{id, timestamp, body}));
-  return "v1," + base64_encode(material_->mac->of({id, ".", timestamp, ".", body}));
+  std::string signature = asymmetric() ? "v1a," : "v1,";
+  append_base64(signature, asymmetric() ? ed25519_sign(material_->ed25519.get(), Signed{id, timestamp, body})
+                                        : material_->mac->of({id, ".", timestamp, ".", body}));
+  return signature;
 }
 
 bool SigningKey::asymmetric() const {
@@ -168,14 +169,14 @@ std::string SigningKey::public_key() const {
   return std::string(kPublicPrefix) + base64_encode(raw_public_key(material_->ed25519.get()));
 }
 
-std::string sign_all(std::span<const SigningKey> keys, std::string_view id, std::int64_t unix_seconds,
-                     std::string_view body) {
-  std::string header;
-  for (const SigningKey& key : keys) {
-    if (!header.empty()) header += ' ';
-    header += key.sign(id, unix_seconds, body);
+void append_signature(std::string& value, const SigningKey& key, std::string_view id,
+                      std::int64_t unix_seconds, std::string_view body) {
+  std::string signature = key.sign(id, unix_seconds, body);
+  if (value.empty()) {
+    value = std::move(signature);
+  } else {
+    value.append(" ").append(signature);
   }
-  return header;
 }
 
 Result<void> verify(std::string_view secret, const SignedMessage& message, Time now, Millis tolerance) {

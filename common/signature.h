@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -32,9 +31,9 @@ class SigningKey {
   std::shared_ptr<const Material> material_;
 };
 
-// The value of `webhook-signature`: one signature for each key, separated by spaces.
-std::string sign_all(std::span<const SigningKey> keys, std::string_view id, std::int64_t unix_seconds,
-                     std::string_view body);
+// Adds the key's signature to a value of `webhook-signature`, which has one for each key, separated by spaces.
+void append_signature(std::string& value, const SigningKey& key, std::string_view id,
+                      std::int64_t unix_seconds, std::string_view body);
 
 // A received message: the values of its webhook-id, webhook-timestamp and webhook-signature headers, and its body.
 struct SignedMessage {

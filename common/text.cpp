@@ -59,9 +59,10 @@ void append_escaped(std::string& out, std::string_view bytes) {
 
 }  // namespace
 
-std::string base64_encode(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4, '=');
-  char* to = out.data();
+void append_base64(std::string& out, std::string_view bytes) {
+  const std::size_t before = out.size();
+  out.resize(before + (bytes.size() + 2) / 3 * 4, '=');
+  char* to = out.data() + before;
   std::size_t i = 0;
   for (; i + 3 <= bytes.size(); i += 3) {
     const std::uint32_t group = byte_at(bytes, i) << 16 | byte_at(bytes, i + 1) << 8 | byte_at(bytes, i + 2);
@@ -74,6 +75,11 @@ std::string base64_encode(std::string_view bytes) {
     *to++ = kBase64Alphabet[group >> 12 & 63];
     if (left == 2) *to = kBase64Alphabet[group >> 6 & 63];
   }
+}
+
+std::string base64_encode(std::string_view bytes) {
+  std::string out;
+  append_base64(out, bytes);
   return out;
 }
 

@@ -12,6 +12,7 @@ namespace outboxd {
 // RFC 4648 section 4: the standard alphabet, written with padding. Decoding takes correct padding or none, and refuses
 // everything else: foreign characters, line breaks, left-over bits that are not zero.
 std::string base64_encode(std::string_view bytes);
+void append_base64(std::string& out, std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);
 
 // Encodes to lower case; decodes either case.

@@ -44,6 +44,10 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::string_view best;
   std::size_t least = std::max<std::size_t>(1, wanted.size() / 3) + 1;
   for (const std::string_view one : known) {
+    // No distance is less than what the lengths differ by, and most words end here: errors are reported on threads that
+    // have others to serve.
+    const std::size_t lengths = std::max(wanted.size(), one.size()) - std::min(wanted.size(), one.size());
+    if (lengths >= least || lengths >= one.size()) continue;
     const std::size_t apart = distance(wanted, folded(one));
     if (apart >= least || apart >= one.size()) continue;
     least = apart;

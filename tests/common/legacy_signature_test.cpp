@@ -33,7 +33,7 @@ LegacySignature hmac(SignatureDigest digest, SignatureEncoding encoding = Signat
 }
 
 std::string signed_as(const LegacySignature& how) {
-  return sign(how, kId, kSeconds, kBody).value;
+  return LegacySigner(how).sign(kId, kSeconds, kBody).value;
 }
 
 // RFC 2104, from the digest alone.
@@ -57,19 +57,19 @@ std::string hmac_by_hand(const EVP_MD* digest, std::string key, const std::strin
 }  // namespace
 
 TEST_CASE("github: the example of its documentation") {
-  const HeaderField field = sign(with_secret(github_signature()), kId, kSeconds, kBody);
+  const HeaderField field = LegacySigner(with_secret(github_signature())).sign(kId, kSeconds, kBody);
   CHECK(field.name == "X-Hub-Signature-256");
   CHECK(field.value == "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
 }
 
 // The values below are those of `openssl dgst -hmac`.
 TEST_CASE("stripe: the time and the body are signed") {
-  const HeaderField field = sign(with_secret(stripe_signature()), kId, kSeconds, kBody);
+  const HeaderField field = LegacySigner(with_secret(stripe_signature())).sign(kId, kSeconds, kBody);
   CHECK(field.name == "Stripe-Signature");
   CHECK(field.value == "t=1614265330,v1=f37376a318b83773050e9e3ac8c6d599d2254e4f69edd75a1419cb54dc7264f3");
   LegacySignature other = with_secret(stripe_signature());
   other.header = "X-Shop-Signature";
-  CHECK(sign(other, kId, kSeconds, kBody) == HeaderField{"X-Shop-Signature", field.value});
+  CHECK(LegacySigner(other).sign(kId, kSeconds, kBody) == HeaderField{"X-Shop-Signature", field.value});
 }
 
 TEST_CASE("hmac: digest, encoding, prefix and what is signed are of choice") {
@@ -87,15 +87,17 @@ TEST_CASE("hmac: digest, encoding, prefix and what is signed are of choice") {
         "7df62d5c64f96b00347c67c46b84a8049dff933023a022ee548abd131d110b3c");
   LegacySignature prefixed = hmac(SignatureDigest::kSha1);
   prefixed.prefix = "sha1=";
-  CHECK(sign(prefixed, kId, kSeconds, kBody) ==
+  CHECK(LegacySigner(prefixed).sign(kId, kSeconds, kBody) ==
         HeaderField{"X-Signature", "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59"});
 }
 
 TEST_CASE("the body is signed to its last byte, an empty one and zeros, too") {
   const LegacySignature how = hmac(SignatureDigest::kSha256);
-  CHECK(sign(how, kId, kSeconds, "").value == hex_encode(hmac_by_hand(EVP_sha256(), kSecret, "")));
+  CHECK(LegacySigner(how).sign(kId, kSeconds, "").value ==
+        hex_encode(hmac_by_hand(EVP_sha256(), kSecret, "")));
   const std::string zeros("a\0b\0", 4);
-  CHECK(sign(how, kId, kSeconds, zeros).value == hex_encode(hmac_by_hand(EVP_sha256(), kSecret, zeros)));
+  CHECK(LegacySigner(how).sign(kId, kSeconds, zeros).value ==
+        hex_encode(hmac_by_hand(EVP_sha256(), kSecret, zeros)));
 }
 
 TEST_CASE("what a scheme fixes is set with it") {
@@ -141,7 +143,7 @@ TEST_CASE("whatever the secret and the body, it is the HMAC of RFC 2104") {
                                  : how.algorithm == SignatureDigest::kSha256 ? EVP_sha256()
                                                                              : EVP_sha512();
     const std::string mac = hmac_by_hand(digest, how.secret, text);
-    RC_ASSERT(sign(how, id, seconds, body).value ==
+    RC_ASSERT(LegacySigner(how).sign(id, seconds, body).value ==
               how.prefix + (how.encoding == SignatureEncoding::kHex ? hex_encode(mac) : base64_encode(mac)));
   }));
 }
