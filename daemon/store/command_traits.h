@@ -18,6 +18,9 @@ struct CommandTraits {
   bool grows = false;
   // Someone waits for its commit. A command that is not urgent may wait a little so that others share its commit.
   bool urgent = true;
+  // Goes before those that must wait their turn (command_queue.h): it makes only what is new, so nothing that others
+  // have asked for and that is not committed yet changes what it does, nor the other way round.
+  bool ahead = false;
   std::size_t bytes = 0;  // of payloads; limits the size of a transaction
   std::size_t rows = 1;   // written to the tables; limits a transaction too; at least 1
 };

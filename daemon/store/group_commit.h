@@ -1,9 +1,12 @@
 // Group commit: the one thread that writes. Commands that arrive while a commit is under way share the next one.
 // Throughput comes from this sharing, not from a weaker fsync. Works with any StoreWriter.
 //
+// Which commands a transaction takes is decided by command_queue.h, and how long it waits for more by commit_pacing.h.
+//
 // After each commit, on the writer thread, its facts go first to whoever must hear them (app/fact_router.h), then the
-// completions run, in order of submission. Whoever receives an answer can therefore rely on everyone else knowing. Both
-// must be short: pass longer work to another thread.
+// completions run, in the order of the transaction. Whoever receives an answer can therefore rely on everyone else
+// knowing. Both must be short: pass longer work to another thread. A loop to which several completions of one commit post
+// is woken once.
 #pragma once
 
 #include <functional>
@@ -12,6 +15,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "store/commit_pacing.h"
 #include "store/store.h"
 
 namespace outboxd {
@@ -21,14 +25,18 @@ class GroupCommit {
   struct Options {
     std::size_t max_batch = 1024;            // commands in one transaction
     std::size_t max_batch_bytes = 8u << 20;  // payload bytes in one transaction (one command may be larger)
-    // Rows written by one transaction (one command may be larger); limits how long it delays those that wait for the
-    // next.
+    // Rows written by one transaction (one command may be larger, and outcomes have their share beside it); limits how
+    // long it delays those that wait for the next.
     std::size_t max_batch_rows = 2000;
+    std::size_t outcome_share = 256;  // CommandQueue::Limits::share
     // How many refusable commands (CommandTraits) may wait; submit() refuses more with kTooManyRequests.
     std::size_t queue = 8192;
     // Outcomes wait up to this long to share a commit with a request that someone waits for. At moderate load this
     // halves the number of commits, and no producer has to wait behind a commit of outcomes alone.
     Millis linger{2};
+    // The longest that a command which goes ahead (CommandTraits) waits for company, when company is likely. Zero: it is
+    // committed at once.
+    CommitPacing::Duration commit_delay = CommitPacing::kAutoDelay;
     Millis busy_limit{5000};  // a refusable command that waited this long is refused with kUnavailable
     // Called after each commit, on the writer thread, with the number of commands and the duration.
     std::function<void(std::size_t commands, std::chrono::nanoseconds duration)> on_commit = nullptr;

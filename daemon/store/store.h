@@ -58,8 +58,9 @@ class StoreReader {  // each by one thread at a time; there may be several
   virtual ~StoreReader() = default;
 
   // For delivery. At most `limit` rows and `max_bytes` of payload, except that the first row of each priority may be
-  // larger.
-  virtual DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) = 0;
+  // larger. Those of the events `held` (ascending), which the caller has already, are passed over without being read.
+  virtual DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes,
+                        std::span<const EventSeq> held = {}) = 0;
   // At most `limit` pending deliveries that have expired at `now`, in order from `after` on, whatever holds them back;
   // blocked ones too. Their events carry no payload.
   virtual std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) = 0;

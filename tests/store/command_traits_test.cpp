@@ -63,11 +63,26 @@ TEST_CASE("a command counts its payloads and its rows, and at least one row") {
   CHECK(of(outcome).rows == 1);
 }
 
-TEST_CASE("only an outcome may wait for others to share its commit, unless it says that it may not") {
+TEST_CASE(
+    "only what the engine records may wait for others to share its commit, unless it says that it may not") {
   RecordOutcome outcome = delivered({1, 1}, 1);
   CHECK_FALSE(of(outcome).urgent);
   outcome.urgent = true;
   CHECK(of(outcome).urgent);
+  CHECK_FALSE(of(SetFailingSince{}).urgent);
   CHECK(of(DisableEndpoint{}).urgent);
   CHECK(of(AcceptEvents{}).urgent);
+}
+
+TEST_CASE("only what makes new rows goes ahead of what was submitted before it") {
+  const AnnounceEvent announce = announcing(new_event());
+  for (const Command& ahead :
+       std::vector<Command>{AcceptEvents{}, announce, ExpandEvent{}, RejectOutboxRow{}})
+    CHECK(of(ahead).ahead);
+  for (const Command& other : std::vector<Command>{
+           delivered({1, 1}, 1), SetFailingSince{}, CreateEndpoint{}, UpdateEndpoint{}, SetEndpointState{},
+           DisableEndpoint{}, RemoveEndpoint{}, DiscardRemoved{}, ChangeDelivery{}, ReplayEvent{},
+           ErasePayload{}, PrunePayloads{}, CountTypes{}, ResolveOutboxRow{}, CreateBatch{}, CancelBatch{},
+           Prune{}, RunStoreTask{std::make_shared<Task>()}})
+    CHECK_FALSE(of(other).ahead);
 }

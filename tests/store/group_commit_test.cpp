@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "common/executor.h"
 #include "store/fake_writer.h"
 #include "support/store_values.h"
 
@@ -106,11 +107,127 @@ TEST_CASE("an outcome that something waits for, and many together, do not wait f
   auto first = submit(commits, urgent);
   CHECK_FALSE(wait(first));
   std::vector<Answer> many;
+  many.reserve(256);
   for (int i = 0; i < 256; ++i) many.push_back(submit(commits, kOutcome));
   for (auto& answer : many) CHECK_FALSE(wait(answer));
   auto last = submit(commits, kOutcome);
   commits.drain();
   CHECK_FALSE(wait(last));
+}
+
+TEST_CASE("a producer alone does not wait for company") {
+  Rig rig;
+  auto& commits = rig.start({.commit_delay = std::chrono::hours(1)});
+  for (int i = 0; i < 100; ++i) {
+    auto answer = submit(commits, accept_bytes(1));
+    CHECK_FALSE(wait(answer));
+  }
+}
+
+namespace {
+
+// Ten producers who wait at a time, the first of them twice; then it sends one more, and nobody else does.
+struct AfterACrowd {
+  Rig rig;
+  std::promise<void> answered;
+  std::future<void> last = answered.get_future();
+  std::chrono::steady_clock::time_point submitted{};
+  std::atomic<bool> sent = false;
+
+  explicit AfterACrowd(CommitPacing::Duration commit_delay) {
+    GroupCommit& commits = rig.start({.commit_delay = commit_delay});
+    rig.writer.shut();
+    commits.submit(accept_bytes(1), [this, &commits](AcceptEvents&, const Result<Accepted>&) {
+      commits.submit(accept_bytes(1), [this](AcceptEvents&, const Result<Accepted>&) { send_last(); });
+    });
+    rig.writer.await_entered();
+    for (int i = 0; i < 9; ++i)
+      commits.submit(accept_bytes(1), [](AcceptEvents&, const Result<Accepted>&) {});
+    rig.writer.open();
+    while (!sent) std::this_thread::yield();
+  }
+  void send_last() {
+    submitted = std::chrono::steady_clock::now();
+    rig.commits->submit(accept_bytes(1),
+                        [this](AcceptEvents&, const Result<Accepted>&) { answered.set_value(); });
+    sent = true;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("while company is likely a command waits for it, no longer than the bound") {
+  AfterACrowd crowd(Millis(50));
+  REQUIRE(crowd.last.wait_for(kPatience) == std::future_status::ready);
+  CHECK(std::chrono::steady_clock::now() - crowd.submitted >= Millis(50));
+}
+
+TEST_CASE("company that has come is not waited for any more") {
+  AfterACrowd crowd(std::chrono::hours(1));
+  CHECK(crowd.last.wait_for(Millis(5)) == std::future_status::timeout);
+  for (int i = 0; i < 15; ++i)
+    crowd.rig.commits->submit(accept_bytes(1), [](AcceptEvents&, const Result<Accepted>&) {});
+  CHECK(crowd.last.wait_for(kPatience) == std::future_status::ready);
+}
+
+TEST_CASE("with a delay of 0 nobody waits for company") {
+  AfterACrowd crowd(Millis(0));
+  CHECK(crowd.last.wait_for(kPatience) == std::future_status::ready);
+}
+
+TEST_CASE("an operator's command, and a stop, end the wait for company") {
+  AfterACrowd crowd(std::chrono::hours(1));
+  auto pause = submit(*crowd.rig.commits, SetEndpointState{});
+  CHECK_FALSE(wait(pause));
+  CHECK(crowd.last.wait_for(kPatience) == std::future_status::ready);
+  AfterACrowd stopped(std::chrono::hours(1));
+  stopped.rig.commits->drain();
+  CHECK(stopped.last.wait_for(Millis(0)) == std::future_status::ready);
+}
+
+TEST_CASE("a burst of outcomes does not stand before an event, and is recorded in full") {
+  Rig rig;
+  std::vector<std::vector<bool>> ahead;  // of each transaction, its commands
+  rig.writer.on_apply = [&](const Batch& batch) {
+    ahead.emplace_back();
+    for (const Command* command : batch.commands)
+      ahead.back().push_back(std::holds_alternative<AcceptEvents>(*command));
+  };
+  auto& commits = rig.start();
+  rig.writer.shut();
+  auto first = submit(commits, kOutcome);
+  rig.writer.await_entered();
+  std::atomic<int> recorded = 0;
+  for (int i = 0; i < 10'000; ++i)
+    commits.submit(kOutcome, [&](RecordOutcome&, const Result<Recorded>&) { ++recorded; });
+  auto event = submit(commits, accept_bytes(1));
+  rig.writer.open();
+  CHECK_FALSE(wait(event));
+  commits.drain();
+  CHECK(recorded == 10'000);
+  REQUIRE(ahead.size() > 2);
+  CHECK(ahead[1].size() == 257);
+  CHECK(ahead[1][0]);
+}
+
+TEST_CASE("an executor that several answers of one commit go to is woken once") {
+  struct Sleeper final : Executor {
+    int tasks = 0, woken = 0;
+    void post(Task) override {
+      if (++tasks == 1) WakesTogether::wake(*this);
+    }
+    void wake() override { woken += tasks; }  // how many it finds
+    TimerId call_at(MonotonicTime, Task) override { return {}; }
+    void cancel(TimerId) override {}
+    MonotonicTime now() const override { return {}; }
+  };
+  Rig rig;
+  Sleeper sleeper;
+  auto& commits = rig.make();
+  for (int i = 0; i < 4; ++i)
+    commits.submit(RejectOutboxRow{}, [&](RejectOutboxRow&, const Result<Nothing>&) { sleeper.post([] {}); });
+  CHECK(commits.step());
+  CHECK(sleeper.woken == 4);
 }
 
 TEST_CASE("a transaction is bounded in commands and bytes, but takes one command however large") {
@@ -150,7 +267,8 @@ TEST_CASE(
   answers.push_back(submit(commits, kOutcome));
   rig.writer.open();
   for (auto& answer : answers) CHECK_FALSE(wait(answer));
-  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 2, 1, 2, 1});
+  // Events and fan-out (60, 40, 99 rows) go ahead; the replay and the outcomes have their turn beside them.
+  CHECK(rig.writer.committed_sizes() == std::vector<std::size_t>{1, 2, 3, 1});
 }
 
 TEST_CASE("a full queue refuses what can be refused and takes outcomes") {
@@ -267,6 +385,7 @@ TEST_CASE("draining commits what was submitted; afterwards submitting is refused
   Rig rig;
   auto& commits = rig.start();
   std::vector<Answer> answers;
+  answers.reserve(100);
   for (int i = 0; i < 100; ++i) answers.push_back(submit(commits, kOutcome));
   commits.drain();
   for (auto& answer : answers) CHECK_FALSE(wait(answer));
@@ -301,6 +420,7 @@ TEST_CASE("many threads submit: each command is completed exactly once") {
       rig.start({.on_commit = [&](std::size_t commands, std::chrono::nanoseconds) { reported += commands; }});
   std::atomic<std::size_t> completed = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 2000; ++i)
@@ -352,6 +472,7 @@ TEST_CASE("without a thread each step commits one batch, with the owner's token"
   };
   auto& commits = rig.make({.max_batch = 2});
   std::vector<Answer> answers;
+  answers.reserve(3);
   for (int i = 0; i < 3; ++i) answers.push_back(submit(commits, RejectOutboxRow{}));
   CHECK(commits.queued() == 3);
   CHECK(commits.step());
@@ -363,8 +484,8 @@ TEST_CASE("without a thread each step commits one batch, with the owner's token"
 }
 
 TEST_CASE("what may be committed already is applied again as it was, alone, and nobody of it is refused") {
-  Rig rig;
   ManualClock clock;
+  Rig rig;
   rig.clock = &clock;
   int unknown = 0;
   std::vector<std::size_t> repeated;
