@@ -1,12 +1,8 @@
 #include "store/sqlite/foreign_commits.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "store/sqlite/file_lock.h"
 
@@ -24,23 +20,9 @@ constexpr Millis kWithoutInotify{5};  // polling interval when the system gives 
 
 }  // namespace
 
-ForeignCommits::ForeignCommits(const Location& location, Millis busy_timeout)
-    : db_(location, Mode::kReader, busy_timeout, kCacheKib),
-      interrupt_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (interrupt_ < 0)
-    throw StoreError(StoreError::Kind::kCannotOpen, std::string("eventfd: ") + std::strerror(errno));
+ForeignCommits::ForeignCommits(const Location& location, Millis busy_timeout, ForeignNotice& notice)
+    : db_(location, Mode::kReader, busy_timeout, kCacheKib), notice_(notice) {
   if (location.is_on_disk()) watch_.emplace(folder_of(location.path), "");
-}
-
-ForeignCommits::~ForeignCommits() {
-  close(interrupt_);
-}
-
-void ForeignCommits::interrupt() {
-  const std::uint64_t one = 1;
-  if (write(interrupt_, &one, sizeof one) < 0) {
-    // Fails only when the counter is at its limit, and then it is readable anyway.
-  }
 }
 
 bool ForeignCommits::wait(Millis timeout) {
@@ -50,14 +32,28 @@ bool ForeignCommits::wait(Millis timeout) {
     if (outbox_changed()) return true;
     const auto now = Monotonic::now();
     if (now >= deadline) return true;
-    Millis pause = !watch_ || watch_->fd() < 0 ? kWithoutInotify
-                   : now < asking_until        ? kAskEvery
-                                               : kAskAnyway;
-    pause = std::min(pause, std::chrono::ceil<Millis>(deadline - now));
+    if (now < notice_.writer_looks_until()) {
+      if (leave_to_writer(deadline)) return false;
+      continue;
+    }
+    const Millis pause = !watch_ || watch_->fd() < 0 ? kWithoutInotify
+                         : now < asking_until        ? kAskEvery
+                                                     : kAskAnyway;
     bool stirred = false;
     // While polling, inotify has nothing to add, and under load it would fire for each page written.
-    if (sleep(pause, now >= asking_until, stirred)) return false;
+    if (sleep(std::min(now + pause, deadline), now >= asking_until, stirred)) return false;
     if (stirred) asking_until = Monotonic::now() + kAskFor;
+  }
+}
+
+// Until the writer rings, or has not been at work for a while: then someone may have committed since it last looked.
+bool ForeignCommits::leave_to_writer(MonotonicTime deadline) {
+  while (true) {
+    const auto until = std::min(deadline, notice_.writer_looks_until());
+    if (Monotonic::now() >= until) return false;
+    bool rung = false;
+    if (sleep(until, false, rung)) return true;
+    if (rung) return false;
   }
 }
 
@@ -76,16 +72,17 @@ bool ForeignCommits::outbox_changed() {
   }
 }
 
-bool ForeignCommits::sleep(Millis at_most, bool heed_inotify, bool& stirred) {
+bool ForeignCommits::sleep(MonotonicTime until, bool heed_inotify, bool& stirred) {
+  const auto left = std::max(until - Monotonic::now(), Monotonic::duration(0));
+  const auto whole = std::chrono::floor<std::chrono::seconds>(left);
+  const timespec at_most{whole.count(), std::chrono::nanoseconds(left - whole).count()};
   const int inotify = watch_ ? watch_->fd() : -1;
-  pollfd fds[2] = {{interrupt_, POLLIN, 0}, {inotify, POLLIN, 0}};
-  const int ready = poll(fds, inotify >= 0 && heed_inotify ? 2 : 1, static_cast<int>(at_most.count()));
+  pollfd fds[2] = {{notice_.fd(), POLLIN, 0}, {inotify, POLLIN, 0}};
+  const int ready = ppoll(fds, inotify >= 0 && heed_inotify ? 2 : 1, &at_most, nullptr);
   if (ready <= 0) return false;  // EINTR too
-  if (fds[0].revents != 0) {
-    std::uint64_t count = 0;
-    return read(interrupt_, &count, sizeof count) == sizeof count;
-  }
-  stirred = watch_ && watch_->drain();
+  stirred = true;
+  if (fds[0].revents != 0) return notice_.take();
+  watch_->drain();
   return false;
 }
 

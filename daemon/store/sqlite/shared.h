@@ -8,6 +8,7 @@
 #include "store/commands.h"
 #include "store/due_clock.h"
 #include "store/sqlite/checkpoint.h"
+#include "store/sqlite/foreign_notice.h"
 
 namespace outboxd::sqlite {
 
@@ -17,6 +18,7 @@ struct Shared {
 
   ReadGate gate;
   DueClock due_clock;
+  ForeignNotice foreign;
   // Version of the committed endpoints; raised after the commit.
   std::atomic<DirectoryVersion> directory_version = 0;
 };

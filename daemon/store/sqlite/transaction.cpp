@@ -11,15 +11,16 @@ tl::unexpected<Problem> missing(std::string_view what) {
 }
 
 Transaction::Transaction(Database& db, Shared& shared)
-    : db_(db), due_clock_(shared.due_clock), directory_(shared.directory_version) {
+    : db_(db), due_clock_(shared.due_clock), foreign_(shared.foreign), directory_(shared.directory_version) {
   Statement read_counter(db, sql::kReadCounter);
   committed_ = read_counters(read_counter);
 }
 
-void Transaction::begin(const Batch& batch) {
+void Transaction::begin(const Batch& batch, bool gathers_rows) {
   counters_ = committed_;
   directory_.begin();
   repeats_ = batch.repeat;
+  gathers_rows_ = gathers_rows;
   facts_.clear();
   facts_.reserve(batch.commands.size());
   actions_.clear();
@@ -28,6 +29,16 @@ void Transaction::begin(const Batch& batch) {
   wall_ = due.last - due.ahead;
   rollup_.begin(wall_);
   begin_.run();
+  notice_foreign_commits();
+}
+
+// The version changes with each commit of another connection, never with one of this.
+void Transaction::notice_foreign_commits() {
+  foreign_.writer_at_work();
+  Cursor version(data_version_);
+  if (!version.next() || version.integer(0) == seen_version_) return;
+  seen_version_ = version.integer(0);
+  foreign_.ring();
 }
 
 Facts Transaction::commit() {
@@ -43,6 +54,7 @@ Facts Transaction::commit() {
       add_to_endpoint_count_.run(endpoint, change.pending, change.delivered, change.dead, change.discarded);
   }
   commit_.run();
+  foreign_.writer_at_work();
   counters_.changes.clear();
   committed_ = counters_;
   directory_.commit();

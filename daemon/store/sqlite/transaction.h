@@ -1,8 +1,11 @@
 // The transaction over a batch of commands: what they have changed so far, and which facts follow its commit.
 //
-// Only the Writer begins and ends it. The parts that carry out commands (EventWriter, OutcomeWriter, ...) receive it
-// with each command; they keep no state of their own except prepared statements, so a rollback has nothing to undo in
-// them. A command that is refused is refused before it has written anything or announced any fact.
+// Only the Writer begins and ends it. The parts that carry out commands (EventWriter, OutcomeWriter, ...)
+// receive it with each command; they keep no state of their own except prepared statements and the new rows
+// that they gather, which Writer::rollback() drops, so a rollback has nothing else to undo in them. After a
+// statement has failed the transaction is always rolled back whole: SQLite 3.40 can lose later commits in a
+// power cut when a transaction that has outgrown the page cache goes on after ROLLBACK TO. A command that is
+// refused is refused before it has written anything or announced any fact.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +39,12 @@ class Transaction {
   // there; if so, it is answered as the first time and its facts are announced again.
   bool repeats() const { return repeats_; }
 
+  // New rows may wait for each other and be inserted together (many_rows.h), until something else has to find them: see
+  // Writer::execute_all.
+  bool gathers_rows() const { return gathers_rows_; }
+  // Events up to this one were there when the transaction began.
+  EventSeq last_event_before() const { return committed_.event_seq; }
+
   // How far due times on disk are ahead of the wall clock (due_clock.h).
   Millis ahead() const { return ahead_; }
   // The value of column due_at for `due`, as it was decided at `at`. If `at` lies in the future, the clock was set back
@@ -62,7 +71,8 @@ class Transaction {
  private:
   friend class Writer;  // the only class that begins and ends the transaction
 
-  void begin(const Batch& batch);
+  void begin(const Batch& batch, bool gathers_rows);
+  void notice_foreign_commits();
   Facts commit();  // durable on return
   void shorten_waits(Millis by);
   // False: the rollback failed, and the connection must not be used any more.
@@ -70,17 +80,20 @@ class Transaction {
 
   Database& db_;
   DueClock& due_clock_;
+  ForeignNotice& foreign_;
   Statement begin_{db_, sql::kBegin}, commit_{db_, sql::kCommit}, rollback_{db_, sql::kRollback};
+  Statement data_version_{db_, "PRAGMA data_version"};
   Statement add_to_counter_{db_, sql::kAddToCounter};
   Statement add_to_endpoint_count_{db_, sql::kAddToEndpointCount};
 
   Counters committed_;
+  std::int64_t seen_version_ = 0;  // of the database's data
   DirectoryChanges directory_;
   RollupWriter rollup_{db_};
 
   // State of the current transaction.
   Counters counters_;
-  bool repeats_ = false;
+  bool repeats_ = false, gathers_rows_ = false;
   Millis ahead_{0};
   Time wall_{};  // when it began
   Facts facts_;
