@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "store/sqlite/application_vfs.h"
+#include "store/sqlite/log_vfs.h"
 
 namespace outboxd::sqlite {
 
@@ -50,6 +51,7 @@ void set_up_sqlite() {
   sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
   register_application_vfs(*vfs);
   look_for_file = std::exchange(vfs->xAccess, look_for_no_journal);
+  register_log_vfs(*sqlite3_vfs_find(nullptr));
 }
 
 // Asks SQLite, not the file system, so that it works on every VFS. `which`: an SQLITE_FCNTL_..._POINTER. 0: not open.
@@ -62,6 +64,13 @@ std::int64_t size_of(sqlite3* db, int which) {
   return file->pMethods->xFileSize(file, &size) == SQLITE_OK ? size : 0;
 }
 
+// Null: the system's.
+const char* vfs_for(const Location& location, Mode mode) {
+  if (mode == Mode::kApplication) return kApplicationVfs;
+  if (!location.is_on_disk()) return location.vfs.c_str();
+  return mode == Mode::kWriter ? kLogVfs : nullptr;
+}
+
 }  // namespace
 
 Database::Database(const Location& location, Mode mode, Millis busy_timeout, int cache_kib,
@@ -72,12 +81,10 @@ Database::Database(const Location& location, Mode mode, Millis busy_timeout, int
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     SQLITE_OPEN_PRIVATECACHE | (location.is_on_disk() ? 0 : SQLITE_OPEN_CREATE);
-  const char* const vfs = mode == Mode::kApplication ? kApplicationVfs
-                          : location.is_on_disk()    ? nullptr
-                                                     : location.vfs.c_str();
-  const int rc = sqlite3_open_v2(location.path.c_str(), &db, flags, vfs);
+  const int rc = sqlite3_open_v2(location.path.c_str(), &db, flags, vfs_for(location, mode));
   db_.reset(db);
   if (rc != SQLITE_OK) fail(rc, "opening " + location.path);
+  if (mode == Mode::kWriter) drop_gathered_at_rollback(db);
   sqlite3_busy_timeout(db, static_cast<int>(busy_timeout.count()));
   // TRUSTED_SCHEMA stays on, because off would forbid json_valid() in CHECKs, which schemas before 7 have.
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);

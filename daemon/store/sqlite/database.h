@@ -107,6 +107,13 @@ class Statement {
     bind_all(args...);
     finish();
   }
+  // For many_rows.h: binds parameters that follow number `first`, and runs when all are bound.
+  template <class... Args>
+  void bind_from(int first, const Args&... args) {
+    int at = first;
+    (bind(++at, args), ...);
+  }
+  void run_bound() { finish(); }
   // How many rows the last run changed.
   int changes() const { return sqlite3_changes(db_.handle()); }
 
