@@ -104,3 +104,64 @@ TEST_CASE_FIXTURE(
   CHECK(last.deliveries == 0);
   CHECK_FALSE(last.more);
 }
+
+TEST_CASE_FIXTURE(Fixture,
+                  "any number of events, and of attempts, that share a transaction are stored as they are") {
+  const EndpointSeq endpoint = create().seq;
+  EventSeq last = 0;
+  for (const int count : {1, 3, 4, 5, 15, 16, 17, 41}) {
+    CAPTURE(count);
+    std::vector<Command> accepts, outcomes;
+    std::vector<EventId> events;
+    accepts.reserve(static_cast<std::size_t>(count));
+    outcomes.reserve(static_cast<std::size_t>(count));
+    events.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      NewEvent made = new_event({endpoint}, "order." + std::to_string(i));
+      made.event->payload = std::to_string(count * 100 + i);
+      if (i % 2 == 1) made.event->headers = {{"x-number", std::to_string(i)}};
+      events.push_back(made.event->id);
+      accepts.emplace_back(accepting({std::move(made)}));
+      Attempt attempt = new_attempt(1, Outcome::kSuccess);
+      attempt.response_headers = {{"x-answer", std::to_string(i)}};
+      outcomes.emplace_back(with_attempt(delivered({last + 1 + i, endpoint}, 1), std::move(attempt)));
+    }
+    apply_all(accepts);
+    apply_all(outcomes);
+    for (int i = 0; i < count; ++i) {
+      const auto stored = reader->event(events[static_cast<std::size_t>(i)], true);
+      REQUIRE(stored);
+      CHECK(stored->event.seq == last + 1 + i);
+      CHECK(stored->event.type == "order." + std::to_string(i));
+      CHECK(stored->event.payload == std::to_string(count * 100 + i));
+      CHECK(stored->event.headers.size() == static_cast<std::size_t>(i % 2));
+      const auto attempts = reader->attempts({stored->event.seq, endpoint});
+      REQUIRE(attempts.size() == 1);
+      CHECK(attempts[0].response_headers[0].value == std::to_string(i));
+    }
+    last += count;
+  }
+  CHECK(reader->status().delivered == last);
+}
+
+TEST_CASE_FIXTURE(Fixture, "two attempts of one number that share a transaction are both kept") {
+  const EndpointSeq endpoint = create().seq;
+  const EventSeq event = accept_one(new_event({endpoint}));
+  const Applied applied = apply_all({failed({event, endpoint}, 1), failed({event, endpoint}, 1)});
+  CHECK(applied.answers[0]);
+  CHECK(applied.answers[1]);
+  CHECK(reader->attempts({event, endpoint}).size() == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a command finds what one before it in the transaction has accepted") {
+  const EndpointSeq endpoint = create().seq;
+  const NewEvent first = with_key(new_event({endpoint}), "k", 'a');
+  const NewEvent replayed = new_event();
+  const Applied applied =
+      apply_all({accepting({first}), accepting({with_key(new_event({endpoint}), "k", 'a')}),
+                 accepting({replayed}), ReplayEvent{replayed.event->id, {endpoint}, kNow}});
+  CHECK(answer_to<AcceptEvents>(applied, 1)->events.at(0).duplicate);
+  CHECK(answer_to<ReplayEvent>(applied, 3)->deliveries == 1);
+  CHECK(reader->status().events == 2);
+  CHECK(reader->status().pending == 2);
+}

@@ -152,3 +152,20 @@ TEST_CASE_FIXTURE(OneEndpoint, "everything unfinished is due again after a resta
   reopen();
   CHECK(reader->due(endpoint, 10, kPlenty).deliveries.size() == 2);
 }
+
+TEST_CASE_FIXTURE(OneEndpoint,
+                  "what the caller holds is passed over, and counts neither as a row nor in bytes") {
+  const std::string large = '"' + std::string(1000, 'x') + '"';
+  std::vector<EventSeq> held, others;
+  for (int i = 0; i < 5; ++i) held.push_back(add(5, Millis(0), large));
+  for (int i = 0; i < 3; ++i) others.push_back(add(5, Millis(0), large));
+  const auto low = add(1);
+  auto window = reader->due(endpoint, 3, 2500, held);
+  CHECK(events_of(window) == std::vector<EventSeq>{others[0], others[1], low});
+  CHECK(window.next_due_in == Millis(0));
+  held.insert(held.end(), others.begin(), others.end());
+  held.push_back(low);
+  window = reader->due(endpoint, 1, kPlenty, held);
+  CHECK(window.deliveries.empty());
+  CHECK_FALSE(window.next_due_in);
+}

@@ -1,5 +1,7 @@
 #include "store/sqlite/column_values.h"
 
+#include <algorithm>
+
 namespace outboxd::sqlite {
 
 void corrupt(std::string_view what) {
@@ -21,11 +23,35 @@ Millis bounded(Millis d, std::string_view column) {
   return d;
 }
 
+namespace {
+
+// Almost all header text needs no escape. That of a response is stored with each attempt, so it is not worth a document.
+void append_json(std::string& to, const std::string& text) {
+  const auto is_plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    to.append("\"").append(text).append("\"");
+  } else {
+    to.append(dump(Json(text)));
+  }
+}
+
+}  // namespace
+
 std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers) {
   if (headers.empty()) return std::nullopt;
-  Json list = Json::array();
-  for (const auto& field : headers) list.push_back(Json::array({field.name, field.value}));
-  return dump(list);
+  std::size_t size = 2;
+  for (const auto& field : headers) size += field.name.size() + field.value.size() + 8;
+  std::string list;
+  list.reserve(size);
+  for (const auto& field : headers) {
+    list.append(list.empty() ? "[[" : ",[");
+    append_json(list, field.name);
+    list.append(",");
+    append_json(list, field.value);
+    list.append("]");
+  }
+  list.append("]");
+  return list;
 }
 
 std::vector<HeaderField> decode_headers(std::string_view text) {

@@ -96,9 +96,14 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   auto sequence_key = sequence_key_of(first.ordering, e.ordering_key);
   const DeliveryOrder::Place place = order_.place(key, sequence_key, transaction);
   const std::int64_t due_at = transaction.due_millis(e.created_at + first.due_in, e.created_at);
-  insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
-             millis(e.created_at), millis(e.expires_at), transaction.counters().batches);
-  if (insert.changes() == 0) return false;
+  const std::int64_t after_batch = transaction.counters().batches;
+  if (transaction.gathers_rows() && &insert == &insert_delivery_ && !sequence_key) {
+    deliveries_.push_back({event.get(), key, due_at, after_batch});
+  } else {
+    insert.run(seq, first.endpoint, due_at, e.priority, sequence_key, place.blocked ? 1 : 0,
+               millis(e.created_at), millis(e.expires_at), after_batch);
+    if (insert.changes() == 0) return false;
+  }
   transaction.counters().add(key.endpoint, DeliveryState::kPending, 1);
   transaction.rollup().delivery_accepted(first.endpoint, e.type);
   if (place.demoted) transaction.tell(DeliveryWithdrawn{*place.demoted});
@@ -113,6 +118,29 @@ bool EventWriter::insert_delivery(Statement& insert, const std::shared_ptr<const
   return true;
 }
 
+void EventWriter::insert_gathered() {
+  std::vector<std::optional<std::string>> headers;  // until they are bound and stored
+  headers.reserve(events_.size());
+  insert_events_.insert(events_, [&](Statement& insert, int first, const EventRow& row) {
+    const Event& e = *row.event;
+    insert.bind_from(first, row.seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
+                     e.ordering_key, e.priority, headers.emplace_back(encode_headers(e.headers)),
+                     e.traceparent, e.cloud_event, millis(e.created_at), millis(e.deliver_at),
+                     millis(e.expires_at), row.deliveries, event_checksum(e, row.seq));
+  });
+  insert_deliveries_.insert(deliveries_, [](Statement& insert, int first, const DeliveryRow& row) {
+    const Event& e = *row.event;
+    insert.bind_from(first, row.key.event, row.key.endpoint, row.due_at, e.priority, std::nullopt, 0,
+                     millis(e.created_at), millis(e.expires_at), row.after_batch);
+  });
+  drop_gathered();
+}
+
+void EventWriter::drop_gathered() {
+  events_.clear();
+  deliveries_.clear();
+}
+
 AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_window,
                                   Transaction& transaction) {
   const std::shared_ptr<const Event> event = accepted.event;
@@ -121,10 +149,8 @@ AcceptedEvent EventWriter::insert(const NewEvent& accepted, Millis idempotency_w
   const EventSeq seq = ++counters.event_seq;
   const auto made = static_cast<std::int64_t>(accepted.endpoints.size());
   const std::int64_t deliveries = accepted.more_after ? accepted.deliveries : made;
-  const auto headers = encode_headers(e.headers);
-  insert_event_.run(seq, as_blob(e.id.uuid), e.tenant, e.type, Blob{e.payload}, e.content_type,
-                    e.ordering_key, e.priority, headers, e.traceparent, e.cloud_event, millis(e.created_at),
-                    millis(e.deliver_at), millis(e.expires_at), deliveries, event_checksum(e, seq));
+  events_.push_back({event.get(), seq, deliveries});
+  if (!transaction.gathers_rows()) insert_gathered();
   ++counters.events;
   transaction.rollup().event_accepted();
   transaction.when_committed([numbered = accepted.event.get(), seq] { numbered->seq = seq; });
@@ -194,6 +220,9 @@ std::optional<Problem> EventWriter::check_place(const SourceStep& step, const Tr
 }
 
 Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& transaction) {
+  const auto has_key = [](const NewEvent& event) { return event.idempotency_key.has_value(); };
+  if (std::any_of(command.events.begin(), command.events.end(), has_key))
+    insert_gathered();  // may be its first use
   std::vector<Disposition> dispositions(command.events.size());
   const bool before = transaction.repeats() && find_accepted_before(command, dispositions, transaction);
   const auto is_stale = [&](const NewEvent& event) {

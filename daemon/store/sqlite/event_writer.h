@@ -11,6 +11,7 @@
 #include "store/sqlite/delivery_order.h"
 #include "store/sqlite/delivery_statements.h"
 #include "store/sqlite/event_statements.h"
+#include "store/sqlite/many_rows.h"
 #include "store/sqlite/transaction.h"
 
 namespace outboxd::sqlite {
@@ -24,6 +25,9 @@ class EventWriter {
   Result<Expanded> execute(const ExpandEvent& command, Transaction& transaction);
   Result<Nothing> execute(const RejectOutboxRow& command, Transaction& transaction);
   Result<Nothing> execute(const ResolveOutboxRow& command, Transaction& transaction);
+  // Inserts the rows that were gathered; or drops them, because the transaction is gone.
+  void insert_gathered();
+  void drop_gathered();
 
  private:
   struct Disposition;
@@ -56,9 +60,24 @@ class EventWriter {
                        const FirstAttempt& first, Transaction& transaction);
   bool has_delivery(DeliveryKey key);
 
+  // A row that is not inserted yet. The event is the command's, which outlives the transaction.
+  struct EventRow {
+    const Event* event;
+    EventSeq seq;
+    std::int64_t deliveries;
+  };
+  struct DeliveryRow {
+    const Event* event;
+    DeliveryKey key;
+    std::int64_t due_at, after_batch;
+  };
+
   Database& db_;
   DeliveryOrder& order_;
-  Statement insert_event_{db_, sql::kInsertEvent}, find_accepted_{db_, sql::kFindAccepted};
+  std::vector<EventRow> events_;
+  std::vector<DeliveryRow> deliveries_;
+  ManyRows insert_events_{db_, sql::kInsertEvent}, insert_deliveries_{db_, sql::kInsertDelivery};
+  Statement find_accepted_{db_, sql::kFindAccepted};
   Statement insert_delivery_{db_, sql::kInsertDelivery};
   Statement insert_delivery_unless_there_{db_, sql::kInsertDeliveryUnlessThere};
   Statement find_delivery_{db_, sql::kFindDelivery};

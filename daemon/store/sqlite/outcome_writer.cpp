@@ -101,7 +101,12 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
       count_attempt_.run(command.key.event, command.key.endpoint, command.attempt->number);
       attempted = count_attempt_.changes() > 0;
     }
-    if (attempted) insert_attempt(command.key, *command.attempt, transaction.counters().batches);
+    const std::int64_t after_batch = transaction.counters().batches;
+    if (attempted && transaction.gathers_rows()) {
+      attempts_.push_back({command.attempt.get(), command.key, after_batch});
+    } else if (attempted) {
+      insert_attempt(command.key, *command.attempt, after_batch);
+    }
   }
   if (!again) {
     const Verdict became = moved ? verdict : Verdict{};
@@ -117,20 +122,46 @@ Result<Recorded> OutcomeWriter::execute(const RecordOutcome& command, Transactio
   return now;
 }
 
-void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a, std::int64_t after_batch) {
-  const auto headers = encode_headers(a.response_headers);
+namespace {
+
+// Calls `bind` with the values of an attempt's row, in the order of sql::kInsertAttempt.
+template <class Bind>
+void with_values(DeliveryKey key, std::int64_t number, const Attempt& a,
+                 const std::optional<std::string>& headers, std::int64_t after_batch, Bind bind) {
   const auto ms = [](const std::optional<Millis>& d) {
     return d ? std::optional<std::int64_t>(d->count()) : std::nullopt;
   };
   const auto or_null = [](const std::string& text) {
     return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
   };
+  bind(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at), ms(a.timings.dns),
+       ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte), a.timings.total.count(),
+       to_string(a.outcome), a.status, a.error, a.request_line, headers, Blob{a.response_body},
+       or_null(a.remote_address), a.resent ? 1 : 0, after_batch);
+}
+
+}  // namespace
+
+void OutcomeWriter::insert_gathered() {
+  std::vector<std::optional<std::string>> headers;  // until they are bound and stored
+  headers.reserve(attempts_.size());
+  insert_attempts_.insert(attempts_, [&](Statement& insert, int first, const AttemptRow& row) {
+    const auto& encoded = headers.emplace_back(encode_headers(row.attempt->response_headers));
+    with_values(row.key, row.attempt->number, *row.attempt, encoded, row.after_batch,
+                [&](const auto&... values) { insert.bind_from(first, values...); });
+  });
+  drop_gathered();
+}
+
+void OutcomeWriter::drop_gathered() {
+  attempts_.clear();
+}
+
+void OutcomeWriter::insert_attempt(DeliveryKey key, const Attempt& a, std::int64_t after_batch) {
+  const auto headers = encode_headers(a.response_headers);
   const auto insert = [&](std::int64_t number) {
-    insert_attempt_.run(key.event, key.endpoint, number, as_blob(a.id.uuid), millis(a.started_at),
-                        ms(a.timings.dns), ms(a.timings.connect), ms(a.timings.tls), ms(a.timings.first_byte),
-                        a.timings.total.count(), to_string(a.outcome), a.status, a.error, a.request_line,
-                        headers, Blob{a.response_body}, or_null(a.remote_address), a.resent ? 1 : 0,
-                        after_batch);
+    with_values(key, number, a, headers, after_batch,
+                [&](const auto&... values) { insert_attempt_.run(values...); });
     return insert_attempt_.changes() > 0;
   };
   if (insert(a.number)) return;

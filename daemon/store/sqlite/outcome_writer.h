@@ -3,10 +3,12 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
 #include "store/sqlite/delivery_statements.h"
+#include "store/sqlite/many_rows.h"
 #include "store/sqlite/transaction.h"
 
 namespace outboxd::sqlite {
@@ -16,6 +18,9 @@ class OutcomeWriter {
   OutcomeWriter(Database& db, DeliveryOrder& order) : db_(db), order_(order) {}
 
   Result<Recorded> execute(const RecordOutcome& command, Transaction& transaction);
+  // Inserts the attempts that were gathered; or drops them, because the transaction is gone.
+  void insert_gathered();
+  void drop_gathered();
 
  private:
   bool expires(DeliveryKey key);
@@ -30,8 +35,17 @@ class OutcomeWriter {
   void read_standing(OutcomeRecorded& fact, const Transaction& transaction);
   void insert_attempt(DeliveryKey key, const Attempt& attempt, std::int64_t after_batch);
 
+  // Not inserted yet. The attempt is the command's, which outlives the transaction.
+  struct AttemptRow {
+    const Attempt* attempt;
+    DeliveryKey key;
+    std::int64_t after_batch;
+  };
+
   Database& db_;
   DeliveryOrder& order_;
+  std::vector<AttemptRow> attempts_;
+  ManyRows insert_attempts_{db_, sql::kInsertAttempt};
   Statement move_pending_{db_, sql::kMovePending}, move_pending_in_order_{db_, sql::kMovePendingInOrder};
   Statement find_delivery_{db_, sql::kFindDelivery};
   Statement expires_{db_, sql::kExpires}, count_attempt_{db_, sql::kCountAttempt};

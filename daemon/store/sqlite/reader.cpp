@@ -34,8 +34,9 @@ Reader::Reader(const Location& location, Millis busy_timeout, int cache_kib, std
 class Reader::DueScan {
  public:
   // `now` and all due times are as on disk (due_clock.h).
-  DueScan(Reader& reader, EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes)
-      : reader_(reader), endpoint_(endpoint), now_(now), limit_(limit), max_bytes_(max_bytes) {}
+  DueScan(Reader& reader, EndpointSeq endpoint, Time now, int limit, std::size_t max_bytes,
+          std::span<const EventSeq> held)
+      : reader_(reader), endpoint_(endpoint), now_(now), limit_(limit), max_bytes_(max_bytes), held_(held) {}
 
   DueWindow run() {
     find_levels();
@@ -82,8 +83,10 @@ class Reader::DueScan {
   void read(int priority, int reserved) {
     const int left = limit_ - static_cast<int>(window_.deliveries.size());
     const int room = std::clamp(left - reserved, std::min(1, left), left);
-    Cursor row(reader_.due_of_priority_, endpoint_, priority, millis(now_), room + 1);
-    for (int n = 0; row.next(); ++n) {
+    Cursor row(reader_.due_of_priority_, endpoint_, priority, millis(now_),
+               room + 1 + static_cast<int>(held_.size()));
+    for (int n = 0; row.next();) {
+      if (std::ranges::binary_search(held_, row.integer(0))) continue;
       const std::size_t bytes = row.view(kPayload).size() + row.view(kCloudEvent).size();
       if (n == room || (n > 0 && bytes_ + bytes > max_bytes_)) {
         next_due_ = now_;
@@ -101,6 +104,7 @@ class Reader::DueScan {
                                     .sequence_key = row.optional_text(5),
                                     .expires_at = row.optional_time(6),
                                     .event = std::move(event)});
+      ++n;
     }
   }
 
@@ -113,20 +117,22 @@ class Reader::DueScan {
   const Time now_;
   const int limit_;
   const std::size_t max_bytes_;
+  const std::span<const EventSeq> held_;
   std::vector<Level> levels_;
   std::size_t bytes_ = 0;
   std::optional<Time> next_due_;
   DueWindow window_;
 };
 
-DueWindow Reader::due(EndpointSeq endpoint, int limit, std::size_t max_bytes) {
+DueWindow Reader::due(EndpointSeq endpoint, int limit, std::size_t max_bytes,
+                      std::span<const EventSeq> held) {
   const Time now = shared_->due_clock.now();
   const Snapshot snapshot(*this);
   {
     Cursor row(endpoint_lives_, endpoint);
     if (!row.next()) return {};
   }
-  return DueScan(*this, endpoint, now, limit, max_bytes).run();
+  return DueScan(*this, endpoint, now, limit, max_bytes, held).run();
 }
 
 std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int limit) {

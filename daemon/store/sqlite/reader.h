@@ -26,7 +26,8 @@ class Reader final : public StoreReader {
   Reader(const Location& location, Millis busy_timeout, int cache_kib, std::shared_ptr<Shared> shared,
          std::shared_ptr<const SecretBox> secrets, std::function<void()> on_error);
 
-  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override;
+  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes,
+                std::span<const EventSeq> held) override;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override;
   std::vector<OldestDue> oldest_due(EndpointSeq after, int limit) override;
   EndpointCounts counts(EndpointSeq endpoint, int limit) override;

@@ -72,7 +72,7 @@ class SqliteStore final : public Store {
         writer_({Location(options), owner_, options.busy_timeout, options.writer_cache_kib,
                  options.ballast_bytes, options.checkpoints, options.secrets, on_error("commit")},
                 *shared_),
-        foreign_commits_(Location(options), options.busy_timeout) {
+        foreign_commits_(Location(options), options.busy_timeout, shared_->foreign) {
     // Prepares the statements that no other connection has yet, so that a damaged schema shows now.
     new_reader();
   }
@@ -93,7 +93,7 @@ class SqliteStore final : public Store {
       facts.emplace_back(DueTimesMoved{.by_far = step == DueClock::Step::kFarForward});
     return facts;
   }
-  void interrupt() override { foreign_commits_.interrupt(); }
+  void interrupt() override { shared_->foreign.interrupt(); }
 
  private:
   std::function<void()> on_error(std::string_view op) const {

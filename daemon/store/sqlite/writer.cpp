@@ -38,6 +38,13 @@ Result<typename C::Answer> execute_by_its_part(const C& command, Transaction& tr
   }
 }
 
+// What accepts events does not, or sees to it itself; nor does the outcome of a delivery that is older than the transaction.
+bool may_look_for_new_rows(const Command& command, EventSeq last_event_before) {
+  if (std::holds_alternative<AcceptEvents>(command)) return false;
+  const auto* const outcome = std::get_if<RecordOutcome>(&command);
+  return outcome == nullptr || outcome->key.event > last_event_before;
+}
+
 }  // namespace
 
 Writer::Writer(const Options& options, Shared& shared)
@@ -78,8 +85,10 @@ Applied Writer::apply_until_legal(const Batch& batch) {
         refused[i] = Problem{ProblemCode::kInsufficientStorage, "the disk of the database is full"};
     }
   }
+  // A repeat looks for each of its rows first.
+  bool gathers_rows = !batch.repeat;
   while (true) {
-    if (auto applied = try_apply(batch, refused)) return std::move(*applied);
+    if (auto applied = try_apply(batch, refused, gathers_rows)) return std::move(*applied);
   }
 }
 
@@ -94,6 +103,11 @@ Result<AnyAnswer> Writer::execute(const Command& command) {
       command);
 }
 
+void Writer::insert_gathered() {
+  events_.insert_gathered();
+  outcomes_.insert_gathered();
+}
+
 // `at` is the index of the command being carried out; the number of commands when all are done.
 Applied Writer::execute_all(const Batch& batch, const Refusals& refused, std::size_t& at) {
   Applied applied;
@@ -102,20 +116,23 @@ Applied Writer::execute_all(const Batch& batch, const Refusals& refused, std::si
     if (refused[at]) {
       applied.answers.emplace_back(tl::unexpected(*refused[at]));
     } else {
+      if (may_look_for_new_rows(*batch.commands[at], transaction_.last_event_before())) insert_gathered();
       applied.answers.push_back(execute(*batch.commands[at]));
     }
   }
+  insert_gathered();
   applied.facts = transaction_.commit();
   return applied;
 }
 
-std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused) {
+std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused, bool& gathers_rows) {
   std::size_t at = batch.commands.size();
   try {
-    transaction_.begin(batch);
+    transaction_.begin(batch, gathers_rows);
     return execute_all(batch, refused, at);
   } catch (const ConstraintViolation& violation) {
     rollback();
+    if (std::exchange(gathers_rows, false)) return std::nullopt;  // whose row it is shows one by one
     if (at == batch.commands.size() || std::holds_alternative<RecordOutcome>(*batch.commands[at]))
       fail(violation.what());
     // Only this command is at fault, and always will be. The others are carried out again without it.
@@ -134,6 +151,8 @@ std::optional<Applied> Writer::try_apply(const Batch& batch, Refusals& refused) 
 }
 
 void Writer::rollback() noexcept {
+  events_.drop_gathered();
+  outcomes_.drop_gathered();
   if (!transaction_.rollback()) failed_ = true;  // the next apply() says so
 }
 

@@ -52,10 +52,11 @@ class Writer final : public StoreWriter {
   using Refusals = std::vector<std::optional<Problem>>;  // one per command
   // Runs one transaction over the commands that are not refused yet. Absent: one of them violated a constraint;
   // everything was rolled back, and that command is now refused.
-  std::optional<Applied> try_apply(const Batch& batch, Refusals& refused);
+  std::optional<Applied> try_apply(const Batch& batch, Refusals& refused, bool& gathers_rows);
   Applied apply_until_legal(const Batch& batch);
   Applied execute_all(const Batch& batch, const Refusals& refused, std::size_t& at);
   Result<AnyAnswer> execute(const Command& command);
+  void insert_gathered();
   void rollback() noexcept;
   [[noreturn]] void fail(const std::string& what);
   void check_files();  // before anything is acknowledged
