@@ -1,21 +1,24 @@
-// Who is at the other end of a transfer's connection: its address, and until when its certificate is good.
+// Who is at the other end of a connection: its address, and until when its certificate is good.
 #pragma once
 
-#include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <optional>
 #include <string>
 
 #include "common/time.h"
+#include "outbound/address_policy.h"
+
+struct ssl_st;
 
 namespace outboxd {
 
-// "203.0.113.7:443", "[2001:db8::1]:443"; "" for what is no address.
-std::string address_text(const char* ip, int port);
+// "203.0.113.7:443", "[2001:db8::1]:443".
+std::string address_text(const IpAddress& address, std::uint16_t port);
+std::string address_text(const sockaddr* address);  // "" for what is no IP address
 
-// When the certificate expires that the receiver showed in the handshake of this connection. To be called while the
-// transfer has its connection; costs less than a microsecond. Absent: no TLS, or libcurl was built with another library
-// than OpenSSL.
-std::optional<Time> certificate_expiry(CURL* easy);
+// When the certificate expires that the other side showed in the handshake of this connection, or of the one whose
+// session it resumed. Costs less than a microsecond. Absent: it showed none yet.
+std::optional<Time> certificate_expiry(const ssl_st* connection);
 
 }  // namespace outboxd

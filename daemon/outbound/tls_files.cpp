@@ -1,10 +1,10 @@
 #include "outbound/tls_files.h"
 
-#include <curl/curl.h>
-#include <unistd.h>
+#include <utility>
 
 #include "common/pem.h"
 #include "common/secret_file.h"
+#include "common/text.h"
 #include "runtime/secret_file_reader.h"
 
 namespace outboxd {
@@ -30,9 +30,13 @@ Result<std::string> read_file(const File& file) {
   return text;
 }
 
-}  // namespace
+std::string digest_of(const TlsIdentity& identity) {
+  const std::string sizes =
+      std::to_string(identity.ca.size()) + ' ' + std::to_string(identity.cert.size()) + ' ';
+  return sha256(sizes, identity.ca + identity.cert + identity.key);
+}
 
-Result<std::shared_ptr<const TlsIdentity>> read_tls_identity(const EndpointTls& tls, Time now) {
+Result<std::shared_ptr<TlsIdentity>> read_files(const EndpointTls& tls, Time now) {
   auto identity = std::make_shared<TlsIdentity>();
   if (!tls.ca_file.empty()) {
     const File file("ca_file", tls.ca_file);
@@ -61,23 +65,32 @@ Result<std::shared_ptr<const TlsIdentity>> read_tls_identity(const EndpointTls& 
   return identity;
 }
 
+}  // namespace
+
+Result<std::shared_ptr<const TlsIdentity>> read_tls_identity(const EndpointTls& tls, Time now) {
+  auto identity = read_files(tls, now);
+  if (identity) (*identity)->digest = digest_of(**identity);
+  return identity;
+}
+
 Result<std::shared_ptr<const TlsIdentity>> TlsFiles::find(const EndpointTls& tls, MonotonicTime now) {
   const std::string names = tls.ca_file + '\n' + tls.client_cert + '\n' + tls.client_key;
   const auto known = known_.find(names);
   if (known != known_.end() && now - known->second.read_at < kTrusted) return known->second.identity;
   auto identity = read_tls_identity(tls, std::chrono::floor<Millis>(std::chrono::system_clock::now()));
+  if (identity) identity = only_one_of(std::move(*identity));
   if (known_.size() >= kMaxKnown) known_.clear();
   known_.insert_or_assign(names, Known{identity, now});
   return identity;
 }
 
-const char* system_authorities_folder() {
-  static const char* const folder = [] {
-    const auto* curl = curl_version_info(CURLVERSION_NOW);
-    const bool has_bundle = curl->cainfo != nullptr && access(curl->cainfo, R_OK) == 0;
-    return has_bundle ? nullptr : curl->capath;
-  }();
-  return folder;
+std::shared_ptr<const TlsIdentity> TlsFiles::only_one_of(std::shared_ptr<const TlsIdentity> identity) {
+  if (by_digest_.size() >= 2 * kMaxKnown)
+    std::erase_if(by_digest_, [](const auto& entry) { return entry.second.expired(); });
+  auto& known = by_digest_[identity->digest];
+  if (auto same = known.lock()) return same;
+  known = identity;
+  return identity;
 }
 
 }  // namespace outboxd

@@ -12,21 +12,16 @@
 
 namespace outboxd {
 
-// Contents of the files, in PEM. libcurl compares them when it looks for a connection or a TLS session to reuse, so
-// neither is ever shared between different identities. (It does not compare private keys, but the certificate stands
-// for its key: they were checked to belong together.)
+// Contents of the files, in PEM. Two identities are the same object exactly if their contents are equal, so whoever
+// keys connections by identity can compare pointers.
 struct TlsIdentity {
   std::string ca;  // empty: the system's
   std::string cert, key;
+  std::string digest;  // of all three
 };
 
 // The error names the member and the file: "tls.client_key: /etc/x.key: is encrypted ...". It quotes no content.
 Result<std::shared_ptr<const TlsIdentity>> read_tls_identity(const EndpointTls& tls, Time now);
-
-// The folder of authorities that libcurl should use; null where the bundle exists. Debian's libcurl looks into this
-// folder in addition to the bundle, and then reads all authorities again for each connection (25 ms measured, 1 ms
-// without it), so a subscriber that hangs up could hold up everybody's attempts.
-const char* system_authorities_folder();
 
 class TlsFiles {
  public:
@@ -39,7 +34,10 @@ class TlsFiles {
     Result<std::shared_ptr<const TlsIdentity>> identity;
     MonotonicTime read_at;
   };
+  std::shared_ptr<const TlsIdentity> only_one_of(std::shared_ptr<const TlsIdentity> identity);
+
   std::unordered_map<std::string, Known> known_;  // by the three names
+  std::unordered_map<std::string, std::weak_ptr<const TlsIdentity>> by_digest_;
 };
 
 }  // namespace outboxd

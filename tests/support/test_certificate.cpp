@@ -35,7 +35,9 @@ std::string write_file(Write write) {
 }  // namespace
 
 struct TestCertificate::Files {
-  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{EVP_EC_gen("P-256"), EVP_PKEY_free};
+  explicit Files(const Options& options)
+      : key(options.rsa_bits != 0 ? EVP_RSA_gen(options.rsa_bits) : EVP_EC_gen("P-256"), EVP_PKEY_free) {}
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key;
   std::unique_ptr<X509, decltype(&X509_free)> certificate{X509_new(), X509_free};
   std::string path;
   std::string key_path, encrypted_key_path;
@@ -47,7 +49,7 @@ struct TestCertificate::Files {
 };
 
 TestCertificate::TestCertificate(const Options& options)
-    : options_(options), files_(std::make_shared<Files>()) {
+    : options_(options), files_(std::make_shared<Files>(options)) {
   X509* const certificate = files_->certificate.get();
   constexpr long kDay = 24L * 60 * 60;
   X509_set_version(certificate, X509_VERSION_3);
@@ -58,11 +60,12 @@ TestCertificate::TestCertificate(const Options& options)
   X509_NAME* const name = X509_get_subject_name(certificate);
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(options.host.c_str()), -1, -1, 0);
-  X509_set_issuer_name(certificate, name);
+  const Files& issuer = options.issuer ? *options.issuer->files_ : *files_;
+  X509_set_issuer_name(certificate, X509_get_subject_name(issuer.certificate.get()));
   const bool address = options.host.find_first_not_of("0123456789.") == std::string::npos;
   add_extension(certificate, NID_subject_alt_name, (address ? "IP:" : "DNS:") + options.host);
   add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
-  if (X509_sign(certificate, files_->key.get(), EVP_sha256()) == 0) throw std::runtime_error("X509_sign");
+  if (X509_sign(certificate, issuer.key.get(), EVP_sha256()) == 0) throw std::runtime_error("X509_sign");
 
   files_->path = write_file([&](std::FILE* file) { PEM_write_X509(file, certificate); });
 }

@@ -1,4 +1,4 @@
-// A self-signed certificate, made on the spot for a TLS receiver in a test. It is its own authority: whoever trusts
+// A certificate, made on the spot for a TLS receiver in a test. Without an issuer it is its own authority: whoever trusts
 // file() trusts it.
 #pragma once
 
@@ -17,6 +17,8 @@ class TestCertificate {
     int last_day = 30;
     int min_tls_version = 0;  // of the receiver: TLS1_2_VERSION ..., 0: any
     int max_tls_version = 0;
+    unsigned rsa_bits = 0;                                    // of its key; 0: an elliptic-curve one
+    std::shared_ptr<const TestCertificate> issuer = nullptr;  // null: itself
   };
   TestCertificate() : TestCertificate(Options{}) {}
   explicit TestCertificate(const Options& options);
