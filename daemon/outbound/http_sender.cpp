@@ -1,26 +1,16 @@
 #include "outbound/http_sender.h"
 
 #include <algorithm>
-#include <deque>
-#include <functional>
-#include <unordered_map>
+#include <system_error>
 #include <utility>
 
-#include "outbound/curl_loop.h"
-#include "outbound/pinned_addresses.h"
-#include "outbound/request_headers.h"
-#include "outbound/resolver.h"
-#include "outbound/tls_files.h"
-#include "outbound/transfer.h"
-#include "telemetry/log.h"
+#include "outbound/http_sender_impl.h"
 
 namespace outboxd {
 namespace {
 
-// How long to wait for the body after a complete head, so that the connection can be reused. The result is already
-// known by then.
-constexpr Millis kBodyGrace{5'000};
-constexpr std::size_t kMaxSpareTransfers = 1024;
+// How long requests are started in one round: a new connection takes a tenth of a millisecond.
+constexpr Millis kStartsARound{2};
 
 Resolver::Options resolver_options(const HttpSender::Options& options) {
   Resolver::Options o;
@@ -31,182 +21,78 @@ Resolver::Options resolver_options(const HttpSender::Options& options) {
   return o;
 }
 
-SendResult failed(Outcome outcome, std::string error) {
-  SendResult result;
-  result.outcome = outcome;
-  result.error = std::move(error);
-  return result;
-}
-
-SendResult aborted() {
-  SendResult result = failed(Outcome::kConnect, "aborted");
-  result.aborted = true;
-  return result;
-}
-
-std::size_t idle_share(const HttpSender::Options& options) {
-  return options.connection_pools == 1
-             ? options.max_idle_connections
-             : std::max<std::size_t>(64, 2 * options.max_idle_connections / options.connection_pools);
-}
-
 }  // namespace
 
-// The path of a transfer: starting_ -> (resolving_) -> launched in curl -> finish(), or once more from the start. All
-// transfers are in active_, and each has a timer.
-struct HttpSender::Impl {
-  Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options);
-  ~Impl();
-
-  void send(SendRequest request, Done done);
-  void abort(std::int64_t group);
-  void abort_all();
-
-  void schedule_start();
-  void start_all();
-  void start(Transfer& transfer);
-  using Found = void (Impl::*)(Transfer&, const std::vector<IpAddress>& addresses, const std::string& error);
-  void find(Transfer& transfer, const std::string& name, Found then);
-  void on_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses, const std::string& error);
-  void on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
-                          const std::string& error);
-  void check_addresses(Transfer& transfer, const std::vector<IpAddress>& found);
-  void launch(Transfer& transfer, const std::vector<IpAddress>& connect_to);
-  void on_head_complete(Transfer& transfer);
-  void on_ended(CURL* easy, CURLcode code);
-  void on_deadline(Transfer& transfer);
-  void fail(Transfer& transfer, Outcome outcome, std::string error, std::string denial = {});
-  void deny(Transfer& transfer, const Denial& denial);
-  void on_denied(const std::string& host, const Denial& denial);
-  void finish(Transfer& transfer, SendResult result);
-  void set_timer(Transfer& transfer, MonotonicTime when);
-
-  // A pool of connections, with everything that belongs to it.
-  struct ConnectionPool {
-    ConnectionPool(Impl& impl, std::shared_ptr<const AddressPolicy> policy);
-    PinnedAddresses pinned;
-    CurlLoop curl;
-    Transfer::Sender sender;
-    std::vector<std::unique_ptr<Transfer>> spare;
-    bool to_kick = false;
-  };
-  ConnectionPool& pool_of(const Transfer& transfer) { return *pools_[transfer.pool]; }
-  const AddressPolicy& policy() const { return *pools_.front()->sender.policy; }
-  void add(Transfer& transfer);
-
-  EventLoop& loop_;
-  const Options options_;
-  const Proxy proxy_;
-  Resolver resolver_;
-  TlsFiles tls_files_;
-  log::Budget denial_log_;
-  std::vector<std::unique_ptr<ConnectionPool>> pools_;
-  std::vector<ConnectionPool*> to_kick_;
-  std::vector<std::unique_ptr<Transfer>> active_;
-  std::deque<Transfer*> starting_;
-  std::unordered_map<std::uint64_t, Transfer*> resolving_;
-  std::uint64_t next_id_ = 1;
-  std::optional<EventLoop::TimerId> start_timer_;
-  bool kick_follows_ = false;
-};
-
-HttpSender::Impl::ConnectionPool::ConnectionPool(Impl& impl, std::shared_ptr<const AddressPolicy> policy)
-    : curl(impl.loop_, idle_share(impl.options_),
-           [&impl](CURL* easy, CURLcode code) { impl.on_ended(easy, code); }),
-      sender{.policy = std::move(policy),
-             .proxy = impl.proxy_,
-             .options = impl.options_,
-             .connections = curl,
-             .on_head_complete = [&impl](Transfer& transfer) { impl.on_head_complete(transfer); },
-             .on_denied = [&impl](const std::string& host,
-                                  const Denial& denial) { impl.on_denied(host, denial); }} {}
-
-HttpSender::Impl::Impl(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options)
+HttpSender::Impl::Impl(EventLoop& loop, std::shared_ptr<const AddressPolicy> policy, Options options)
     : loop_(loop),
       options_(std::move(options)),
       proxy_(Proxy::parse(options_.proxy)),
-      resolver_(loop, resolver_options(options_)) {
-  for (std::size_t i = 0; i < options_.connection_pools; ++i)
-    pools_.push_back(std::make_unique<ConnectionPool>(*this, policy));
-}
+      proxy_authorization_(proxy_.authorization()),
+      policy_(std::move(policy)),
+      resolver_(loop, resolver_options(options_)),
+      tls_contexts_(options_.ca_file),
+      handshakes_(loop),
+      setup_environment_{loop_, *this, proxy_, tls_contexts_, handshakes_, pool_},
+      pool_(options_.max_idle_connections),
+      start_(loop, [this] { start_all(); }) {}
 
 HttpSender::Impl::~Impl() {
-  if (start_timer_) loop_.cancel(*start_timer_);
-  for (const auto& transfer : active_) {
-    loop_.cancel(transfer->timer);
-    if (transfer->running) pool_of(*transfer).curl.remove(transfer->easy());
-  }
+  for (const auto& transfer : active_) loop_.cancel(transfer->timer);
 }
 
 void HttpSender::Impl::send(SendRequest request, Done done) {
-  const std::size_t index = std::hash<std::string>()(request.url.text) % pools_.size();
-  ConnectionPool& pool = *pools_[index];
-  std::unique_ptr<Transfer> transfer;
-  if (pool.spare.empty()) {
-    transfer = std::make_unique<Transfer>(pool.sender);
-    transfer->pool = index;
-  } else {
-    transfer = std::move(pool.spare.back());
-    pool.spare.pop_back();
-  }
-  transfer->prepare(std::move(request), std::move(done), std::chrono::steady_clock::now());
+  auto transfer = std::make_unique<Transfer>(std::move(request), std::move(done), options_.max_response_bytes,
+                                             std::chrono::steady_clock::now());
   transfer->id = next_id_++;
   transfer->position = active_.size();
   set_timer(*transfer, transfer->deadline);
+  transfer->turn = first_turn_ + starting_.size();
   starting_.push_back(transfer.get());
   active_.push_back(std::move(transfer));
-  schedule_start();
+  start_.schedule();
 }
 
-void HttpSender::Impl::set_timer(Transfer& transfer, MonotonicTime when) {
-  transfer.timer = loop_.call_at(when, [this, t = &transfer] { on_deadline(*t); });
-}
-
-// Requests of one round start together, so that libcurl is entered once for all of them.
-void HttpSender::Impl::schedule_start() {
-  if (start_timer_ || kick_follows_) return;
-  start_timer_ = loop_.call_at(loop_.now(), [this] { start_all(); });
-}
-
+// Those for which a round has no time go on in the next one.
 void HttpSender::Impl::start_all() {
-  if (start_timer_) loop_.cancel(*start_timer_);
-  start_timer_.reset();
-  kick_follows_ = true;
+  const auto enough = std::chrono::steady_clock::now() + kStartsARound;
   for (std::size_t n = starting_.size(); n > 0 && !starting_.empty(); --n) {
-    Transfer& transfer = *starting_.front();
+    Transfer* const transfer = starting_.front();
     starting_.pop_front();
-    start(transfer);
+    ++first_turn_;
+    if (transfer == nullptr) continue;
+    transfer->turn.reset();
+    start(*transfer);
+    if (n % 8 == 0 && std::chrono::steady_clock::now() >= enough) break;
   }
-  kick_follows_ = false;
-  for (ConnectionPool* pool : std::exchange(to_kick_, {})) {
-    pool->to_kick = false;
-    pool->curl.kick();
-  }
-  if (!starting_.empty()) schedule_start();  // a `done` has sent more
-}
-
-void HttpSender::Impl::add(Transfer& transfer) {
-  ConnectionPool& pool = pool_of(transfer);
-  pool.curl.add(transfer.easy());
-  if (!std::exchange(pool.to_kick, true)) to_kick_.push_back(&pool);
-  schedule_start();
+  if (!starting_.empty()) start_.schedule();
 }
 
 void HttpSender::Impl::start(Transfer& transfer) {
-  const EndpointUrl& url = transfer.request.url;
-  if (auto why = why_headers_refused(transfer.request))
-    return fail(transfer, Outcome::kProtocol, std::move(*why));
-  if (const auto why = policy().why_denied(url)) return deny(transfer, *why);
-  if (transfer.request.tls) {
-    auto identity = tls_files_.find(*transfer.request.tls, transfer.started);
-    if (!identity) return fail(transfer, Outcome::kTls, std::move(identity.error().detail));
-    transfer.identity = std::move(*identity);
-  }
+  const EndpointUrl& url = transfer.request.to->url;
+  if (const std::string& why = transfer.request.refusal(); !why.empty())
+    return fail(transfer, {Outcome::kProtocol, why});
+  if (const auto why = policy_->why_denied(url)) return deny(transfer, *why);
+  if (auto failure = find_tls(transfer)) return fail(transfer, std::move(*failure));
   find(transfer, url.host, &Impl::on_addresses);
 }
 
+// The files are looked at for a plain URL too, so that whoever sets up an endpoint hears of them.
+std::optional<Failure> HttpSender::Impl::find_tls(Transfer& transfer) {
+  std::shared_ptr<const TlsIdentity> identity;
+  if (transfer.request.to->tls) {
+    auto read = tls_files_.find(*transfer.request.to->tls, transfer.started);
+    if (!read) return Failure{Outcome::kTls, std::move(read.error().detail)};
+    identity = std::move(*read);
+  }
+  if (!transfer.request.to->url.https) return std::nullopt;
+  auto context = tls_contexts_.find(identity.get(), transfer.started);
+  if (!context) return Failure{Outcome::kTls, std::move(context.error())};
+  transfer.tls = std::move(*context);
+  return std::nullopt;
+}
+
 void HttpSender::Impl::find(Transfer& transfer, const std::string& name, Found then) {
-  if (const auto literal = IpAddress::parse(name)) return (this->*then)(transfer, {*literal}, "");
+  if (const auto literal = IpAddress::parse(name)) return (this->*then)(transfer, {&*literal, 1}, "");
   if (const auto* known = resolver_.cached(name)) return (this->*then)(transfer, *known, "");
   resolving_.emplace(transfer.id, &transfer);
   resolver_.resolve(name, [this, id = transfer.id, then](const Resolver::Answer& answer) {
@@ -216,149 +102,114 @@ void HttpSender::Impl::find(Transfer& transfer, const std::string& name, Found t
   });
 }
 
-void HttpSender::Impl::on_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
+void HttpSender::Impl::on_addresses(Transfer& transfer, std::span<const IpAddress> addresses,
                                     const std::string& error) {
-  transfer.resolved = std::chrono::steady_clock::now();
-  if (!error.empty()) return fail(transfer, Outcome::kDns, error);
+  transfer.times.resolved = std::chrono::steady_clock::now();
+  if (!error.empty()) return fail(transfer, {Outcome::kDns, error});
   check_addresses(transfer, addresses);
 }
 
 // One denied address denies the name, because whoever controls the name's zone also chooses which address is used. The
 // addresses of localhost are ours, so there the allowed ones are used.
-void HttpSender::Impl::check_addresses(Transfer& transfer, const std::vector<IpAddress>& found) {
-  const std::string& host = transfer.request.url.host;
+void HttpSender::Impl::check_addresses(Transfer& transfer, std::span<const IpAddress> found) {
+  const std::string& host = transfer.request.to->url.host;
   const bool built_in = is_localhost(host);
+  transfer.addresses.reserve(found.size());
   for (const IpAddress& address : found) {
-    const auto why = policy().why_denied(host, transfer.request.url.port, address);
+    const auto why = policy_->why_denied(host, transfer.request.to->url.port, address);
     if (!why) {
       transfer.addresses.push_back(address);
     } else if (!built_in) {
       return deny(transfer, *why);
     }
   }
-  if (transfer.request.preflight) {
-    SendResult allowed;
-    allowed.outcome = Outcome::kSuccess;
-    return finish(transfer, std::move(allowed));
-  }
-  if (proxy_.url.empty()) return launch(transfer, transfer.addresses);
+  if (transfer.request.preflight) return finish(transfer, transfer.result({Outcome::kSuccess, ""}));
+  if (direct()) return connect(transfer, transfer.addresses);
   find(transfer, proxy_.host, &Impl::on_proxy_addresses);
 }
 
-void HttpSender::Impl::on_proxy_addresses(Transfer& transfer, const std::vector<IpAddress>& addresses,
+void HttpSender::Impl::on_proxy_addresses(Transfer& transfer, std::span<const IpAddress> addresses,
                                           const std::string& error) {
-  if (!error.empty()) return fail(transfer, Outcome::kDns, "proxy: " + error);
-  launch(transfer, addresses);
+  if (!error.empty()) return fail(transfer, {Outcome::kDns, "proxy: " + error});
+  connect(transfer, addresses);
 }
 
-void HttpSender::Impl::launch(Transfer& transfer, const std::vector<IpAddress>& connect_to) {
-  const EndpointUrl& url = transfer.request.url;
-  const bool direct = proxy_.url.empty();
-  const std::string& host = direct ? url.host : proxy_.host;
-  const std::uint16_t port = direct ? url.port : proxy_.port;
+ConnectionKey HttpSender::Impl::key_of(const Transfer& transfer) const {
+  const EndpointUrl& url = transfer.request.to->url;
+  if (!direct() && !url.https) return {};
+  return {transfer.tls.get(), url.host, url.port};
+}
+
+void HttpSender::Impl::connect(Transfer& transfer, std::span<const IpAddress> addresses) {
+  if (!transfer.anew()) {
+    if (auto kept = kept_connection(transfer, addresses)) return exchange(transfer, std::move(kept));
+  }
   const auto now = std::chrono::steady_clock::now();
-  PinnedAddresses& pinned = pool_of(transfer).pinned;
-  PinnedAddresses::Pin pin;
-  if (IpAddress::parse(host)) {
-    pin.prune = pinned.prune_due(now);
+  transfer.connect_deadline = now + std::max(transfer.request.connect_timeout, Millis(1));
+  if (transfer.connect_deadline < transfer.deadline) set_timer(transfer, transfer.connect_deadline);
+  transfer.setup = std::make_unique<ConnectionSetup>(setup_environment_, transfer, addresses);
+  transfer.setup->start();
+}
+
+// A connection is of use if it leads to an address that the name has now, the policy still allows that, and the other
+// side has neither ended it nor sent anything. Those that are of none are closed.
+std::unique_ptr<Connection> HttpSender::Impl::kept_connection(const Transfer& transfer,
+                                                              std::span<const IpAddress> addresses) {
+  while (auto connection = pool_.take(key_of(transfer), loop_.now())) {
+    const bool known =
+        std::find(addresses.begin(), addresses.end(), connection->address()) != addresses.end();
+    if (known && !why_denied_now(transfer, *connection) && connection->is_quiet()) return connection;
+  }
+  return nullptr;
+}
+
+// The third check of the address: whatever led to it, no socket is opened where the policy forbids. The proxy's own
+// address is the operator's choice.
+std::optional<Denial> HttpSender::Impl::why_socket_denied(const Transfer& transfer,
+                                                          const IpAddress& address) {
+  const EndpointUrl& url = transfer.request.to->url;
+  return direct() ? policy_->why_denied(url.host, url.port, address) : std::nullopt;
+}
+
+// The fourth check, before each request. A policy gives the same answer every time, and a connection has the same host,
+// port and address all its life, so each policy is asked once about each.
+std::optional<Denial> HttpSender::Impl::why_denied_now(const Transfer& transfer,
+                                                       Connection& connection) const {
+  if (direct() && connection.allowed_by == policy_generation_) return std::nullopt;
+  const EndpointUrl& url = transfer.request.to->url;
+  if (auto why = policy_->why_denied(url)) return why;
+  if (direct()) {
+    if (auto why = policy_->why_denied(url.host, url.port, connection.address())) return why;
+    if (connection.leads_to_this_machine()) {
+      if (auto why = policy_->why_own_port_denied(url.port)) return why;
+    }
   } else {
-    pin = pinned.pin(host, port, connect_to, now);
+    for (const IpAddress& address : transfer.addresses) {
+      if (auto why = policy_->why_denied(url.host, url.port, address)) return why;
+    }
   }
-  transfer.launch(std::move(pin), now);
-  transfer.running = true;
-  add(transfer);
+  connection.allowed_by = policy_generation_;
+  return std::nullopt;
 }
 
-void HttpSender::Impl::on_head_complete(Transfer& transfer) {
-  const auto grace_end = std::chrono::steady_clock::now() + kBodyGrace;
-  if (grace_end >= transfer.deadline) return;
-  loop_.cancel(transfer.timer);
-  set_timer(transfer, grace_end);
+void HttpSender::Impl::on_socket_denied(Transfer& transfer, const Denial& denial) {
+  deny(transfer, denial);
 }
 
-void HttpSender::Impl::on_ended(CURL* easy, CURLcode code) {
-  Transfer& transfer = Transfer::of(easy);
-  if (!transfer.wants_fresh_connection()) return finish(transfer, transfer.result(code));
-  transfer.begin_anew();
-  start(transfer);  // from the start: the name may now mean another address, or the policy forbid it
+void HttpSender::Impl::on_setup_failed(Transfer& transfer, Failure failure) {
+  fail(transfer, std::move(failure));
 }
 
-void HttpSender::Impl::on_deadline(Transfer& transfer) {
-  if (!transfer.running) {
-    std::string error =
-        "timed out after " + format_duration(transfer.request.timeout) + " resolving the host";
-    return fail(transfer, Outcome::kTimeout, std::move(error));
+void HttpSender::Impl::on_set_up(Transfer& transfer, std::unique_ptr<Connection> connection) {
+  if (const auto why = why_denied_now(transfer, *connection)) return deny(transfer, *why);
+  connection->group = pool_.group_of(key_of(transfer), transfer.tls);
+  try {
+    connection->watch(EPOLLIN, [this, c = connection.get()](std::uint32_t events) { on_ready(*c, events); });
+  } catch (const std::system_error& full) {  // the system's limit of watches
+    return fail(transfer, connect_failure(full.code().value()));
   }
-  SendResult result = transfer.result(std::nullopt);
-  pool_of(transfer).curl.remove(transfer.easy());
-  finish(transfer, std::move(result));
-}
-
-void HttpSender::Impl::fail(Transfer& transfer, Outcome outcome, std::string error, std::string denial) {
-  SendResult result = failed(outcome, std::move(error));
-  transfer.add_way(result);
-  result.denial = std::move(denial);
-  const auto now = std::chrono::steady_clock::now();
-  result.timings.total = std::chrono::floor<Millis>(now - transfer.started);
-  if (transfer.resolved)
-    result.timings.dns = std::chrono::floor<Millis>(*transfer.resolved - transfer.started);
-  finish(transfer, std::move(result));
-}
-
-void HttpSender::Impl::deny(Transfer& transfer, const Denial& denial) {
-  on_denied(transfer.request.url.host, denial);
-  fail(transfer, Outcome::kBlocked, std::string(kUrlNotAllowed), denial.for_operators());
-}
-
-void HttpSender::Impl::on_denied(const std::string& host, const Denial& denial) {
-  if (options_.on_denied) options_.on_denied(denial.reason);
-  if (const auto left_out = denial_log_.take(loop_.now())) {
-    log::warn("the address policy stopped a request",
-              {{"host", host}, {"reason", denial.for_operators()}, {"left_out_before", *left_out}});
-  }
-}
-
-void HttpSender::Impl::finish(Transfer& transfer, SendResult result) {
-  loop_.cancel(transfer.timer);
-  resolving_.erase(transfer.id);
-  const std::size_t position = transfer.position;
-  std::swap(active_[position], active_.back());
-  active_[position]->position = position;
-  std::unique_ptr<Transfer> ended = std::move(active_.back());
-  active_.pop_back();
-  const Done done = std::move(ended->done);
-  ended->clear();
-  auto& spare = pool_of(*ended).spare;
-  if (spare.size() < kMaxSpareTransfers / pools_.size()) spare.push_back(std::move(ended));
-  done(std::move(result));
-}
-
-void HttpSender::Impl::abort(std::int64_t group) {
-  std::vector<Transfer*> theirs;
-  for (const auto& transfer : active_) {
-    if (transfer->request.group == group) theirs.push_back(transfer.get());
-  }
-  for (Transfer* transfer : theirs) {
-    std::erase(starting_, transfer);
-    if (transfer->running) pool_of(*transfer).curl.remove(transfer->easy());
-    finish(*transfer, aborted());
-  }
-}
-
-void HttpSender::Impl::abort_all() {
-  starting_.clear();
-  resolving_.clear();
-  std::vector<Done> dones;
-  while (!active_.empty()) {
-    Transfer& transfer = *active_.back();
-    loop_.cancel(transfer.timer);
-    if (transfer.running) pool_of(transfer).curl.remove(transfer.easy());
-    dones.push_back(std::move(transfer.done));
-    active_.pop_back();
-  }
-  for (const Done& done : dones) {
-    done(aborted());
-  }
+  transfer.setup.reset();
+  exchange(transfer, std::move(connection));
 }
 
 HttpSender::HttpSender(EventLoop& loop, const std::shared_ptr<const AddressPolicy>& policy, Options options)
@@ -375,11 +226,11 @@ void HttpSender::flush() {
 }
 
 void HttpSender::set_policy(const std::shared_ptr<const AddressPolicy>& policy) {
-  for (auto& pool : impl_->pools_) pool->sender.policy = policy;
+  impl_->set_policy(policy);
 }
 
 std::size_t HttpSender::in_flight() const {
-  return impl_->active_.size();
+  return impl_->in_flight();
 }
 
 void HttpSender::abort(std::int64_t group) {

@@ -1,5 +1,6 @@
-// Sends HTTP requests with libcurl's multi interface on the given event loop. Addresses come from our own resolver, and
-// each is checked by the address policy. Knows no store, no delivery and no schedule: one request in, one result out.
+// Sends HTTP/1.1 requests on the given event loop, over connections that are kept for the next one. Addresses come from
+// our own resolver, and each is checked by the address policy. Knows no store, no delivery and no schedule: one request
+// in, one result out.
 #pragma once
 
 #include <functional>
@@ -13,16 +14,12 @@ namespace outboxd {
 
 // A request is sent once. It is sent a second time, on a new connection, only if it went out on a kept-alive connection
 // that ended before any byte of a response, as happens when the other side was just closing it; the result then says
-// `resent`.
+// `resent`. No redirect is followed, no cookie kept, nothing taken from the environment.
 class HttpSender final : public Sender {  // every call on the loop's thread
  public:
   struct Options {
     std::string proxy;  // an operator's egress proxy, "" for none; the environment's is never used
     std::size_t max_idle_connections = 1024;
-    // libcurl 7.88 walks over all its connections after each transfer (curl_multi_remove_handle), so thousands of
-    // transfers are better spread over several pools. A URL determines the pool; each pool may keep twice its share of
-    // the idle connections.
-    std::size_t connection_pools = 1;
     // How much of a body is read before hanging up: four times what is kept. A thousand subscribers whose bodies never
     // end must not keep the loop reading.
     std::size_t max_response_bytes = 16u << 10;
@@ -48,7 +45,7 @@ class HttpSender final : public Sender {  // every call on the loop's thread
   void abort_all() override;
 
  private:
-  struct Impl;
+  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

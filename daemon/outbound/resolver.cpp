@@ -148,8 +148,8 @@ class Resolver::Channel {
         ttl = std::min(ttl, Millis(std::chrono::seconds(n->ai_ttl)));
         if (const auto address = IpAddress::from_sockaddr(n->ai_addr)) answer.addresses.push_back(*address);
       }
-      // Within one request libcurl 7.88 does not move on from an address that swallows connections to the next one of
-      // its family, so the order is shuffled to put another one first next time.
+      // Shuffled, so that each address of a family has its share of the connections, and one that swallows them
+      // delays only some requests.
       thread_local std::minstd_rand random{std::random_device{}()};
       std::shuffle(answer.addresses.begin(), answer.addresses.end(), random);
       std::stable_partition(answer.addresses.begin(), answer.addresses.end(),

@@ -10,20 +10,16 @@
 #include <vector>
 
 #include "common/attempt.h"
-#include "common/endpoint.h"
-#include "common/endpoint_url.h"
 #include "common/event.h"
 #include "outbound/address_policy.h"
+#include "outbound/destination.h"
+#include "outbound/request_headers.h"
 
 namespace outboxd {
 
 struct SendRequest {
-  EndpointUrl url;
-  std::vector<HeaderField> headers;  // outboxd's own headers, except Host and Content-Length
-  // Headers that the endpoint and the event ask for. They are checked again before they are sent (common/event.h,
-  // why_header_refused), because a row may have been edited by hand.
-  std::vector<HeaderField> extra_headers;
-  std::shared_ptr<const EndpointTls> tls;  // null: the system's authorities, no client certificate
+  std::shared_ptr<const Destination> to;
+  RequestHeaders headers;  // besides those of the destination
   std::shared_ptr<const std::string> body;
   Millis timeout{20'000};  // for the whole request: resolve, connect, send, response headers
   Millis connect_timeout{5'000};
@@ -32,6 +28,11 @@ struct SendRequest {
   bool preflight = false;
   // abort() ends all requests of one group.
   std::int64_t group = 0;
+
+  // Why its headers must not be sent (RequestHeaders), "" if they may.
+  const std::string& refusal() const {
+    return to->headers.refusal().empty() ? headers.refusal() : to->headers.refusal();
+  }
 };
 
 struct SendResult {

@@ -1,115 +1,109 @@
-// One request on its way through libcurl: the easy handle with every option that security depends on, and the callbacks
-// by which libcurl asks and reports. Only for HttpSender, which decides when and where to; reused from request to
-// request.
+// One request on its way: what was asked for, how far it has got, the connection that it uses, and in the end its
+// result. Only for HttpSender, which decides when and where to.
 #pragma once
 
-#include <curl/curl.h>
-
-#include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "outbound/address_policy.h"
-#include "outbound/curl_failure.h"
-#include "outbound/curl_loop.h"
-#include "outbound/http_sender.h"
-#include "outbound/pinned_addresses.h"
-#include "outbound/proxy.h"
+#include "outbound/connection.h"
+#include "outbound/connection_setup.h"
+#include "outbound/failure.h"
+#include "outbound/request_writer.h"
 #include "outbound/response_reader.h"
-#include "outbound/tls_files.h"
+#include "outbound/sender.h"
 
 namespace outboxd {
 
 class Transfer {
  public:
-  // Shared by transfers; outlives them.
-  struct Sender {
-    std::shared_ptr<const AddressPolicy> policy;
-    Proxy proxy;
-    const HttpSender::Options& options;
-    CurlLoop& connections;
-    std::function<void(Transfer&)> on_head_complete;  // called inside libcurl: touch no handle
-    std::function<void(const std::string& host, const Denial&)> on_denied;
+  enum class Progress {
+    kUnderWay,
+    kComplete,  // the response counts, and no more of it is needed
+    kLost       // the connection ended before that
   };
 
-  explicit Transfer(const Sender& sender);
+  Transfer(SendRequest request, Sender::Done done, std::size_t max_response_bytes, MonotonicTime now);
   ~Transfer();
   Transfer(const Transfer&) = delete;
 
-  void prepare(SendRequest request, HttpSender::Done done, MonotonicTime now);
-  // Ready to be added to the CurlLoop.
-  void launch(PinnedAddresses::Pin pin, MonotonicTime now);
-  // The result. Without a complete head: the failure that `code` stands for, or a timeout if there is no code.
-  SendResult result(std::optional<CURLcode> code);
-  void clear();  // forgets the request
+  // Sends the request on `connection`, which is its own from now on. `scratch` is overwritten.
+  Progress send(std::unique_ptr<Connection> connection, TargetForm form, std::string_view proxy_authorization,
+                std::string& scratch);
+  // Goes on when the connection is ready for `events`. `buffer` is overwritten.
+  Progress go_on(std::uint32_t events, std::span<char> buffer);
+  bool head_complete() const { return reader_.head_complete(); }
 
-  CURL* easy() const { return easy_.get(); }
-  static Transfer& of(CURL* easy);
-  // True if nothing was sent because the open connection leads to an address that is denied now, or if the request was
-  // sent on an open connection that ended before any byte of a response, as happens when the other side was just
-  // closing it. A fresh connection may work.
-  bool wants_fresh_connection() { return !fresh_ && (denied_connection_ || ended_unanswered()); }
-  void begin_anew();                       // restarts it, this time on a connection of its own
-  void add_way(SendResult& result) const;  // adds where it went and how often
+  // After kLost: was it sent on a kept connection that ended before any byte of a response, as happens when the other
+  // side was just closing it? It may be sent once more then.
+  bool ended_unanswered() const {
+    return connection->kept && !reader_.anything_came() && !connection->has_heard();
+  }
+  void begin_anew();  // restarts it, this time on a connection of its own
+  bool anew() const { return anew_; }
+
+  // Gives its connection up if another request may use it.
+  std::unique_ptr<Connection> reusable_connection();
+  void hang_up();  // ends its connection, or what makes one
+
+  Stage stage() const;
+  // As far as it has got: by the status of a response, or by the loss of its connection.
+  SendResult result();
+  SendResult result(Failure failure, std::string denial = {});
 
   SendRequest request;
-  std::shared_ptr<const TlsIdentity> identity;  // of request.tls
-  HttpSender::Done done;
-  MonotonicTime started, deadline;
-  std::optional<MonotonicTime> resolved;
-  std::vector<IpAddress> addresses;  // addresses that the policy allowed
+  Sender::Done done;
+  const MonotonicTime started, deadline;
+  std::shared_ptr<TlsContext> tls;   // null: plain
+  std::vector<IpAddress> addresses;  // of the target, all allowed
+  SetupTimes times;
+  std::unique_ptr<ConnectionSetup> setup;  // while a connection is made for it
+  std::unique_ptr<Connection> connection;  // while it uses one
   // HttpSender's bookkeeping.
   std::uint64_t id = 0;
   std::size_t position = 0;
-  std::size_t pool = 0;  // index of its pool, see HttpSender::Impl
+  std::optional<std::uint64_t> turn;  // while it waits to be started
   EventLoop::TimerId timer;
-  bool running = false;  // libcurl has it
+  MonotonicTime connect_deadline{};
 
  private:
-  static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self);
-  static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self);
-  static curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address);
-  static int on_before_request(void* self, char* remote_ip, char* local_ip, int remote_port, int local_port);
-  static int on_resolve(void*, void*, void* self);
-  static CURLcode on_tls_start(CURL* easy, void*, void* self);
+  // When reading goes on: with input; with room, because TLS has to send a message of its own before; or with either,
+  // which is soon, because its turn is over.
+  enum class Reads : std::uint8_t { kOnInput, kOnRoom, kOnEither };
 
-  void set_fixed_options();
-  void set_headers();
-  void set_identity();
-  void leaves(const CurlLoop::Ends& ends, bool on_kept_connection);
-  void disregard_connection();
-  bool ended_unanswered();
-  std::optional<Denial> why_denied_now(const char* remote_ip, const char* local_ip) const;
-  Progress progress() const;
-  void add_timings(AttemptTimings& timings) const;
+  Progress write(std::string_view head);
+  Progress write_more();
+  void forget_headers();
+  Progress read(std::span<char> buffer);
+  Progress on_bytes(std::string_view bytes);
+  Progress lost(Connection::Io io);
+  Progress go_on_reading(Reads when, Progress progress);
+  void wait();
+  bool is_sent() const { return unsent_head_.empty() && body_sent_ == body().size(); }
+  std::string_view body() const {
+    return request.body ? std::string_view(*request.body) : std::string_view();
+  }
+  void add_way(SendResult& result);
+  void add_times(AttemptTimings& timings) const;
 
-  const Sender& sender_;
-  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> easy_;
   ResponseReader reader_;
-  MonotonicTime launched_;
-  std::optional<MonotonicTime> tls_started_;
-  std::vector<curl_socket_t> opened_;
-  bool connected_ = false;
-  bool fresh_ = false;
-  bool denied_connection_ = false;
-  bool sent_ = false;                     // since the launch
-  curl_socket_t kept_ = CURL_SOCKET_BAD;  // the reused connection that it was sent on
-  bool heard_ = false;                    // something arrived on kept_ before it was closed
-  int sends_ = 0;                         // in total, over all launches
+  bool anew_ = false;
+  bool sent_ = false;  // at least in part, since it began or began anew
+  bool unwritable_ = false;
+  Reads reads_ = Reads::kOnInput;
+  bool writes_on_input_ = false;  // a message of TLS itself has come in part, and writing needs the rest
+  int sends_ = 0;                 // in total
+  std::string unsent_head_;       // what the socket had no room for
+  std::size_t body_sent_ = 0;
+  std::optional<MonotonicTime> first_byte_;
+  std::optional<Failure> lost_;
   std::string remote_address_;
   std::optional<Time> certificate_expires_at_;
-  std::optional<Denial> denied_;            // set if the policy denied it after the launch
-  std::shared_ptr<const TlsIdentity> set_;  // the identity set in the easy handle
-  std::array<char, CURL_ERROR_SIZE> detail_{};
-  std::string header_text_;
-  std::vector<std::size_t> header_offsets_;
-  std::vector<curl_slist> header_list_;
-  std::string pin_;
-  curl_slist pin_list_{};
 };
 
 }  // namespace outboxd

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
 # Header of a third-party library -> the folders that may include it.
 HOMES = {
     r"sqlite3\.h": {"daemon/store/sqlite"},
-    r"curl/": {"daemon/outbound", "daemon/ctl"},
+    r"curl/": {"daemon/ctl"},
     r"ares\.h": {"daemon/outbound"},
     r"httplib\.h": {"daemon/ctl"},
     r"CLI/": {"daemon", "daemon/config", "daemon/ctl"},

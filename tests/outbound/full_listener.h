@@ -6,8 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -33,7 +36,8 @@ class FullListener {
     port_ = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
     for (int i = 0; i < 3; ++i) {
       fds_.push_back(socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-      connect(fds_.back(), name, length);
+      if (connect(fds_.back(), name, length) != 0 && errno != EINPROGRESS)
+        throw std::system_error(errno, std::generic_category(), "connect");
     }
   }
   ~FullListener() {
@@ -42,7 +46,33 @@ class FullListener {
   FullListener(const FullListener&) = delete;
   std::uint16_t port() const { return port_; }
 
+  // Makes room until somebody else's connection is made, which takes a second, the kernel's wait before it sends a SYN
+  // again; and returns what comes over it.
+  std::string let_in() {
+    for (;;) {
+      const int fd = accept(fds_[0], nullptr, nullptr);
+      if (fd < 0) throw std::system_error(errno, std::generic_category(), "accept");
+      fds_.push_back(fd);
+      if (is_own(fd)) continue;
+      std::string received;
+      std::array<char, 4096> buffer;
+      for (ssize_t n; (n = recv(fd, buffer.data(), buffer.size(), 0)) > 0;)
+        received.append(buffer.data(), static_cast<std::size_t>(n));
+      return received;
+    }
+  }
+
  private:
+  static std::uint16_t port_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+    sockaddr_in6 name{};  // IPv4 has the port at the same place
+    socklen_t length = sizeof name;
+    return ask(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0 ? ntohs(name.sin6_port) : 0;
+  }
+  bool is_own(int accepted) const {
+    const std::uint16_t port = port_of(accepted, getpeername);
+    return std::any_of(fds_.begin(), fds_.end(), [&](int fd) { return port_of(fd, getsockname) == port; });
+  }
+
   std::vector<int> fds_;
   std::uint16_t port_ = 0;
 };

@@ -189,27 +189,39 @@ TEST_CASE(
   CHECK(receiver.requests()[1].connection == 2);
 }
 
-TEST_CASE("a policy that changes between the resolution and the socket still holds") {
+TEST_CASE("a policy that changes while addresses are tried holds for those that are left") {
   TestDns dns;
-  dns.set("hooks.test", {"127.0.0.1"});
   RawReceiver receiver(behaviour::answer());
+  const test::FullListener full("::1", receiver.port());
+  dns.set("hooks.test", {"::1", "127.0.0.1"});
   SenderRig rig(with(dns));
-  std::promise<SendResult> promise;
-  rig.on_loop([&] {
-    // The probe is judged first and its result arrives in the same round, before libcurl opens the other's
-    // socket.
-    rig.sender().send(request_to(receiver.url()),
-                      [&](SendResult result) { promise.set_value(std::move(result)); });
-    rig.sender().send(request_to("http://10.0.0.1/"), [&](const SendResult&) {
-      auto denying = loopback_allowed();
-      denying.deny_networks = {*Network::parse("127.0.0.1")};
-      rig.sender().set_policy(test::policy_of(denying));
-    });
-  });
-  const auto result = promise.get_future().get();
+  auto known = request_to(receiver.url_of("hooks.test"));
+  known.preflight = true;
+  CHECK(rig.send(std::move(known)).outcome == Outcome::kSuccess);
+  auto pending = rig.start(request_to(receiver.url_of("hooks.test")));
+  rig.on_loop([] {});  // by now ::1 is tried, which swallows it
+  auto denying = loopback_allowed();
+  denying.deny_networks = {*Network::parse("127.0.0.1")};
+  rig.set_policy(denying);
+  const auto result = SenderRig::get(std::move(pending));
   CHECK(result.outcome == Outcome::kBlocked);
   CHECK(result.error == kUrlNotAllowed);
+  CHECK(result.remote_address == "");
   CHECK(receiver.connections() == 0);
+}
+
+TEST_CASE("a policy that changes while a connection is made holds for the request") {
+  test::FullListener full;
+  SenderRig rig;
+  auto pending = rig.start(request_to("http://127.0.0.1:" + std::to_string(full.port()) + "/"));
+  rig.on_loop([] {});
+  auto denying = loopback_allowed();
+  denying.deny_networks = {*Network::parse("127.0.0.1")};
+  rig.set_policy(denying);
+  const std::string received = full.let_in();
+  const auto result = SenderRig::get(std::move(pending));
+  CHECK(result.outcome == Outcome::kBlocked);
+  CHECK(received == "");
 }
 
 TEST_CASE(

@@ -142,6 +142,29 @@ TEST_CASE("over TLS too a request is sent again only when nothing of an answer c
   }
 }
 
+TEST_CASE("a part of a TLS record is a part of an answer, too") {
+  const test::TestCertificate certificate;
+  // The beginning of a record of 400 bytes, which a response may be in.
+  const std::string part = std::string("\x17\x03\x03\x01\x90", 5) + std::string(100, 'x');
+  for (const bool hard : {false, true}) {
+    CAPTURE(hard);
+    RawReceiver receiver(killed_by_poison([&](RawReceiver::Connection& connection) {
+                           connection.send_below_tls(part);
+                           connection.pause(test::Wait(20));
+                           if (hard) connection.reset();
+                         }),
+                         {.certificate = certificate});
+    HttpSender::Options options;
+    options.ca_file = certificate.file();
+    SenderRig rig(options);
+    CHECK(rig.send(receiver.url_of("localhost")).outcome == Outcome::kSuccess);
+    const auto result = rig.send(request_to(receiver.url_of("localhost"), std::string(kPoison)));
+    CHECK(result.outcome == Outcome::kProtocol);
+    CHECK_FALSE(result.resent);
+    CHECK(receiver.request_count() == 2);
+  }
+}
+
 TEST_CASE("the second send asks the address policy, as it is then") {
   std::promise<void> taken, forbidden;
   RawReceiver receiver(killed_by_poison([&](RawReceiver::Connection&) {
@@ -165,13 +188,14 @@ TEST_CASE("the second send asks the address policy, as it is then") {
 TEST_CASE("a second send that cannot connect is no second request, and the result tells both") {
   test::TestDns dns;
   dns.set("moves.test", {"127.0.0.1"});
-  RawReceiver receiver(killed_by_poison());
+  // Before the connection ends the name moves to where nobody listens.
+  RawReceiver receiver(
+      killed_by_poison([&](RawReceiver::Connection&) { dns.set("moves.test", {"127.0.0.9"}); }));
   HttpSender::Options options;
   options.dns_servers = dns.servers();
   options.dns_cache = Millis(0);
   SenderRig rig(options);
   CHECK(rig.send(receiver.url_of("moves.test")).outcome == Outcome::kSuccess);
-  dns.set("moves.test", {"127.0.0.9"});  // nobody listens there; the open connection serves on
   const auto result = rig.send(request_to(receiver.url_of("moves.test"), std::string(kPoison)));
   CHECK(result.outcome == Outcome::kConnect);
   CHECK(result.error == "the connection ended before a response, and then: connection refused");

@@ -112,7 +112,8 @@ TEST_CASE("a TLS handshake that hangs ends with the connect timeout") {
 
 SendRequest with_tls(const std::string& url, EndpointTls tls) {
   auto request = request_to(url);
-  request.tls = std::make_shared<const EndpointTls>(std::move(tls));
+  request.to = std::make_shared<const Destination>(request.to->url, RequestHeaders(),
+                                                   std::make_shared<const EndpointTls>(std::move(tls)));
   return request;
 }
 
@@ -230,7 +231,7 @@ TEST_CASE("a replaced TLS file is noticed within ten seconds, and a broken one u
 }
 
 TEST_CASE("connections that fail in every stage leave those that share the loop with them alone") {
-  // libcurl closes such sockets by itself, and their numbers are used again at once.
+  // The numbers of their sockets are used again at once.
   RawReceiver untrusted(behaviour::answer(), {.certificate = TestCertificate()});
   RawReceiver hanging([](RawReceiver::Connection& connection) { connection.wait_for_hangup(); });
   RawReceiver healthy(behaviour::answer());

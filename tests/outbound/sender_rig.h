@@ -32,8 +32,9 @@ inline SendRequest request_to(const std::string& url, std::string body = "{\"id\
   auto parsed = parse_endpoint_url(url);
   if (!parsed) throw std::invalid_argument(url + ": " + parsed.error().detail);
   SendRequest request;
-  request.url = *parsed;
-  request.headers = {{"content-type", "application/json"}, {"webhook-id", "evt_1"}};
+  request.to = std::make_shared<const Destination>(*parsed);
+  request.headers.add("content-type", "application/json");
+  request.headers.add("webhook-id", "evt_1");
   request.body = std::make_shared<const std::string>(std::move(body));
   request.timeout = Millis(8'000);
   return request;

@@ -150,6 +150,10 @@ bool RawReceiver::Connection::send(std::string_view bytes) {
   return true;
 }
 
+bool RawReceiver::Connection::send_below_tls(std::string_view bytes) {
+  return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
 bool RawReceiver::Connection::pause(Wait time) {
   pollfd poll_fd{.fd = fd_, .events = POLLRDHUP, .revents = 0};
   return poll(&poll_fd, 1, static_cast<int>(time.count())) == 0 && !receiver_.stopping_;
@@ -157,6 +161,31 @@ bool RawReceiver::Connection::pause(Wait time) {
 
 void RawReceiver::Connection::wait_for_hangup() {
   while (pause(Wait(1000))) continue;
+}
+
+void RawReceiver::Connection::relay(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int target = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::array<char, 16384> buffer;
+  if (connect(target, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    std::array<pollfd, 2> sides{pollfd{.fd = fd_, .events = POLLIN, .revents = 0},
+                                pollfd{.fd = target, .events = POLLIN, .revents = 0}};
+    while (poll(sides.data(), sides.size(), -1) > 0) {
+      if (sides[0].revents != 0) {
+        // Whole records, so that none is left inside the TLS layer, where poll() does not see it.
+        const auto n = read_some(buffer.data(), buffer.size());
+        if (n <= 0 || ::send(target, buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) break;
+      }
+      if (sides[1].revents != 0) {
+        const auto n = recv(target, buffer.data(), buffer.size(), 0);
+        if (n <= 0 || !send({buffer.data(), static_cast<std::size_t>(n)})) break;
+      }
+    }
+  }
+  close(target);
 }
 
 void RawReceiver::Connection::reset() {

@@ -43,8 +43,11 @@ class RawReceiver {
     int number() const { return number_; }
     std::optional<ReceivedRequest> read_request();  // recorded; nothing when the sender is gone
     bool send(std::string_view bytes);              // false when the sender is gone
+    bool send_below_tls(std::string_view bytes);    // as they are, where others would be encrypted
     bool pause(Wait time);                          // false when the sender hung up, or the receiver stops
     void wait_for_hangup();
+    // As a tunnel does: carries bytes to and from this port of 127.0.0.1 until one of the sides has hung up.
+    void relay(std::uint16_t port);
     void reset();  // with RST instead of FIN
 
    private:
