@@ -163,6 +163,14 @@ Result<bool> read_dry_run(const Json& body) {
   return member->get<bool>();
 }
 
+void answer_with_batch(Context& context, const ExchangePtr& exchange, int status,
+                       const Result<OperatorBatchPtr>& batch) {
+  exchange->respond_with([&context, status, batch](const Request&) -> Result<Answer> {
+    if (!batch) return tl::unexpected(batch.error());
+    return json_answer(status, json_of(context, **batch));
+  });
+}
+
 void create_batch(Context& context, const ExchangePtr& exchange) {
   const auto body = action_body(exchange->request(), {"action", "filter", "dry_run", "rate", "reason"});
   if (!body) return exchange->respond(body.error());
@@ -178,8 +186,7 @@ void create_batch(Context& context, const ExchangePtr& exchange) {
   batch->counted = count->exact;
   context.commits.submit(CreateBatch{std::make_shared<const OperatorBatch>(std::move(*batch))},
                          [&context, exchange](const CreateBatch&, const Result<OperatorBatchPtr>& made) {
-                           if (!made) return exchange->respond(made.error());
-                           exchange->respond(json_answer(202, json_of(context, **made)));
+                           answer_with_batch(context, exchange, 202, made);
                          });
 }
 
@@ -220,8 +227,7 @@ void cancel_batch(Context& context, const ExchangePtr& exchange) {
     return exchange->respond(not_found("batch", id->to_string()).value());
   context.commits.submit(CancelBatch{*id, context.clock.wall()},
                          [&context, exchange](const CancelBatch&, const Result<OperatorBatchPtr>& now) {
-                           if (!now) return exchange->respond(now.error());
-                           exchange->respond(json_answer(200, json_of(context, **now)));
+                           answer_with_batch(context, exchange, 200, now);
                          });
 }
 

@@ -129,22 +129,23 @@ void Connection::dispatch() {
   env_.handle(caller_, ticket, std::move(complete));
 }
 
-void Connection::answer(Finished& finished) {
+void Connection::answer(const Finished& finished) {
   if (state_ != State::kHandling) return;
+  Answer& answer = finished->answer();
+  const std::string& method = finished->request().method;
   // The answer to a read may be replaced, because the client can ask again; the answer to a change must get through.
-  if (const auto full = env_.quotas.why_no_memory(caller_->counted_as); full && only_reads(finished.method))
-    finished.answer = refusal_answer(*full);
-  const bool head_only = finished.method == "HEAD";
-  if (finished.answer.stream && !head_only) streaming_ = std::move(finished.streaming);
+  if (const auto full = env_.quotas.why_no_memory(caller_->counted_as); full && only_reads(method))
+    answer = refusal_answer(*full);
+  const bool head_only = method == "HEAD";
+  if (answer.stream && !head_only) streaming_ = finished;
   const AnswerFraming framing{
-      .keep_alive = finished.ticket.keep_alive && !env_.stopping && !finished.answer.stream,
-      .http_1_0 = finished.ticket.http_1_0,
+      .keep_alive = finished->ticket().keep_alive && !env_.stopping && !answer.stream,
+      .http_1_0 = finished->ticket().http_1_0,
       .head_only = head_only,
-      .open_ended = finished.answer.stream != nullptr,
-      .shown = finished.method == "GET" || finished.method == "HEAD",
+      .open_ended = answer.stream != nullptr,
+      .shown = method == "GET" || head_only,
   };
-  send(render_answer(finished.answer, framing, env_.date.at(std::chrono::system_clock::now())),
-       !framing.keep_alive);
+  send(render_answer(answer, framing, env_.date.at(std::chrono::system_clock::now())), !framing.keep_alive);
 }
 
 void Connection::take_piece(Piece& piece) {

@@ -57,7 +57,7 @@ class Connection {
   void on_event(std::uint32_t epoll_events);
   // Answers the request that was handed to `handle`; no effect once closed. May replace the answer when memory is
   // short.
-  void answer(Finished& finished);
+  void answer(const Finished& finished);
   void refuse(const HttpRefusal& refusal);  // answers and closes
   void take_piece(Piece& piece);            // of an answer that goes on; no effect once that has ended
   void end_stream();  // ends an answer that goes on, behind the piece that is being written; else no effect

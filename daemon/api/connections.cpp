@@ -49,8 +49,8 @@ void Connections::add(int fd, const Listener& listener) {
   arm_sweep();
 }
 
-void Connections::answer(Finished& finished) {
-  const auto found = entries_.find(finished.ticket.connection);
+void Connections::answer(const Finished& finished) {
+  const auto found = entries_.find(finished->ticket().connection);
   if (found != entries_.end()) found->second.connection->answer(finished);
 }
 

@@ -19,7 +19,7 @@ class Connections {
   Connections(const Connections&) = delete;
 
   void add(int fd, const Listener& listener);  // an accepted socket; over quota it is refused and closed
-  void answer(Finished& finished);             // as Connection::answer(); no effect when it has gone
+  void answer(const Finished& finished);       // as Connection::answer(); no effect when it has gone
   void take_piece(Piece& piece);               // likewise
   // Ends the answers that go on to callers over TCP: who may call has changed, and they ask again.
   void end_streams_over_tcp();

@@ -190,11 +190,14 @@ void move_delivery(Context& context, const ExchangePtr& exchange, DeliveryState 
       ChangeDelivery{row->delivery.key, state, context.clock.wall()},
       [&context, exchange, retry, row = std::move(*row)](const ChangeDelivery&,
                                                          Result<Delivery> changed) mutable {
-        if (!changed) return exchange->respond(changed.error());
-        row.delivery = *changed;
-        log::info(retry ? "delivery retried" : "delivery discarded",
-                  {{"delivery", row.delivery.id().to_string()}, {"by", exchange->request().peer}});
-        exchange->respond(json_answer(200, json_of_row(context, row, {})));
+        if (changed) row.delivery = *changed;
+        exchange->respond_with([&context, retry, changed = std::move(changed),
+                                row = std::move(row)](const Request& asked) -> Result<Answer> {
+          if (!changed) return tl::unexpected(changed.error());
+          log::info(retry ? "delivery retried" : "delivery discarded",
+                    {{"delivery", row.delivery.id().to_string()}, {"by", asked.peer}});
+          return json_answer(200, json_of_row(context, row, {}));
+        });
       });
 }
 

@@ -27,15 +27,6 @@ std::string who_calls(const Caller& caller, std::string_view token) {
   return caller.unix_socket ? "uid " + std::to_string(caller.counted_as.id) : caller.peer;
 }
 
-void answer_failure(PendingExchange& exchange, const char* what) {
-  log::error("a request failed", {{"method", exchange.request().method},
-                                  {"path", exchange.request().path},
-                                  {"peer", exchange.request().peer},
-                                  {"error", what}});
-  exchange.respond(
-      Problem{ProblemCode::kInternal, "The request failed inside outboxd; the daemon's log says why."});
-}
-
 Answer no_route_answer(const Router::NoRoute& no_route) {
   if (no_route.allowed.empty())
     return problem_answer({ProblemCode::kNotFound, "There is nothing at this path."});
@@ -107,14 +98,37 @@ void RefusalLog::note(const Request& request, std::string_view path, const Probl
                                {"left_out", left_out}});
 }
 
+std::vector<Dispatcher::QuickRoute> Dispatcher::quick_ones(const std::vector<Route>& routes) {
+  std::vector<QuickRoute> quick;
+  for (const Route& route : routes) {
+    if (route.quick)
+      quick.push_back({route.method, route.path});  // NOLINT(performance-inefficient-vector-operation): one
+  }
+  return quick;
+}
+
+Dispatcher::Dispatcher(std::vector<Route> routes, std::shared_ptr<const Authenticator> auth,
+                       std::vector<std::string> allowed_hosts, std::shared_ptr<AuditLog> audit)
+    : quick_routes_(quick_ones(routes)),
+      router_(std::move(routes)),
+      auth_(std::move(auth)),
+      allowed_hosts_(std::move(allowed_hosts)),
+      audit_(std::move(audit)) {}
+
+bool Dispatcher::has_quick_route(const Head& head) const {
+  return std::ranges::any_of(quick_routes_, [&head](const QuickRoute& route) {
+    return route.method == head.method && route.path == head.target;
+  });
+}
+
 void Dispatcher::handle(const std::shared_ptr<PendingExchange>& exchange) {
   try {
     const Handler rest = exchange->take_rest();
     rest ? rest(exchange) : route(exchange);
   } catch (const std::exception& e) {
-    answer_failure(*exchange, e.what());
+    exchange->respond(failure_answer(exchange->request(), e.what()));
   } catch (...) {
-    answer_failure(*exchange, "an exception of unknown type");
+    exchange->respond(failure_answer(exchange->request(), "an exception of unknown type"));
   }
 }
 

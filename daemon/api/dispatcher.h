@@ -1,5 +1,5 @@
-// What a worker does with a complete request: the browser rules, the route, the caller's right to it, the
-// handler. Knows no sockets.
+// What is done with a complete request, by a worker or by the loop: the browser rules, the route, the caller's right to
+// it, the handler. Knows no sockets.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +32,7 @@ class RefusalLog {
 class Dispatcher {
  public:
   Dispatcher(std::vector<Route> routes, std::shared_ptr<const Authenticator> auth,
-             std::vector<std::string> allowed_hosts, std::shared_ptr<AuditLog> audit)
-      : router_(std::move(routes)),
-        auth_(std::move(auth)),
-        allowed_hosts_(std::move(allowed_hosts)),
-        audit_(std::move(audit)) {}
+             std::vector<std::string> allowed_hosts, std::shared_ptr<AuditLog> audit);
 
   // Any thread. Requests that are being authorised already use the old one.
   void set_authenticator(std::shared_ptr<const Authenticator> auth) {
@@ -52,6 +48,10 @@ class Dispatcher {
   // Any thread, as soon as a request's head is complete: why this caller may not send a body; nullopt: it may. A caller
   // without a valid token may not, because the body would take memory from others.
   std::optional<HttpRefusal> why_unknown(const Caller& caller, const Head& head) const;
+
+  // Any thread. Is it for a route whose small requests may be handled on the loop? The path must be as the route has it,
+  // without a query: nobody sends events otherwise, and who does goes to a worker.
+  bool has_quick_route(const Head& head) const;
 
   // Any thread. Routes a new request, or continues a resumed one. Every request is answered, now or later by its
   // handler; an exception is logged and answered with 500, without its text.
@@ -69,6 +69,12 @@ class Dispatcher {
   static Result<Granted> identify(const Authenticator& auth, std::span<const HeaderField> headers);
   Result<Granted> authorise(const PendingExchange& exchange, Access access) const;
 
+  struct QuickRoute {
+    std::string method, path;
+  };
+  static std::vector<QuickRoute> quick_ones(const std::vector<Route>& routes);
+
+  const std::vector<QuickRoute> quick_routes_;
   Router router_;
   std::shared_ptr<const Authenticator> auth_;  // swapped; read through std::atomic_load
   std::vector<std::string> allowed_hosts_;

@@ -95,11 +95,12 @@ void rotate_secret(Context& context, const ExchangePtr& exchange) {
     return with_new_secret(base, rotation.secret, now, rotation.overlap);
   };
   const auto done = [exchange, rotation = *rotation, now](const Result<EndpointPtr>& result) {
-    if (!result) return exchange->respond(result.error());
-    log::info("endpoint secret rotated",
-              {{"endpoint", (*result)->id.to_string()}, {"by", exchange->request().peer}});
-    exchange->respond(secret_answer(200, Json{{"secret", rotation.secret},
-                                              {"expires_previous_at", format_time(now + rotation.overlap)}}));
+    exchange->respond_with([result, rotation, now](const Request& request) -> Result<Answer> {
+      if (!result) return tl::unexpected(result.error());
+      log::info("endpoint secret rotated", {{"endpoint", (*result)->id.to_string()}, {"by", request.peer}});
+      return secret_answer(200, Json{{"secret", rotation.secret},
+                                     {"expires_previous_at", format_time(now + rotation.overlap)}});
+    });
   };
   change_endpoint(context, (*endpoint)->id, merge, done);
 }

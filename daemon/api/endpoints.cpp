@@ -22,11 +22,12 @@ constexpr int kMaxCounted = 10'000;
 
 EndpointAnswered answer_endpoint(const ExchangePtr& exchange, std::string_view deed) {
   return [exchange, deed](const Result<EndpointPtr>& result) {
-    if (!result) return exchange->respond(result.error());
-    log::info(deed, {{"endpoint", (*result)->id.to_string()},
-                     {"name", (*result)->name},
-                     {"by", exchange->request().peer}});
-    exchange->respond(json_answer(200, to_json(**result)));
+    exchange->respond_with([result, deed](const Request& request) -> Result<Answer> {
+      if (!result) return tl::unexpected(result.error());
+      const Endpoint& now = **result;
+      log::info(deed, {{"endpoint", now.id.to_string()}, {"name", now.name}, {"by", request.peer}});
+      return json_answer(200, to_json(now));
+    });
   };
 }
 
@@ -67,14 +68,16 @@ void store_endpoint(Context& context, const ExchangePtr& exchange, Endpoint endp
   auto made_now = std::make_shared<const Endpoint>(std::move(endpoint));
   commit_endpoint(
       context, CreateEndpoint{std::move(made_now)}, [exchange](const Result<EndpointPtr>& result) {
-        if (!result) return exchange->respond(result.error());
-        const Endpoint& made = **result;
-        log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", exchange->request().peer}});
-        Json json = to_json(made);
-        json["secret"] = made.secrets.front().text;
-        Answer answer = secret_answer(201, json);
-        answer.headers.push_back({"Location", "/v1/endpoints/" + made.id.to_string()});
-        exchange->respond(std::move(answer));
+        exchange->respond_with([result](const Request& request) -> Result<Answer> {
+          if (!result) return tl::unexpected(result.error());
+          const Endpoint& made = **result;
+          log::info("endpoint created", {{"endpoint", made.id.to_string()}, {"by", request.peer}});
+          Json json = to_json(made);
+          json["secret"] = made.secrets.front().text;
+          Answer answer = secret_answer(201, json);
+          answer.headers.push_back({"Location", "/v1/endpoints/" + made.id.to_string()});
+          return answer;
+        });
       });
 }
 
@@ -145,12 +148,14 @@ void remove_endpoint(Context& context, const ExchangePtr& exchange) {
   const auto endpoint = endpoint_of_path(context, exchange->request());
   if (!endpoint) return exchange->respond(endpoint.error());
   const EndpointId id = (*endpoint)->id;
-  commit_endpoint(
-      context, RemoveEndpoint{id, context.clock.wall()}, [exchange, id](const Result<EndpointPtr>& result) {
-        if (!result) return exchange->respond(result.error());
-        log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", exchange->request().peer}});
-        exchange->respond(Answer{204, "", "", {}});
-      });
+  commit_endpoint(context, RemoveEndpoint{id, context.clock.wall()},
+                  [exchange, id](const Result<EndpointPtr>& result) {
+                    exchange->respond_with([result, id](const Request& request) -> Result<Answer> {
+                      if (!result) return tl::unexpected(result.error());
+                      log::info("endpoint removed", {{"endpoint", id.to_string()}, {"by", request.peer}});
+                      return Answer{204, "", "", {}};
+                    });
+                  });
 }
 
 void set_state(Context& context, const ExchangePtr& exchange, EndpointState state) {

@@ -19,29 +19,37 @@ namespace outboxd::api {
 namespace {
 
 constexpr int kShownDeliveries = 250;  // of one event; the rest by GET /v1/deliveries?event=
+constexpr bool kQuick = true;          // see Route
+// Answers to more events than this are rendered by a worker: the API's loop would take too long (0.5 us an event).
+constexpr std::size_t kMaxRenderedOnLoop = 100;
+
+constexpr std::size_t kAcceptedBytes = 130;  // at most, of one accepted event in an answer
 
 // Written by hand, not through Json: this is the answer to every event, and none of its values needs an
 // escape.
 void append_accepted(std::string& text, const AcceptedEvent& accepted) {
-  text += R"({"id":")" + accepted.id.to_string() + R"(","created_at":")" + format_time(accepted.created_at) +
-          R"(","deliveries":)" + std::to_string(accepted.deliveries) +
-          (accepted.duplicate ? R"(,"duplicate":true})" : R"(,"duplicate":false})");
+  text.append(R"({"id":")").append(accepted.id.to_string());
+  text.append(R"(","created_at":")").append(format_time(accepted.created_at));
+  text.append(R"(","deliveries":)").append(std::to_string(accepted.deliveries));
+  text.append(accepted.duplicate ? R"(,"duplicate":true})" : R"(,"duplicate":false})");
 }
 
 Answer accepted_one(const AcceptedEvent& accepted) {
   std::string text;
+  text.reserve(kAcceptedBytes);
   append_accepted(text, accepted);
   return json_answer(accepted.duplicate ? 200 : 202, std::move(text));
 }
 
 Answer accepted_batch(const std::vector<AcceptedEvent>& accepted) {
   std::string text = R"({"data":[)";
-  text.reserve(accepted.size() * 130 + 16);
+  text.reserve(accepted.size() * kAcceptedBytes + 16);
   for (const auto& event : accepted) {
     if (&event != &accepted.front()) text += ',';
     append_accepted(text, event);
   }
-  return json_answer(202, text + "]}");
+  text += "]}";
+  return json_answer(202, std::move(text));
 }
 
 // Where a body of this kind has what an error is about: pointers, or a header's name.
@@ -124,6 +132,36 @@ std::optional<Problem> give_tenant(const Request& request, std::vector<EventDraf
   return std::nullopt;
 }
 
+struct ParsedEvents {
+  std::vector<EventDraft> drafts;
+  EventBody kind = EventBody::kJson;
+  bool batch = false;
+};
+
+Result<Answer> accepted_answer(const Result<std::vector<AcceptedEvent>>& accepted, EventBody kind,
+                               bool batch) {
+  if (!accepted) return tl::unexpected(in_terms_of_body(accepted.error(), kind, batch));
+  return batch ? accepted_batch(*accepted) : accepted_one(accepted->front());
+}
+
+void commit_events(Context& context, const ExchangePtr& exchange, ParsedEvents events) {
+  const auto count = events.drafts.size();
+  context.ingest.accept(std::move(events.drafts), [exchange, count, kind = events.kind, batch = events.batch](
+                                                      Result<std::vector<AcceptedEvent>> result) {
+    auto make = [accepted = std::move(result), kind, batch](const Request&) {
+      return accepted_answer(accepted, kind, batch);
+    };
+    if (count <= kMaxRenderedOnLoop) return exchange->respond_with(std::move(make));
+    exchange->resume([make = std::move(make)](const ExchangePtr& resumed) {
+      guarded(resumed, [&] { resumed->respond(make(resumed->request())); });
+    });
+  });
+}
+
+// Called on the API's loop for small bodies. Batches go on from there to a worker, and so does an event for which more
+// must be done than to look up what the directory remembers: many endpoints or filters want to see it, or its type is
+// new. Nothing else here depends on the thread: parsing is pure, and what is shared (directory, ingest, group commit,
+// metrics) is thread safe, under locks that are held for moments.
 void accept_events(Context& context, const ExchangePtr& exchange) {
   const Request& request = exchange->request();
   const auto refuse = [&](const Problem& refused) {
@@ -132,16 +170,22 @@ void accept_events(Context& context, const ExchangePtr& exchange) {
   };
   const auto kind = body_kind(request);
   if (!kind) return refuse(kind.error());
+  const bool batch = is_batch(*kind, request.body);
+  if (batch && exchange->on_loop()) {
+    return exchange->resume([&context](const ExchangePtr& resumed) {
+      guarded(resumed, [&] { accept_events(context, resumed); });
+    });
+  }
   auto drafts = read_drafts(request, *kind, context.ingest.limits(), context.clock.wall());
   if (!drafts) return refuse(drafts.error());
-  const bool batch = is_batch(*kind, request.body);
   if (const auto refused = give_tenant(request, *drafts, *kind, batch)) return refuse(*refused);
-  context.ingest.accept(std::move(*drafts),
-                        [exchange, batch, kind = *kind](const Result<std::vector<AcceptedEvent>>& result) {
-                          if (!result)
-                            return exchange->respond(in_terms_of_body(result.error(), kind, batch));
-                          exchange->respond(batch ? accepted_batch(*result) : accepted_one(result->front()));
-                        });
+  ParsedEvents events{std::move(*drafts), *kind, batch};
+  if (!exchange->on_loop() || context.ingest.matches_quickly(events.drafts.front().event))
+    return commit_events(context, exchange, std::move(events));
+  exchange->resume(
+      [&context, events = std::make_shared<ParsedEvents>(std::move(events))](const ExchangePtr& resumed) {
+        guarded(resumed, [&] { commit_events(context, resumed, std::move(*events)); });
+      });
 }
 
 Json json_of_row(const EventRow& row) {
@@ -242,20 +286,21 @@ Result<Answer> show_payload(Context& context, const Request& request) {
 // Step after step, so that no transaction is long; the first one takes the payload.
 void erase_some(Context& context, const ExchangePtr& exchange, ErasePayload step,
                 std::int64_t discarded_before) {
-  context.commits.submit(std::move(step), [&context, exchange, discarded_before](
-                                              const ErasePayload& command, const Result<Erased>& erased) {
-    if (!erased) return exchange->respond(erased.error());
-    const std::int64_t discarded = discarded_before + erased->discarded;
-    if (erased->next) {
+  context.commits.submit(step, [&context, exchange, discarded_before](const ErasePayload& command,
+                                                                      const Result<Erased>& erased) {
+    const std::int64_t discarded = discarded_before + (erased ? erased->discarded : 0);
+    if (erased && erased->next) {
       ErasePayload next = command;
       next.after = *erased->next;
-      return erase_some(context, exchange, std::move(next), discarded);
+      return erase_some(context, exchange, next, discarded);
     }
-    const std::string id = command.id.to_string();
-    log::info("event payload erased",
-              {{"event", id}, {"discarded", discarded}, {"by", exchange->request().peer}});
-    exchange->respond(json_answer(
-        200, Json{{"id", id}, {"payload_erased_at", format_time(erased->at)}, {"discarded", discarded}}));
+    exchange->respond_with([erased, event = command.id, discarded](const Request& request) -> Result<Answer> {
+      if (!erased) return tl::unexpected(erased.error());
+      const std::string id = event.to_string();
+      log::info("event payload erased", {{"event", id}, {"discarded", discarded}, {"by", request.peer}});
+      return json_answer(
+          200, Json{{"id", id}, {"payload_erased_at", format_time(erased->at)}, {"discarded", discarded}});
+    });
   });
 }
 
@@ -290,14 +335,15 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
   auto targets = replay_targets(context, row->event, *body);
   if (!targets) return exchange->respond(targets.error());
   ReplayEvent replay{row->event.id, std::move(*targets), context.clock.wall()};
-  context.commits.submit(
-      std::move(replay), [exchange](const ReplayEvent& command, const Result<Replayed>& replayed) {
-        if (!replayed) return exchange->respond(replayed.error());
-        const std::string id = command.id.to_string();
-        log::info("event replayed",
-                  {{"event", id}, {"deliveries", replayed->deliveries}, {"by", exchange->request().peer}});
-        exchange->respond(json_answer(202, Json{{"id", id}, {"deliveries", replayed->deliveries}}));
-      });
+  context.commits.submit(std::move(replay), [exchange](const ReplayEvent& command,
+                                                       const Result<Replayed>& replayed) {
+    exchange->respond_with([replayed, event = command.id](const Request& asked) -> Result<Answer> {
+      if (!replayed) return tl::unexpected(replayed.error());
+      const std::string id = event.to_string();
+      log::info("event replayed", {{"event", id}, {"deliveries", replayed->deliveries}, {"by", asked.peer}});
+      return json_answer(202, Json{{"id", id}, {"deliveries", replayed->deliveries}});
+    });
+  });
 }
 
 }  // namespace
@@ -305,7 +351,7 @@ void replay_event(Context& context, const ExchangePtr& exchange) {
 std::vector<Route> event_routes(Context& context) {
   // Producers may send events and look up one whose id they hold; what shows other producers' events is for operators.
   return {
-      {"POST", "/v1/events", Access::kSend, deferring(context, accept_events)},
+      {"POST", "/v1/events", Access::kSend, deferring(context, accept_events), kQuick},
       {"GET", "/v1/events", Access::kView,
        answering(context, list_events,
                  {"tenant", "type", "since", "until", "unmatched", "rejected", "limit", "cursor"})},

@@ -11,6 +11,7 @@ namespace outboxd::api {
 namespace {
 
 constexpr std::size_t kMaxLengthDigits = 18;  // fits std::uint64_t; any real limit is far below
+constexpr std::size_t kUsualHeaders = 8;
 
 enum CharClass : std::uint8_t { kToken = 1, kValue = 2, kPath = 4, kQuery = 8, kAuthority = 16 };
 
@@ -273,6 +274,7 @@ tl::expected<Head, HttpRefusal> parse_head(std::string_view text, const HeadLimi
   if (auto read = read_request_line(text.substr(0, line_end), head); !read)
     return tl::unexpected(read.error());
   text.remove_prefix(line_end + 2);
+  head.headers.reserve(kUsualHeaders);
   std::size_t count = 0;
   while (!text.starts_with("\r\n")) {
     line_end = text.find("\r\n");

@@ -31,6 +31,9 @@ struct HttpServer::Impl {
   Connection::Environment environment();
   void handle(const std::shared_ptr<const Caller>& caller, const Ticket& ticket,
               RequestReader::Complete complete);
+  bool is_quick(const Ticket& ticket, const RequestReader::Complete& complete) const;
+  void submit(const WorkerPool::Item& exchange);
+  void resume(const WorkerPool::Item& exchange);
   void on_finished();
   void begin_stop(Millis limit, std::function<void()> done);
   void finish_stop();
@@ -46,7 +49,7 @@ struct HttpServer::Impl {
   Connections connections;
   Acceptor acceptor;
 
-  std::size_t in_flight = 0;  // requests given to the workers and not answered yet
+  std::size_t in_flight = 0;  // requests that are handled and not answered yet
   bool stopping = false;
   EventLoop::TimerId stop_timer{};
   std::function<void()> stopped;
@@ -62,7 +65,7 @@ HttpServer::Impl::Impl(EventLoop& its_loop, std::vector<Listener> listeners, std
       options(std::move(its_options)),
       dispatcher(std::move(routes), std::move(auth), options.allowed_hosts, options.audit),
       finished_queue(std::make_shared<FinishedQueue>(
-          loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { pool.resume(item); },
+          loop, [this] { on_finished(); }, [this](const WorkerPool::Item& item) { resume(item); },
           [this](Piece& piece) { connections.take_piece(piece); })),
       pool(options.max_queue, [this](const WorkerPool::Item& item) { dispatcher.handle(item); }),
       quotas(quota_limits(options, listeners)),
@@ -102,21 +105,42 @@ void HttpServer::Impl::handle(const std::shared_ptr<const Caller>& caller, const
   ++in_flight;
   // Counted until it is answered, even when its connection is gone.
   quotas.change_bytes(ticket.peer, 0, ticket.weight);
+  const bool quick = is_quick(ticket, complete);
   const auto exchange =
       std::make_shared<PendingExchange>(finished_queue, caller, ticket, std::move(complete));
-  if (!pool.submit(exchange)) {
-    exchange->respond(
-        Problem{ProblemCode::kUnavailable, "Too many requests are waiting; try again in a moment."});
+  if (quick) {
+    exchange->handle_on_loop();
+    return dispatcher.handle(exchange);
   }
+  submit(exchange);
+}
+
+void HttpServer::Impl::submit(const WorkerPool::Item& exchange) {
+  if (pool.submit(exchange)) return;
+  exchange->respond(
+      Problem{ProblemCode::kUnavailable, "Too many requests are waiting; try again in a moment."});
+}
+
+// What leaves the loop is new to the workers, and refused like any other when too many wait for them.
+void HttpServer::Impl::resume(const WorkerPool::Item& exchange) {
+  exchange->leave_loop() ? submit(exchange) : pool.resume(exchange);
+}
+
+// Bounded by time, not by a number: whatever else the round had to do counts as well.
+bool HttpServer::Impl::is_quick(const Ticket& ticket, const RequestReader::Complete& complete) const {
+  return complete.body.size() <= kMaxQuickBody && ticket.started - loop.now() < options.quick_time &&
+         dispatcher.has_quick_route(complete.head);
 }
 
 void HttpServer::Impl::on_finished() {
-  for (auto& finished : finished_queue->take()) {
+  for (const auto& finished : finished_queue->take(stopping)) {
+    const Ticket& ticket = finished->ticket();
     --in_flight;
-    quotas.change_bytes(finished.ticket.peer, finished.ticket.weight, 0);
+    quotas.change_bytes(ticket.peer, ticket.weight, 0);
+    finished->finish();
     connections.answer(finished);
-    count_request(metrics, finished.route, finished.method, finished.answer.status,
-                  std::chrono::steady_clock::now() - finished.ticket.started);
+    count_request(metrics, finished->route(), finished->request().method, finished->answer().status,
+                  std::chrono::steady_clock::now() - ticket.started);
   }
 }
 

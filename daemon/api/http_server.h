@@ -1,16 +1,19 @@
 // The API's HTTP server, the only way into the API. It owns every socket, reads requests without ever blocking, checks
-// head and framing strictly, undoes chunking, and only then gives a worker the complete request. A silent or slow
-// client costs a file descriptor and its bytes in memory, never a thread.
+// head and framing strictly, undoes chunking, and only then has the complete request handled: by a worker, or, if it is
+// a small request of a quick route (exchange.h) and this round of the loop has not taken long yet, on the spot. A silent
+// or slow client costs a file descriptor and its bytes in memory, never a thread.
 //
-//   event loop (1 thread)                       workers (few)                      any thread
+//   event loop (1 thread)                       workers, or the loop               any thread
 //   accept → read → strict head → body ──────▶  route → authorise → handler  ───▶  Exchange::respond
 //        ▲                                                                              │
-//        └──────────────────────── write, keep alive or close ◀──────────────────────────┘
+//        └─────────────── render, log, write, keep alive or close ◀──────────────────────┘
 //
 // Its parts: acceptor.h (listening sockets), connections.h and connection.h (what happens on each), quotas.h (who may
-// hold how much), worker_pool.h and dispatcher.h (what a worker does), pending_exchange.h (the way of an answer back).
+// hold how much), worker_pool.h and dispatcher.h (how a request is handled, on either thread), pending_exchange.h (the
+// way of an answer back).
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +40,10 @@ class HttpServer {
     std::size_t max_body_bytes = 16u << 20;       // 413
     std::size_t max_buffered_bytes = 256u << 20;  // over all connections; one peer: half of it; beyond: 503
     std::size_t max_queue = 4096;                 // complete requests waiting for a worker; beyond: 503
+    // A round of the loop handles quick requests itself until it has lasted this long; the workers get the others. So
+    // many small requests delay accepting, answering and streams by this and one request at most. Less than what a round
+    // has for descriptors (event_loop.cpp), or the others would wait for the next round instead. 0: none is.
+    std::chrono::microseconds quick_time{1'500};
     // From the first byte of a request to the end of its head: 408, close. For a TLS handshake: close.
     Millis head_timeout{10'000};
     // Less than kMinBodyProgress of a body in this time: 408, close. Of an answer: close.

@@ -195,15 +195,16 @@ void prune(Context& context, const ExchangePtr& exchange) {
   const auto after = prune_after(*body);
   if (!after) return exchange->respond(after.error());
   context.prune({*delivered, *dead}, *after, [exchange](const Result<Pruned>& pruned) {
-    if (!pruned) return exchange->respond(pruned.error());
-    exchange->respond(
-        json_answer(200, Json{{"events", pruned->events},
-                              {"deliveries", pruned->deliveries},
-                              {"attempts", pruned->attempts},
-                              {"idempotency_keys", pruned->idempotency_keys},
-                              {"outbox_rows", pruned->outbox_rows},
-                              {"endpoints", pruned->endpoints},
-                              {"next", pruned->next ? Json(cursor_of(*pruned->next)) : Json(nullptr)}}));
+    exchange->respond_with([pruned](const Request&) -> Result<Answer> {
+      if (!pruned) return tl::unexpected(pruned.error());
+      return json_answer(200, Json{{"events", pruned->events},
+                                   {"deliveries", pruned->deliveries},
+                                   {"attempts", pruned->attempts},
+                                   {"idempotency_keys", pruned->idempotency_keys},
+                                   {"outbox_rows", pruned->outbox_rows},
+                                   {"endpoints", pruned->endpoints},
+                                   {"next", pruned->next ? Json(cursor_of(*pruned->next)) : Json(nullptr)}});
+    });
   });
 }
 
@@ -231,9 +232,11 @@ void encrypt_secrets(Context& context, const ExchangePtr& exchange) {
   const auto after = after_member(*body);
   if (!after) return exchange->respond(after.error());
   context.encrypt_secrets(*after, [exchange](const Result<SecretsEncrypted>& done) {
-    if (!done) return exchange->respond(done.error());
-    exchange->respond(json_answer(
-        200, Json{{"endpoints", done->endpoints}, {"next", done->next ? Json(*done->next) : Json(nullptr)}}));
+    exchange->respond_with([done](const Request&) -> Result<Answer> {
+      if (!done) return tl::unexpected(done.error());
+      return json_answer(200, Json{{"endpoints", done->endpoints},
+                                   {"next", done->next ? Json(*done->next) : Json(nullptr)}});
+    });
   });
 }
 

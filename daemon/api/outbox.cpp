@@ -43,11 +43,13 @@ void resolve_row(Context& context, const ExchangePtr& exchange, bool drop) {
   if (!number) return exchange->respond(number.error());
   context.commits.submit(ResolveOutboxRow{*number, drop},
                          [exchange](const ResolveOutboxRow& command, const Result<Nothing>& done) {
-                           if (!done) return exchange->respond(done.error());
-                           log::info(command.drop ? "outbox row dropped" : "outbox row retried",
-                                     {{"row", command.row}, {"by", exchange->request().peer}});
-                           if (command.drop) return exchange->respond(Answer{204, "", "", {}});
-                           exchange->respond(json_answer(202, Json{{"row", command.row}}));
+                           exchange->respond_with([done, command](const Request& request) -> Result<Answer> {
+                             if (!done) return tl::unexpected(done.error());
+                             log::info(command.drop ? "outbox row dropped" : "outbox row retried",
+                                       {{"row", command.row}, {"by", request.peer}});
+                             if (command.drop) return Answer{204, "", "", {}};
+                             return json_answer(202, Json{{"row", command.row}});
+                           });
                          });
 }
 

@@ -33,14 +33,7 @@ struct Ticket {
 };
 
 class PendingExchange;
-
-struct Finished {
-  Ticket ticket;
-  std::string method;
-  const Route* route = nullptr;  // null: none was found
-  Answer answer;
-  std::shared_ptr<PendingExchange> streaming = {};  // makes the pieces of an answer that goes on
-};
+using Finished = std::shared_ptr<PendingExchange>;  // answered
 
 // A piece of an answer that goes on; nullopt: there will be no more.
 struct Piece {
@@ -48,8 +41,8 @@ struct Piece {
   std::optional<std::string> bytes;
 };
 
-// Carries answers and pieces of answers from any thread to the loop, and resumed exchanges to a worker. A burst of
-// answers posts to the loop once. Exchanges may outlive the server: after detach() all are dropped.
+// Carries answered exchanges and pieces of answers from any thread to the loop, and resumed exchanges to a worker. A
+// burst of answers posts to the loop once. Exchanges may outlive the server: after detach() nobody is sent anything.
 class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
  public:
   using Resume = std::function<void(const std::shared_ptr<PendingExchange>&)>;
@@ -62,14 +55,18 @@ class FinishedQueue : public std::enable_shared_from_this<FinishedQueue> {
   void push(Finished finished);
   void push(Piece piece);
   void resume(std::shared_ptr<PendingExchange> exchange);
-  std::vector<Finished> take();
+  // The first of those that were answered, as many as one round of the loop should send; posts for the others. All of
+  // them for a loop that may not do another round.
+  std::vector<Finished> take(bool all);
   void detach();  // by the loop's thread, or when the loop runs no more
 
  private:
-  void notify();
+  void post_notify(EventLoop& loop);
 
   Mutex mutex_;
+  CondVar posted_;
   EventLoop* loop_ OUTBOXD_GUARDED_BY(mutex_);  // null once detached
+  int posting_ OUTBOXD_GUARDED_BY(mutex_) = 0;  // threads that use `loop_` without the mutex
   std::vector<Finished> finished_ OUTBOXD_GUARDED_BY(mutex_);
   EventLoop::Task on_finished_;  // used by the loop's thread only, like the others
   Resume on_resume_;
@@ -83,13 +80,24 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   ~PendingExchange() override;
 
   const Request& request() const override { return request_; }
+  bool on_loop() const override { return on_loop_; }
   using Exchange::respond;
   void respond(Answer answer) override;
+  void respond_with(MakeAnswer make) override;
   void resume(Handler rest) override;
+
+  // For the loop, once this is answered: makes the answer, if that was left to it, and logs it.
+  void finish();
+  Answer& answer() { return answer_; }  // after finish()
+  const Ticket& ticket() const { return ticket_; }
+  const Route* route() const { return route_; }  // null: none was found
   // Once it has answered with a stream, for the loop: what a worker is left to do is to make the next piece.
   void prepare_piece();
 
-  // For the worker, before the handler gets the request.
+  // For whoever calls the handler, before it gets the request.
+  void handle_on_loop() { on_loop_ = true; }
+  // For the loop, when this is resumed: was it handled there until now? Then no worker has admitted it yet.
+  bool leave_loop() { return std::exchange(on_loop_, false); }
   Request& mutable_request() { return request_; }
   void set_route(const Route* route) { route_ = route; }
   // What resume() left to be done; empty: the request is new.
@@ -107,6 +115,9 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   const std::string& host() const { return host_; }
 
  private:
+  explicit PendingExchange(PendingExchange* dropped);  // takes over what is needed to answer it
+  Answer made_answer();
+
   std::shared_ptr<FinishedQueue> queue_;
   std::shared_ptr<const Caller> caller_;
   Ticket ticket_;
@@ -117,8 +128,14 @@ class PendingExchange final : public Exchange, public std::enable_shared_from_th
   std::optional<std::string> token_;
   std::shared_ptr<AuditLog> audit_;
   Handler rest_;
-  std::shared_ptr<AnswerStream> stream_;  // of its answer
+  bool on_loop_ = false;
+  // Written by whoever answers; read by the loop, which gets them through the queue.
+  Answer answer_;
+  MakeAnswer make_;  // empty: answer_ is there
   std::atomic<bool> answered_{false};
 };
+
+// Logs that a request failed with an exception; the answer does not repeat it.
+Answer failure_answer(const Request& request, const char* what);
 
 }  // namespace outboxd::api

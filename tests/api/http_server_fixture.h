@@ -73,7 +73,10 @@ class TestServer {
     server_ = std::make_unique<HttpServer>(loop_, std::move(listeners), routes(), std::move(auth), metrics,
                                            std::move(options));
     server_->start();
-    thread_ = std::thread([this] { loop_.run(); });
+    thread_ = std::thread([this] {
+      loop_thread_ = std::this_thread::get_id();
+      loop_.run();
+    });
   }
   ~TestServer() {
     loop_.stop();
@@ -91,6 +94,8 @@ class TestServer {
   void stop_accepting(Millis limit) {
     server_->stop_accepting(limit, [this] { stopped = true; });
   }
+  // The loop ends with its next round, and does only what was posted until then.
+  void stop_loop() { loop_.stop(); }
   // Waits until `n` exchanges are held by the route /hold.
   void wait_for_held(std::size_t n) {
     std::unique_lock lock(mutex_);
@@ -107,13 +112,32 @@ class TestServer {
     held_.clear();
   }
 
+  // A quick request with the body "hold the loop" does so until let_loop_go(), and so does the answer of /made/held.
+  void wait_for_held_loop() {
+    std::unique_lock lock(mutex_);
+    REQUIRE(held_changed_.wait_for(lock, kDeadline, [&] { return loop_held_; }));
+  }
+  void let_loop_go() {
+    const std::lock_guard lock(mutex_);
+    loop_held_ = false;
+    held_changed_.notify_all();
+  }
+
   std::string tcp, ingest, admin;
+  std::atomic<int> work_of_quick{0};  // us of a request to /quick
   Pieces pieces;
   std::atomic<int> handled{0};
   std::atomic<bool> stopped{false};
   telemetry::Metrics metrics;
 
  private:
+  void hold_loop() {
+    std::unique_lock lock(mutex_);
+    loop_held_ = true;
+    held_changed_.notify_all();
+    held_changed_.wait(lock, [this] { return !loop_held_; });
+  }
+
   std::vector<Route> routes() {
     const auto echo = [this](const ExchangePtr& exchange) {
       ++handled;
@@ -180,6 +204,51 @@ class TestServer {
         {"GET", "/forget", Access::kOpen, [](const ExchangePtr&) {}},
         {"GET", "/large", Access::kOpen,
          [](const ExchangePtr& e) { e->respond(json_answer(200, std::string(8u << 20, 'x'))); }},
+        {"POST", "/quick", Access::kSend,
+         [this](const ExchangePtr& exchange) {
+           if (exchange->request().body == "hold the loop") hold_loop();
+           const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(work_of_quick);
+           while (std::chrono::steady_clock::now() < end) {
+           }
+           exchange->respond(json_answer(200, exchange->on_loop() ? "on the loop" : "on a worker"));
+         },
+         true},
+        {"POST", "/quick/resumed", Access::kSend,
+         [](const ExchangePtr& exchange) {
+           exchange->resume([first = exchange->on_loop()](const ExchangePtr& resumed) {
+             const bool left = first && !resumed->on_loop();
+             resumed->respond(json_answer(200, left ? "left the loop" : "did not leave the loop"));
+           });
+         },
+         true},
+        {"POST", "/quick/throw", Access::kOpen,
+         [](const ExchangePtr&) { throw std::runtime_error("secret text"); }, true},
+        {"GET", "/made", Access::kOpen,
+         [this](const ExchangePtr& e) {
+           std::thread([this, e] {
+             e->respond_with([this](const Request& request) {
+               const bool on_loop = std::this_thread::get_id() == loop_thread_;
+               return json_answer(200, request.path + (on_loop ? " on the loop" : " elsewhere"));
+             });
+           }).detach();
+         }},
+        {"GET", "/made/held", Access::kOpen,
+         [this](const ExchangePtr& e) {
+           e->respond_with([this](const Request&) -> Result<Answer> {
+             hold_loop();
+             return json_answer(200, "held the loop");
+           });
+         }},
+        {"GET", "/made/problem", Access::kOpen,
+         [](const ExchangePtr& e) {
+           e->respond_with([](const Request&) -> Result<Answer> {
+             return problem(ProblemCode::kConflict, "the state does not allow it");
+           });
+         }},
+        {"GET", "/made/throw", Access::kOpen,
+         [](const ExchangePtr& e) {
+           e->respond_with([](const Request&) -> Result<Answer> { throw std::runtime_error("secret text"); });
+         }},
         {"GET", "/resumed", Access::kOpen,
          [](const ExchangePtr& e) {
            std::thread([e] {
@@ -205,8 +274,10 @@ class TestServer {
   std::mutex mutex_;
   std::condition_variable held_changed_;
   std::vector<ExchangePtr> held_;  // guarded by mutex_
+  bool loop_held_ = false;         // guarded by mutex_
   std::unique_ptr<HttpServer> server_;
   std::thread thread_;
+  std::atomic<std::thread::id> loop_thread_{};
 };
 
 inline std::string post(std::string_view body, std::string_view more_headers = "") {

@@ -323,6 +323,29 @@ TEST_CASE("stopping ends at its limit although a request is never answered") {
   CHECK(server.stopped);
 }
 
+TEST_CASE("what was answered before the end of the loop is sent, however much it is") {
+  TestServer server;
+  std::vector<RawClient> clients;
+  clients.reserve(300);
+  for (std::size_t i = 1; i <= 300; ++i) {
+    clients.emplace_back(server.ingest).send(get("/hold"));
+    server.wait_for_held(i);
+  }
+  RawClient holder(server.ingest);
+  holder.send(get("/made/held"));
+  server.wait_for_held_loop();
+  server.stop_accepting(Millis(0));
+  server.release_all();
+  server.stop_loop();
+  server.let_loop_go();
+  CHECK(holder.read_answer()->body == "held the loop");
+  for (auto& client : clients) {
+    const auto answer = client.read_answer();
+    REQUIRE(answer);
+    CHECK(answer->body == "held");
+  }
+}
+
 TEST_CASE("random bytes and mutated requests never harm the server") {
   TestServer server;
   const std::string valid = post("{\"a\":1}", "X-Probe: p\r\n") + get("/v1/events/1?x=y");

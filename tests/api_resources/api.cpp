@@ -156,7 +156,7 @@ std::shared_ptr<FakeExchange> Api::begin(const std::string& method, const std::s
   const auto query = api::parse_query(target.substr(std::min(path.size() + 1, target.size())));
   if (!query) throw std::runtime_error("the server refuses the query of " + target);
   request.query = *query;
-  auto exchange = std::make_shared<FakeExchange>(std::move(request));
+  auto exchange = std::make_shared<FakeExchange>(std::move(request), on_loop);
   found->route->handler(exchange);
   return exchange;
 }

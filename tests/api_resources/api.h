@@ -93,6 +93,7 @@ struct Api {
   std::optional<std::string> tenant;      // theirs alone
   api::Transport transport = api::Transport::kUnixSocket;
   bool from_browser = false;  // let in by the session's cookie
+  bool on_loop = false;       // handlers are called as on the API's loop
   Facts facts;                // of every commit
   std::vector<std::pair<EndpointPtr, Event>> tests_sent;
   std::vector<std::string> refusals;  // that handlers had logged

@@ -14,7 +14,9 @@ namespace outboxd::test {
 
 class FakeExchange final : public api::Exchange, public std::enable_shared_from_this<FakeExchange> {
  public:
-  explicit FakeExchange(api::Request request) : request_(std::move(request)) {}
+  // `on_loop`: the handler is called as if by the API's loop, until it resumes the request.
+  explicit FakeExchange(api::Request request, bool on_loop = false)
+      : request_(std::move(request)), on_loop_(on_loop) {}
 
   const api::Request& request() const override { return request_; }
   using api::Exchange::respond;
@@ -25,7 +27,15 @@ class FakeExchange final : public api::Exchange, public std::enable_shared_from_
     answered_.notify_all();
   }
 
-  void resume(api::Handler rest) override { rest(shared_from_this()); }
+  void respond_with(api::MakeAnswer make) override { respond(make(request_)); }
+  void resume(api::Handler rest) override {
+    on_loop_ = false;
+    ++resumed;
+    rest(shared_from_this());
+  }
+  bool on_loop() const override { return on_loop_; }
+
+  int resumed = 0;
 
   bool answered() {
     const std::lock_guard lock(mutex_);
@@ -41,6 +51,7 @@ class FakeExchange final : public api::Exchange, public std::enable_shared_from_
 
  private:
   const api::Request request_;
+  bool on_loop_;
   std::mutex mutex_;
   std::condition_variable answered_;
   std::optional<api::Answer> answer_;  // guarded by mutex_
