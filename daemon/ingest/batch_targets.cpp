@@ -62,7 +62,7 @@ std::vector<EndpointSeq> BatchTargets::endpoints_for(StoreReader& reader, const 
   }
   std::vector<EndpointSeq> matching;
   auto matches = directory_.match(event.tenant, event.type);
-  if (matches.filtered) {
+  if (matches.filters > 0) {
     const auto row = reader.event(event.id, true);
     if (!row) return {};
     matches = matches_of(directory_, row->event);

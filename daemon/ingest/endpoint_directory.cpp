@@ -8,6 +8,14 @@ namespace {
 constexpr std::size_t kMaxRememberedMatches = 10'000;
 constexpr std::size_t kMaxRememberedEndpoints = 1'000'000;  // in all results together: 16 MB
 
+// Of a result that is remembered.
+std::string memory_key(std::string_view tenant, std::string_view type) {
+  std::string key;
+  key.reserve(tenant.size() + 1 + type.size());
+  key.append(tenant).append(1, '\0').append(type);
+  return key;
+}
+
 // The smallest id that begins so.
 std::optional<EndpointId> first_that_begins(std::string_view word) {
   std::string whole(word);
@@ -83,15 +91,12 @@ std::vector<EndpointPtr> EndpointDirectory::of(const PartitionSet& partitions) c
 }
 
 EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std::string_view type) const {
-  std::string key;
-  key.reserve(tenant.size() + 1 + type.size());
-  key.append(tenant).append(1, '\0').append(type);
+  std::string key = memory_key(tenant, type);
   Matches found;
   Remembered kept;
   {
     const SharedLock lock(mutex_);
-    const auto it = memory_.find(key);
-    if (it != memory_.end() && it->second.changes == changes_) return it->second.matches;
+    if (const Matches* known = find_remembered(key)) return *known;
     found = find_matches(tenant, type);
     kept = {found, changes_};
   }
@@ -109,20 +114,33 @@ EndpointDirectory::Matches EndpointDirectory::match(std::string_view tenant, std
   return found;
 }
 
+std::optional<EndpointDirectory::Matches> EndpointDirectory::remembered(std::string_view tenant,
+                                                                        std::string_view type) const {
+  const std::string key = memory_key(tenant, type);
+  const SharedLock lock(mutex_);
+  const Matches* known = find_remembered(key);
+  return known != nullptr ? std::optional(*known) : std::nullopt;
+}
+
+const EndpointDirectory::Matches* EndpointDirectory::find_remembered(const std::string& key) const {
+  const auto it = memory_.find(key);
+  return it != memory_.end() && it->second.changes == changes_ ? &it->second.matches : nullptr;
+}
+
 EndpointDirectory::Matches EndpointDirectory::find_matches(std::string_view tenant,
                                                            std::string_view type) const {
   auto found = std::make_shared<std::vector<EndpointPtr>>();
-  bool filtered = false;
+  std::size_t filters = 0;
   const auto it = by_tenant_.find(tenant);
   if (it != by_tenant_.end()) {
     for (const EndpointSeq seq : it->second) {
       const EndpointPtr& endpoint = by_seq_.at(seq);
       if (!wants(*endpoint, tenant, type)) continue;
-      filtered = filtered || endpoint->filter;
+      filters += endpoint->filter ? 1 : 0;
       found->push_back(endpoint);
     }
   }
-  return {std::move(found), version_, filtered};
+  return {std::move(found), version_, filters};
 }
 
 void EndpointDirectory::put(const EndpointPtr& endpoint) {

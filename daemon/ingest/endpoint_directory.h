@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -34,13 +35,16 @@ class EndpointDirectory {
   struct Matches {
     std::shared_ptr<const std::vector<EndpointPtr>> endpoints;
     DirectoryVersion version = 0;
-    bool filtered = false;  // at least one of them also asks what is in the event
+    std::size_t filters = 0;  // how many of them also ask what is in the event
   };
   Matches match(std::string_view tenant, std::string_view type) const;
+  // The same if it is remembered from an earlier match(), which takes no longer for many endpoints than for one.
+  std::optional<Matches> remembered(std::string_view tenant, std::string_view type) const;
 
  private:
   void erase(EndpointSeq seq) OUTBOXD_REQUIRES(mutex_);
   void put(const EndpointPtr& endpoint) OUTBOXD_REQUIRES(mutex_);
+  const Matches* find_remembered(const std::string& key) const OUTBOXD_REQUIRES_SHARED(mutex_);
   Matches find_matches(std::string_view tenant, std::string_view type) const OUTBOXD_REQUIRES_SHARED(mutex_);
 
   mutable SharedMutex mutex_;

@@ -169,6 +169,9 @@ Result<std::vector<EventDraft>> parse_binary_cloud_event(std::span<const HeaderF
 
 namespace {
 
+// What is digested besides the payload and the attributes; more takes more.
+constexpr std::size_t kUsualDigested = 256;
+
 bool is_of_trace(std::string_view quoted_name) {
   return quoted_name == "\"traceparent\"" || quoted_name == "\"tracestate\"";
 }
@@ -180,7 +183,10 @@ std::string content_digest(const EventDraft& draft) {
   std::string text;
   // Each part is preceded by its length, and an absent part differs from an empty one, so no two contents give the same
   // text.
-  auto add = [&](std::string_view part) { text += std::to_string(part.size()) + ':' + std::string(part); };
+  text.reserve(event.payload.size() + (event.cloud_event ? event.cloud_event->size() : 0) + kUsualDigested);
+  auto add = [&](std::string_view part) {
+    text.append(std::to_string(part.size())).append(1, ':').append(part);
+  };
   auto add_number = [&](const std::optional<std::int64_t>& number) {
     add(number ? std::to_string(*number) : "");
   };

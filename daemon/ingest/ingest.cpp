@@ -15,6 +15,11 @@ namespace {
 
 constexpr DirectoryVersion kNewest = std::numeric_limits<DirectoryVersion>::max();
 
+// What a thread that must not work for long may match an event against: about 5 us, and with filters what it takes to
+// take the payload apart (20 to 200 us for 4 KiB).
+constexpr std::size_t kMaxQuickEndpoints = 100;
+constexpr std::size_t kMaxQuickFilters = 8;
+
 Problem short_of_space() {
   return {ProblemCode::kUnavailable,
           "the disk has less free space than [retention] free_disk: nothing was stored"};
@@ -139,6 +144,11 @@ void Ingest::relay(std::vector<EventDraft> drafts, std::shared_ptr<const SourceS
   AcceptEvents command = command_of(std::move(drafts));
   command.source = std::move(step);
   commit(std::move(command), "relay", answering(std::move(done)));
+}
+
+bool Ingest::matches_quickly(const Event& event) const {
+  const auto known = directory_.remembered(event.tenant, event.type);
+  return known && known->endpoints->size() <= kMaxQuickEndpoints && known->filters <= kMaxQuickFilters;
 }
 
 bool Ingest::is_wanted(std::string_view ops_type) const {

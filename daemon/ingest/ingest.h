@@ -44,7 +44,11 @@ class Ingest {
   using Done = std::function<void(Result<std::vector<AcceptedEvent>>)>;
   void accept(std::vector<EventDraft> drafts, Done done);
 
-  // The same for rows of a source, whose place is stored in the same transaction (store/commands.h).
+  // Does it take but a few microseconds to find who wants this event: does the directory remember them, and are they, and
+  // those of them with filters, few? To be asked by a thread that must not work for long, which leaves others to another.
+  bool matches_quickly(const Event& event) const;
+
+  // accept() for rows of a source, whose place is stored in the same transaction (store/commands.h).
   void relay(std::vector<EventDraft> drafts, std::shared_ptr<const SourceStep> step, Done done);
 
   // While the disk is short of space nothing is accepted: HTTP gets 503, and SQL rows wait in the outbox.

@@ -4,7 +4,7 @@ namespace outboxd {
 
 EndpointDirectory::Matches matches_of(const EndpointDirectory& directory, const Event& event) {
   EndpointDirectory::Matches matches = directory.match(event.tenant, event.type);
-  if (!matches.filtered) return matches;
+  if (matches.filters == 0) return matches;
   const auto payload = JsonTree::parse(event.payload);
   auto wanting = std::make_shared<std::vector<EndpointPtr>>();
   for (const EndpointPtr& endpoint : *matches.endpoints) {

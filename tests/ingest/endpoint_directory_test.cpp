@@ -42,6 +42,18 @@ TEST_CASE_FIXTURE(Rig, "what matches is found once and remembered, until any end
   CHECK(both->size() == 2);
 }
 
+TEST_CASE_FIXTURE(Rig,
+                  "what is not remembered, or not any more, is not looked for by who asks only for that") {
+  CHECK_FALSE(directory.remembered("", "a"));
+  const auto both = match("", "a");
+  REQUIRE(directory.remembered("", "a"));
+  CHECK(directory.remembered("", "a")->endpoints == both);
+  CHECK(directory.remembered("", "a")->filters == 0);
+  CHECK_FALSE(directory.remembered("acme", "a"));
+  remove(first);
+  CHECK_FALSE(directory.remembered("", "a"));
+}
+
 TEST_CASE_FIXTURE(Rig, "a match says of which version it is") {
   CHECK(directory.match("", "a").version == 7);
   CHECK(directory.match("", "a").version == 7);  // remembered

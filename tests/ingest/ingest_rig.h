@@ -5,7 +5,9 @@
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "ingest/fan_out.h"
 #include "ingest/ingest.h"
@@ -102,6 +104,7 @@ class IngestRig {
   OperationalEvents& operational_events() { return running_->operational_events; }
   StoreReader& reader() { return *running_->reader; }
   telemetry::Metrics metrics;
+  std::function<void()> between_commit_and_facts = [] {};  // once, at the next commit
 
  private:
   struct Running {
@@ -120,6 +123,7 @@ class IngestRig {
       commits.tell([this, &rig](Facts facts) { hear(rig, facts); });
     }
     void hear(IngestRig& rig, Facts& facts) {
+      std::exchange(rig.between_commit_and_facts, [] {})();
       for (Fact& fact : facts) {
         if (const auto* changed = std::get_if<EndpointChanged>(&fact)) directory.hear(*changed);
         if (const auto* waits = std::get_if<FanOutWaits>(&fact); waits && fans_out) fan_out.hear(*waits);
