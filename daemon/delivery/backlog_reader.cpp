@@ -26,17 +26,18 @@ auto unless_busy(Read read, const char* what, Otherwise otherwise) {
 
 void BacklogReader::ask(std::vector<Decisions::Fetch> fetches,
                         std::optional<Decisions::FindExpired> expired) {
-  for (const Decisions::Fetch& fetch : fetches) {
-    executor_.post([this, fetch] { read(fetch); });
+  for (Decisions::Fetch& fetch : fetches) {
+    executor_.post([this, fetch = std::move(fetch)] { read(fetch); });
   }
   if (expired) executor_.post([this, wanted = *expired] { read(wanted); });
 }
 
 void BacklogReader::read(const Decisions::Fetch& fetch) {
-  callbacks_.found(fetch.endpoint,
-                   unless_busy([&] { return reader_->due(fetch.endpoint, fetch.limit, fetch.max_bytes); },
-                               "the backlog could not be read, trying again",
-                               DueWindow{.deliveries = {}, .next_due_in = kBusyPause}));
+  callbacks_.found(
+      fetch.endpoint,
+      unless_busy([&] { return reader_->due(fetch.endpoint, fetch.limit, fetch.max_bytes, fetch.held); },
+                  "the backlog could not be read, trying again",
+                  DueWindow{.deliveries = {}, .next_due_in = kBusyPause}));
 }
 
 // Finds nothing when the store is busy: the scheduler searches again in a while.

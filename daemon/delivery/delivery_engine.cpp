@@ -21,7 +21,7 @@ Attempt make_attempt(AttemptId id, int number, Time started_at, const Target& ta
           .outcome = result.outcome,
           .status = result.status,
           .error = std::move(result.error),
-          .request_line = "POST " + target.url.text,
+          .request_line = "POST " + target.to->url.text,
           .remote_address = std::move(result.remote_address),
           .resent = result.resent,
           .response_headers = std::move(result.response_headers),
@@ -50,28 +50,30 @@ DeliveryEngine::DeliveryEngine(const Parts& parts, Options options)
       endpoints_of_(parts.endpoints_of),
       options_(std::move(options)),
       scheduler_(options_.scheduler),
+      inbox_(parts.executor, parts.clock, options_.max_pieces,
+             {.fact = [this](Fact& fact) { apply(fact, moment_of(clock_)); },
+              .answer = [this](Inbox::Answer& answer) { ended(answer); }}),
       backlog_(parts.backlog_executor, parts.store.new_reader(), parts.clock, backlog_callbacks()) {}
 
+// Facts that were heard before may be missing in what was read, never the reverse: it is judged behind them.
 BacklogReader::Callbacks DeliveryEngine::backlog_callbacks() {
   BacklogReader::Callbacks callbacks;
   callbacks.found = [this](EndpointSeq endpoint, DueWindow found) {
     executor_.post([this, endpoint, found = std::make_shared<DueWindow>(std::move(found))] {
-      scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_));
+      inbox_.put(
+          [this, endpoint, found] { scheduler_.fetched(endpoint, std::move(*found), moment_of(clock_)); });
     });
   };
   callbacks.expired = [this](std::vector<DueDelivery> found) {
     executor_.post([this, found = std::make_shared<std::vector<DueDelivery>>(std::move(found))] {
-      scheduler_.expired(std::move(*found), moment_of(clock_));
+      inbox_.put([this, found] { scheduler_.expired(std::move(*found), moment_of(clock_)); });
     });
   };
   return callbacks;
 }
 
 void DeliveryEngine::hear(Facts facts) {
-  executor_.post([this, facts = std::make_shared<Facts>(std::move(facts))] {
-    const Moment now = moment_of(clock_);
-    for (Fact& fact : *facts) apply(fact, now);
-  });
+  inbox_.put(std::move(facts));
 }
 
 void DeliveryEngine::apply(Fact& fact, Moment now) {
@@ -89,7 +91,8 @@ void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact, Moment now) {
   scheduler_.hear(fact, now);
   if (fact.subject == nullptr || !fact.now.moved || fact.now.state == DeliveryState::kPending) return;
   const OutcomeSubject& subject = *fact.subject;
-  metrics_.delivery_finished(subject.endpoint->id.to_string(), to_string(fact.now.state));
+  with_series(*subject.endpoint,
+              [&](telemetry::EndpointSeries& its) { metrics_.delivery_finished(its, fact.now.state); });
   if (fact.now.state != DeliveryState::kDead) return;
   log::warn("dead letter", {{"delivery", subject.delivery.to_string()},
                             {"endpoint", subject.endpoint->id.to_string()},
@@ -104,7 +107,7 @@ void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact, Moment now) {
 // The directory is read on this thread, so no change is missed: one that the directory already shows is also heard
 // later as a fact, which changes nothing, and one that it does not show yet is heard as a fact.
 void DeliveryEngine::own(const PartitionSet& partitions) {
-  executor_.post([this, partitions] {
+  inbox_.put([this, partitions] {
     owned_ |= partitions;
     for (Leaving& leaving : leaving_) leaving.partitions &= ~partitions;
     for (const EndpointPtr& endpoint : endpoints_of_(partitions)) put_endpoint(endpoint);
@@ -112,7 +115,7 @@ void DeliveryEngine::own(const PartitionSet& partitions) {
 }
 
 void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, Disowned done) {
-  executor_.post([this, partitions, abort, done = std::move(done)] {
+  inbox_.put([this, partitions, abort, done = std::move(done)] {
     owned_ &= ~partitions;
     for (const EndpointSeq seq : scheduler_.lanes_of(partitions)) {
       drop_endpoint(seq, false);
@@ -123,12 +126,12 @@ void DeliveryEngine::disown(const PartitionSet& partitions, bool abort, Disowned
 }
 
 void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
-  auto target = make_target(endpoint);
+  auto target = make_target(endpoint, options_.request);
   auto held = endpoint;
   if (!target) {
     log::error("an endpoint cannot be sent to, its deliveries wait; correct it with outboxctl endpoint set",
                {{"endpoint", endpoint->id.to_string()}, {"error", target.error().detail}});
-    target = Target{endpoint, {}, {}, {}};
+    target = Target{.endpoint = endpoint, .to = std::make_shared<const Destination>(EndpointUrl{})};
     Endpoint paused = *endpoint;
     paused.state = EndpointState::kPaused;
     held = std::make_shared<const Endpoint>(std::move(paused));
@@ -138,12 +141,14 @@ void DeliveryEngine::put_endpoint(const EndpointPtr& endpoint) {
     certificates_.erase(held->seq);
   // From here on `endpoint` may be gone: it may be that of the target which is replaced.
   targets_[held->seq] = std::make_shared<const Target>(std::move(*target));
+  series_.try_emplace(held->seq, held->id.to_string());
   scheduler_.put_endpoint(held, moment_of(clock_));
 }
 
 void DeliveryEngine::drop_endpoint(EndpointSeq seq, bool removed) {
   scheduler_.drop_endpoint(seq);
   certificates_.erase(seq);
+  series_.erase(seq);
   const auto target = targets_.find(seq);
   if (target == targets_.end()) return;
   if (removed) metrics_.endpoint_removed(target->second->endpoint->id.to_string());
@@ -151,7 +156,7 @@ void DeliveryEngine::drop_endpoint(EndpointSeq seq, bool removed) {
 }
 
 void DeliveryEngine::set_policy(std::shared_ptr<const AddressPolicy> policy) {
-  executor_.post([this, policy = std::move(policy)] {
+  inbox_.put([this, policy = std::move(policy)] {
     sender_.set_policy(policy);
     scheduler_.policy_changed(moment_of(clock_));
   });
@@ -184,19 +189,14 @@ std::string DeliveryEngine::new_span_id() {
 
 void DeliveryEngine::send(Decisions::Send next, Moment now) {
   const auto target = targets_.at(next.delivery.key.endpoint);
-  SendRequest request =
-      build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
-                    next.delivery.event->traceparent ? new_span_id() : std::string(), options_.request);
+  SendRequest request = build_request(*target, next.delivery.event, next.delivery.attempts_ever + 1, now.wall,
+                                      next.delivery.event->traceparent ? new_span_id() : std::string());
   if (!request.body) return executor_.post([this, next = std::move(next)] { too_large(next); });
   request.group = next.delivery.key.endpoint;
-  // Facts are posted. So is the answer, or it could overtake one that was committed before it was given: then it would be
-  // judged for an endpoint that has been changed since.
-  sender_.send(
-      std::move(request), [this, next = std::move(next), target, at = now.wall](SendResult result) mutable {
-        executor_.post([this, next = std::move(next), target, at, result = std::move(result)]() mutable {
-          ended(next, *target, at, std::move(result));
-        });
-      });
+  sender_.send(std::move(request),
+               [this, next = std::move(next), target, at = now.wall](SendResult result) mutable {
+                 inbox_.put(Inbox::Answer{std::move(next), target, at, std::move(result)});
+               });
 }
 
 void DeliveryEngine::too_large(const Decisions::Send& unsent) {
@@ -208,13 +208,17 @@ void DeliveryEngine::too_large(const Decisions::Send& unsent) {
          scheduler_.unsendable(unsent.delivery.key, DeadReason::kTooLarge, moment_of(clock_)));
 }
 
-void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Time started_at,
-                           SendResult result) {
+void DeliveryEngine::ended(Inbox::Answer& answer) {
+  const Decisions::Send& sent = answer.sent;
+  const Target& target = *answer.target;
+  SendResult& result = answer.result;
   const DueDelivery& delivery = sent.delivery;
   if (result.aborted) return scheduler_.abandoned(delivery.key);
   const Moment now = moment_of(clock_);
   note_certificate(*target.endpoint, result);
-  metrics_.attempt(sent.endpoint->id.to_string(), result.outcome, result.timings.total);
+  with_series(*sent.endpoint, [&](telemetry::EndpointSeries& its) {
+    metrics_.attempt(its, result.outcome, result.timings.total);
+  });
   if (result.outcome == Outcome::kSuccess) metrics_.delivery_latency(now.wall - delivery.event->created_at);
 
   const AttemptReport report{result.outcome, result.status, result.retry_after, result.error,
@@ -231,8 +235,16 @@ void DeliveryEngine::ended(const Decisions::Send& sent, const Target& target, Ti
     result.response_body.clear();
   }
   ended.record.attempt = std::make_shared<const Attempt>(make_attempt(
-      AttemptId{ids_.next()}, delivery.attempts_ever + 1, started_at, target, std::move(result)));
+      AttemptId{ids_.next()}, delivery.attempts_ever + 1, answer.started_at, target, std::move(result)));
   record(sent.endpoint, delivery, std::move(ended.record));
+}
+
+// Those of an endpoint that is not this engine's any more are looked up once more.
+template <class Count>
+void DeliveryEngine::with_series(const Endpoint& endpoint, Count count) {
+  if (const auto known = series_.find(endpoint.seq); known != series_.end()) return count(known->second);
+  telemetry::EndpointSeries passing(endpoint.id.to_string());
+  count(passing);
 }
 
 // What a former URL showed says nothing about the endpoint as it is now.
@@ -274,7 +286,7 @@ void DeliveryEngine::disable(EndpointSeq endpoint, std::string reason) {
                     log::warn("endpoint not disabled", {{"endpoint", command.id.to_string()},
                                                         {"reason", command.reason},
                                                         {"error", disabled.error().detail}});
-                    executor_.post([this, endpoint] {
+                    inbox_.put([this, endpoint] {
                       const auto target = targets_.find(endpoint);
                       if (target != targets_.end()) put_endpoint(target->second->endpoint);
                     });
@@ -296,9 +308,9 @@ void DeliveryEngine::record(const EndpointPtr& endpoint, const DueDelivery& deli
 
 void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event> event,
                                std::function<void(Attempt)> done) {
-  executor_.post([this, endpoint = std::move(endpoint), event = std::move(event), done = std::move(done)] {
+  inbox_.put([this, endpoint = std::move(endpoint), event = std::move(event), done = std::move(done)] {
     const Time now = clock_.wall();
-    auto made = make_target(endpoint);
+    auto made = make_target(endpoint, options_.request);
     if (!made) {
       Attempt failed;
       failed.outcome = Outcome::kBlocked;
@@ -308,14 +320,13 @@ void DeliveryEngine::send_test(EndpointPtr endpoint, std::shared_ptr<const Event
     }
     const auto target = std::make_shared<const Target>(std::move(*made));
     // An operator's body is far smaller than what a template may make, so there is one.
-    sender_.send(build_request(*target, event, 1, now, {}, options_.request),
-                 [this, target, now, done](SendResult result) {
-                   note_certificate(*target->endpoint, result);
-                   if (result.outcome == Outcome::kSuccess) test_answered(*target->endpoint);
-                   // The full reason, because nothing of a test is stored; the API keeps it from tenants.
-                   if (!result.denial.empty()) result.error += ": " + result.denial;
-                   done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
-                 });
+    sender_.send(build_request(*target, event, 1, now, {}), [this, target, now, done](SendResult result) {
+      note_certificate(*target->endpoint, result);
+      if (result.outcome == Outcome::kSuccess) test_answered(*target->endpoint);
+      // The full reason, because nothing of a test is stored; the API keeps it from tenants.
+      if (!result.denial.empty()) result.error += ": " + result.denial;
+      done(make_attempt(AttemptId{ids_.next()}, 1, now, *target, std::move(result)));
+    });
   });
 }
 
@@ -326,10 +337,11 @@ void DeliveryEngine::test_answered(const Endpoint& tested) {
 }
 
 void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<void(Preflight)> done) {
-  executor_.post([this, url = std::move(url), tls = std::move(tls), done = std::move(done)]() mutable {
+  inbox_.put([this, url = std::move(url), tls = std::move(tls), done = std::move(done)]() mutable {
     SendRequest request;
-    request.url = std::move(url);
-    if (!tls.empty()) request.tls = std::make_shared<const EndpointTls>(std::move(tls));
+    std::shared_ptr<const EndpointTls> files;
+    if (!tls.empty()) files = std::make_shared<const EndpointTls>(std::move(tls));
+    request.to = std::make_shared<const Destination>(std::move(url), RequestHeaders(), std::move(files));
     request.timeout = kMaxPreflight;
     request.preflight = true;
     sender_.send(std::move(request), [done = std::move(done)](SendResult result) {
@@ -339,7 +351,7 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
 }
 
 void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
-  executor_.post([this, only, answer = std::move(answer)] {
+  inbox_.put([this, only, answer = std::move(answer)] {
     EngineStatus status{scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only), {}};
     if (!only) {
       status.certificates = certificates_;
@@ -351,7 +363,7 @@ void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<v
 }
 
 void DeliveryEngine::stop(Millis limit, std::function<void()> done) {
-  executor_.post([this, limit, done = std::move(done)] {
+  inbox_.put([this, limit, done = std::move(done)] {
     stopped_ = done;
     scheduler_.drain();
     executor_.call_at(executor_.now() + limit, [this] { sender_.abort_all(); });

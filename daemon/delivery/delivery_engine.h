@@ -21,6 +21,7 @@
 #include "common/partition.h"
 #include "delivery/backlog_reader.h"
 #include "delivery/delivery_side.h"
+#include "delivery/inbox.h"
 #include "delivery/request_builder.h"
 #include "delivery/scheduler.h"
 #include "outbound/sender.h"
@@ -44,6 +45,7 @@ class DeliveryEngine final : public DeliverySide {
     Scheduler::Options scheduler;
     RequestDefaults request;
     bool store_responses = true;  // store what subscribers answer, beyond the status
+    int max_pieces = 1024;        // see Inbox
   };
   // Returns the endpoints of these partitions as they are now. Any thread.
   using EndpointsOf = std::function<std::vector<EndpointPtr>(const PartitionSet&)>;
@@ -93,9 +95,10 @@ class DeliveryEngine final : public DeliverySide {
   void put_endpoint(const EndpointPtr& endpoint);
   void drop_endpoint(EndpointSeq seq, bool removed);
   void send(Decisions::Send next, Moment now);
-  // `target` is what the request was sent to, whatever the endpoint is now.
-  void ended(const Decisions::Send& sent, const Target& target, Time started_at, SendResult result);
+  void ended(Inbox::Answer& answer);
   void too_large(const Decisions::Send& unsent);
+  template <class Count>
+  void with_series(const Endpoint& endpoint, Count count);
   void note_certificate(const Endpoint& sent_to, const SendResult& result);
   void log_transition(const Scheduler::Ended& ended, const Endpoint& endpoint, const SendResult& result);
   void record(const EndpointPtr& endpoint, const DueDelivery& delivery, RecordOutcome outcome);
@@ -115,10 +118,12 @@ class DeliveryEngine final : public DeliverySide {
   const EndpointsOf endpoints_of_;
   const Options options_;
   Scheduler scheduler_;
+  Inbox inbox_;
   BacklogReader backlog_;
   PartitionSet owned_;
   std::unordered_map<EndpointSeq, std::shared_ptr<const Target>> targets_;
-  CertificateExpiries certificates_;  // of endpoints in targets_
+  CertificateExpiries certificates_;                                   // of endpoints in targets_
+  std::unordered_map<EndpointSeq, telemetry::EndpointSeries> series_;  // of these too
   std::optional<Executor::TimerId> timer_;
   MonotonicTime timer_for_{};
   struct Leaving {

@@ -43,7 +43,8 @@ DeliveryLoops::DeliveryLoops(const DeliveryLoop::Parts& parts,
     scheduler.max_held = share(scheduler.max_held, n, i);
     scheduler.max_held_bytes /= static_cast<std::size_t>(n);
     scheduler.seed += static_cast<std::uint64_t>(i);
-    mine.sender.max_idle_connections /= static_cast<std::size_t>(n);
+    mine.sender.max_idle_connections =
+        std::max<std::size_t>(mine.sender.max_idle_connections / static_cast<std::size_t>(n), 1);
     DeliveryLoop::Parts its = parts;
     if (n > 1) {  // only those endpoints of the partitions that are this loop's
       its.endpoints_of = [this, i, all = parts.endpoints_of](const PartitionSet& partitions) {
@@ -64,6 +65,7 @@ void DeliveryLoops::start() {
 void DeliveryLoops::hear(Facts facts) {
   if (loops_.size() == 1) return loops_.front()->engine().hear(std::move(facts));
   std::vector<Facts> split(loops_.size());
+  for (Facts& its : split) its.reserve(facts.size() / loops_.size() + 1);
   for (Fact& fact : facts) {
     if (const auto endpoint = endpoint_of(fact)) {
       split[index_of(*endpoint)].push_back(std::move(fact));

@@ -48,6 +48,7 @@ struct Decisions {
     EndpointSeq endpoint;
     int limit;
     std::size_t max_bytes;
+    std::vector<EventSeq> held;  // ascending: still pending on disk, but in memory already
   };
   std::vector<Send> send;
   // To be recorded without an attempt: damaged; expired; or postponed to a deliver_at still to come, because the clock
@@ -84,12 +85,13 @@ struct LaneStatus {
 class Scheduler {
  public:
   struct Options {
-    int max_in_flight = 4096;
+    int max_in_flight = 20'000;
     int max_in_flight_per_endpoint = 32;
     std::vector<Millis> retry_schedule = default_retry_schedule();
-    int window = 64;        // deliveries of one lane in memory, besides those under way
-    int max_held = 16'384;  // deliveries in memory, all lanes; about 1 KiB each besides the payload
-    std::size_t max_held_bytes = 32u << 20;  // the payload bytes of these
+    int window = 64;  // deliveries of one lane in memory, besides those under way
+    // Deliveries in memory besides those being sent, all lanes; about 1 KiB each besides the payload.
+    int max_held = 16'384;
+    std::size_t max_held_bytes = 32u << 20;  // payload bytes in memory, also of those being sent
     std::size_t max_fetch_bytes = 1u << 20;  // payload of one fetch (one delivery may be larger)
     int max_fetches = 16;                    // fetches requested and not answered yet
     int max_expired = 256;                   // expired deliveries read from disk and recorded at a time
@@ -193,7 +195,8 @@ class Scheduler {
   std::unordered_map<EndpointSeq, std::unique_ptr<Lane>> lanes_;
   ReadyQueue to_send_, to_fetch_;
   std::set<std::pair<MonotonicTime, EndpointSeq>> wakes_;
-  std::vector<EndpointSeq> dirty_;  // lanes that have changed: the next next() considers them
+  std::vector<EndpointSeq> dirty_;       // lanes that have changed: the next next() considers them
+  std::vector<EndpointSeq> considered_;  // empty but in next()
   struct Sent {
     MonotonicTime at;
     DeliveryKey key;

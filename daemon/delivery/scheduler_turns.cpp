@@ -33,7 +33,7 @@ bool Scheduler::may_send(const Lane& lane, Moment now) const {
 }
 
 bool Scheduler::has_room(ServiceClass service_class) const {
-  return held_ < share_of(options_.max_held, service_class) &&
+  return held_ - sending_ < share_of(options_.max_held, service_class) &&
          held_bytes_ < share_of(options_.max_held_bytes, service_class);
 }
 
@@ -179,9 +179,11 @@ void Scheduler::fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions) {
   if (!lane.active || lane.fetch || lane.disk_due > now || wanted <= 0) return;
   lane.fetch = std::make_unique<Lane::Fetch>();
   ++fetching_;
-  // Held deliveries are still pending on disk and will be read too: ask for that many more.
-  decisions.fetch.push_back(
-      {lane.endpoint->seq, wanted + static_cast<int>(lane.held.size()), options_.max_fetch_bytes});
+  Decisions::Fetch fetch{lane.endpoint->seq, wanted, options_.max_fetch_bytes, {}};
+  fetch.held.reserve(lane.held.size());
+  for (const auto& [event, held] : lane.held) fetch.held.push_back(event);
+  std::ranges::sort(fetch.held);
+  decisions.fetch.push_back(std::move(fetch));
 }
 
 // Lanes without room stay in the queue until there is room. What a fetch brings is then taken in any case, so memory
@@ -214,11 +216,11 @@ Decisions Scheduler::next(Moment now) {
   Decisions decisions;
   find_overdue(now.mono);
   run_wakes(now.mono);
-  std::vector<EndpointSeq> dirty;
-  dirty.swap(dirty_);
-  for (const EndpointSeq endpoint : dirty) {
+  considered_.swap(dirty_);
+  for (const EndpointSeq endpoint : considered_) {
     if (Lane* lane = find(endpoint)) consider(*lane, now);
   }
+  considered_.clear();
   send_some(now, decisions);
   fetch_some(now, decisions);
   search_expired(now.mono, decisions);

@@ -5,6 +5,7 @@
 
 #include <prometheus/family.h>
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -38,15 +39,24 @@ class LabelledMetric {
     const MutexLock lock(mutex_);
     return find(values);
   }
-  // Counts one more. Thread safe, like remove().
-  void increment(std::initializer_list<std::string_view> values) {
+  // A series that whoever counts in it has looked up, until series are removed. For one thread at a time.
+  struct Found {
+    Metric* series = nullptr;
+    std::uint64_t removals = 0;
+  };
+  // Counts one more. `first_value` is called if the series has to be looked up (again). Thread safe, like remove().
+  template <class FirstValue>  // std::string()
+  void increment(Found& found, FirstValue first_value, std::string_view second) {
     const MutexLock lock(mutex_);
-    find(values).Increment();
+    if (found.series == nullptr || found.removals != removals_)
+      found = {&find({first_value(), second}), removals_};
+    found.series->Increment();
   }
   // Removes all series whose first value is this one.
   void remove(std::string_view first) {
     const std::string start = std::string(first) + kSeparator;
     const MutexLock lock(mutex_);
+    ++removals_;
     std::erase_if(series_, [&](const auto& series) {
       if (!series.first.starts_with(start)) return false;
       family_.Remove(series.second);
@@ -79,6 +89,7 @@ class LabelledMetric {
   Mutex mutex_;
   std::unordered_map<std::string, Metric*, TransparentHash, std::equal_to<>> series_
       OUTBOXD_GUARDED_BY(mutex_);
+  std::uint64_t removals_ OUTBOXD_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace outboxd::telemetry

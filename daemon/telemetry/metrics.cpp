@@ -185,6 +185,18 @@ double seconds(std::chrono::nanoseconds d) {
 
 }  // namespace
 
+struct EndpointSeries::Impl {
+  using Found = LabelledMetric<Counter>::Found;
+  std::string endpoint;
+  std::array<Found, static_cast<std::size_t>(Outcome::kProtocol) + 1> attempts = {};
+  std::array<Found, static_cast<std::size_t>(DeliveryState::kDiscarded) + 1> finished = {};
+};
+
+EndpointSeries::EndpointSeries(std::string endpoint)
+    : impl_(std::make_unique<Impl>(Impl{.endpoint = std::move(endpoint)})) {}
+EndpointSeries::~EndpointSeries() = default;
+EndpointSeries::EndpointSeries(EndpointSeries&&) noexcept = default;
+
 struct Metrics::Impl {
   prometheus::Registry registry;
   EndpointLabels endpoints;
@@ -294,13 +306,19 @@ void Metrics::http_request(std::string_view route, std::string_view method, int 
   impl_->request_duration.Observe(seconds(duration));
 }
 
-void Metrics::attempt(std::string_view endpoint, Outcome outcome, Millis duration) {
-  impl_->attempts.increment({impl_->endpoints.of(endpoint), to_string(outcome)});
+void Metrics::attempt(EndpointSeries& endpoint, Outcome outcome, Millis duration) {
+  EndpointSeries::Impl& its = *endpoint.impl_;
+  impl_->attempts.increment(
+      its.attempts.at(static_cast<std::size_t>(outcome)), [&] { return impl_->endpoints.of(its.endpoint); },
+      to_string(outcome));
   impl_->attempt_duration.Observe(seconds(duration));
 }
 
-void Metrics::delivery_finished(std::string_view endpoint, std::string_view result) {
-  impl_->finished.increment({impl_->endpoints.of(endpoint), result});
+void Metrics::delivery_finished(EndpointSeries& endpoint, DeliveryState result) {
+  EndpointSeries::Impl& its = *endpoint.impl_;
+  impl_->finished.increment(
+      its.finished.at(static_cast<std::size_t>(result)), [&] { return impl_->endpoints.of(its.endpoint); },
+      to_string(result));
 }
 
 void Metrics::endpoint_removed(std::string_view endpoint) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/attempt.h"
+#include "common/delivery.h"
 #include "common/time.h"
 #include "common/waiting.h"
 
@@ -40,6 +41,19 @@ struct Snapshot {
   std::vector<SourceGauge> sources;
 };
 
+// The series of one endpoint, each looked up once. For one thread at a time.
+class EndpointSeries {
+ public:
+  explicit EndpointSeries(std::string endpoint);  // its id
+  ~EndpointSeries();
+  EndpointSeries(EndpointSeries&&) noexcept;
+
+ private:
+  friend class Metrics;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 class Metrics {
  public:
   Metrics();
@@ -54,9 +68,8 @@ class Metrics {
                     std::chrono::nanoseconds duration);
   // At most 200 endpoints have a label of their own, the first ones seen; the rest share "other", whose counters only
   // grow. A removed endpoint frees its label, and its series end.
-  void attempt(std::string_view endpoint, Outcome outcome, Millis duration);
-  void delivery_finished(std::string_view endpoint,
-                         std::string_view result);  // "delivered", "dead", "discarded"
+  void attempt(EndpointSeries& endpoint, Outcome outcome, Millis duration);
+  void delivery_finished(EndpointSeries& endpoint, DeliveryState result);  // not kPending
   void delivery_damaged();  // besides delivery_finished(), for a dead delivery that is damaged
   void endpoint_removed(std::string_view endpoint);
   void delivery_latency(Millis accepted_to_success);

@@ -17,7 +17,7 @@ std::string body_of(PayloadFormat format, std::string payload, std::string conte
   event->type = "order.paid";
   event->payload = std::move(payload);
   event->content_type = std::move(content_type);
-  return *build_request(*make_target(endpoint), event, 1, Time{}, "", {}).body;
+  return *build_request(*make_target(endpoint, {}), event, 1, Time{}, "").body;
 }
 
 constexpr std::int64_t kSeconds = 1'614'265'330;
@@ -33,8 +33,8 @@ struct Shape {
     event.payload = R"({"id": 1.10, "who": "Ann \"A\""})";
   }
   SendRequest request(int number = 1) const {
-    return build_request(*make_target(std::make_shared<Endpoint>(endpoint)), std::make_shared<Event>(event),
-                         number, Time{std::chrono::seconds(kSeconds)}, "", {});
+    return build_request(*make_target(std::make_shared<Endpoint>(endpoint), {}),
+                         std::make_shared<Event>(event), number, Time{std::chrono::seconds(kSeconds)}, "");
   }
   void use(const std::string& body_template) {
     auto parsed = BodyTemplate::parse(body_template);
@@ -46,8 +46,8 @@ struct Shape {
 // The values of a header, however its name is written.
 std::vector<std::string> values(const SendRequest& request, std::string_view name) {
   std::vector<std::string> found;
-  for (const auto* const fields : {&request.headers, &request.extra_headers}) {
-    for (const HeaderField& field : *fields) {
+  for (const auto* const headers : {&request.to->headers, &request.headers}) {
+    for (const HeaderField& field : headers->fields()) {
       if (ascii_iequals(field.name, name)) found.push_back(field.value);
     }
   }
@@ -127,7 +127,8 @@ TEST_CASE("each signature signs the body that is sent, beside those of Standard 
   shape.endpoint.signatures = {github, stripe, hmac};
   const SendRequest request = shape.request();
   for (const LegacySignature& how : shape.endpoint.signatures) {
-    const HeaderField expected = sign(how, shape.event.id.to_string(), kSeconds, R"(["Ann \"A\""])");
+    const HeaderField expected =
+        LegacySigner(how).sign(shape.event.id.to_string(), kSeconds, R"(["Ann \"A\""])");
     CHECK(value(request, expected.name) == expected.value);
   }
   CHECK(value(request, "webhook-timestamp") == std::to_string(kSeconds));
@@ -176,11 +177,56 @@ TEST_CASE("an event that came as a CloudEvent leaves with its attributes where t
   event->type = "order.paid";
   event->payload = "1.0";
   event->cloud_event = R"({"specversion":"1.0","id":"A-1","source":"/shop","type":"order.paid","n":7})";
-  const auto request = build_request(*make_target(endpoint), event, 1, Time{}, "", {});
+  const auto request = build_request(*make_target(endpoint, {}), event, 1, Time{}, "");
   CHECK(*request.body == R"({"specversion":"1.0","id":"A-1","source":"/shop","type":"order.paid","n":7,)"
                          R"("datacontenttype":"application/json","data":1.0})");
-  CHECK(request.headers.front() == HeaderField{"content-type", "application/cloudevents+json"});
+  CHECK(value(request, "content-type") == "application/cloudevents+json");
   endpoint->format = PayloadFormat::kStandard;
-  CHECK(build_request(*make_target(endpoint), event, 1, Time{}, "", {}).body->find("A-1") ==
+  CHECK(build_request(*make_target(endpoint, {}), event, 1, Time{}, "").body->find("A-1") ==
         std::string::npos);
+}
+
+TEST_CASE("what is the same in each request to an endpoint is prepared once, and shared by them") {
+  Endpoint endpoint;
+  endpoint.url = "https://example.com/hook";
+  endpoint.headers = {{"x-shop", "7"}};
+  endpoint.auth = EndpointAuth{AuthScheme::kBearer, "", "t-1"};
+  endpoint.format = PayloadFormat::kStandard;
+  endpoint.tls.ca_file = "ca.pem";
+  endpoint.timeout = Millis(3'000);
+  RequestDefaults defaults;
+  defaults.user_agent = "outboxd/9";
+  const Target target = *make_target(std::make_shared<Endpoint>(endpoint), defaults);
+  auto event = std::make_shared<Event>();
+  event->type = "order.paid";
+  event->payload = "{}";
+  event->headers = {{"X-Shop", "of the event"}, {"x-more", "1"}};
+  const SendRequest first = build_request(target, event, 1, Time{}, "");
+  const SendRequest second = build_request(target, event, 2, Time{}, "");
+  CHECK(first.to == second.to);
+  CHECK(first.to->opening == "POST /hook HTTP/1.1\r\nHost: example.com\r\n");
+  CHECK(first.to->headers.lines() ==
+        "content-type: application/json\r\nuser-agent: outboxd/9\r\nx-shop: 7\r\n"
+        "authorization: Bearer t-1\r\n");
+  CHECK(first.to->tls->ca_file == "ca.pem");
+  CHECK(second.headers.lines() == "webhook-id: " + event->id.to_string() +
+                                      "\r\nwebhook-timestamp: 0\r\noutboxd-event-type: order.paid\r\n"
+                                      "outboxd-attempt: 2\r\nx-more: 1\r\n");
+  CHECK(first.timeout == Millis(3'000));
+  CHECK(first.connect_timeout == Millis(3'000));
+}
+
+TEST_CASE("what a row that was edited by hand asks for is refused before it is sent") {
+  Shape shape;
+  CHECK(shape.request().refusal().empty());
+  Shape forged = shape;
+  forged.endpoint.headers = {{"webhook-id", "evt_2"}};
+  CHECK(forged.request().refusal() == "the header webhook-id is set by outboxd or belongs to the connection");
+  forged = shape;
+  forged.event.headers = {{"x-a", "1\r\nwebhook-id: 2"}};
+  CHECK_FALSE(forged.request().refusal().empty());
+  forged = shape;
+  forged.event.type = "order\r\nx-a: 1";
+  CHECK(forged.request().refusal() == "request header outboxd-event-type holds control characters");
+  CHECK(values(forged.request(), "x-a").empty());
 }

@@ -13,6 +13,7 @@
 
 using namespace outboxd;
 using namespace std::chrono_literals;
+using telemetry::EndpointSeries;
 using telemetry::Metrics;
 using telemetry::Snapshot;
 
@@ -54,14 +55,24 @@ bool is_sample(const std::string& line) {
   return *end == '\0';
 }
 
+void attempt(Metrics& metrics, const std::string& endpoint, Outcome outcome, Millis duration) {
+  EndpointSeries series(endpoint);
+  metrics.attempt(series, outcome, duration);
+}
+
+void finished(Metrics& metrics, const std::string& endpoint, DeliveryState result) {
+  EndpointSeries series(endpoint);
+  metrics.delivery_finished(series, result);
+}
+
 // Every metric touched once.
 void touch_everything(Metrics& metrics) {
   metrics.events_accepted("http", 3);
   metrics.events_rejected("invalid-event", 2);
   metrics.events_deduplicated(1);
   metrics.http_request("/v1/events", "POST", 202, 3ms);
-  metrics.attempt("ep_1", Outcome::kHttp5xx, 20ms);
-  metrics.delivery_finished("ep_1", "dead");
+  attempt(metrics, "ep_1", Outcome::kHttp5xx, 20ms);
+  finished(metrics, "ep_1", DeliveryState::kDead);
   metrics.batch_items("retry", "done", 1);
   metrics.delivery_latency(4ms);
   metrics.db_transaction("commit", 700us, 17);
@@ -204,9 +215,9 @@ TEST_CASE("endpoints beyond the first 200 share the label other, in counters and
   Snapshot snapshot;
   for (int i = 0; i < 300; ++i) {
     const auto endpoint = "ep_" + std::to_string(i);
-    metrics.attempt(endpoint, Outcome::kSuccess, 1ms);
-    metrics.attempt(endpoint, Outcome::kTimeout, 1ms);
-    metrics.delivery_finished(endpoint, "delivered");
+    attempt(metrics, endpoint, Outcome::kSuccess, 1ms);
+    attempt(metrics, endpoint, Outcome::kTimeout, 1ms);
+    finished(metrics, endpoint, DeliveryState::kDelivered);
     snapshot.endpoints.push_back({endpoint, i < 250 ? "active" : "disabled", static_cast<double>(i), {}});
   }
   snapshot.in_flight = 0;
@@ -222,12 +233,12 @@ TEST_CASE("endpoints beyond the first 200 share the label other, in counters and
 
 TEST_CASE("a removed endpoint gives its place back, and what the others share only grows") {
   Metrics metrics;
-  for (int i = 0; i < 201; ++i) metrics.attempt("ep_" + std::to_string(i), Outcome::kSuccess, 1ms);
-  metrics.delivery_finished("ep_7", "delivered");
+  for (int i = 0; i < 201; ++i) attempt(metrics, "ep_" + std::to_string(i), Outcome::kSuccess, 1ms);
+  finished(metrics, "ep_7", DeliveryState::kDelivered);
   metrics.endpoint_removed("ep_7");
   metrics.endpoint_removed("ep_200");  // had no place
-  metrics.attempt("ep_new", Outcome::kSuccess, 1ms);
-  metrics.attempt("ep_late", Outcome::kSuccess, 1ms);
+  attempt(metrics, "ep_new", Outcome::kSuccess, 1ms);
+  attempt(metrics, "ep_late", Outcome::kSuccess, 1ms);
   const auto text = metrics.render();
   CHECK(count_lines(text, "outbox_attempts_total{") == 201);
   CHECK(text.find("\"ep_7\"") == std::string::npos);
@@ -236,11 +247,32 @@ TEST_CASE("a removed endpoint gives its place back, and what the others share on
   CHECK(has_line(text, "outbox_attempts_total{endpoint=\"other\",outcome=\"success\"} 2"));
 }
 
+TEST_CASE("series that were looked up are looked up again after a removal") {
+  Metrics metrics;
+  EndpointSeries one("ep_one"), late("ep_late");
+  metrics.attempt(one, Outcome::kSuccess, 1ms);
+  for (int i = 1; i < 200; ++i) attempt(metrics, "ep_" + std::to_string(i), Outcome::kSuccess, 1ms);
+  metrics.attempt(late, Outcome::kSuccess, 1ms);
+  CHECK(has_line(metrics.render(), "outbox_attempts_total{endpoint=\"other\",outcome=\"success\"} 1"));
+  metrics.endpoint_removed("ep_7");
+  metrics.attempt(one, Outcome::kSuccess, 1ms);
+  metrics.attempt(late, Outcome::kSuccess, 1ms);  // takes the place that is free now
+  metrics.delivery_finished(late, DeliveryState::kDelivered);
+  auto text = metrics.render();
+  CHECK(has_line(text, "outbox_attempts_total{endpoint=\"ep_one\",outcome=\"success\"} 2"));
+  CHECK(has_line(text, "outbox_attempts_total{endpoint=\"ep_late\",outcome=\"success\"} 1"));
+  CHECK(has_line(text, "outbox_deliveries_finished_total{endpoint=\"ep_late\",result=\"delivered\"} 1"));
+  metrics.endpoint_removed("ep_one");
+  CHECK(metrics.render().find("ep_one") == std::string::npos);
+  metrics.attempt(one, Outcome::kSuccess, 1ms);  // it was under way
+  CHECK(has_line(metrics.render(), "outbox_attempts_total{endpoint=\"ep_one\",outcome=\"success\"} 1"));
+}
+
 TEST_CASE("a thousand endpoints that come and go leave room for the next") {
   Metrics metrics;
   for (int i = 0; i < 1000; ++i) {
     const auto endpoint = "ep_" + std::to_string(i);
-    metrics.attempt(endpoint, Outcome::kSuccess, 1ms);
+    attempt(metrics, endpoint, Outcome::kSuccess, 1ms);
     CHECK(has_line(metrics.render(),
                    "outbox_attempts_total{endpoint=\"" + endpoint + "\",outcome=\"success\"} 1"));
     metrics.endpoint_removed(endpoint);
@@ -251,9 +283,9 @@ TEST_CASE("what is counted for an endpoint after its removal ends with the secon
   Metrics metrics;
   Snapshot snapshot;
   snapshot.endpoints = {{"ep_there", "active", 0, {}}};
-  metrics.attempt("ep_there", Outcome::kSuccess, 1ms);
+  attempt(metrics, "ep_there", Outcome::kSuccess, 1ms);
   metrics.endpoint_removed("ep_gone");
-  metrics.attempt("ep_gone", Outcome::kSuccess, 1ms);
+  attempt(metrics, "ep_gone", Outcome::kSuccess, 1ms);
   CHECK(metrics.render(snapshot).find("ep_gone") != std::string::npos);
   CHECK(metrics.render(snapshot).find("ep_gone") == std::string::npos);
   CHECK(metrics.render(snapshot).find("ep_there") != std::string::npos);
@@ -278,7 +310,7 @@ TEST_CASE("threads may count and render at the same time") {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&metrics, t] {
       for (int i = 0; i < 2000; ++i) {
-        metrics.attempt("ep_" + std::to_string(i % 50), Outcome::kSuccess, 1ms);
+        attempt(metrics, "ep_" + std::to_string(i % 50), Outcome::kSuccess, 1ms);
         metrics.db_transaction(t % 2 == 0 ? "commit" : "checkpoint", 1ms, 1);
         metrics.events_accepted("http", 1);
       }
