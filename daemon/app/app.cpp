@@ -134,7 +134,7 @@ App::App(const config::Config& config, const config::Loaded& given, const config
            .ids = ids_,
            .metrics = metrics_,
            .endpoints_of = [this](const PartitionSet& partitions) { return directory_.of(partitions); }},
-          address_policy(config, {}), delivery_options(config)),
+          address_policy(config, {}), delivery_options(config, open_files.limit)),
       fan_out_(background_loop_, *store_, commits_, directory_, fan_out_options(config)),
       ingest_(commits_, directory_, clock_, ids_, metrics_, ingest_options(config)),
       outbox_(background_loop_, *store_, ingest_),
@@ -157,7 +157,7 @@ api::Context App::make_context() {
   };
   context.batch_targets = &batch_targets_;
   context.sources = [this] { return relays_.status(); };
-  context.prepare = [this, defaults = delivery_options(config_).loop.engine.request](
+  context.prepare = [this, defaults = delivery_options(config_, open_files_.limit).loop.engine.request](
                         const EndpointPtr& endpoint, const std::shared_ptr<const Event>& event, int number) {
     return prepare_request(endpoint, event, number, clock_.wall(), ids_, defaults);
   };
@@ -389,7 +389,7 @@ int App::run() {
 int serve(const config::Loaded& given, const config::Sources& sources) {
   config::Config config = given.config;
   forbid_core_dumps();
-  const OpenFiles open_files{raise_descriptor_limit(), descriptors_wanted(config)};
+  const OpenFiles open_files{raise_descriptor_limit(), descriptors_needed(config)};
   fit_to_descriptors(config, open_files.limit);
   return App(config, given, sources, open_files).run();
 }

@@ -3,13 +3,11 @@
 namespace outboxd {
 
 void FactRouter::route(Facts facts) {
-  Facts for_delivery;
-  for_delivery.reserve(facts.size());
-  for (Fact& fact : facts) {
-    if (std::visit([this](const auto& one) { return hear(one); }, fact) == kDeliveryToo)
-      for_delivery.push_back(std::move(fact));
-  }
-  if (!for_delivery.empty()) to_.delivery.hear(std::move(for_delivery));
+  const auto is_for_others_only = [this](const Fact& fact) {
+    return std::visit([this](const auto& one) { return hear(one); }, fact) == kOthersOnly;
+  };
+  std::erase_if(facts, is_for_others_only);  // asks about each once, in their order
+  if (!facts.empty()) to_.delivery.hear(std::move(facts));
 }
 
 bool FactRouter::hear(const PartitionsOwned& fact) {

@@ -38,19 +38,26 @@ std::vector<Network> networks(const std::vector<std::string>& texts) {
   return parsed;
 }
 
-// Database, log, sockets, timers and the epoll instances of the sender's connection pools: 93 were counted. Then 80
-// connections beyond limits.connections: for callers who are told that there is no place, and for operators
-// (api/http_server.h).
+// Database, log, sockets, timers and epoll instances: 93 were counted. Then 80 connections beyond limits.connections: for
+// callers who are told that there is no place, and for operators (api/http_server.h).
 constexpr std::int64_t kOwnDescriptors = 208;
 constexpr std::int64_t kOfSource = 8;  // database, log, its index, journal, folder
 constexpr std::int64_t kMinDescriptors = 32;
-// Each attempt has a connection, and there may be at most twice as many idle ones (outbound/http_sender.cpp).
-constexpr std::int64_t kOfAttempt = 3;
-// From this many connections on, libcurl's walks over all connections of a pool become expensive.
-constexpr std::int64_t kInManyPools = 2048;
+// A limit too low for everything leaves this part of what attempts may have to idle connections and second sockets
+// (outbound/connection_pool.h): without any, each attempt would open a new one.
+constexpr std::int64_t kIdlePart = 4;
+constexpr std::int64_t kConnectionsPart = 3;  // and the API's connections get this part of it at most
 
 std::int64_t own_descriptors(const config::Config& config) {
   return kOwnDescriptors + kOfSource * static_cast<std::int64_t>(config.sources.size());
+}
+
+// Of as many as may be under way, all can stay open; fewer if the limit leaves less. With fewer, connections are closed
+// and opened again whenever the number of attempts under way goes up and down.
+std::size_t idle_connections(const config::Config& config, std::int64_t descriptor_limit) {
+  const std::int64_t in_flight = config.delivery.max_in_flight;
+  const std::int64_t left = descriptor_limit - own_descriptors(config) - config.limits.connections;
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(left - in_flight, 1, in_flight));
 }
 
 }  // namespace
@@ -69,7 +76,7 @@ api::HttpServer::Options http_server_options(const config::Config& config,
   return options;
 }
 
-DeliveryLoops::Options delivery_options(const config::Config& config) {
+DeliveryLoops::Options delivery_options(const config::Config& config, std::int64_t descriptor_limit) {
   const auto& delivery = config.delivery;
   DeliveryLoops::Options all;
   all.threads = static_cast<int>(delivery.threads);
@@ -84,10 +91,7 @@ DeliveryLoops::Options delivery_options(const config::Config& config) {
   options.engine.request.connect_timeout = delivery.connect_timeout;
   options.engine.request.user_agent =
       delivery.user_agent.empty() ? "outboxd/" OUTBOXD_VERSION : delivery.user_agent;
-  // With fewer, connections would be closed and opened again whenever the number of attempts under way goes up and
-  // down.
-  options.sender.max_idle_connections = static_cast<std::size_t>(delivery.max_in_flight);
-  options.sender.connection_pools = delivery.max_in_flight >= kInManyPools ? 32 : 1;
+  options.sender.max_idle_connections = idle_connections(config, descriptor_limit);
   options.sender.proxy = delivery.proxy;
   options.sender.dns_servers = delivery.dns_servers;
   options.engine.store_responses = delivery.store_responses;
@@ -113,6 +117,7 @@ Ingest::Options ingest_options(const config::Config& config) {
 GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics) {
   GroupCommit::Options options;
   options.queue = static_cast<std::size_t>(config.limits.queue);
+  if (const auto delay = config.store.longest_commit_delay()) options.commit_delay = *delay;
   options.on_commit = [&metrics](std::size_t commands, std::chrono::nanoseconds duration) {
     metrics.db_transaction("commit", duration, commands);
   };
@@ -131,8 +136,11 @@ SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const
   return options;
 }
 
-std::int64_t descriptors_wanted(const config::Config& config) {
-  return kOfAttempt * config.delivery.max_in_flight + config.limits.connections + own_descriptors(config);
+std::int64_t descriptors_needed(const config::Config& config) {
+  const std::int64_t connections = config.limits.connections;
+  const std::int64_t of_idle = kIdlePart - 1, of_attempts = kIdlePart * config.delivery.max_in_flight;
+  return own_descriptors(config) +
+         std::max(connections + (of_attempts + of_idle - 1) / of_idle, kConnectionsPart * connections);
 }
 
 void fit_to_descriptors(config::Config& config, std::int64_t limit) {
@@ -142,9 +150,11 @@ void fit_to_descriptors(config::Config& config, std::int64_t limit) {
                              std::to_string(own_descriptors(config) + kMinDescriptors) +
                              " are needed (ulimit -n, or LimitNOFILE= in the unit)");
   }
-  if (descriptors_wanted(config) <= limit) return;
-  const std::int64_t connections = std::min(config.limits.connections, left / 3);
-  const std::int64_t in_flight = std::min(config.delivery.max_in_flight, (left - connections) / kOfAttempt);
+  if (descriptors_needed(config) <= limit) return;
+  const std::int64_t connections = std::min(config.limits.connections, left / kConnectionsPart);
+  const std::int64_t of_attempts = left - connections;
+  const std::int64_t in_flight =
+      std::min(config.delivery.max_in_flight, of_attempts - of_attempts / kIdlePart);
   log::warn(
       "the limit of open files is too low for the configuration: raise LimitNOFILE= in the unit, or ulimit "
       "-n",

@@ -21,15 +21,16 @@ namespace outboxd {
 
 api::HttpServer::Options http_server_options(const config::Config& config,
                                              std::shared_ptr<api::AuditLog> audit);
-DeliveryLoops::Options delivery_options(const config::Config& config);
+// With at most so many descriptors open.
+DeliveryLoops::Options delivery_options(const config::Config& config, std::int64_t descriptor_limit);
 FanOut::Options fan_out_options(const config::Config& config);
 Ingest::Options ingest_options(const config::Config& config);
 // These count in `metrics` and `clock_steps`, which must outlive whatever gets the options.
 GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics);
 SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
                              telemetry::Metrics& metrics, ClockSteps& clock_steps);
-// How many files this configuration may have open at a time.
-std::int64_t descriptors_wanted(const config::Config& config);
+// With this many open files nothing is lowered; with fewer of them, idle connections are closed sooner.
+std::int64_t descriptors_needed(const config::Config& config);
 // Lowers the settings that need file descriptors to what a process with this limit can have. Throws std::runtime_error
 // when the limit is too low to serve at all.
 void fit_to_descriptors(config::Config& config, std::int64_t limit);

@@ -39,7 +39,14 @@ bool in_bounds(const Key& key, std::int64_t value) {
   return value >= key.min && value <= key.max;
 }
 
+bool acceptable_delay(const Key& key, const std::string& text) {
+  if (text == "auto" || text == "0") return true;
+  const auto delay = parse_duration(text);
+  return delay && in_bounds(key, delay->count());
+}
+
 bool acceptable_text(const Key& key, const std::string& text) {
+  if (key.kind == Kind::kAutoDuration) return acceptable_delay(key, text);
   const auto length = static_cast<std::int64_t>(text.size());
   if (length > key.max) return false;
   if (text.empty()) return key.min == 0;

@@ -245,6 +245,11 @@ std::string Config::Store::path() const {
   return url.substr(std::string_view("sqlite://").size());
 }
 
+std::optional<Millis> Config::Store::longest_commit_delay() const {
+  if (commit_delay == "auto") return std::nullopt;
+  return parse_duration(commit_delay).value_or(Millis(0));  // "0" is no duration
+}
+
 std::string Origin::text() const {
   return line > 0 ? source + ":" + std::to_string(line) : source;
 }

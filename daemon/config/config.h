@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ struct Config {
     std::string url = "sqlite:///var/lib/outboxd/outbox.db";
     std::string path() const;  // of a sqlite:// URL
     std::string checkpoint = "auto";
+    std::string commit_delay = "auto";
+    std::optional<Millis> longest_commit_delay() const;  // absent: auto
     std::string secrets_key_file;
   } store;
   struct Listen {
@@ -45,7 +48,7 @@ struct Config {
     Millis timeout{20'000};
     Millis connect_timeout{5'000};
     std::vector<Millis> retry_schedule = default_retry_schedule();
-    std::int64_t max_in_flight = 4096;
+    std::int64_t max_in_flight = 20'000;
     std::int64_t max_in_flight_per_endpoint = 32;
     std::int64_t threads = 1;
     std::string proxy;

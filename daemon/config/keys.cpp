@@ -31,6 +31,11 @@ const Key kKeys[] = {
     {"store", "checkpoint", Kind::kCheckpoint, at<&C::store, &C::Store::checkpoint>, 1, 8,
      "Who moves the write-ahead log into the database: auto (outboxd), or external (Litestream or the "
      "like)."},
+    {"store", "commit_delay", Kind::kAutoDuration, at<&C::store, &C::Store::commit_delay>, 1, 100,
+     "How long an event may wait for others to share its commit, when others are likely to come: it is "
+     "acknowledged that much later, and the daemon and the disk have less to do. A producer alone never "
+     "waits. "
+     "auto: 1 ms. 0: never."},
     {"store", "secrets_key_file", Kind::kSecretFile, at<&C::store, &C::Store::secrets_key_file>, 0,
      kMaxSecretFileName,
      "File of the keys that endpoint secrets are encrypted with on disk, a line each: 64 hex digits (openssl "
@@ -76,7 +81,7 @@ const Key kKeys[] = {
      ms(days(30)),
      "Waits before each attempt, the first one before the first: as many attempts as waits, then dead."},
     {"delivery", "max_in_flight", Kind::kInteger, at<&C::delivery, &C::Delivery::max_in_flight>, 1, 100'000,
-     "Attempts under way at once. Each takes a file descriptor and about 14 KB."},
+     "Attempts under way at once. Each takes a file descriptor and a few KB of memory."},
     {"delivery", "max_in_flight_per_endpoint", Kind::kInteger,
      at<&C::delivery, &C::Delivery::max_in_flight_per_endpoint>, 1, 100'000,
      "The same for one endpoint that sets no limit of its own."},
@@ -301,6 +306,8 @@ std::string expectation(const Key& key) {
                                      : "names in lower case, such as [\"hooks.corp\", \"*.internal\"]";
     case Kind::kCheckpoint:
       return "auto or external";
+    case Kind::kAutoDuration:
+      return "\"auto\", \"0\", or a duration " + durations() + ", such as \"2ms\"";
     case Kind::kLogLevel:
       return "debug, info, warn or error";
     case Kind::kLogFormat:

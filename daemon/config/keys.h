@@ -30,6 +30,7 @@ enum class Kind {
   kTypePatterns,  // of event types, common/event.h
   kHosts,         // names, "*.name" for those below it
   kCheckpoint,
+  kAutoDuration,  // "auto", "0" or a duration
   kLogLevel,
   kLogFormat,
 };
@@ -44,8 +45,8 @@ struct Key {
   std::string_view section, name;
   Kind kind;
   AnyField field;
-  // Bounds of a number, of bytes, of milliseconds, of each element of a list of those; of the length of a text (0: may
-  // be empty).
+  // Bounds of a number, of bytes, of milliseconds (kAutoDuration: beside "0"), of each element of a list of those; of
+  // the length of a text (0: may be empty).
   std::int64_t min, max;
   std::string_view doc;
 

@@ -19,7 +19,7 @@ using Names = std::vector<std::string>;
 class BusyReader final : public StoreReader {
  public:
   BusyReader(Names& reads, const bool& is_empty) : reads_(reads), is_empty_(is_empty) {}
-  DueWindow due(EndpointSeq, int, std::size_t) override { refuse("due"); }
+  DueWindow due(EndpointSeq, int, std::size_t, std::span<const EventSeq>) override { refuse("due"); }
   std::vector<DueDelivery> expired(Time, const ExpiryPlace&, int) override { refuse("expired"); }
   std::vector<OldestDue> oldest_due(EndpointSeq, int) override { refuse("oldest_due"); }
   EndpointCounts counts(EndpointSeq, int) override { refuse("counts"); }

@@ -91,6 +91,10 @@ std::vector<std::string> wrong_values(const Key& key) {
     case Kind::kCheckpoint:
       wrong.insert(wrong.end(), {"\"\"", "\"Auto\"", "\"litestream\""});
       break;
+    case Kind::kAutoDuration:
+      wrong.insert(wrong.end(), {"\"\"", "\"Auto\"", "\"0.5ms\"", "\"0s\"", "\"-1ms\""});
+      wrong.push_back(quoted(format_duration(Millis(key.max + 1))));
+      break;
     case Kind::kLogLevel:
     case Kind::kLogFormat:
       wrong.insert(wrong.end(), {"\"\"", "\"INFO\"", "\"syslog\""});
@@ -115,7 +119,7 @@ TEST_CASE("without any source the defaults of the contract hold") {
   CHECK(c.delivery.timeout == 20s);
   CHECK(c.delivery.connect_timeout == 5s);
   CHECK(c.delivery.retry_schedule == std::vector<Millis>{0s, 5s, 5min, 30min, 2h, 5h, 10h, 14h, 20h, 24h});
-  CHECK(c.delivery.max_in_flight == 4096);
+  CHECK(c.delivery.max_in_flight == 20'000);
   CHECK(c.delivery.max_in_flight_per_endpoint == 32);
   CHECK(c.delivery.threads == 1);
   CHECK_FALSE(c.policy.allow_http);
@@ -126,6 +130,21 @@ TEST_CASE("without any source the defaults of the contract hold") {
   CHECK(c.retention.dead == 720h);
   CHECK(c.retention.free_disk == 256 << 20);
   CHECK(origin_of(*loaded, "delivery.timeout") == "default");
+}
+
+TEST_CASE("a commit's delay is auto, none, or a duration") {
+  TemporaryFolder folder;
+  const auto delay = [&](const std::string& value) {
+    folder.write("outboxd.toml", "[store]\ncommit_delay = \"" + value + "\"\n");
+    const auto loaded = folder.load();
+    REQUIRE(loaded);
+    return loaded->config.store.longest_commit_delay();
+  };
+  CHECK_FALSE(Config().store.longest_commit_delay());
+  CHECK_FALSE(delay("auto"));
+  CHECK(delay("0") == 0ms);
+  CHECK(delay("1ms") == 1ms);
+  CHECK(delay("100ms") == 100ms);
 }
 
 TEST_CASE("later sources win, and each value says where it came from") {

@@ -678,7 +678,7 @@ TEST_CASE("the configuration is checked with status 78 for errors, and shown wit
   CHECK(value("policy.allow_http") == true);
   CHECK(value("policy.ports") == Json{80, 443});
   CHECK(value("delivery.timeout") == "20s");
-  CHECK(value("delivery.max_in_flight") == 4096);
+  CHECK(value("delivery.max_in_flight") == 20000);
   CHECK(outboxctl({"-o", "json", "config", "check", "--config", good.path()}).exit_code == 0);
   const Ended errors = outboxctl({"-o", "json", "config", "check", "--config", bad.path()});
   CHECK(errors.exit_code == 78);
