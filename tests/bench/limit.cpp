@@ -47,9 +47,7 @@ class Sending {
         in_flight_(static_cast<std::size_t>(in_flight)),
         ids_(ids),
         sender_(loop_, loopback_policy(), {}),
-        thread_([this] { run(); }) {
-    defaults_.user_agent = "outboxd/limit";
-  }
+        thread_([this] { run(); }) {}
   ~Sending() {
     loop_.stop();
     if (thread_.joinable()) thread_.join();
@@ -96,7 +94,7 @@ class Sending {
       const auto event = std::move(waiting_.front());
       waiting_.pop_front();
       const Time now = clock_.wall();
-      sender_.send(build_request(target_, event, 1, now, {}, defaults_),
+      sender_.send(build_request(target_, event, 1, now, {}),
                    [this, event, now](SendResult result) { ended(*event, now, std::move(result)); });
     }
   }
@@ -115,7 +113,7 @@ class Sending {
     attempt.outcome = result.outcome;
     attempt.status = result.status;
     attempt.error = std::move(result.error);
-    attempt.request_line = "POST " + target_.url.text;
+    attempt.request_line = "POST " + target_.to->url.text;
     attempt.response_headers = std::move(result.response_headers);
     attempt.response_body = std::move(result.response_body);
     outcome.attempt = std::make_shared<const Attempt>(std::move(attempt));
@@ -131,7 +129,6 @@ class Sending {
   const std::size_t in_flight_;
   UuidGenerator& ids_;
   SystemClock clock_;
-  RequestDefaults defaults_;
   EventLoop loop_;
   HttpSender sender_;
   std::deque<std::shared_ptr<const Event>> waiting_;
@@ -151,7 +148,7 @@ class Writing {
 
   LimitResult run() {
     const EndpointPtr endpoint = create_endpoint();
-    auto target = make_target(endpoint);
+    auto target = make_target(endpoint, {.user_agent = "outboxd/limit"});
     if (!target) throw std::runtime_error("limit: " + target.error().detail);
     Sending sending(std::move(*target), load_.in_flight, ids_);
     LimitResult result;

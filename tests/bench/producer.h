@@ -33,7 +33,9 @@ struct LoadResult {
   std::int64_t sent = 0;
   std::int64_t refused = 0;  // answered with another status
   std::string first_refusal;
-  double late_p99_ms = 0;  // open loop: how long after it was due a request was sent, whoever was to blame
+  // Open loop. How late the producer itself was: from when a request was due and a connection was free for it...
+  double late_p99_ms = 0;
+  std::int64_t held_back = 0;  // ... and how many were due while every connection waited for an answer
 };
 
 // Throws std::runtime_error when it cannot connect, or the daemon hangs up unasked.

@@ -1,17 +1,9 @@
 #include "bench/report.h"
 
-#include <sys/statfs.h>
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <thread>
-
-#include "common/clock.h"
 
 namespace outboxd::bench {
 namespace {
@@ -86,21 +78,18 @@ std::string goal_line(const Result& result, const Goal& goal) {
          (goal.met() ? "met" : "MISSED") + "\n";
 }
 
-std::string first_line_with(const char* path, const std::string& start) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(start)) continue;
-    const auto colon = line.find(':');
-    return line.substr(line.find_first_not_of(" \t", colon + 1));
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string fixed(double value, int decimals) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+std::string grouped(std::int64_t number) {
+  std::string text = std::to_string(number);
+  const std::size_t first = number < 0 ? 1 : 0;
+  for (std::size_t at = text.size(); at > first + 3;) text.insert(at -= 3, ",");
   return text;
 }
 
@@ -149,22 +138,6 @@ Json to_json(const std::vector<Result>& results) {
     list.push_back(std::move(one));
   }
   return list;
-}
-
-Json machine(const std::filesystem::path& folder) {
-  utsname system{};
-  uname(&system);
-  struct statfs disk {};
-  statfs(folder.c_str(), &disk);
-  double load = 0;
-  getloadavg(&load, 1);
-  return {{"measured_at", format_time(SystemClock().wall())},
-          {"cores", std::thread::hardware_concurrency()},
-          {"cpu", first_line_with("/proc/cpuinfo", "model name")},
-          {"memory", first_line_with("/proc/meminfo", "MemTotal")},
-          {"kernel", system.release},
-          {"filesystem_magic", disk.f_type},  // statfs(2)
-          {"load_before", load}};
 }
 
 }  // namespace outboxd::bench

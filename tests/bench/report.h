@@ -1,7 +1,7 @@
 // What a scenario found, and how it is shown: a table for people, JSON for programs, plots (plot.h).
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -41,9 +41,9 @@ struct Result {
 void add_latencies(Json& figures, const std::string& name, const Latencies& latencies);
 
 std::string fixed(double value, int decimals);
+std::string grouped(std::int64_t number);  // 1000 is "1,000"
 
 std::string table(const std::vector<Result>& results);
 Json to_json(const std::vector<Result>& results);
-Json machine(const std::filesystem::path& folder);  // what the figures were measured on
 
 }  // namespace outboxd::bench

@@ -20,6 +20,7 @@ struct Settings {
   std::string daemon;            // the binary
   std::filesystem::path folder;  // results; each scenario has a folder of its own in it while it runs
   bool quick = false;
+  bool references = true;              // also measures what the daemon is compared with: limit, bare commits
   std::vector<std::int64_t> backlogs;  // pending deliveries
   int hanging = 10'000;                // endpoints
   int fan_out = 10'000;                // endpoints of one event

@@ -1,39 +1,33 @@
+#include <tuple>
+
+#include "bench/closed_loop.h"
 #include "bench/limit.h"
 #include "bench/scenarios.h"
 
 namespace outboxd::bench {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(300);
-constexpr int kVerifyEvery = 100;
-constexpr int kInFlight = 256;  // of the one endpoint: one subscriber here stands for many
+constexpr const char* kCpu = "cpu_us_per_event";
 
-struct Shape {
-  std::string name;
-  int producers;
-  int events_per_request;
-  double most_cpu_us;
-};
-
-Result limit(const Settings& settings, const Shape& shape, std::int64_t events) {
+Result limit(const Settings& settings, const ClosedLoop& loop) {
   const ScenarioFolder folder(settings, "limit");
-  Sink sink(kVerifyEvery);
-  sink.expect(0, events);
-  const LimitResult limit = run_limit(folder.path(), {.events = events,
-                                                      .requests_per_commit = shape.producers,
-                                                      .events_per_request = shape.events_per_request,
-                                                      .in_flight = kInFlight,
+  Sink sink(kVerifyEveryFast);
+  sink.expect(0, loop.events);
+  const LimitResult limit = run_limit(folder.path(), {.events = loop.events,
+                                                      .requests_per_commit = loop.producers,
+                                                      .events_per_request = loop.events_per_request,
+                                                      .in_flight = kInFlightOfOne,
                                                       .url = sink.url("/ok"),
                                                       .secret = Sink::secret()});
-  Result result{.scenario = "limit: " + shape.name};
-  result.figures["events"] = events;
-  result.figures["events_per_second"] = static_cast<double>(events) / limit.seconds;
-  result.figures["cpu_us_per_event"] = per_event_us(limit.writing_cpu + limit.sending_cpu, events);
-  result.figures["writing_cpu_us_per_event"] = per_event_us(limit.writing_cpu, events);
-  result.figures["sending_cpu_us_per_event"] = per_event_us(limit.sending_cpu, events);
+  Result result{.scenario = "limit: " + loop.name};
+  result.figures["events"] = loop.events;
+  result.figures["events_per_second"] = static_cast<double>(loop.events) / limit.seconds;
+  result.figures["cpu_us_per_event"] = per_event_us(limit.writing_cpu + limit.sending_cpu, loop.events);
+  result.figures["writing_cpu_us_per_event"] = per_event_us(limit.writing_cpu, loop.events);
+  result.figures["sending_cpu_us_per_event"] = per_event_us(limit.sending_cpu, loop.events);
   result.figures["commits"] = limit.commits;
-  result.notes.push_back("in this process: StoreWriter commits groups of " + std::to_string(shape.producers) +
-                         " x " + std::to_string(shape.events_per_request) +
+  result.notes.push_back("in this process: StoreWriter commits groups of " + std::to_string(loop.producers) +
+                         " x " + std::to_string(loop.events_per_request) +
                          " new events and the outcomes so far, HttpSender posts each event, signed; no "
                          "requests in, JSON, matching, "
                          "scheduler, metrics or producer");
@@ -43,67 +37,68 @@ Result limit(const Settings& settings, const Shape& shape, std::int64_t events) 
   return result;
 }
 
-Result through_the_daemon(const Settings& settings, const Shape& shape, std::int64_t events) {
-  const ScenarioFolder folder(settings, "throughput");
-  Sink sink(kVerifyEvery);
-  test::DaemonProcess daemon(settings.daemon, folder.path());
-  const EndpointSpec endpoint{.url = sink.url("/ok"),
-                              .more = R"(,"max_in_flight":)" + std::to_string(kInFlight)};
-  create_endpoints(daemon, {&endpoint, 1});
-  sink.expect(0, events);
+// Through the daemon, and its limit if that is asked for.
+std::vector<Result> beside_limit(const Settings& settings, const ClosedLoop& loop) {
+  std::vector<Result> results;
+  if (settings.references) results.push_back(limit(settings, loop));
+  results.push_back(run_closed_loop(settings, loop));
+  if (settings.references) {
+    Result& real = results.back();
+    const double of_limit = real.figures["events_per_second"].get<double>() /
+                            results.front().figures["events_per_second"].get<double>();
+    real.figures["of_limit"] = of_limit;
+    real.goals.push_back({"of the limit in this run", of_limit, Goal::kAtLeast, 0.8, "ratio"});
+  }
+  return results;
+}
 
-  const CpuMeter cpu(daemon);
-  const std::int64_t start = now_ns();
-  const LoadResult load = produce({.socket = daemon.ingest_socket(),
-                                   .connections = shape.producers,
-                                   .requests = events / shape.events_per_request,
-                                   .request = requests_of({.per_request = shape.events_per_request})});
-  const std::int64_t produced = now_ns();
-  // Durable at both ends: until the last outcome is committed too.
-  const bool recorded =
-      wait_for([&] { return sink.tally(0).arrived == events && pending_in(daemon) == 0; }, kPatience);
-  const std::int64_t end = now_ns();
-  const auto arrivals = sink.arrivals(0);
-
-  Result result{.scenario = shape.name};
-  result.figures["events"] = events;
-  result.figures["events_per_second"] = static_cast<double>(arrivals.size()) / seconds_between(start, end);
-  result.figures["acknowledged_per_second"] = static_cast<double>(events) / seconds_between(start, produced);
-  cpu.add_to(result.figures, events);
-  add_latencies(result.figures, "ack", Latencies(load.answered));
-  add_latencies(result.figures, "delivered", Latencies(arrivals));
-  result.figures["resident_peak_mib"] = mib(daemon.peak_resident_kib());
-  result.figures["repeats"] = sink.tally(0).repeats;
+void add_goals(Result& result, double least_rate, double most_cpu_us) {
   result.goals.push_back(
-      {"CPU an event", result.figures["cpu_us_per_event"], Goal::kAtMost, shape.most_cpu_us, "us CPU"});
-  if (!recorded)
-    result.failures.push_back(std::to_string(pending_in(daemon)) + " deliveries are still pending");
-  check_accepted(result, load, shape.name);
-  check_arrived(result, sink, 0);
-  check_sink(result, sink);
-  return result;
+      {"delivered", result.figures["events_per_second"], Goal::kAtLeast, least_rate, "events/s"});
+  result.goals.push_back({"CPU an event", result.figures[kCpu], Goal::kAtMost, most_cpu_us, "us CPU"});
 }
 
 }  // namespace
 
 std::vector<Result> throughput(const Settings& settings) {
-  const std::int64_t events = settings.scaled(20'000, 200'000);
-  const Shape shapes[] = {{"one event a request, 64 producers", 64, 1, 90},
-                          {"batches of 100, 8 producers", 8, 100, 45}};
+  auto results = beside_limit(
+      settings, {.name = "one event a request, 64 producers", .events = settings.scaled(10'000, 200'000)});
+  add_goals(results.back(), 17'000, 65);
+  return results;
+}
+
+std::vector<Result> batch_throughput(const Settings& settings) {
+  auto results = beside_limit(settings, {.name = "batches of 100, 8 producers",
+                                         .events = settings.scaled(10'000, 200'000),
+                                         .producers = 8,
+                                         .events_per_request = 100});
+  add_goals(results.back(), 27'500, 45);
+  return results;
+}
+
+// The same events to one endpoint and to many, with and without TLS: what connections and encryption cost.
+std::vector<Result> endpoints(const Settings& settings) {
+  const int many = static_cast<int>(settings.scaled(100, 1'000));
+  const std::string crowd = grouped(many) + " endpoints";
+  const std::int64_t events = settings.scaled(2'000, 100'000);
   std::vector<Result> results;
-  for (const Shape& shape : shapes) {
-    Result most = limit(settings, shape, events);
-    Result real = through_the_daemon(settings, shape, events);
-    const double rate = real.figures["events_per_second"];
-    const double of_limit = rate / most.figures["events_per_second"].get<double>();
-    real.figures["of_limit"] = of_limit;
-    if (shape.events_per_request == 1) {
-      real.goals.push_back({"delivered", rate, Goal::kAtLeast, 12'000, "events/s"});
-      real.goals.push_back({"of the limit in this run", of_limit, Goal::kAtLeast, 0.6, "ratio"});
-    }
-    results.push_back(std::move(most));
-    results.push_back(std::move(real));
+  for (const auto& [name, count, tls] : {std::tuple<std::string, int, bool>{"1 endpoint, plain", 1, false},
+                                         {"1 endpoint, TLS kept alive", 1, true},
+                                         {crowd + ", plain", many, false},
+                                         {crowd + ", TLS kept alive", many, true}}) {
+    results.push_back(run_closed_loop(
+        settings,
+        {.name = name, .events = events, .endpoints = count, .tls = tls, .warm_up = std::int64_t{2} * many}));
+    Json& figures = results.back().figures;
+    figures["of_one_plain"] = figures["events_per_second"].get<double>() /
+                              results.front().figures["events_per_second"].get<double>();
   }
+  Result& all = results.back();
+  all.goals.push_back({"of one plain endpoint", all.figures["of_one_plain"], Goal::kAtLeast, 0.8, "ratio"});
+  results.front().notes.push_back(
+      "64 producers, one event a request; each endpoint on an address of its own; the connections were "
+      "opened by "
+      "events before");
   return results;
 }
 

@@ -9,10 +9,15 @@
 
 namespace outboxd::bench {
 
-// One event a request and batches of 100, as fast as acknowledged; and the limit of each, limit.h.
+// One event a request, as fast as acknowledged; and the limit, limit.h. The same in batches of 100.
 std::vector<Result> throughput(const Settings& settings);
+std::vector<Result> batch_throughput(const Settings& settings);
+// As fast as acknowledged to one endpoint and to a thousand, plain and over TLS.
+std::vector<Result> endpoints(const Settings& settings);
 // 1,000 events/s, open loop, beside a bare commit at the same pace.
 std::vector<Result> latency(const Settings& settings);
+// 5,000 events/s, open loop: a third of what the daemon can do, where commits are shared by few.
+std::vector<Result> busy_latency(const Settings& settings);
 // A healthy endpoint alone, beside many that answer, and beside as many that hang.
 std::vector<Result> isolation(const Settings& settings);
 // Millions pending: memory, first delivery, drain rate, beside a small backlog.

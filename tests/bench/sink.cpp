@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -10,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <stdexcept>
 
 #include "common/clock.h"
@@ -21,9 +24,10 @@ namespace outboxd::bench {
 struct Sink::Connection {
   int fd = -1;
   std::int64_t id = 0;  // file descriptors come back, these do not
+  Tls tls;              // null: plain
   std::string in;
-  bool hanging = false;
-  bool waiting = false;  // an answer is to come later: what is read meanwhile stays in `in`
+  std::int64_t hanging = -1;  // N of the /hang/N that is held; below 0: none
+  bool waiting = false;       // an answer is to come later: what is read meanwhile stays in `in`
 };
 
 struct Sink::Request {
@@ -47,11 +51,11 @@ struct Sink::Request {
 struct Sink::Answer {
   int status = 200;        // 0: none, it hangs
   std::int64_t delay = 0;  // ns
+  std::int64_t hanging = 0;
 };
 
 namespace {
 
-constexpr int kHosts = 100;  // 127.0.0.1 and on
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 // "/fail/503/20": the words between the slashes, as many as there are.
@@ -69,6 +73,20 @@ std::int64_t number_at(const std::vector<std::string_view>& path, std::size_t i,
   return i < path.size() ? parse_int(path[i]).value_or(otherwise) : otherwise;
 }
 
+std::string address_of(int host) {
+  const in_addr address{.s_addr = htonl(INADDR_LOOPBACK + static_cast<in_addr_t>(host))};
+  char text[INET_ADDRSTRLEN];
+  return inet_ntop(AF_INET, &address, text, sizeof text);
+}
+
+std::unique_ptr<const SinkTls> make_tls(const Sink::Options& options) {
+  if (options.tls_folder.empty()) return nullptr;
+  std::vector<std::string> addresses;
+  addresses.reserve(static_cast<std::size_t>(options.hosts));
+  for (int host = 0; host < options.hosts; ++host) addresses.push_back(address_of(host));
+  return std::make_unique<const SinkTls>(options.tls_folder, addresses);
+}
+
 bool later_than(const auto& a, const auto& b) {
   return a.when > b.when;
 }
@@ -80,10 +98,13 @@ const std::string& Sink::secret() {
   return secret;
 }
 
-Sink::Sink(int verify_every) : verify_every_(verify_every) {
+Sink::Sink(const Options& options)
+    : verify_every_(options.verify_every), hosts_(options.hosts), tls_(make_tls(options)) {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   stop_fd_ = eventfd(0, EFD_CLOEXEC);
+  release_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   watch(stop_fd_);
+  watch(release_fd_);
   listen_on_all_hosts();
   thread_ = std::thread([this] { run(); });
 }
@@ -95,12 +116,12 @@ Sink::~Sink() {
     if (connection) close(connection->fd);
   }
   for (const int fd : listen_fds_) close(fd);
-  for (const int fd : {epoll_fd_, stop_fd_}) close(fd);
+  for (const int fd : {epoll_fd_, stop_fd_, release_fd_}) close(fd);
 }
 
 // The first one takes a free port, the others the same one: should it be taken there, all begin again.
 void Sink::listen_on_all_hosts() {
-  while (static_cast<int>(listen_fds_.size()) < kHosts) {
+  while (static_cast<int>(listen_fds_.size()) < hosts_) {
     const auto host = static_cast<in_addr_t>(listen_fds_.size());
     if (host == 0) port_ = 0;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -128,7 +149,19 @@ void Sink::watch(int fd) const {
 }
 
 std::string Sink::url(const std::string& path, int number) const {
-  return "http://127.0.0." + std::to_string(1 + number % kHosts) + ":" + std::to_string(port_) + path;
+  return (tls_ ? "https://" : "http://") + address_of(number % hosts_) + ":" + std::to_string(port_) + path;
+}
+
+std::string Sink::trust() const {
+  return tls_ ? R"(,"tls":{"ca_file":")" + tls_->authority_file() + "\"}" : "";
+}
+
+std::chrono::nanoseconds Sink::cpu() const {
+  clockid_t clock{};
+  timespec time{};
+  pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock);
+  clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 void Sink::expect(int stream, std::int64_t events) {
@@ -171,7 +204,9 @@ void Sink::run() {
     for (int i = 0; i < n; ++i) {
       const int fd = events[i].data.fd;
       if (fd == stop_fd_) return;
-      if (std::ranges::binary_search(listen_fds_, fd)) {
+      if (fd == release_fd_) {
+        answer_the_hanging();
+      } else if (std::ranges::binary_search(listen_fds_, fd)) {
         accept_all(fd);
       } else if (by_fd_[static_cast<std::size_t>(fd)]) {
         read_from(*by_fd_[static_cast<std::size_t>(fd)]);
@@ -187,6 +222,8 @@ int Sink::timeout_ms() const {
 }
 
 void Sink::accept_all(int listen_fd) {
+  const auto host =
+      static_cast<std::size_t>(std::ranges::lower_bound(listen_fds_, listen_fd) - listen_fds_.begin());
   while (true) {
     const int fd = accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
@@ -197,13 +234,14 @@ void Sink::accept_all(int listen_fd) {
     by_fd_[slot] = std::make_unique<Connection>();
     by_fd_[slot]->fd = fd;
     by_fd_[slot]->id = ++connections_opened_;
+    if (tls_) by_fd_[slot]->tls = tls_->accept(fd, host);
     ++connections_now_;
     watch(fd);
   }
 }
 
 void Sink::drop(Connection& connection) {
-  if (connection.hanging) --hanging_now_;
+  if (connection.hanging >= 0) no_longer_hanging(connection);
   --connections_now_;
   const int fd = connection.fd;
   close(fd);
@@ -211,6 +249,10 @@ void Sink::drop(Connection& connection) {
 }
 
 void Sink::read_from(Connection& connection) {
+  if (connection.tls) {
+    if (!read_tls(connection)) return drop(connection);
+    return answer_requests(connection);
+  }
   char chunk[65536];
   const ssize_t got = read(connection.fd, chunk, sizeof chunk);
   if (got < 0 && errno == EAGAIN) return;  // the event was for an earlier connection with this descriptor
@@ -219,10 +261,32 @@ void Sink::read_from(Connection& connection) {
   answer_requests(connection);
 }
 
+// False when the connection has ended.
+bool Sink::read_tls(Connection& connection) {
+  char chunk[65536];
+  do {
+    ERR_clear_error();
+    const int got = SSL_read(connection.tls.get(), chunk, sizeof chunk);
+    if (got > 0) {
+      connection.in.append(chunk, static_cast<std::size_t>(got));
+      continue;
+    }
+    const int error = SSL_get_error(connection.tls.get(), got);
+    if (error == SSL_ERROR_WANT_READ) return true;
+    if (error == SSL_ERROR_SSL) {
+      char text[256];
+      ERR_error_string_n(ERR_peek_error(), text, sizeof text);
+      complain(checks_.not_understood, "TLS: " + std::string(text));
+    }
+    return false;
+  } while (SSL_has_pending(connection.tls.get()) != 0);
+  return true;
+}
+
 void Sink::answer_requests(Connection& connection) {
   std::string answers;
   std::size_t done = 0;
-  while (!connection.waiting && !connection.hanging) {
+  while (!connection.waiting && connection.hanging < 0) {
     const std::string_view in = std::string_view(connection.in).substr(done);
     const auto head_end = in.find("\r\n\r\n");
     if (head_end == std::string_view::npos) break;
@@ -239,8 +303,7 @@ void Sink::answer_requests(Connection& connection) {
     const Answer answer = answer_to(request);
     done += head_end + 4 + length;
     if (answer.status == 0) {
-      connection.hanging = true;
-      ++hanging_now_;
+      hang(connection, answer.hanging);
     } else if (answer.delay > 0) {
       connection.waiting = true;
       later_.push_back({now_ns() + answer.delay, connection.fd, connection.id});
@@ -255,8 +318,44 @@ void Sink::answer_requests(Connection& connection) {
   if (!answers.empty() && !reply(connection, answers)) drop(connection);
 }
 
+void Sink::set_hanging(bool hanging) {
+  hanging_ = hanging;
+  if (!hanging) eventfd_write(release_fd_, 1);
+}
+
+void Sink::hang(Connection& connection, std::int64_t number) {
+  const auto slot = static_cast<std::size_t>(number);
+  if (held_by_.size() <= slot) held_by_.resize(slot + 1);
+  connection.hanging = number;
+  if (++held_by_[slot] == 1) ++hanging_now_;
+}
+
+void Sink::no_longer_hanging(Connection& connection) {
+  if (--held_by_[static_cast<std::size_t>(connection.hanging)] == 0) {
+    const int now = --hanging_now_;
+    fewest_hanging_ = std::min(fewest_hanging_.load(), now);
+  }
+  connection.hanging = -1;
+}
+
+void Sink::answer_the_hanging() {
+  eventfd_t value = 0;
+  eventfd_read(release_fd_, &value);
+  for (const auto& connection : by_fd_) {
+    if (!connection || connection->hanging < 0) continue;
+    no_longer_hanging(*connection);
+    if (reply(*connection, kOk)) {
+      answer_requests(*connection);
+    } else {
+      drop(*connection);
+    }
+  }
+}
+
 // Answers are small, and a sender that does not read them has a full socket buffer only if it never reads.
 bool Sink::reply(Connection& connection, std::string_view text) {
+  const auto length = static_cast<int>(text.size());
+  if (connection.tls) return SSL_write(connection.tls.get(), text.data(), length) == length;
   return send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
@@ -282,6 +381,7 @@ Sink::Answer Sink::answer_to(const Request& request) {
   Answer answer;
   if (behaviour == "hang") {
     if (hanging_) answer.status = 0;
+    answer.hanging = std::max<std::int64_t>(0, number_at(path, 1, 0));
   } else if (behaviour == "slow") {
     answer.delay = number_at(path, 1, 0) * 1'000'000;
   } else if (behaviour == "fail") {
