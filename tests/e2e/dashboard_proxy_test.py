@@ -269,21 +269,33 @@ class DashboardProxy(EndToEndTest):
 
     def test_requests_at_once_are_bounded(self):
         dashboard = self.entered()
-        held = []
-        for _ in range(AT_ONCE):
-            held.append(http.client.HTTPConnection("127.0.0.1", dashboard.link.port, timeout=PATIENCE))
-            self.addCleanup(held[-1].close)
-            held[-1].putrequest("POST", "/v1/events")
-            headers = {"Cookie": f"outboxd_dashboard_{dashboard.link.port}={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "9"}
+
+        def held():
+            connection = http.client.HTTPConnection("127.0.0.1", dashboard.link.port, timeout=PATIENCE)
+            self.addCleanup(connection.close)
+            connection.putrequest("POST", "/v1/events")
+            headers = {"Cookie": f"outboxd_dashboard_{dashboard.link.port}={dashboard.cookie}", "outboxd-csrf": dashboard.csrf, "Content-Length": "100000"}
             for name, value in headers.items():
-                held[-1].putheader(name, value)
-            held[-1].endheaders()
+                connection.putheader(name, value)
+            connection.endheaders()
+            return connection
+
+        requests = [held() for _ in range(AT_ONCE)]
         refused = lambda: (answer := dashboard.ask("GET", "/v1/endpoints")).status == 503 and answer
-        busy = wait_until(refused, "all places are taken")
+
+        def refused_while_held():
+            for i, request in enumerate(requests):
+                try:
+                    request.send(b" ")  # a body that stays away for seconds is given up
+                except OSError:
+                    requests[i] = held()  # the question had taken its place
+            return refused()
+
+        busy = wait_until(refused_while_held, "all places are taken")
         self.assert_problem(503, busy, "under way")
         self.assertEqual("1", busy.headers["Retry-After"])
-        for connection in held:
-            connection.close()
+        for request in requests:
+            request.close()
         wait_until(lambda: not refused(), "a place is free again")
 
     def test_a_body_is_bounded(self):

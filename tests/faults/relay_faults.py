@@ -80,7 +80,7 @@ class Comparison:
         return f"{len(self.lost)} rows were lost {self.lost[:5]}, {len(self.twice)} came twice {self.twice[:5]}, in order: {self.in_order}"
 
 
-def life(run, mode, rows, kills, at_restart=lambda daemon: None):
+def life(run, mode, rows, kills, at_restart=lambda daemon, application: None):
     """Rows are written and relayed; `kills` times the daemon is killed, every third time with the writer. Returns what came of it."""
     application = Application(run, mode)
     daemon = relaying(run, application).start()
@@ -95,7 +95,7 @@ def life(run, mode, rows, kills, at_restart=lambda daemon: None):
         if k % 3 == 0:
             application.kill()
         between += is_between(daemon, application)
-        at_restart(daemon)
+        at_restart(daemon, application)
         daemon.start()
         if application.writer.poll() is not None:
             application.start(rows)
@@ -118,8 +118,12 @@ def killed(run):
         between += found.between
     run.figures = f"{kills} kills, {between} of them between a commit of events and the deletion of their rows; {rows} rows"
     # A relay that does not know what it has relayed: its place is lost with the kill.
-    forgets = life(run, "wal", 600, 6, lambda daemon: daemon.sql("UPDATE source SET relayed = 0, cleared = 0;"))
+    forgets = life(run, "wal", 600, 6, lambda daemon, _: daemon.sql("UPDATE source SET relayed = 0, cleared = 0;"))
     run.control("a place that is lost with the kill", forgets.twice)
-    # One that takes rows for relayed that are not.
-    skips = life(run, "wal", 600, 6, lambda daemon: daemon.sql("UPDATE source SET relayed = relayed + 20;"))
+    # One that takes rows for relayed that are not. There have to be such rows: a place behind the last one is noticed.
+    def skip(daemon, application):
+        wait_until(lambda: application.left() > 40 or application.writer.poll() is not None, "rows wait")
+        daemon.sql("UPDATE source SET relayed = relayed + 20;")
+
+    skips = life(run, "wal", 600, 6, skip)
     run.control("a place ahead of the events", skips.lost)

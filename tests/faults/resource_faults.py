@@ -57,9 +57,9 @@ class Squeeze:
     EVENTS = 300   # each goes to all endpoints
     PATIENCE = 15  # for an answer of the API when the crowd and the load have gone
 
-    def __init__(self, run, limit, endpoints, seconds):
+    def __init__(self, run, limit, endpoints, seconds, *settings):
         self.ledger, self.reachable = Ledger(), True
-        self.daemon = daemon = confined(run, ("prlimit", f"--nofile={limit}:{limit}"), SCHEDULE)
+        self.daemon = daemon = confined(run, ("prlimit", f"--nofile={limit}:{limit}"), SCHEDULE, *settings)
         receiver = run.receiver(lambda request: time.sleep(0.02) or 200)
         try:
             daemon.start()
@@ -116,7 +116,7 @@ def few_descriptors(run):
         figures.append(f"{limit}: {len(squeeze.ledger)}")
         run.cleanup()
     run.figures = "events accepted with so many descriptors, none lost: " + ", ".join(figures)
-    run.control("enough descriptors: the log has no reason to complain", "LimitNOFILE" not in Squeeze(run, 20000, 5, 0.5).daemon.log())
+    run.control("enough descriptors: the log has no reason to complain", "LimitNOFILE" not in Squeeze(run, 20000, 5, 0.5, "delivery.max_in_flight=4096").daemon.log())
 
 
 def failing_malloc(run):

@@ -61,7 +61,7 @@ class Users(unittest.TestCase):
     def test_a_source_that_includes_it_through_a_header_is_analysed(self):
         users = CHECK.users_of_mutex()
         self.assertIn("daemon/runtime/event_loop.h", users)
-        self.assertIn("daemon/outbound/curl_loop.cpp", users)
+        self.assertIn("daemon/outbound/connection.cpp", users)
 
 
 if __name__ == "__main__":

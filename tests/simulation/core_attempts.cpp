@@ -25,8 +25,9 @@ bool CoreAttempts::has_heard(int daemon, const Commit& commit) const {
 }
 
 std::optional<DeliveryKey> CoreAttempts::key_of(const SendRequest& request) const {
-  const auto header = std::ranges::find(request.headers, "webhook-id", &HeaderField::name);
-  if (header == request.headers.end()) return std::nullopt;
+  const auto fields = request.headers.fields();
+  const auto header = std::ranges::find(fields, "webhook-id", &HeaderField::name);
+  if (header == fields.end()) return std::nullopt;
   const auto id = EventId::parse(header->value);
   const auto event = id ? ledger_.event(*id) : std::nullopt;
   if (!event) return std::nullopt;
@@ -48,7 +49,7 @@ void CoreAttempts::check_endpoint(int daemon, const SendRequest& request, Delive
   if (!endpoint->now) return require(false, "an attempt to an endpoint that was removed", key);
   require(endpoint->now->state == EndpointState::kActive, "an attempt to an endpoint that is not active",
           key);
-  require(endpoint->now->url == request.url.text, "an attempt to a URL that is not the endpoint's", key);
+  require(endpoint->now->url == request.to->url.text, "an attempt to a URL that is not the endpoint's", key);
 }
 
 void CoreAttempts::check_order(int daemon, DeliveryKey key) const {
@@ -106,9 +107,9 @@ void CoreAttempts::attempt_ends(int daemon, const SendRequest& request, const Se
   if (result.aborted) return;
   if (result.outcome == Outcome::kSuccess) life(daemon).succeeded.insert(*key);
   if (result.status != 410) return;
-  gone_urls_.insert(request.url.text);
+  gone_urls_.insert(request.to->url.text);
   const EndpointEntry* endpoint = ledger_.find_endpoint(key->endpoint);
-  const bool current = endpoint != nullptr && endpoint->now && endpoint->now->url == request.url.text &&
+  const bool current = endpoint != nullptr && endpoint->now && endpoint->now->url == request.to->url.text &&
                        endpoint->now->state == EndpointState::kActive && has_heard(daemon, endpoint->since);
   if (current && !life(daemon).given_up.test(static_cast<std::size_t>(partition_of(key->endpoint))))
     life(daemon).gone.emplace(key->endpoint, endpoint->since.number);

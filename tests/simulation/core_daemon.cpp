@@ -26,6 +26,7 @@ DeliveryEngine::Options engine_options(std::uint64_t seed) {
                        .max_expired = 4,
                        .max_sends = 3,
                        .seed = seed};
+  options.max_pieces = 3;
   options.request.timeout = 2s;
   return options;
 }
@@ -115,11 +116,16 @@ void CoreDaemon::committed(std::int64_t number, const Applied& applied) {
   unheard_ = facts_ > 0 ? number : 0;
 }
 
+// Asks for the status of no endpoint: it is answered behind all that the engine was told before.
+void CoreDaemon::when_heard(std::function<void()> task) {
+  engine_.ask_status(EndpointSeq{0}, [task = std::move(task)](const EngineStatus&) { task(); });
+}
+
 void CoreDaemon::hear(Facts facts) {
   if (unheard_ == 0 || facts.size() != facts_) world_.fail("facts of no commit");
   const std::int64_t number = std::exchange(unheard_, 0);
   router_.route(std::move(facts));
-  delivery_loop_.post([this, number] { world_.attempts.heard_own(number_, number); });
+  when_heard([this, number] { world_.attempts.heard_own(number_, number); });
 }
 
 void CoreDaemon::route_hint() {
@@ -131,9 +137,9 @@ void CoreDaemon::route_hint() {
     if (const auto* ours = std::get_if<PartitionsOwned>(&fact)) owned |= ours->partitions;
     if (const auto* no_more = std::get_if<PartitionsLost>(&fact)) lost |= no_more->partitions;
   }
-  delivery_loop_.post([this, owned] { world_.attempts.owns(number_, owned); });
+  when_heard([this, owned] { world_.attempts.owns(number_, owned); });
   router_.route(std::move(hint.facts));
-  delivery_loop_.post([this, lost, n = hint.commit] {
+  when_heard([this, lost, n = hint.commit] {
     world_.attempts.gave_up(number_, lost);
     world_.attempts.heard_hint(number_, n);
   });

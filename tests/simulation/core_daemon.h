@@ -73,6 +73,7 @@ class CoreDaemon {
   int number() const { return number_; }
 
  private:
+  void when_heard(std::function<void()> task);
   void hear(Facts facts);
   void route_hint();
   void step_commits();

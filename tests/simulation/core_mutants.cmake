@@ -53,11 +53,11 @@ core_mutant(never_begins delivery/delivery_engine.cpp "    for (const EndpointPt
 
 # Commits, answers and facts.
 core_mutant(answers_first store/group_commit.cpp
-            "  if (hear && !applied.facts.empty()) hear(std::move(applied.facts));\n  complete(done, std::move(applied.answers));"
-            "  complete(done, std::move(applied.answers));\n  if (hear && !applied.facts.empty()) hear(std::move(applied.facts));"
+            "  if (hear && !applied.facts.empty()) hear(std::move(applied.facts));\n  complete(std::exchange(batch, {}), std::move(applied.answers));"
+            "  complete(std::exchange(batch, {}), std::move(applied.answers));\n  if (hear && !applied.facts.empty()) hear(std::move(applied.facts));"
             "answers before it tells")
-core_mutant(repeats_blindly store/group_commit.cpp "batch, owner, uncertain > 0}" "batch, owner, false}" "does not say that a batch is a repeat")
-core_mutant(refuses_what_is_kept store/group_commit.cpp "|| !(item.traits.refusable || stopping)) continue;" ") continue;"
+core_mutant(repeats_blindly store/group_commit.cpp "commands, owner, uncertain}" "commands, owner, false}" "does not say that a batch is a repeat")
+core_mutant(refuses_what_is_kept store/group_commit.cpp "|| !(item.traits.refusable || stopping)) return;" ") return;"
             "refuses what only memory knows")
 core_mutant(tells_what_was_undone store/sqlite/transaction.cpp "  facts_.clear();" "" "tells facts of a transaction that was undone")
 core_mutant(counts_what_was_undone store/sqlite/transaction.cpp "  counters_ = committed_;\n  directory_" "  directory_"

@@ -44,7 +44,7 @@ class SimulatedNetwork::SimulatedSender final : public Sender {
   void send(SendRequest request, Done done) override {
     watch_.attempt_begins(daemon_, request);
     Request mine = network_.judge(std::move(request));
-    if (const auto denial = policy_->why_denied(mine.request.url)) {
+    if (const auto denial = policy_->why_denied(mine.request.to->url)) {
       mine.at = network_.clock_.monotonic();
       mine.result = failure(Outcome::kBlocked, denial->text);
     }
@@ -105,7 +105,7 @@ std::shared_ptr<const AddressPolicy> SimulatedNetwork::policy(bool strict) {
 }
 
 SimulatedNetwork::Request SimulatedNetwork::judge(SendRequest request) {
-  const Manner manner = manner_of(request.url);
+  const Manner manner = manner_of(request.to->url);
   Request made{.sender = nullptr, .request = std::move(request), .done = {}, .at = {}, .result = {}};
   made.result = healed_ ? status(200) : answer_of(manner);
   const Millis took = healed_ ? some(5) : time_of(manner, made.request);

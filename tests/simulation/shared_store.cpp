@@ -29,8 +29,9 @@ class SharedStore::MemberReader final : public StoreReader {
  public:
   explicit MemberReader(SharedStore& shared) : shared_(shared), real_(shared.real_->new_reader()) {}
 
-  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes) override {
-    return real().due(endpoint, limit, max_bytes);
+  DueWindow due(EndpointSeq endpoint, int limit, std::size_t max_bytes,
+                std::span<const EventSeq> held) override {
+    return real().due(endpoint, limit, max_bytes, held);
   }
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) override {
     return real().expired(now, after, limit);

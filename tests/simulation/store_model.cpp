@@ -118,7 +118,7 @@ std::vector<DueDelivery> StoreModel::expired(Time now, const ExpiryPlace& after,
 }
 
 // As StoreReader::due(): see daemon/store/reads.h.
-DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
+DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit, std::span<const EventSeq> held) const {
   const Time now = wall + ahead_;
   DueWindow window;
   const auto found = lanes_.find(endpoint);
@@ -146,10 +146,15 @@ DueWindow StoreModel::due(EndpointSeq endpoint, Time wall, int limit) const {
   }
   const int share = std::max(1, limit / 16);
   int left = limit;
+  const auto pass_over_held = [&](Level& level, int priority) {
+    while (is_due(level.at, priority) && std::ranges::binary_search(held, level.at->event)) ++level.at;
+  };
   const auto take = [&](Level& level, int most) {
     const int priority = level.at == lane.heads.end() ? 0 : level.at->priority;
-    for (; most > 0 && left > 0 && is_due(level.at, priority); --most, --left, ++level.at) {
-      window.deliveries.push_back(lane.rows.at(level.at->event).delivery);
+    for (pass_over_held(level, priority); most > 0 && left > 0 && is_due(level.at, priority);
+         --most, --left) {
+      window.deliveries.push_back(lane.rows.at((level.at++)->event).delivery);
+      pass_over_held(level, priority);
     }
   };
   std::vector<int> priorities;

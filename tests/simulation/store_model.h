@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -34,7 +35,7 @@ class StoreModel {
   void clock_set_back(Millis by) { ahead_ += by; }
   Time due_of(const Row& row) const { return row.delivery.due_at - ahead_; }
 
-  DueWindow due(EndpointSeq endpoint, Time now, int limit) const;
+  DueWindow due(EndpointSeq endpoint, Time now, int limit, std::span<const EventSeq> held = {}) const;
   std::vector<DueDelivery> expired(Time now, const ExpiryPlace& after, int limit) const;
   // Is it the first pending delivery of its sequence key?
   bool is_head(const Row& row) const;

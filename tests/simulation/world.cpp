@@ -232,7 +232,8 @@ class World {
     }
     require(scheduler_->in_flight() == static_cast<int>(sending_.size()), "in_flight() is wrong");
     const int slack = kMaxFetches * 4 * kWindow;
-    require(scheduler_->held() <= kMaxHeld + slack, "more deliveries in memory than allowed");
+    require(scheduler_->held() - scheduler_->in_flight() <= kMaxHeld + slack,
+            "more deliveries in memory than allowed");
     require(scheduler_->held_bytes() <= kMaxHeldBytes + static_cast<std::size_t>(slack) * 40,
             "more bytes in memory than allowed");
     if (decisions.wake_at && (!wake_for_ || *decisions.wake_at < *wake_for_)) {
@@ -262,7 +263,7 @@ class World {
 
   void read(const Decisions::Fetch& fetch) {
     const Time when = wall();
-    auto found = std::make_shared<DueWindow>(store_.due(fetch.endpoint, when, fetch.limit));
+    auto found = std::make_shared<DueWindow>(store_.due(fetch.endpoint, when, fetch.limit, fetch.held));
     later(some(chance(0.02) ? 200ms : 20ms), [this, endpoint = fetch.endpoint, found] {
       --fetching_;
       scheduler_->fetched(endpoint, std::move(*found), now());
