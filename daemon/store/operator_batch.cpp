@@ -1,6 +1,8 @@
 #include "store/operator_batch.h"
 
+#include <algorithm>
 #include <array>
+#include <string>
 
 #include "common/enum_names.h"
 #include "common/json.h"
@@ -97,6 +99,28 @@ std::optional<DeliveryFilter> decode_filter(std::string_view text) try {
   return filter;
 } catch (const NotOurs&) {
   return std::nullopt;
+}
+
+void note_step(OperatorBatch& batch, const BatchStep& step, std::int64_t done) {
+  batch.done += done;
+  batch.skipped += static_cast<std::int64_t>(step.keys.size()) - done;
+  batch.place = step.to;
+  batch.matched = std::max({batch.matched, step.matched, batch.done + batch.skipped});
+  batch.counted = batch.counted || step.counted || step.last;
+  if (!step.last) return;
+  batch.skipped = std::max(batch.skipped, batch.matched - batch.done);
+  batch.state = BatchState::kFinished;
+  batch.finished_at = step.at;
+}
+
+tl::unexpected<Problem> too_many_batches() {
+  return problem(ProblemCode::kConflict,
+                 std::to_string(kMaxRunningBatches) + " batches are running: wait for one, or cancel one");
+}
+
+tl::unexpected<Problem> has_ended(BatchState state) {
+  return problem(ProblemCode::kConflict,
+                 "the batch is " + std::string(to_string(state)) + " already: nothing is cancelled");
 }
 
 }  // namespace outboxd

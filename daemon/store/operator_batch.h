@@ -76,6 +76,13 @@ inline constexpr std::size_t kMaxBatchStep = 500;
 // At most so many batches run at a time.
 inline constexpr int kMaxRunningBatches = 16;
 
+// The batch after a step that acted on so many of its keys. What was counted may have changed before its turn came, and
+// then it was not even found.
+void note_step(OperatorBatch& batch, const BatchStep& step, std::int64_t done);
+// Why no batch is made, and why none is cancelled.
+tl::unexpected<Problem> too_many_batches();
+tl::unexpected<Problem> has_ended(BatchState state);
+
 // What is found of what a batch has still to act upon.
 struct BatchKeys {
   std::vector<DeliveryKey> keys;    // may be empty although there is more

@@ -4,8 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "store/secret_encryption.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/secret_encryption.h"
 #include "store/sqlite/sqlite_store.h"
 #include "support/store_values.h"
 #include "support/temporary_folder.h"

@@ -82,7 +82,7 @@ struct Shop {
 
 std::vector<std::string> payloads(const SourceRows& found) {
   std::vector<std::string> all;
-  for (const auto& [row, unreadable] : found.rows) all.push_back(row.payload);
+  for (const SourceRow& one : found.rows) all.push_back(one.row.payload);
   return all;
 }
 

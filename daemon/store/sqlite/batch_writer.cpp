@@ -1,9 +1,7 @@
 #include "store/sqlite/batch_writer.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "store/sqlite/batch_rows.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
@@ -37,10 +35,7 @@ Result<OperatorBatchPtr> BatchWriter::execute(const CreateBatch& command, Transa
       return stored;
     }
   }
-  if (too_many_run()) {
-    return problem(ProblemCode::kConflict,
-                   std::to_string(kMaxRunningBatches) + " batches are running: wait for one, or cancel one");
-  }
+  if (too_many_run()) return too_many_batches();
   OperatorBatch batch = *command.batch;
   Counters& counters = transaction.counters();
   batch.number = ++counters.batches;  // from here on, whatever changes its state is not this batch's
@@ -55,7 +50,6 @@ Result<OperatorBatchPtr> BatchWriter::execute(const CreateBatch& command, Transa
   return stored;
 }
 
-// What was counted may have changed before its turn came, and then it was not even found.
 Result<OperatorBatchPtr> BatchWriter::execute(const StepBatch& command, Transaction& transaction) {
   auto found = find(command.id);
   if (!found) return missing("batch");
@@ -70,21 +64,9 @@ Result<OperatorBatchPtr> BatchWriter::execute(const StepBatch& command, Transact
     return stored;
   }
   const bool first = step.from.empty();
-  for (const DeliveryKey key : step.keys) {
-    if (operator_.act(batch, key, step.at, first, transaction)) {
-      ++batch.done;
-    } else {
-      ++batch.skipped;
-    }
-  }
-  batch.place = step.to;
-  batch.matched = std::max({batch.matched, step.matched, batch.done + batch.skipped});
-  batch.counted = batch.counted || step.counted || step.last;
-  if (step.last) {
-    batch.skipped = std::max(batch.skipped, batch.matched - batch.done);
-    batch.state = BatchState::kFinished;
-    batch.finished_at = step.at;
-  }
+  std::int64_t done = 0;
+  for (const DeliveryKey key : step.keys) done += operator_.act(batch, key, step.at, first, transaction);
+  note_step(batch, step, done);
   return store(std::move(batch), step.last, transaction);
 }
 
@@ -93,10 +75,7 @@ Result<OperatorBatchPtr> BatchWriter::execute(const CancelBatch& command, Transa
   if (!batch) return missing("batch");
   if (transaction.repeats() && batch->state == BatchState::kCancelled)
     return store(std::move(*batch), true, transaction);
-  if (batch->state != BatchState::kRunning) {
-    return problem(ProblemCode::kConflict,
-                   "the batch is " + std::string(to_string(batch->state)) + " already: nothing is cancelled");
-  }
+  if (batch->state != BatchState::kRunning) return has_ended(batch->state);
   batch->state = BatchState::kCancelled;
   batch->finished_at = command.at;
   return store(std::move(*batch), true, transaction);

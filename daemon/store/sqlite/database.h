@@ -28,10 +28,6 @@ struct SqliteFailure : StoreError {
         code(c) {}
   int code;  // primary result code
 };
-// A value that SQLite can read but outboxd never wrote.
-struct CorruptValue : StoreError {
-  explicit CorruptValue(const std::string& what) : StoreError(Kind::kCorrupt, what) {}
-};
 enum class Mode {
   kWriter,
   kReader,

@@ -4,51 +4,17 @@
 #include <utility>
 #include <vector>
 
-#include "store/sqlite/endpoint_rows.h"
+#include "store/endpoint_changes.h"
+#include "store/endpoint_columns.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
 namespace {
 
-tl::unexpected<Problem> changed_meanwhile() {
-  return problem(ProblemCode::kConflict, "the endpoint was changed meanwhile: read it and change it again");
-}
-
-// `updated_at` tells versions apart, so two changes never share one.
-Time next_version(Time wanted, Time last) {
-  return std::max(wanted, last + Millis(1));
-}
-
 EndpointPtr tell_changed(Endpoint endpoint, Transaction& transaction, bool disabled = false) {
   EndpointPtr now = std::make_shared<const Endpoint>(std::move(endpoint));
   transaction.tell(EndpointChanged{now->seq, now, transaction.directory().change(), disabled});
   return now;
-}
-
-// The endpoint after an update, except for its version.
-Endpoint updated(const UpdateEndpoint& command, const Endpoint& stored) {
-  Endpoint e = *command.endpoint;
-  e.seq = stored.seq;
-  e.created_at = stored.created_at;
-  e.updated_at = stored.updated_at;
-  e.state = stored.state;
-  e.disabled_reason = stored.disabled_reason;
-  e.failing_since = stored.failing_since;
-  return e;
-}
-
-// On a repeat: was the change made the first time?
-bool is_in(const Endpoint& stored, const UpdateEndpoint& command) {
-  return stored.updated_at >= next_version(command.endpoint->updated_at, command.if_updated_at) &&
-         updated(command, stored) == stored;
-}
-bool is_in(const Endpoint& stored, const SetEndpointState& command) {
-  return stored.updated_at >= command.at && stored.state == command.state &&
-         (stored.state != EndpointState::kDisabled || stored.disabled_reason == command.disabled_reason);
-}
-bool is_in(const Endpoint& stored, const DisableEndpoint& command) {
-  return stored.updated_at == next_version(command.at, command.if_updated_at) &&
-         stored.state == EndpointState::kDisabled && stored.disabled_reason == command.reason;
 }
 
 }  // namespace
@@ -62,9 +28,7 @@ std::optional<Endpoint> EndpointWriter::find(Statement& by_id, const EndpointId&
 std::optional<Problem> EndpointWriter::why_name_refused(const Endpoint& endpoint) {
   Cursor row(endpoint_by_name_, endpoint.tenant, endpoint.name);
   if (!row.next() || row.integer(0) == endpoint.seq) return std::nullopt;
-  const std::string why =
-      "is the name of another endpoint of its tenant: " + EndpointId{read_uuid(row.view(1))}.to_string();
-  return Problem{ProblemCode::kConflict, "the name " + why, {{"/name", why}}};
+  return name_is_taken(EndpointId{read_uuid(row.view(1))});
 }
 
 Result<EndpointPtr> EndpointWriter::execute(const CreateEndpoint& command, Transaction& transaction) {
@@ -111,10 +75,7 @@ Result<EndpointPtr> EndpointWriter::execute(const UpdateEndpoint& command, Trans
 }
 
 void EndpointWriter::set_state(Endpoint& endpoint, EndpointState state, const std::string& reason, Time at) {
-  endpoint.state = state;
-  endpoint.disabled_reason = state == EndpointState::kDisabled ? reason : "";
-  endpoint.updated_at = next_version(at, endpoint.updated_at);
-  if (state == EndpointState::kActive) endpoint.failing_since.reset();
+  endpoint = in_state(std::move(endpoint), state, reason, at);
   set_endpoint_state_.run(endpoint.seq, to_string(endpoint.state), endpoint.disabled_reason,
                           millis(endpoint.updated_at), millis(endpoint.failing_since));
 }

@@ -4,18 +4,14 @@
 
 #include <string_view>
 
+#include "store/event_type_counts.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/event_type_statements.h"
 #include "store/sqlite/transaction.h"
 
 namespace outboxd::sqlite {
 
-// Types that are counted by name. Further ones are counted together under `*`, those of each tenant apart while there
-// are at most kMaxOtherTypes such rows, then all under the tenant "".
-inline constexpr std::int64_t kMaxEventTypes = 10'000;
-inline constexpr std::int64_t kMaxOtherTypes = 1'000;
-
-class EventTypeWriter {
+class EventTypeWriter : private EventTypeTable {
  public:
   explicit EventTypeWriter(Database& db) : db_(db) {}
 
@@ -24,12 +20,8 @@ class EventTypeWriter {
   EventSeq count(std::int64_t limit, Transaction& transaction);
 
  private:
-  struct Seen {
-    std::int64_t events = 0;
-    Time last_at{};
-  };
-  void add(std::string_view tenant, std::string_view type, const Seen& seen, std::int64_t& rows);
-  bool add_to_row(std::string_view tenant, std::string_view type, const Seen& seen);
+  bool add(std::string_view tenant, std::string_view type, const SeenEvents& seen) override;
+  void insert(std::string_view tenant, std::string_view type, const SeenEvents& seen) override;
 
   Database& db_;
   Statement read_place_{db_, sql::kTypesCounted}, set_place_{db_, sql::kSetTypesCounted};

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "common/event_checksum.h"
 #include "common/words.h"
-#include "store/sqlite/column_values.h"
+#include "store/column_values.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {
@@ -20,61 +19,11 @@ void tell_again(const std::vector<FirstAttempt>& endpoints, Transaction& transac
 
 }  // namespace
 
-// What to do with one event of a command, decided before anything is written.
-struct EventWriter::Disposition {
-  enum Kind { kStore, kStoredBefore, kDuplicate, kDuplicateInCommand, kRowDeleted } kind = kStore;
-  AcceptedEvent first = {};     // with kStoredBefore and kDuplicate: what was stored
-  std::size_t first_index = 0;  // with kDuplicateInCommand
-};
-
-// Refuses the command if a key was used with different content, in the same command or before. Only reads.
-std::optional<Problem> EventWriter::check_idempotency(const AcceptEvents& command,
-                                                      std::vector<Disposition>& dispositions) {
-  std::unordered_map<std::string, std::size_t> seen;  // tenant NUL key -> index of the first event with it
-  for (std::size_t i = 0; i < command.events.size(); ++i) {
-    const NewEvent& event = command.events[i];
-    if (!event.idempotency_key) continue;
-    const bool stored_before = dispositions[i].kind == Disposition::kStoredBefore;
-    if (!stored_before && event.outbox_row && !outbox_row_waits(*event.outbox_row)) {
-      dispositions[i].kind = Disposition::kRowDeleted;
-      continue;
-    }
-    const auto [first, is_first] = seen.try_emplace(event.event->tenant + '\0' + *event.idempotency_key, i);
-    if (stored_before) continue;
-    const auto used_by = is_first ? find_stored(event, dispositions[i])
-                                  : find_in_command(command, first->second, i, dispositions);
-    if (used_by) {
-      std::string what = in_quotes(*event.idempotency_key);
-      what.append(" was used with other content, by the event ").append(*used_by);
-      return Problem{ProblemCode::kIdempotencyConflict,
-                     "the idempotency key " + what,
-                     {{"/" + std::to_string(i), what}}};
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> EventWriter::find_stored(const NewEvent& event, Disposition& disposition) {
+std::optional<KeyUse> EventWriter::find_key_use(const NewEvent& event) {
   Cursor row(find_idempotency_, event.event->tenant, *event.idempotency_key, millis(event.event->created_at));
   if (!row.next()) return std::nullopt;
-  const EventId id{read_uuid(row.view(1))};
-  disposition = {Disposition::kDuplicate, {id, row.time(2), row.integer(3), true, false}, 0};
-  if (row.view(0) == event.content_digest) return std::nullopt;
-  return id.to_string();
-}
-
-std::optional<std::string> EventWriter::find_in_command(const AcceptEvents& command, std::size_t first,
-                                                        std::size_t i,
-                                                        std::vector<Disposition>& dispositions) {
-  const NewEvent& earlier = command.events[first];
-  const Disposition& before = dispositions[first];
-  dispositions[i] = before.kind == Disposition::kDuplicate
-                        ? before
-                        : Disposition{Disposition::kDuplicateInCommand, {}, first};
-  if (earlier.content_digest == command.events[i].content_digest) return std::nullopt;
-  // To the author of an outbox row there is no request with indexes, so its conflict names the event.
-  if (!earlier.outbox_row) return "/" + std::to_string(first) + " of this request";
-  return (before.kind == Disposition::kDuplicate ? before.first.id : earlier.event->id).to_string();
+  return KeyUse{{EventId{read_uuid(row.view(1))}, row.time(2), row.integer(3), true, false},
+                row.view(0) == event.content_digest};
 }
 
 bool EventWriter::outbox_row_waits(std::int64_t outbox_row) {
@@ -233,7 +182,10 @@ Result<Accepted> EventWriter::execute(const AcceptEvents& command, Transaction& 
   if (command.source) {
     if (auto refused = check_place(*command.source, transaction)) return tl::unexpected(std::move(*refused));
   }
-  if (auto refused = check_idempotency(command, dispositions)) return tl::unexpected(std::move(*refused));
+  const auto find = [this](const NewEvent& event) { return find_key_use(event); };
+  const auto waits = [this](std::int64_t outbox_row) { return outbox_row_waits(outbox_row); };
+  if (auto refused = check_idempotency(command, dispositions, find, waits))
+    return tl::unexpected(std::move(*refused));
   // The payload is stored once, as the event's: what is left of its row would outlive an erasure.
   std::optional<OverwritesDeleted> overwrites;
   if (!command.events.empty() && command.events.front().outbox_row) overwrites.emplace(db_);

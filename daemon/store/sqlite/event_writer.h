@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "store/idempotency.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/delivery_order.h"
 #include "store/sqlite/delivery_statements.h"
@@ -30,14 +31,7 @@ class EventWriter {
   void drop_gathered();
 
  private:
-  struct Disposition;
-  std::optional<Problem> check_idempotency(const AcceptEvents& command,
-                                           std::vector<Disposition>& dispositions);
-  // Finds the event that used this key first, stored or in the same command, and sets the disposition by it. Returns
-  // what used the key with different content, or nullopt.
-  std::optional<std::string> find_stored(const NewEvent& event, Disposition& disposition);
-  static std::optional<std::string> find_in_command(const AcceptEvents& command, std::size_t first,
-                                                    std::size_t i, std::vector<Disposition>& dispositions);
+  std::optional<KeyUse> find_key_use(const NewEvent& event);
   AcceptedEvent accept(const AcceptEvents& command, std::size_t i, const Disposition& disposition,
                        const std::vector<AcceptedEvent>& before, Transaction& transaction);
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "store/sqlite/endpoint_rows.h"
+#include "store/endpoint_columns.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "store/sqlite/column_values.h"
+#include "store/column_values.h"
 #include "store/sqlite/rows.h"
 
 namespace outboxd::sqlite {

@@ -6,17 +6,11 @@
 #include <optional>
 #include <utility>
 
+#include "store/erasable_event.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/event_statements.h"
 
 namespace outboxd::sqlite {
-
-struct ErasableEvent {
-  EventSeq seq = 0;
-  std::optional<Time> erased_at;
-  // Of the event without its payload; of a damaged event the one that it has, so that it stays damaged.
-  std::optional<std::int64_t> checksum;
-};
 
 class PayloadEraser {
  public:
@@ -33,8 +27,6 @@ class PayloadEraser {
   bool take_purge_log() { return std::exchange(purge_log_, false); }
 
  private:
-  static std::optional<ErasableEvent> read(Cursor& row);
-
   Database& db_;
   Statement event_by_id_{db_, sql::kEventToErase}, event_by_seq_{db_, sql::kEventToEraseBySeq};
   Statement erase_payload_{db_, sql::kErasePayload};

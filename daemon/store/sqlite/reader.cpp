@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/endpoint_columns.h"
+#include "store/endpoint_secrets.h"
 #include "store/sqlite/counters.h"
-#include "store/sqlite/endpoint_rows.h"
-#include "store/sqlite/endpoint_secrets.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/snapshot.h"
@@ -64,7 +64,7 @@ class Reader::DueScan {
     for (int priority = kHighestPriority; priority >= 0; --priority) {
       Cursor row(reader_.next_priority_, endpoint_, priority);
       if (!row.next()) break;
-      priority = read_priority(row, 0);
+      priority = read_priority(row.integer(0));
       if (row.time(1) > now_) {
         earlier(next_due_, row.time(1));
       } else {
@@ -96,8 +96,8 @@ class Reader::DueScan {
       const DeliveryKey key{row.integer(0), endpoint_};
       auto event = read_checked_event(row, key.event, kEvent, reader_.last_unchecked_);
       window_.deliveries.push_back({.key = key,
-                                    .attempts = read_attempts(row, 1),
-                                    .attempts_ever = read_attempts(row, 2),
+                                    .attempts = read_attempts(row.integer(1)),
+                                    .attempts_ever = read_attempts(row.integer(2)),
                                     .due_at = row.time(3),
                                     .due_in = row.time(3) - now_,
                                     .created_at = row.time(4),
@@ -153,8 +153,8 @@ std::vector<DueDelivery> Reader::expired(Time now, const ExpiryPlace& after, int
     }
     event->type = row.text(9);
     found.push_back({.key = key,
-                     .attempts = read_attempts(row, 2),
-                     .attempts_ever = read_attempts(row, 3),
+                     .attempts = read_attempts(row.integer(2)),
+                     .attempts_ever = read_attempts(row.integer(3)),
                      .due_at = row.time(4),
                      .due_in = row.time(4) - due_now,
                      .created_at = row.time(5),
@@ -173,10 +173,10 @@ std::vector<OldestDue> Reader::oldest_due(EndpointSeq after, int limit) {
     Cursor row(next_pending_endpoint_, last);
     if (!row.next()) return std::nullopt;
     OldestDue found{row.integer(0), now - row.time(2)};
-    for (int priority = read_priority(row, 1) - 1; priority >= 0; --priority) {
+    for (int priority = read_priority(row.integer(1)) - 1; priority >= 0; --priority) {
       Cursor lower(next_priority_, found.endpoint, priority);
       if (!lower.next()) break;
-      priority = read_priority(lower, 0);
+      priority = read_priority(lower.integer(0));
       found.age = std::max(found.age, now - lower.time(1));
     }
     return found;
@@ -221,7 +221,7 @@ EndpointCounts Reader::counts(EndpointSeq endpoint, int limit) {
     {
       Cursor next(next_priority_, endpoint, priority);
       if (!next.next()) break;
-      priority = read_priority(next, 0);
+      priority = read_priority(next.integer(0));
     }
     Cursor row(count_later_, endpoint, priority, now, limit - found.later);
     if (row.next()) found.later += row.integer(0);

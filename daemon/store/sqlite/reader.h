@@ -80,7 +80,6 @@ class Reader final : public StoreReader {
   EventSeq oldest_since(const std::optional<Time>& since);
 
   // reader_rollup.cpp
-  class FailureScan;
   Time rolled_up();
 
   const std::shared_ptr<Shared> shared_;

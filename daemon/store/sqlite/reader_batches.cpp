@@ -2,8 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "store/sqlite/batch_rows.h"
-#include "store/sqlite/list_cursor.h"
+#include "store/list_cursor.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
 

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "common/text.h"
-#include "store/sqlite/endpoint_rows.h"
-#include "store/sqlite/list_cursor.h"
+#include "store/endpoint_columns.h"
+#include "store/list_cursor.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
 
@@ -20,25 +19,6 @@ constexpr std::int64_t kHighestPriority = 9;
 // Events are numbered in the order of their commits, which is the order of their times except for overlapping requests
 // and small steps of the clock: lists bounded in time look this much further.
 constexpr Millis kClockSlack = std::chrono::minutes(1);
-
-// A position among the deliveries pending in order at one endpoint: "o", the sequence key in hex, "-", the event.
-struct PlaceInOrder {
-  std::string sequence_key;
-  EventSeq event = 0;
-};
-constexpr char kInOrder = 'o';
-
-std::string write_cursor(const PlaceInOrder& place) {
-  return kInOrder + hex_encode(place.sequence_key) + '-' + std::to_string(place.event);
-}
-
-Result<PlaceInOrder> read_place(std::string_view cursor) {
-  const std::size_t dash = std::min(cursor.find('-'), cursor.size() - 1);
-  auto sequence_key = hex_decode(cursor.substr(1, dash - 1));
-  const auto event = parse_int(cursor.substr(dash + 1));
-  if (!sequence_key || !event || *event < 0) return foreign_cursor();
-  return PlaceInOrder{std::move(*sequence_key), *event};
-}
 
 std::size_t page_size(const Page& page) {
   return static_cast<std::size_t>(std::clamp(page.limit, 1, kMaxPage));
@@ -157,7 +137,7 @@ class Reader::DeliveryScan {
   std::size_t limit_;
   char list_;
   const OperatorBatch* const batch_;
-  Key last_;
+  CursorKey last_;
   int examined_ = 0;
   bool done_ = false;
 };
@@ -178,10 +158,7 @@ std::optional<EndpointSeq> Reader::seq_of(const EndpointId& id) {
 // 9562).
 EventSeq Reader::newest_before(const std::optional<Time>& until) {
   if (!until) return kEnd;
-  Uuid id;
-  const auto ms = static_cast<std::uint64_t>(unix_millis(*until + kClockSlack));
-  for (int i = 0; i < 6; ++i)
-    id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+  const Uuid id = first_id_of(*until + kClockSlack);
   Cursor row(last_event_before_id_, as_blob(id));
   return row.next() ? row.integer(0) + 1 : 0;
 }
@@ -242,14 +219,14 @@ Result<Rows<DeliveryRow>> Reader::pending_of_endpoint(const DeliveryFilter& filt
                                                       const Page& page, const OperatorBatch* batch) {
   DeliveryScan scan(*this, filter, endpoint, page_size(page), 'w', batch);
   std::optional<PlaceInOrder> place;
-  if (page.after.starts_with(kInOrder)) {
-    auto read = read_place(page.after);
+  if (page.after.starts_with(PlaceInOrder::kList)) {
+    auto read = read_place_in_order(page.after);
     if (!read) return tl::unexpected(read.error());
     place = std::move(*read);
   } else {
     const auto start = read_cursor(page.after, 'w', {kHighestPriority, 0, 0});
     if (!start) return tl::unexpected(start.error());
-    const auto key = [](const Cursor& r) { return Key{r.integer(6), r.integer(5), r.integer(0)}; };
+    const auto key = [](const Cursor& r) { return CursorKey{r.integer(6), r.integer(5), r.integer(0)}; };
     std::int64_t due_at = page.after.empty() ? -1 : start->at(1), event = start->at(2);
     for (auto priority = std::min(start->at(0), kHighestPriority); priority >= 0 && !scan.done();
          --priority) {
@@ -276,7 +253,7 @@ Result<Rows<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter, const
   if (filter.endpoint && !endpoint) return Rows<DeliveryRow>{};
   DeliveryScan scan(*this, filter, endpoint, page_size(page), 'd');
   const int limit = scan.rows_left() + 1;
-  const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
+  const auto by_key = [](const Cursor& row) { return CursorKey{row.integer(0), row.integer(1)}; };
 
   if (filter.event) {
     const auto event = seq_of(*filter.event);
@@ -315,7 +292,7 @@ Result<Rows<DeliveryRow>> Reader::batch_deliveries(const OperatorBatch& batch, c
   const EventSeq last = event ? *event : std::min(batch.last_event, newest_before(filter.until));
   DeliveryScan scan(*this, filter, endpoint, page_size(page), 'b', &batch);
   const int limit = scan.rows_left() + 1;
-  const auto by_key = [](const Cursor& row) { return Key{row.integer(0), row.integer(1)}; };
+  const auto by_key = [](const Cursor& row) { return CursorKey{row.integer(0), row.integer(1)}; };
   if (dead && endpoint && !event) {
     // Its event is done, unless this is the start.
     Cursor row(dead_of_endpoint_after_, *endpoint, page.after.empty() ? key->at(0) - 1 : key->at(0), last,

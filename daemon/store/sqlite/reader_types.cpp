@@ -4,8 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "common/event.h"
-#include "store/sqlite/list_cursor.h"
+#include "store/list_cursor.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
 
@@ -16,24 +15,6 @@ constexpr int kMaxPage = 1000;
 // Events that are counted while somebody waits. There are more only for a while after the migration, when those of
 // before it are being counted.
 constexpr std::int64_t kMaxUncounted = 20'000;
-
-using TypeKey = std::pair<std::string, std::string>;  // tenant, type
-
-// The cursor: "t", the tenant, "~", the type. Neither can hold a "~".
-constexpr char kList = 't', kSeparator = '~';
-
-std::string write_type_cursor(const EventTypeRow& last) {
-  return kList + last.tenant + kSeparator + last.type;
-}
-
-Result<TypeKey> read_type_cursor(std::string_view cursor) {
-  if (cursor.empty()) return TypeKey{};
-  const std::size_t separator = cursor.find(kSeparator);
-  if (cursor[0] != kList || separator == cursor.npos) return foreign_cursor();
-  const std::string_view tenant = cursor.substr(1, separator - 1), type = cursor.substr(separator + 1);
-  if (!is_tenant(tenant) || !(is_event_type(type) || type == "*")) return foreign_cursor();
-  return TypeKey{tenant, type};
-}
 
 }  // namespace
 
@@ -72,7 +53,7 @@ Result<Rows<EventTypeRow>> Reader::event_types(const EventTypeFilter& filter, co
   answer.rows.reserve(std::min(limit, found.size()));
   for (auto& [key, one] : found) {
     if (answer.rows.size() == limit) {
-      answer.next = write_type_cursor(answer.rows.back());
+      answer.next = write_cursor(TypeKey(answer.rows.back().tenant, answer.rows.back().type));
       break;
     }
     answer.rows.push_back(std::move(one));

@@ -1,8 +1,10 @@
 #include "store/sqlite/secrets_writer.h"
 
-#include "store/sqlite/endpoint_secrets.h"
+#include <utility>
+
+#include "store/endpoint_secrets.h"
+#include "store/secret_encryption.h"
 #include "store/sqlite/rows.h"
-#include "store/sqlite/secret_encryption.h"
 
 namespace outboxd::sqlite {
 
@@ -20,17 +22,9 @@ Result<SecretsWriter::Found> SecretsWriter::find(EndpointSeq after, std::int64_t
   Cursor row(secrets_after_, after, limit);
   while (row.next()) {
     found.last = row.integer(0);
-    SecretKeys keys;
-    count_secret_keys(row.view(2), keys);
-    if (keys.empty() || (keys.size() == 1 && keys.begin()->first == secrets_->key_id())) continue;
-    const EndpointId id{read_uuid(row.view(1))};
-    for (const auto& [key, count] : keys) {
-      if (key.empty() || secrets_->has(key)) continue;
-      return problem(ProblemCode::kConflict, "the secrets of endpoint " + id.to_string() +
-                                                 " are encrypted with key " + key +
-                                                 ", which [store] secrets_key_file does not have");
-    }
-    found.rows.push_back({row.integer(0), recode_secrets(row.view(2), id, *secrets_)});
+    auto changed = recode_if_needed(row.view(2), EndpointId{read_uuid(row.view(1))}, *secrets_);
+    if (!changed) return tl::unexpected(std::move(changed.error()));
+    if (!changed->empty()) found.rows.push_back({row.integer(0), std::move(*changed)});
   }
   return found;
 }

@@ -1,4 +1,4 @@
-// Carries out EncryptSecrets (secret_encryption.h), the only StoreTask of this store. A part of the Writer.
+// Carries out EncryptSecrets (store/secret_encryption.h), the only StoreTask of this store. A part of the Writer.
 #pragma once
 
 #include <memory>

@@ -147,7 +147,7 @@ class SourceFile final : public Source {
   void reject(const std::vector<SourceRejection>& rows, Time at) override {
     on_source(path_, [&] {
       WriteLock lock(db_);
-      for (const auto& [row, reason] : rows) statements_->reject.run(row, reason, millis(at));
+      for (const auto& [row, reason, seq] : rows) statements_->reject.run(row, reason, millis(at));
       lock.commit();
     });
   }
@@ -276,7 +276,7 @@ class SourceFile final : public Source {
       if (failure.code != SQLITE_TOOBIG) throw;
       found.unreadable = "the row is larger than [limits] event_bytes allows";
     }
-    found.row.row = number;
+    found.row.row = found.seq = number;
     return found;
   }
 

@@ -18,7 +18,7 @@
 #include "store/sqlite/counters.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/directory_changes.h"
-#include "store/sqlite/rollup_writer.h"
+#include "store/sqlite/rollup_rows.h"
 #include "store/sqlite/shared.h"
 #include "store/sqlite/transaction_statements.h"
 #include "store/store.h"
@@ -33,7 +33,7 @@ class Transaction {
 
   Counters& counters() { return counters_; }  // includes the changes of the batch so far
   DirectoryChanges& directory() { return directory_; }
-  RollupWriter& rollup() { return rollup_; }
+  RollupCounting& rollup() { return rollup_; }
 
   // The same commands were applied before and may be committed already. Each command first checks whether its effect is
   // there; if so, it is answered as the first time and its facts are announced again.
@@ -89,7 +89,8 @@ class Transaction {
   Counters committed_;
   std::int64_t seen_version_ = 0;  // of the database's data
   DirectoryChanges directory_;
-  RollupWriter rollup_{db_};
+  RollupRows rollup_rows_{db_};
+  RollupCounting rollup_{rollup_rows_};
 
   // State of the current transaction.
   Counters counters_;

@@ -1,11 +1,9 @@
-#include "store/sqlite/rollup_writer.h"
+#include "store/rollup_counting.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "store/sqlite/rollup_row.h"
-
-namespace outboxd::sqlite {
+namespace outboxd {
 namespace {
 
 const RollupKey kAllTogether{
@@ -23,11 +21,8 @@ void RollupSpan::open(Time t) {
   write();
   forget();
   at_ = at;
-  Cursor row(of_span_, length_.count(), millis(at));
-  while (row.next()) {
-    RollupRow stored = read_rollup(row);
-    add(std::move(stored.key))->second.counts = std::move(stored.counts);
-  }
+  for (RollupRow& stored : table_.own_rows(length_, at))
+    add(std::move(stored.key))->second.counts += stored.counts;
 }
 
 RollupSpan::Groups::iterator RollupSpan::add(RollupKey key) {
@@ -58,10 +53,9 @@ RollupCounts& RollupSpan::counts(RollupKey key) {
 }
 
 void RollupSpan::write() {
-  for (Groups::value_type* group : changed_) {
-    put_rollup(put_, length_, *at_, group->first, group->second.counts);
-    group->second.changed = false;
-  }
+  if (changed_.empty()) return;
+  table_.put(length_, *at_, changed_);
+  for (Groups::value_type* group : changed_) group->second.changed = false;
   changed_.clear();
 }
 
@@ -73,24 +67,27 @@ void RollupSpan::forget() {
   sizes_ = {};
 }
 
-void RollupWriter::begin(Time now) {
-  if (!committed_) {
-    minute_.forget();
-    hour_.forget();
-    rolled_up_.reset();
-  }
+void RollupCounting::begin(Time now, std::optional<Time> rolled_up) {
+  if (!committed_) forget();
+  if (rolled_up) rolled_up_ = rolled_up;
   committed_ = false;
   now_ = now;
 }
 
-void RollupWriter::write() {
+void RollupCounting::forget() {
+  minute_.forget();
+  hour_.forget();
+  rolled_up_.reset();
+}
+
+void RollupCounting::write() {
   minute_.write();
   hour_.write();
 }
 
 // A minute may already be in its hour: the clock was set back. Then the hour gets its share directly.
 template <class Change>
-void RollupWriter::count(const RollupKey& key, Change change) {
+void RollupCounting::count(const RollupKey& key, Change change) {
   minute_.open(now_);
   change(minute_.counts(key));
   if (now_ >= rolled_up()) return;
@@ -98,17 +95,17 @@ void RollupWriter::count(const RollupKey& key, Change change) {
   change(hour_.counts(key));
 }
 
-void RollupWriter::event_accepted() {
+void RollupCounting::event_accepted() {
   count(kAllTogether, [](RollupCounts& counts) { ++counts.accepted; });
 }
 
-void RollupWriter::delivery_accepted(EndpointSeq endpoint, const std::string& type) {
+void RollupCounting::delivery_accepted(EndpointSeq endpoint, const std::string& type) {
   count({.endpoint = endpoint, .type = type, .outcome = Outcome::kSuccess, .status = 0, .reason = {}},
         [](RollupCounts& counts) { ++counts.accepted; });
 }
 
-void RollupWriter::outcome_recorded(const RecordOutcome& command, bool attempted, DeliveryState to,
-                                    std::optional<DeadReason> reason) {
+void RollupCounting::outcome_recorded(const RecordOutcome& command, bool attempted, DeliveryState to,
+                                      std::optional<DeadReason> reason) {
   const Attempt* attempt = attempted ? command.attempt.get() : nullptr;
   const bool success = attempt != nullptr && attempt->outcome == Outcome::kSuccess;
   const bool dead = to == DeliveryState::kDead;
@@ -142,56 +139,37 @@ void RollupWriter::outcome_recorded(const RecordOutcome& command, bool attempted
   });
 }
 
-Time RollupWriter::rolled_up() {
-  if (!rolled_up_) {
-    Cursor row(read_rolled_up_);
-    rolled_up_ = row.next() ? row.time(0) : Time{};
-  }
+Time RollupCounting::rolled_up() {
+  if (!rolled_up_) rolled_up_ = table_.rolled_up();
   return *rolled_up_;
 }
 
-void RollupWriter::set_rolled_up(Time until) {
+void RollupCounting::set_rolled_up(Time until) {
   rolled_up_ = until;
-  set_rolled_up_.run(millis(until));
+  table_.set_rolled_up(until);
 }
 
-std::int64_t RollupWriter::roll_up_next() {
-  const Time over = start_of(kRollupMinute, now_);  // what is before this
+std::int64_t RollupCounting::roll_up_next() {
+  const Time over = start_of(kRollupMinute, now_ - settles_);  // what is before this
   if (rolled_up() >= over) return 0;
-  Time minute{};
-  {
-    Cursor row(next_, kRollupMinute.count(), millis(rolled_up()), millis(over));
-    if (row.next()) minute = row.time(0);
-  }
-  if (minute == Time{}) {
+  const auto minute = table_.next(kRollupMinute, rolled_up(), over);
+  if (!minute) {
     set_rolled_up(over);
     return 0;
   }
-  hour_.open(minute);
-  std::int64_t rows = 0;
-  {
-    Cursor row(of_span_, kRollupMinute.count(), millis(minute));
-    for (; row.next(); ++rows) {
-      const RollupRow counted = read_rollup(row);
-      hour_.counts(counted.key) += counted.counts;
-    }
-  }
-  set_rolled_up(minute + kRollupMinute);
-  return rows;
+  hour_.open(*minute);
+  const std::vector<RollupRow> rows = table_.rows(kRollupMinute, *minute);
+  for (const RollupRow& counted : rows) hour_.counts(counted.key) += counted.counts;
+  set_rolled_up(*minute + kRollupMinute);
+  return static_cast<std::int64_t>(rows.size());
 }
 
-std::int64_t RollupWriter::delete_next(Millis span, Time before) {
-  Time oldest{};
-  {
-    Cursor row(next_, span.count(), 0, millis(before));
-    if (!row.next()) return 0;
-    oldest = row.time(0);
-  }
-  delete_.run(span.count(), millis(oldest));
-  return delete_.changes();
+std::int64_t RollupCounting::delete_next(Millis span, Time before) {
+  const auto oldest = table_.next(span, Time{}, before);
+  return oldest ? table_.erase(span, *oldest) : 0;
 }
 
-std::int64_t RollupWriter::maintain(Time now, std::int64_t limit) {
+std::int64_t RollupCounting::maintain(Time now, std::int64_t limit) {
   std::int64_t rows = 0;
   const auto repeat = [&](auto step) {
     while (rows < limit) {
@@ -206,4 +184,4 @@ std::int64_t RollupWriter::maintain(Time now, std::int64_t limit) {
   return rows;
 }
 
-}  // namespace outboxd::sqlite
+}  // namespace outboxd

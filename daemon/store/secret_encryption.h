@@ -1,5 +1,4 @@
-// An operator's task for this store alone: leave no endpoint's secrets on the disk in plain text or encrypted with an
-// earlier key.
+// An operator's task for a store: leave no endpoint's secrets on the disk in plain text or encrypted with an earlier key.
 #pragma once
 
 #include <cstdint>

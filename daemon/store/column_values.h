@@ -1,5 +1,5 @@
 // Reading what columns hold with a doubt: a value that outboxd never wrote means a corrupt database (CorruptValue), never
-// undefined behaviour.
+// undefined behaviour. Shared by the stores.
 #pragma once
 
 #include <optional>
@@ -9,9 +9,10 @@
 
 #include "common/event.h"
 #include "common/json.h"
-#include "store/sqlite/database.h"
+#include "common/time.h"
+#include "store/errors.h"
 
-namespace outboxd::sqlite {
+namespace outboxd {
 
 [[noreturn]] void corrupt(std::string_view what);
 
@@ -34,7 +35,7 @@ T word(std::optional<T> parsed, std::string_view column) {
 
 inline constexpr int kMaxCount =
     1'000'000'000;  // for anything counted; small enough that the sum of two fits
-int int_between(const Cursor& row, int column, int least, int most, std::string_view name);
+int int_between(std::int64_t value, int least, int most, std::string_view name);
 
 // At most ten years: short enough that sums with times do not overflow.
 Millis bounded(Millis d, std::string_view column);
@@ -43,4 +44,4 @@ Millis bounded(Millis d, std::string_view column);
 std::optional<std::string> encode_headers(const std::vector<HeaderField>& headers);
 std::vector<HeaderField> decode_headers(std::string_view text);
 
-}  // namespace outboxd::sqlite
+}  // namespace outboxd

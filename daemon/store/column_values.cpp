@@ -1,15 +1,14 @@
-#include "store/sqlite/column_values.h"
+#include "store/column_values.h"
 
 #include <algorithm>
 
-namespace outboxd::sqlite {
+namespace outboxd {
 
 void corrupt(std::string_view what) {
   throw CorruptValue("the database holds a value that outboxd never wrote: " + std::string(what));
 }
 
-int int_between(const Cursor& row, int column, int least, int most, std::string_view name) {
-  const std::int64_t value = row.integer(column);
+int int_between(std::int64_t value, int least, int most, std::string_view name) {
   if (value < least || value > most) corrupt(name);
   return static_cast<int>(value);
 }
@@ -63,4 +62,4 @@ std::vector<HeaderField> decode_headers(std::string_view text) {
   return headers;
 }
 
-}  // namespace outboxd::sqlite
+}  // namespace outboxd

@@ -1,9 +1,9 @@
-#include "store/sqlite/endpoint_secrets.h"
+#include "store/endpoint_secrets.h"
 
 #include "common/text.h"
-#include "store/sqlite/column_values.h"
+#include "store/column_values.h"
 
-namespace outboxd::sqlite {
+namespace outboxd {
 namespace {
 
 constexpr const char* kAuth = "auth";
@@ -99,9 +99,23 @@ std::string recode_secrets(std::string_view stored, const EndpointId& endpoint, 
   return dump(list);
 }
 
+Result<std::string> recode_if_needed(std::string_view stored, const EndpointId& endpoint,
+                                     const SecretBox& box) {
+  SecretKeys keys;
+  count_secret_keys(stored, keys);
+  if (keys.empty() || (keys.size() == 1 && keys.begin()->first == box.key_id())) return std::string();
+  for (const auto& [key, count] : keys) {
+    if (key.empty() || box.has(key)) continue;
+    return problem(ProblemCode::kConflict, "the secrets of endpoint " + endpoint.to_string() +
+                                               " are encrypted with key " + key +
+                                               ", which [store] secrets_key_file does not have");
+  }
+  return recode_secrets(stored, endpoint, box);
+}
+
 void count_secret_keys(std::string_view stored, SecretKeys& counts) {
   for_each(stored, "endpoint.secrets",
            [&counts](const Json& one) { ++counts[one.value("key", std::string())]; });
 }
 
-}  // namespace outboxd::sqlite
+}  // namespace outboxd
