@@ -11,6 +11,7 @@ struct File {
   std::string_view text;
 };
 std::span<const File> sqlite_migrations();
+std::span<const File> postgresql_migrations();
 std::span<const File> openapi();    // one file: openapi.json
 std::span<const File> dashboard();  // the dashboard's pages, and the chart library of a Debian package
 
