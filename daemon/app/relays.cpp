@@ -4,11 +4,28 @@
 
 #include "store/fail_stop.h"
 #include "store/sqlite/source_file.h"
+#ifdef OUTBOXD_POSTGRESQL
+#include "store/postgresql/source_database.h"
+#endif
 
 namespace outboxd {
 namespace {
 
 constexpr std::size_t kRoomForColumns = 64u << 10;  // of a row, besides what [limits] event_bytes allows
+
+std::unique_ptr<Source> open_source(const config::Config::Source& source, std::size_t max_row_bytes,
+                                    const std::atomic<bool>& stop) {
+  if (source.is_sqlite())
+    return open_source_file({.path = source.path(), .max_row_bytes = max_row_bytes, .stop = &stop});
+#ifdef OUTBOXD_POSTGRESQL
+  return open_source_database({.url = source.url, .max_row_bytes = max_row_bytes, .stop = &stop});
+#else
+  throw SourceFailure(
+      "its url is one of PostgreSQL, and this outboxd was built without it: build it where libpq is "
+      "installed "
+      "(Debian's libpq-dev)");
+#endif
+}
 
 Relay::Parts parts_of(const config::Config::Source& source, Store& store, Ingest& ingest, const Clock& clock,
                       telemetry::Metrics& metrics) {
@@ -16,10 +33,8 @@ Relay::Parts parts_of(const config::Config::Source& source, Store& store, Ingest
   return {
       .name = source.name,
       .url = source.url,
-      .open =
-          [path = source.path(), max_row_bytes](const std::atomic<bool>& stop) {
-            return open_source_file({.path = path, .max_row_bytes = max_row_bytes, .stop = &stop});
-          },
+      .open = [source, max_row_bytes](
+                  const std::atomic<bool>& stop) { return open_source(source, max_row_bytes, stop); },
       .stored_place = [&store, name = source.name] { return store.new_reader()->source_place(name); },
       .accept = [&ingest](
                     std::vector<EventDraft> drafts, std::shared_ptr<const SourceStep> step,

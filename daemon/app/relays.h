@@ -1,4 +1,4 @@
-// The relays of all configured sources, each on a thread of its own, so that none waits for another one's file.
+// The relays of all configured sources, each on a thread of its own, so that none waits for another one's database.
 #pragma once
 
 #include <memory>

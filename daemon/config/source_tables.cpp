@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/words.h"
+#include "config/store_url.h"
 
 namespace outboxd::config {
 namespace {
@@ -22,8 +23,8 @@ bool is_name(std::string_view text) {
 
 bool is_url(std::string_view text) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  return text.size() <= kMaxUrl && text.starts_with("sqlite:///") && !text.ends_with('/') &&
-         std::none_of(text.begin(), text.end(), is_control);
+  if (text.size() > kMaxUrl || std::any_of(text.begin(), text.end(), is_control)) return false;
+  return is_sqlite_url(text) || is_postgresql_url(text);
 }
 
 std::string expected(std::string_view key) {
@@ -64,6 +65,8 @@ class SourceTable {
     if (node == nullptr) return refuse(table_.source(), std::string(key) + ": is missing" + expected(key));
     const auto* text = node->as_string();
     if (text == nullptr) return refuse(node->source(), std::string(key) + ": is no text" + expected(key));
+    if (holds_password(text->get()))
+      return refuse(node->source(), std::string(key) + ": " + std::string(kHoldsPassword));
     if (!is_good(text->get()))
       return refuse(node->source(), std::string(key) + ": is " + in_quotes(text->get()) + expected(key));
     value = text->get();
@@ -74,9 +77,10 @@ class SourceTable {
       if (other.name == source.name)
         refuse(table_.get("name")->source(),
                "name: " + in_quotes(source.name) + " is the name of another source");
-      if (other.path() == source.path())
-        refuse(table_.get("url")->source(),
-               "url: is the file of the source " + in_quotes(other.name) + " too");
+      if (other.database() == source.database())
+        refuse(table_.get("url")->source(), "url: is the " +
+                                                std::string(source.is_sqlite() ? "file" : "database") +
+                                                " of the source " + in_quotes(other.name) + " too");
     }
   }
 
@@ -86,6 +90,14 @@ class SourceTable {
 };
 
 }  // namespace
+
+bool Config::Source::is_sqlite() const {
+  return url.starts_with(kScheme);
+}
+
+std::string Config::Source::database() const {
+  return is_sqlite() ? path() : url;
+}
 
 std::string Config::Source::path() const {
   return std::filesystem::path(url.substr(kScheme.size())).lexically_normal().string();

@@ -26,15 +26,21 @@ struct SourceKey {
   std::string_view name, example, doc, expected;
 };
 inline constexpr std::string_view kSourceDoc =
-    "An application's own SQLite file whose table outbox is relayed; one [[source]] for each, at most 16, in "
-    "files "
-    "only. The table is made by: outboxctl source ddl | sqlite3 FILE.";
+    "An application's own database whose table outbox is relayed, an SQLite file or a PostgreSQL database; "
+    "one "
+    "[[source]] for each, at most 16, in files only. The table is made by: outboxctl source ddl | sqlite3 "
+    "FILE, or: outboxctl source ddl --postgresql | psql -q -1 URL.";
 inline constexpr SourceKey kSourceKeys[] = {
     {"name", "\"shop\"", "Names it in outboxctl source list, in the log and in metrics.",
      "1 to 64 of a-z 0-9 _ -, each name once"},
     {"url", "\"sqlite:///srv/shop/app.db\"",
-     "The file. outboxd's user must be able to write to it and to its folder, which is on a local disk.",
-     "a URL such as \"sqlite:///srv/shop/app.db\", each file once"},
+     "The file; outboxd's user must be able to write to it and to its folder, which is on a local disk. Or "
+     "the "
+     "database, as in store.url, such as \"postgresql://outboxd@db.corp/shop\": of several daemons that name "
+     "it "
+     "one relays it at a time.",
+     "a URL such as \"sqlite:///srv/shop/app.db\" or \"postgresql://outboxd@db.corp/shop\", each database "
+     "once"},
 };
 
 }  // namespace outboxd::config

@@ -11,7 +11,7 @@
 namespace outboxd {
 namespace {
 
-constexpr std::array<std::string_view, 3> kStates = {"waiting", "relaying", "failing"};
+constexpr std::array<std::string_view, 4> kStates = {"waiting", "relaying", "failing", "standby"};
 
 constexpr std::size_t kMaxRows = 500;  // per read
 constexpr std::size_t kMaxBytes = 1u << 20;
@@ -29,6 +29,9 @@ constexpr Millis kMaxClearPause{2000};
 
 constexpr Millis kBusyPause{20}, kBusyForLong{10'000};
 constexpr Millis kRefusedPause{250};
+// A daemon whose store accepts nothing for so long lets go of its sources for a while: another one may be better off.
+constexpr Millis kRefusedForLong{10'000}, kLetGo{2'000};
+constexpr Millis kStandbyPause{500};
 constexpr Millis kFirstBackoff{1000}, kMaxBackoff{30'000};
 
 std::string in_short(const Problem& problem) {
@@ -78,9 +81,10 @@ SourceStatus Relay::status() const {
 
 Millis Relay::round() {
   try {
-    if (!has_place_) load_place();
     if (!source_) source_ = parts_.open(stopping_);
     source_->check();
+    if (!source_->is_ours()) return stand_by();
+    if (!has_place_) load_place();
     const Millis pause = advance();
     busy_since_.reset();
     return pause;
@@ -106,17 +110,30 @@ Millis Relay::failed(const std::string& why) {
   return backoff_;
 }
 
+// Whoever relays it moves the place, so that it is read again when that has ended.
+Millis Relay::stand_by() {
+  has_place_ = false;
+  busy_since_.reset();
+  set_state(SourceState::kStandby);
+  count();
+  return kStandbyPause;
+}
+
 void Relay::set_state(SourceState state, const std::string& error) {
   if (state != SourceState::kFailing) backoff_ = Millis(0);
   const MutexLock lock(mutex_);
   const bool failing = state == SourceState::kFailing;
   if (failing && (status_.state != state || status_.error != error))
     log::warn("a source cannot be relayed, trying again", {{"source", parts_.name}, {"error", error}});
-  if (!failing && status_.state == SourceState::kFailing)
+  if (state == SourceState::kStandby && status_.state != state)
+    log::info("another daemon relays a source", {{"source", parts_.name}});
+  else if (!failing && status_.state == SourceState::kStandby)
+    log::info("a source is relayed by this daemon now", {{"source", parts_.name}});
+  else if (!failing && status_.state == SourceState::kFailing)
     log::info("a source is relayed again", {{"source", parts_.name}});
   const Time now = parts_.clock.wall();
   if (status_.state != state) status_.since = now;
-  if (state == SourceState::kWaiting) {
+  if (state == SourceState::kWaiting || state == SourceState::kStandby) {
     status_.behind_since.reset();
   } else if (!status_.behind_since) {
     status_.behind_since = now;
@@ -131,14 +148,14 @@ void Relay::load_place() {
   has_place_ = true;
 }
 
-// True: these rows were read after the right place. Otherwise the file is not the one that the place is of, or a copy from
+// True: these rows were read after the right place. Otherwise the database is not the one that the place is of, or a copy from
 // before that place was reached: everything in it is new.
 bool Relay::recognise(const SourceRows& found) {
   const bool same = found.database == place_.database;
   if (same && found.last >= place_.relayed) return true;
   if (!place_.database.empty()) {
-    log::warn(same ? "an older copy of a source's file took its place: all its rows are relayed as new"
-                   : "another file took the place of a source's: all its rows are relayed as new",
+    log::warn(same ? "an older copy of a source's database took its place: all its rows are relayed as new"
+                   : "another database took the place of a source's: all its rows are relayed as new",
               {{"source", parts_.name}});
   }
   place_ = {.database = found.database, .relayed = 0, .cleared = 0};
@@ -173,7 +190,7 @@ Relay::Batch Relay::batch_of(const SourceRows& found) const {
   Batch batch;
   batch.drafts.reserve(found.rows.size());
   const EventLimits limits = parts_.limits();
-  for (const auto& [row, unreadable] : found.rows) {
+  for (const auto& [row, unreadable, seq] : found.rows) {
     std::string reason = unreadable;
     if (reason.empty() && row.row < 1)
       reason = "seq: is not a number that outbox gives; delete the row and insert it again";
@@ -186,7 +203,7 @@ Relay::Batch Relay::batch_of(const SourceRows& found) const {
       if (!draft) reason = rejection(draft.error());
     }
     if (reason.empty() || !batch.drafts.empty()) break;
-    batch.bad.push_back({row.row, std::move(reason)});
+    batch.bad.push_back({row.row, std::move(reason), seq});
   }
   return batch;
 }
@@ -208,6 +225,7 @@ Millis Relay::relay(const SourceRows& found) {
   const auto accepted = accept(std::move(batch.drafts), to);
   if (!accepted) return Millis(0);  // stopped before the answer came: the place that is stored tells
   if (!*accepted) return refused(accepted->error(), found, events);
+  refused_since_.reset();
   const auto now = parts_.clock.monotonic();
   if (is_clear()) clear_from_ = std::max(clear_from_, now + kGather);
   stored_ = place_ = to;
@@ -225,7 +243,7 @@ Millis Relay::refused(const Problem& refused, const SourceRows& found, std::size
   if (const auto index = conflicting_event(refused, events)) {
     // First those before it, so that it is the first one of the next batch.
     row_limit_ = std::max<std::size_t>(*index, 1);
-    if (*index == 0) reject({{found.rows.front().row.row, rejection(refused)}});
+    if (*index == 0) reject({{found.rows.front().row.row, rejection(refused), found.rows.front().seq}});
     return Millis(0);
   }
   if (refused.code == ProblemCode::kConflict) {
@@ -234,7 +252,12 @@ Millis Relay::refused(const Problem& refused, const SourceRows& found, std::size
     return kRefusedPause;
   }
   set_state(SourceState::kFailing, "events are not accepted now: " + in_short(refused));
-  return kRefusedPause;
+  const auto now = parts_.clock.monotonic();
+  if (!refused_since_) refused_since_ = now;
+  if (now - *refused_since_ < kRefusedForLong) return kRefusedPause;
+  refused_since_.reset();
+  source_.reset();
+  return kLetGo;
 }
 
 void Relay::reject(const std::vector<SourceRejection>& rows) {
@@ -245,7 +268,7 @@ void Relay::reject(const std::vector<SourceRejection>& rows) {
   const auto left_out = rejection_log_.take(parts_.clock.monotonic());
   if (!left_out) return;
   log::warn("a row of a source was rejected, see: outboxctl source check", {{"source", parts_.name},
-                                                                            {"row", rows.front().row},
+                                                                            {"row", rows.front().seq},
                                                                             {"reason", rows.front().reason},
                                                                             {"rows", rows.size()},
                                                                             {"not_shown", *left_out}});

@@ -8,6 +8,9 @@
 //   - rejected rows are never in there (a batch ends before one), so that one can be retried at any time;
 //   - a row at or below `cleared` has come back: it was retried, or the file restored. It is relayed as new, but only
 //     once everything in there is deleted, because the place then moves back to it.
+//
+// Of several daemons that share a store and name the same source one relays it (Source::is_ours), the others stand by.
+// Should two of them ever try at once, the place tells the later one that it has been moved.
 #pragma once
 
 #include <atomic>
@@ -29,6 +32,7 @@ enum class SourceState {
   kWaiting,   // everything is relayed
   kRelaying,  // rows are on their way
   kFailing,
+  kStandby,  // another daemon relays it
 };
 std::string_view to_string(SourceState state);
 
@@ -72,6 +76,7 @@ class Relay {
   struct Batch;
   Millis advance();
   void load_place();
+  Millis stand_by();
   bool recognise(const SourceRows& found);
   Batch batch_of(const SourceRows& found) const;
   Millis relay(const SourceRows& found);
@@ -101,7 +106,8 @@ class Relay {
   MonotonicTime clear_from_{};  // not before
   MonotonicTime counted_at_{};
   MonotonicTime idle_since_{};
-  std::optional<MonotonicTime> busy_since_;  // the application has held its lock
+  std::optional<MonotonicTime> busy_since_;     // the application has held its lock
+  std::optional<MonotonicTime> refused_since_;  // nothing was accepted
   Millis backoff_{};
   log::Budget rejection_log_;
 };

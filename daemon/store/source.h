@@ -1,5 +1,6 @@
-// The table `outbox` of an application's own database, as the relay (ingest/relay.h) sees it. The application writes to
-// that database at any time, so nothing here holds a lock there for longer than milliseconds.
+// The table `outbox` of an application's own database, as the relay (ingest/relay.h) sees it: rows with numbers that only
+// grow. The application writes to that database at any time, so nothing here holds a lock there for longer than
+// milliseconds.
 #pragma once
 
 #include <atomic>
@@ -27,10 +28,11 @@ struct SourceBusy : SourceFailure {
 
 struct SourceRow {
   OutboxRow row;
-  std::string unreadable;  // why it cannot be read, although it is there; only its number is known then
+  std::string unreadable = {};  // why it cannot be read, although it is there; only its number is known then
+  std::int64_t seq = 0;         // as the application knows it
 };
 struct SourceRows {
-  std::string database;         // tells one file from another (SourcePlace)
+  std::string database;         // tells one database from another (SourcePlace)
   std::int64_t last = 0;        // the highest number that a row was ever given
   bool after_rejected = false;  // there is a rejected row between `after` and the first of these
   // Rows that are not rejected, in order of their numbers, and no rejected one between two of them.
@@ -39,6 +41,7 @@ struct SourceRows {
 struct SourceRejection {
   std::int64_t row = 0;
   std::string reason;
+  std::int64_t seq = 0;
 };
 struct SourceCleared {
   std::int64_t up_to = 0;  // every row up to here is gone, durably
@@ -64,6 +67,8 @@ class Source {
   virtual SourceCounts counts(int limit) = 0;
   // Throws if the file is not the one at that path any more.
   virtual void check() = 0;
+  // False: another daemon relays it now. Only counts() may be called then.
+  virtual bool is_ours() { return true; }
   // Returns when another process has committed something since the last read(), or after `at_most`.
   virtual void wait(Millis at_most) = 0;
 };

@@ -65,7 +65,7 @@ class Application {
     HOLDS(sqlite3_step(column_) == SQLITE_ROW);
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(column_, which));
     const auto size = static_cast<std::size_t>(sqlite3_column_bytes(column_, which));
-    const std::string value = size == 0 ? "" : std::string(bytes, size);
+    std::string value = size == 0 ? "" : std::string(bytes, size);
     sqlite3_reset(column_);
     return value;
   }
@@ -118,7 +118,7 @@ class Watched final : public Source {
   }
   void reject(const std::vector<SourceRejection>& rows, Time at) override {
     file_.reject(rows, at);
-    for (const auto& [row, reason] : rows) HOLDS(rejected_.emplace(row, reason).second);
+    for (const auto& [row, reason, seq] : rows) HOLDS(rejected_.emplace(row, reason).second);
   }
   SourceCleared clear(std::int64_t after, std::int64_t up_to, int limit) override {
     return file_.clear(after, up_to, limit);
