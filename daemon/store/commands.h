@@ -64,7 +64,8 @@ struct AcceptedEvent {
   bool row_deleted = false;  // its outbox row no longer exists: nothing was stored
 };
 struct Accepted {
-  // One of the endpoints was removed since they were matched: nothing was stored, match again.
+  // Since they were matched, one of the endpoints was removed, or another daemon has changed some: nothing was stored, match
+  // again. What another daemon has changed was told before this answer.
   bool stale = false;
   std::vector<AcceptedEvent> events;  // in the order of the command's events
 };
@@ -310,8 +311,8 @@ struct Prune {
   DeliveryKey after{};  // {}: start from the beginning; otherwise `next` of the previous step
 };
 
-// A task that only one kind of store knows, as a command defined by that store (sqlite/secret_encryption.h). Other
-// stores refuse it. The task object itself holds the result, once it is committed.
+// A task that not every kind of store knows (secret_encryption.h). Who does not know it refuses it. The task object
+// itself holds the result, once it is committed.
 struct StoreTask {
   virtual ~StoreTask() = default;
   virtual std::int64_t rows() const = 0;  // how many rows it may write

@@ -32,5 +32,9 @@ struct StoreError : std::runtime_error {
 
   Kind kind;
 };
+// A value that the database can read but outboxd never wrote.
+struct CorruptValue : StoreError {
+  explicit CorruptValue(const std::string& what) : StoreError(Kind::kCorrupt, what) {}
+};
 
 }  // namespace outboxd

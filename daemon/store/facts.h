@@ -68,6 +68,9 @@ struct DueTimesMoved {
 // This daemon became the owner of these partitions, or ceased to be.
 struct PartitionsOwned {
   PartitionSet partitions;
+  // Who owned them before was lost sight of, and what it had under way may still arrive until then: what must be in order
+  // waits so long.
+  Millis ordered_after{0};
 };
 struct PartitionsLost {
   PartitionSet partitions;

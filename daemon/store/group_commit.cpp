@@ -366,7 +366,7 @@ void GroupCommit::Impl::refuse_overdue(bool stopping) {
   const auto refuse_if_overdue = [&](QueuedCommand& item) {
     if (item.refused || item.submitted > limit || !(item.traits.refusable || stopping)) return;
     refuse(item, ProblemCode::kUnavailable,
-           "the database could not be written in time: another process keeps it locked");
+           "the database could not be written in time: it is locked, or out of reach");
     given_up += !item.traits.refusable;
   };
   if (!uncertain || stopping) std::ranges::for_each(batch, refuse_if_overdue);

@@ -41,6 +41,12 @@ struct OldestDue {
   Millis age{0};
 };
 
+// An endpoint of which every attempt has failed since then, as it is stored.
+struct FailingEndpoint {
+  EndpointSeq endpoint = 0;
+  Time since{};
+};
+
 // How many deliveries an endpoint has, and how many of the pending ones cannot go yet, these counted up to a limit.
 struct EndpointCounts {
   DeliveryCounts deliveries;
@@ -137,12 +143,24 @@ struct Endpoints {
 };
 // How many secrets are encrypted with each key, by key id ("" for secrets in plain text).
 using SecretKeys = std::map<std::string, std::int64_t>;
+// A daemon that shares the store.
+struct StoreMember {
+  std::string name;     // "outboxd@shop-1:4711"
+  std::string address;  // as the store's server sees it; "local" over a Unix socket
+  Time joined_at{};
+  Millis heartbeat_age{0};  // since it last proved that it is there
+  int partitions = 0;       // that it owns, of kPartitions
+  bool self = false;        // the one that is asked
+};
 struct StoreStatus : DeliveryCounts {  // the deliveries of all endpoints
   std::int64_t events = 0;
   std::int64_t outbox_rejected = 0;
   std::int64_t database_bytes = 0;
   int schema_version = 0;
-  // Further figures of this kind of store, by the names that users see ("wal_bytes").
+  std::vector<StoreMember> members;  // by name; empty: the store is for one daemon alone
+  // Further figures of this kind of store, by the names that users see: "wal_bytes" of a file; of a server
+  // "synchronous_standbys", "oldest_snapshot_seconds", "pending_dead_rows", "prepared_transactions", "inactive_slots"
+  // (what each means: ctl/doctor_server.cpp).
   std::vector<std::pair<std::string, std::int64_t>> figures;
 };
 

@@ -21,8 +21,8 @@
 
 namespace outboxd {
 
-// Identifies the daemon that records. A store that has given this daemon's partitions to another one refuses the token
-// (kFenced).
+// Identifies the daemon that records, as long as it has its store open. A store that has given this daemon's partitions
+// to another one for good refuses the token (kFenced).
 struct OwnerToken {
   std::string text;
   bool operator==(const OwnerToken&) const = default;
@@ -43,7 +43,12 @@ class StoreWriter {  // used by one thread
  public:
   virtual ~StoreWriter() = default;
   // Applies all commands in order, in one transaction that is durable on return. Throws StoreError; if it
-  // may_try_again(), apply the same batch again.
+  // may_try_again(), apply the same batch again. A server that cannot be reached is kBusy, for as long as it takes.
+  //
+  // Whose partitions were taken away while the server was out of reach joins the others anew, by itself and under the
+  // same token: the facts are PartitionsLost (abort) and later, once those are released, PartitionsOwned. Meanwhile
+  // everything is applied that anybody may ask for. An outcome of a partition that is not this daemon's any more is
+  // refused with kConflict, and whoever sent it hears OutcomeRecorded with nothing but the key, and lets go of it.
   virtual Applied apply(const Batch& batch) = 0;
   // Called between batches: checkpoints and the like, when due. Cheap when there is nothing to do. Throws StoreError
   // (kFailed).
@@ -117,20 +122,28 @@ class StoreReader {  // each by one thread at a time; there may be several
   // minutes, or whole hours from where only hours are kept on; `since` is the start of one.
   virtual std::vector<RollupPoint> series(const std::optional<EndpointId>& endpoint, Time since, Time until,
                                           Millis step) = 0;
+
+  // Where several daemons share the store: those that fail, for one daemon knows so only of its own. At most `limit`.
+  virtual std::vector<FailingEndpoint> failing_endpoints(int /*limit*/) { return {}; }
 };
 
-// The partitions that belong to this daemon from the start, and the token it records with.
+// The partitions that belong to this daemon now (none yet, if others may have them), and the token it records with.
 struct Ownership {
   OwnerToken token;
   PartitionSet partitions;
+  int members = 1;  // daemons that share the store, as far as this one knows
 };
 
 class Store {
  public:
   virtual ~Store() = default;
   virtual StoreWriter& writer() = 0;
+  // Never fails: a reader connects when it reads, and again when it must (kBusy until it can).
   virtual std::unique_ptr<StoreReader> new_reader() = 0;
-  virtual Ownership ownership() const = 0;
+  virtual Ownership ownership() const = 0;  // any thread
+  // Any thread, asked before each request. False: for too long it is unproven that this daemon still owns anything, and
+  // another one may be sending. Nothing is sent then; the facts that follow say whether partitions are lost.
+  virtual bool may_send() const { return true; }
   // Blocks until others have probably changed something (a producer's INSERT INTO outbox, another daemon's commit),
   // `timeout` passes, or interrupt() is called from another thread. Returns what may be true now. Only one thread may
   // wait.
@@ -138,6 +151,8 @@ class Store {
   virtual void interrupt() = 0;
   // Tells the store that nothing is under way any more for partitions that this daemon was told to give up.
   virtual void release(const PartitionSet& partitions) = 0;
+  // Any thread. What the store's server, or the way to it, has answered lately instead of serving; "": it serves.
+  virtual std::string why_unreachable() const { return {}; }
 };
 
 }  // namespace outboxd

@@ -2,6 +2,7 @@
 // apply commands in transactions.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,11 +61,13 @@ inline NewEvent keyed(NewEvent event, const std::string& ordering_key) {
   return event;
 }
 
+// Matched just now.
+inline constexpr DirectoryVersion kMatchedNow = std::numeric_limits<DirectoryVersion>::max();
 inline AcceptEvents accepting(std::vector<NewEvent> events) {
-  return {.events = std::move(events), .idempotency_window = kDay};
+  return {.events = std::move(events), .idempotency_window = kDay, .matched = kMatchedNow};
 }
 inline AnnounceEvent announcing(NewEvent event) {
-  return {.event = std::make_shared<const NewEvent>(std::move(event))};
+  return {.event = std::make_shared<const NewEvent>(std::move(event)), .matched = kMatchedNow};
 }
 inline SetFailingSince failing_since(EndpointSeq endpoint, std::optional<Time> since) {
   return {.endpoint = endpoint, .since = since, .recovered_from = {}};

@@ -1,6 +1,6 @@
 // The embedded store: one SQLite file in WAL mode, owned by one daemon, with producers in other processes that INSERT
-// INTO its table `outbox`. Of this folder the rest of the daemon may include only this header and those of what only
-// SQLite's store can do (sqlite_tools.h, secret_encryption.h).
+// INTO its table `outbox`. Of this folder the rest of the daemon may include only this header and that of what only
+// SQLite's store can do (sqlite_tools.h).
 #pragma once
 
 #include <functional>
