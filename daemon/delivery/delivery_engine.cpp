@@ -10,6 +10,8 @@ namespace {
 
 // A wall clock may be set forward at any time: look at it at least this often while something is due later.
 constexpr Millis kMaxTimer{1000};
+// While nobody knows whether the partitions are still ours: how often to ask again.
+constexpr Millis kDoubt{100};
 // How long an operator waits when a name server does not answer.
 constexpr Millis kMaxPreflight{2000};
 
@@ -43,6 +45,7 @@ bool contains(const PartitionSet& partitions, EndpointSeq endpoint) {
 DeliveryEngine::DeliveryEngine(const Parts& parts, Options options)
     : executor_(parts.executor),
       sender_(parts.sender),
+      store_(parts.store),
       commits_(parts.commits),
       clock_(parts.clock),
       ids_(parts.ids),
@@ -106,10 +109,11 @@ void DeliveryEngine::apply_outcome(const OutcomeRecorded& fact, Moment now) {
 
 // The directory is read on this thread, so no change is missed: one that the directory already shows is also heard
 // later as a fact, which changes nothing, and one that it does not show yet is heard as a fact.
-void DeliveryEngine::own(const PartitionSet& partitions) {
-  inbox_.put([this, partitions] {
+void DeliveryEngine::own(const PartitionSet& partitions, Millis ordered_after) {
+  inbox_.put([this, partitions, ordered_after] {
     owned_ |= partitions;
     for (Leaving& leaving : leaving_) leaving.partitions &= ~partitions;
+    scheduler_.hold_ordered(partitions, clock_.monotonic() + ordered_after);
     for (const EndpointPtr& endpoint : endpoints_of_(partitions)) put_endpoint(endpoint);
   });
 }
@@ -164,6 +168,10 @@ void DeliveryEngine::set_policy(std::shared_ptr<const AddressPolicy> policy) {
 
 void DeliveryEngine::pump() {
   const Moment now = moment_of(clock_);
+  if (!store_.may_send()) {
+    set_timer(now.mono + kDoubt, now.mono);
+    return finish_what_is_over();
+  }
   Decisions decisions = scheduler_.next(now);
   for (auto& unsent : decisions.unsent) record(unsent.endpoint, unsent.delivery, std::move(unsent.record));
   for (auto& next : decisions.send) send(std::move(next), now);
@@ -352,7 +360,7 @@ void DeliveryEngine::preflight(EndpointUrl url, EndpointTls tls, std::function<v
 
 void DeliveryEngine::ask_status(std::optional<EndpointSeq> only, std::function<void(EngineStatus)> answer) {
   inbox_.put([this, only, answer = std::move(answer)] {
-    EngineStatus status{scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only), {}};
+    EngineStatus status{scheduler_.in_flight(), scheduler_.lanes(moment_of(clock_), only), {}, owned_};
     if (!only) {
       status.certificates = certificates_;
     } else if (const auto one = certificates_.find(*only); one != certificates_.end()) {

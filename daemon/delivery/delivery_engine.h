@@ -37,6 +37,7 @@ struct EngineStatus {
   int in_flight = 0;
   std::vector<LaneStatus> lanes;  // in no order; see Scheduler::lanes
   CertificateExpiries certificates;
+  PartitionSet owned;  // whose lanes these are
 };
 
 class DeliveryEngine final : public DeliverySide {
@@ -65,7 +66,7 @@ class DeliveryEngine final : public DeliverySide {
 
   // Any thread.
   void hear(Facts facts) override;
-  void own(const PartitionSet& partitions) override;
+  void own(const PartitionSet& partitions, Millis ordered_after) override;
   void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(std::shared_ptr<const AddressPolicy> policy);
   // Sends one request to the endpoint as it is, whatever its state, ignoring every schedule and limit. Nothing is
@@ -111,6 +112,7 @@ class DeliveryEngine final : public DeliverySide {
 
   Executor& executor_;
   Sender& sender_;
+  const Store& store_;
   GroupCommit& commits_;
   const Clock& clock_;
   UuidGenerator& ids_;

@@ -5,17 +5,21 @@
 namespace outboxd {
 namespace {
 
-HttpSender::Options counting_denials(const HttpSender::Options& options, telemetry::Metrics& metrics) {
-  HttpSender::Options counting = options;
-  counting.on_denied = [&metrics](std::string_view reason) { metrics.policy_denied(reason); };
-  return counting;
+// The engine asks the store before it sends, but a request may wait for its connection; a process that was stopped
+// meanwhile goes on right here.
+HttpSender::Options sender_options(const HttpSender::Options& options, const Store& store,
+                                   telemetry::Metrics& metrics) {
+  HttpSender::Options made = options;
+  made.on_denied = [&metrics](std::string_view reason) { metrics.policy_denied(reason); };
+  made.may_leave = [&store] { return store.may_send(); };
+  return made;
 }
 
 }  // namespace
 
 DeliveryLoop::DeliveryLoop(const Parts& parts, const std::shared_ptr<const AddressPolicy>& policy,
                            const Options& options)
-    : sender_(loop_, policy, counting_denials(options.sender, parts.metrics)),
+    : sender_(loop_, policy, sender_options(options.sender, parts.store, parts.metrics)),
       engine_({.executor = loop_,
                .backlog_executor = backlog_loop_,
                .sender = sender_,

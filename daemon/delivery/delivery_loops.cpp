@@ -78,8 +78,8 @@ void DeliveryLoops::hear(Facts facts) {
   }
 }
 
-void DeliveryLoops::own(const PartitionSet& partitions) {
-  for (auto& loop : loops_) loop->engine().own(partitions);
+void DeliveryLoops::own(const PartitionSet& partitions, Millis ordered_after) {
+  for (auto& loop : loops_) loop->engine().own(partitions, ordered_after);
 }
 
 // A partition that is owned again is owned again in every loop, so the set reported by the last loop is right for all.
@@ -114,6 +114,7 @@ void DeliveryLoops::ask_status(std::optional<EndpointSeq> only, std::function<vo
       all.in_flight += one.in_flight;
       std::ranges::move(one.lanes, std::back_inserter(all.lanes));
       all.certificates.merge(one.certificates);
+      all.owned = one.owned;  // the same for all, but for a moment
       if (--answers->missing == 0) answer(std::move(all));
     });
   }

@@ -22,7 +22,7 @@ class DeliveryLoops final : public DeliverySide {
 
   // Any thread; see DeliveryEngine.
   void hear(Facts facts) override;
-  void own(const PartitionSet& partitions) override;
+  void own(const PartitionSet& partitions, Millis ordered_after) override;
   void disown(const PartitionSet& partitions, bool abort, Disowned done) override;
   void set_policy(const std::shared_ptr<const AddressPolicy>& policy);
   void send_test(const EndpointPtr& endpoint, std::shared_ptr<const Event> event,

@@ -82,20 +82,6 @@ void Scheduler::drop_endpoint(EndpointSeq endpoint) {
   touch(*lane);
 }
 
-std::vector<EndpointSeq> Scheduler::lanes_of(const PartitionSet& partitions) const {
-  std::vector<EndpointSeq> endpoints;
-  for (const auto& [seq, lane] : lanes_) {
-    if (partitions.test(static_cast<std::size_t>(partition_of(seq)))) endpoints.push_back(seq);
-  }
-  return endpoints;
-}
-
-bool Scheduler::is_rid_of(const PartitionSet& partitions) const {
-  return std::ranges::none_of(lanes_, [&](const auto& lane) {
-    return partitions.test(static_cast<std::size_t>(partition_of(lane.first))) && !lane.second->held.empty();
-  });
-}
-
 // Requests under way were sent before and say nothing about what is to come: their outcomes do not count as probes, nor
 // at all if they went to another receiver.
 void Scheduler::begin_anew(Lane& lane, bool other_receiver) {

@@ -115,6 +115,8 @@ class Scheduler {
   void drop_endpoint(EndpointSeq endpoint);
   // The endpoints of these partitions that have a lane, including lanes that are leaving.
   std::vector<EndpointSeq> lanes_of(const PartitionSet& partitions) const;
+  // Deliveries with a sequence key are not sent before that: those that a former owner sent may still arrive.
+  void hold_ordered(const PartitionSet& partitions, MonotonicTime until);
   // Is nothing of these partitions left in memory?
   bool is_rid_of(const PartitionSet& partitions) const;
 
@@ -185,6 +187,7 @@ class Scheduler {
   void send_some(Moment now, Decisions& decisions);
   void send_one(Lane& lane, Moment now, Decisions& decisions);
   bool wait_in_order(Lane& lane, Held& held);
+  bool leave_for_later(Lane& lane, const Held& held, MonotonicTime now);
   void fetch_some(Moment now, Decisions& decisions);
   void fetch_one(Lane& lane, MonotonicTime now, Decisions& decisions);
   void search_expired(MonotonicTime now, Decisions& decisions);
@@ -195,6 +198,7 @@ class Scheduler {
   std::unordered_map<EndpointSeq, std::unique_ptr<Lane>> lanes_;
   ReadyQueue to_send_, to_fetch_;
   std::set<std::pair<MonotonicTime, EndpointSeq>> wakes_;
+  std::array<MonotonicTime, kPartitions> ordered_from_{};  // hold_ordered()
   std::vector<EndpointSeq> dirty_;       // lanes that have changed: the next next() considers them
   std::vector<EndpointSeq> considered_;  // empty but in next()
   struct Sent {

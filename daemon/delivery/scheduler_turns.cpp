@@ -137,11 +137,21 @@ bool Scheduler::wait_in_order(Lane& lane, Held& held) {
   return !is_first;
 }
 
+// True: those of its key that a former owner sent may still arrive, so it goes back to disk for as long.
+bool Scheduler::leave_for_later(Lane& lane, const Held& held, MonotonicTime now) {
+  const EndpointSeq endpoint = lane.endpoint->seq;
+  const MonotonicTime from = ordered_from_[static_cast<std::size_t>(partition_of(endpoint))];
+  if (!held.delivery.sequence_key || from <= now) return false;
+  erase_held(lane, held.delivery.key.event);
+  leave_on_disk(lane, from);
+  return true;
+}
+
 void Scheduler::send_one(Lane& lane, Moment now, Decisions& decisions) {
   const WindowOrder chosen = pick(lane);
   lane.window.erase(chosen);
   Held& held = lane.held.at(chosen.event);
-  if (wait_in_order(lane, held)) return;
+  if (leave_for_later(lane, held, now.mono) || wait_in_order(lane, held)) return;
   if (auto record = outcome_without_attempt(held.delivery, now.wall)) {
     held.stage = Stage::kRecording;
     decisions.unsent.push_back({lane.endpoint, held.delivery, std::move(*record)});

@@ -29,6 +29,8 @@ class HttpSender final : public Sender {  // every call on the loop's thread
     std::string dns_servers;            // "127.0.0.1:5353": replaces resolv.conf's; for tests and odd hosts
     std::string ca_file;                // PEM certificates to trust instead of the system's
     std::function<void(std::string_view reason)> on_denied = {};  // called for each denial by the policy
+    // Asked before a request of a group (SendRequest) leaves, whatever it waited for; false aborts it. Null: it may.
+    std::function<bool()> may_leave = {};
   };
   // Throws std::invalid_argument for a proxy that is not an http:// or https:// URL, std::runtime_error for bad
   // dns_servers.

@@ -21,6 +21,8 @@ SendResult aborted() {
 }  // namespace
 
 void HttpSender::Impl::exchange(Transfer& transfer, std::unique_ptr<Connection> connection) {
+  if (options_.may_leave && transfer.request.group != 0 && !options_.may_leave())
+    return finish(transfer, aborted());
   const bool forwarded = !direct() && !transfer.request.to->url.https;
   const auto form = forwarded ? TargetForm::kAbsolute : TargetForm::kOrigin;
   const std::string_view authorization =

@@ -65,6 +65,24 @@ class FakeSender final : public Sender {
   }
 };
 
+// The same store, of which the engine cannot be sure that it still owns anything.
+class DoubtfulStore final : public Store {
+ public:
+  explicit DoubtfulStore(Store& real) : real_(real) {}
+  StoreWriter& writer() override { return real_.writer(); }
+  std::unique_ptr<StoreReader> new_reader() override { return real_.new_reader(); }
+  Ownership ownership() const override { return real_.ownership(); }
+  bool may_send() const override { return is_sure; }
+  Facts wait_for_changes(Millis timeout) override { return real_.wait_for_changes(timeout); }
+  void interrupt() override { real_.interrupt(); }
+  void release(const PartitionSet& partitions) override { real_.release(partitions); }
+
+  bool is_sure = true;
+
+ private:
+  Store& real_;
+};
+
 PartitionSet partition(Partition one) {
   return PartitionSet().set(static_cast<std::size_t>(one));
 }
@@ -76,6 +94,7 @@ struct Rig {
   UuidGenerator uuids{clock};
   telemetry::Metrics metrics;
   std::unique_ptr<Store> store = open();
+  DoubtfulStore doubtful{*store};
   GroupCommit commits{
       store->writer(), store->ownership().token, clock, {}, [](const std::string& what) { FAIL(what); }};
   ManualExecutor executor{clock};
@@ -85,7 +104,7 @@ struct Rig {
   DeliveryEngine engine{{.executor = executor,
                          .backlog_executor = executor,
                          .sender = sender,
-                         .store = *store,
+                         .store = doubtful,
                          .commits = commits,
                          .clock = clock,
                          .ids = uuids,
@@ -144,8 +163,8 @@ struct Rig {
     commit(accepting({event}));
     return {event.event->seq, endpoint->seq};
   }
-  void own(const EndpointPtr& endpoint) {
-    engine.own(partition(partition_of(endpoint->seq)));
+  void own(const EndpointPtr& endpoint, Millis ordered_after = {}) {
+    engine.own(partition(partition_of(endpoint->seq)), ordered_after);
     run();
   }
   void disown(const EndpointPtr& endpoint, bool abort) {
@@ -343,7 +362,7 @@ TEST_CASE_FIXTURE(Rig, "an answer is judged behind what was committed before it 
 
 TEST_CASE_FIXTURE(Rig, "tests and preflights are no partition's, and go on when all of them are given up") {
   const auto endpoint = add_endpoint();
-  engine.own(PartitionSet().set());
+  engine.own(PartitionSet().set(), Millis(0));
   run();
   accept(endpoint);
   int answered = 0;
@@ -409,4 +428,51 @@ TEST_CASE_FIXTURE(Rig,
   CHECK(count(log, "endpoint is failing") == 1);
   CHECK(count(log, endpoint->id.to_string()) == 1);
   CHECK(log.find("http_5xx") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Rig,
+                  "nothing is sent or read while the store does not know whether the partitions are ours") {
+  const auto endpoint = add_endpoint();
+  own(endpoint);
+  accept(endpoint);
+  CHECK(sender.sent == 1);
+  doubtful.is_sure = false;
+  sender.succeed();
+  const auto key = accept(endpoint);
+  CHECK(sender.sent == 1);
+  clock.advance(Millis(1000));
+  run();
+  CHECK(sender.sent == 1);
+  doubtful.is_sure = true;
+  clock.advance(Millis(100));  // by itself, without any fact
+  run();
+  CHECK(sender.sent == 2);
+  sender.succeed();
+  run();
+  CHECK(stored(key).state == DeliveryState::kDelivered);
+}
+
+TEST_CASE_FIXTURE(Rig, "requests that a first disown let finish are aborted by a second") {
+  const auto endpoint = add_endpoint();
+  own(endpoint);
+  accept(endpoint);
+  disown(endpoint, false);
+  CHECK(disowned == 0);
+  REQUIRE(sender.under_way.size() == 1);
+  disown(endpoint, true);
+  CHECK(sender.under_way.empty());
+  CHECK(disowned == 2);
+}
+
+TEST_CASE_FIXTURE(Rig, "an outcome that the store turned away is let go of when the hint of it comes") {
+  const auto endpoint = add_endpoint();
+  own(endpoint);
+  const auto key = accept(endpoint);
+  commits.tell([](const Facts&) {});  // whatever the store says, the engine hears only this:
+  sender.succeed();
+  disown(endpoint, false);
+  CHECK(disowned == 0);
+  engine.hear({OutcomeRecorded{.key = key}});
+  run();
+  CHECK(disowned == 1);
 }

@@ -674,3 +674,42 @@ TEST_CASE("a lane that is given up ends with what it holds, and begins anew when
   b.scheduler.put_endpoint(endpoint, b.now);
   CHECK(b.scheduler.next(b.now).fetch.size() == 1);
 }
+
+TEST_CASE("after an unclean takeover what is in order waits, and nothing else does") {
+  Bench b;
+  b.add(1);
+  b.add(257);  // the same partition
+  b.add(2);
+  b.scheduler.hold_ordered(PartitionSet().set(1), b.now.mono + 4s);
+  b.scheduler.hear(DeliveryReady{b.make_ordered(1, "a")}, b.now);
+  b.scheduler.hear(DeliveryReady{b.make_ordered(2, "a")}, b.now);
+  b.offer(257);
+  std::vector<EventSeq> sent;
+  for (const auto& send : b.sends()) sent.push_back(send.delivery.key.endpoint);
+  std::ranges::sort(sent);
+  CHECK(sent == std::vector<EventSeq>{2, 257});
+  CHECK(b.scheduler.held() == 2);
+  b.pass(3999ms);
+  Decisions d = b.scheduler.next(b.now);
+  CHECK(d.send.empty());
+  CHECK(d.fetch.empty());
+  CHECK(d.wake_at == b.now.mono + 1ms);
+  b.pass(1ms);
+  d = b.scheduler.next(b.now);
+  REQUIRE(d.fetch.size() == 1);
+  b.scheduler.fetched(1, {{b.make_ordered(1, "a")}, {}}, b.now);
+  CHECK(b.sends().size() == 1);
+}
+
+TEST_CASE("what is read from disk while order has to wait stays there, and asks for no second read") {
+  Bench b;
+  b.scheduler.hold_ordered(PartitionSet().set(1), b.now.mono + 4s);
+  b.scheduler.put_endpoint(b.endpoint(1), b.now);
+  REQUIRE(b.scheduler.next(b.now).fetch.size() == 1);
+  b.scheduler.fetched(1, {{b.make_ordered(1, "a"), b.make(1)}, {}}, b.now);
+  Decisions d = b.scheduler.next(b.now);
+  CHECK(d.send.size() == 1);
+  CHECK(d.fetch.empty());
+  b.pass(4s);
+  CHECK(b.scheduler.next(b.now).fetch.size() == 1);
+}

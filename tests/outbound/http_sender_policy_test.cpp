@@ -1,6 +1,7 @@
 // Where requests go: names, pinned addresses, the four checks of the policy, the proxy, the environment.
 #include "outbound/http_sender.h"
 
+#include <atomic>
 #include <cstdlib>
 
 #include "outbound/full_listener.h"
@@ -328,6 +329,24 @@ TEST_CASE("a malformed proxy is refused at once") {
     options.proxy = bad;
     CHECK_THROWS_AS(HttpSender(loop, test::policy_of({}), options), std::invalid_argument);
   }
+}
+
+TEST_CASE(
+    "a request that may not leave any more when its connection is there is aborted, an operator's is not") {
+  RawReceiver receiver(behaviour::answer());
+  HttpSender::Options options;
+  std::atomic<bool> may = true;
+  options.may_leave = [&may] { return may.load(); };
+  SenderRig rig(std::move(options));
+  SendRequest delivery = request_to(receiver.url());
+  delivery.group = 7;
+  CHECK(rig.send(delivery).status == 200);
+  may = false;
+  CHECK(rig.send(delivery).aborted);
+  CHECK(rig.send(receiver.url()).status == 200);
+  CHECK(receiver.request_count() == 2);
+  may = true;
+  CHECK(rig.send(delivery).status == 200);
 }
 
 }  // namespace

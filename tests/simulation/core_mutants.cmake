@@ -17,7 +17,7 @@ function(core_mutant name file original replacement)
   target_compile_options(${target} PRIVATE -w -g0)  # a fault may leave a variable unused
   target_link_options(${target} PRIVATE -s)         # nobody debugs it, and linking its symbols takes seconds
   target_include_directories(${target} BEFORE PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/mutants/core_${name}/daemon)
-  add_test(NAME "simulation: catches a core that ${ARGN}" COMMAND ${target} --seconds 60 --expect-violation)
+  add_test(NAME "simulation: catches a core that ${ARGN}" COMMAND ${target} --seconds 150 --expect-violation)
   set_tests_properties("simulation: catches a core that ${ARGN}" PROPERTIES TIMEOUT 180 LABELS mutants)
 endfunction()
 
