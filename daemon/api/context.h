@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/endpoint_url.h"
 #include "common/json.h"
+#include "common/partition.h"
 #include "common/waiting.h"
 #include "ingest/batch_targets.h"
 #include "ingest/endpoint_directory.h"
@@ -48,8 +49,16 @@ struct LaneView {
   std::optional<Time> certificate_expires_at = {};
 };
 // Of endpoints that are failing, sending or held back, or have shown a certificate; what is due at any other one is about
-// to be sent. Absent: a loop did not answer in time.
-using Lanes = std::optional<std::unordered_map<EndpointSeq, LaneView>>;
+// to be sent, if its partition is among `owned`. Of the others' endpoints nothing is known here.
+struct LaneViews : std::unordered_map<EndpointSeq, LaneView> {
+  using std::unordered_map<EndpointSeq, LaneView>::unordered_map;
+  PartitionSet owned = PartitionSet().set();
+};
+// Absent: a loop did not answer in time.
+using Lanes = std::optional<LaneViews>;
+inline bool is_known(EndpointSeq endpoint, const Lanes& lanes) {
+  return lanes && lanes->owned.test(static_cast<std::size_t>(partition_of(endpoint)));
+}
 
 // How delivery is doing, from what the delivery loops know and from what is due in the store.
 struct DeliveryStatus {
@@ -58,13 +67,15 @@ struct DeliveryStatus {
     std::optional<Millis> oldest_due_age;  // absent: nothing has been due for a second
     std::int64_t backlog = 0;              // pending deliveries
     std::optional<Waiting> holds;          // what those that are due wait for; absent: not known
+    // False: it is another daemon's, and of what follows only failing_since is known.
+    bool is_ours = true;
     int in_flight = 0;
     int consecutive_failures = 0;
     std::string last_error;                  // an outcome class; empty: none
     int last_status = 0;                     // with last_error; 0: there was no answer
     std::optional<Time> failing_since = {};  // every attempt since then has failed
   };
-  std::optional<std::int64_t> in_flight;     // absent: a loop did not answer in time
+  std::optional<std::int64_t> in_flight;     // of this daemon; absent: a loop did not answer in time
   std::optional<Millis> oldest_due_age;      // whatever holds it back; absent: nothing is due
   std::vector<Lane> worst_endpoints;         // at most ten: longest due first, then most failures
   std::vector<Lane> failing_endpoints = {};  // at most ten: most failures in a row first, then most pending
@@ -111,6 +122,11 @@ struct PrunePeriods {
 struct SecretsEncrypted {
   std::int64_t endpoints = 0;       // re-encrypted: not encrypted before, or with another key
   std::optional<EndpointSeq> next;  // the last endpoint examined, to continue after; absent: that was all
+};
+
+struct NotReady {
+  std::string why;                 // for load balancers, and so for anybody
+  std::string for_operators = {};  // more of it: names hosts and roles; "": there is no more
 };
 
 struct Context {
@@ -167,7 +183,7 @@ struct Context {
   // [dashboard] payloads: may the dashboard show what producers sent?
   bool dashboard_payloads = true;
   // Why the daemon should get no traffic now; nullopt: it is ready.
-  std::function<std::optional<std::string>()> why_not_ready = {};
+  std::function<std::optional<NotReady>()> why_not_ready = {};
 };
 
 }  // namespace outboxd::api

@@ -93,7 +93,7 @@ bool fails(const Endpoint& endpoint, const Lanes& lanes) {
 // The endpoint in memory tells of failing_since as it was when it was read; only its lane, or else the store, knows of
 // what came after.
 bool may_fail(const Endpoint& endpoint, const Lanes& lanes) {
-  return !lanes || fails(endpoint, lanes);
+  return !is_known(endpoint.seq, lanes) || fails(endpoint, lanes);
 }
 
 std::unordered_map<EndpointSeq, std::int64_t> read_backlogs(StoreReader& reader) {

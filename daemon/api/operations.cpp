@@ -32,8 +32,8 @@ Json json_of_lane(const Context& context, const DeliveryStatus::Lane& lane) {
           {"backlog", lane.backlog},
           {"waiting_for", holds ? Json(to_string(holds->what)) : Json(nullptr)},
           {"until", holds && holds->until ? Json(format_time(*holds->until)) : Json(nullptr)},
-          {"in_flight", lane.in_flight},
-          {"consecutive_failures", lane.consecutive_failures},
+          {"in_flight", lane.is_ours ? Json(lane.in_flight) : Json(nullptr)},
+          {"consecutive_failures", lane.is_ours ? Json(lane.consecutive_failures) : Json(nullptr)},
           {"failing_since", lane.failing_since ? Json(format_time(*lane.failing_since)) : Json(nullptr)},
           {"last_error", lane.last_error.empty() ? Json(nullptr) : Json(lane.last_error)},
           {"last_status", lane.last_status == 0 ? Json(nullptr) : Json(lane.last_status)}};
@@ -43,6 +43,18 @@ Json json_of(const ClockSteps::Seen& seen) {
   return {{"steps", seen.count},
           {"last_step_at", seen.count > 0 ? Json(format_time(seen.last_at)) : Json(nullptr)},
           {"last_step_ms", seen.count > 0 ? Json(seen.last.count()) : Json(nullptr)}};
+}
+
+Json json_of(const std::vector<StoreMember>& members) {
+  Json list = Json::array();
+  for (const StoreMember& one : members)
+    list.push_back({{"name", one.name},
+                    {"address", one.address},
+                    {"joined_at", format_time(one.joined_at)},
+                    {"heartbeat_age_seconds", std::chrono::duration<double>(one.heartbeat_age).count()},
+                    {"partitions", one.partitions},
+                    {"self", one.self}});
+  return list;
 }
 
 Json json_of(const DeliveryCounts& counts) {
@@ -90,6 +102,7 @@ void add_whole_store(Json& json, const Context& context) {
   json["store"] = std::move(about_store);
   json["deliveries"] = json_of(static_cast<const DeliveryCounts&>(store));
   json["events"] = store.events;
+  json["members"] = json_of(store.members);
   json["outbox_rejected"] = store.outbox_rejected;
   json["listeners"] = context.listeners;
 }
@@ -106,6 +119,7 @@ Answer status_answer(const Context& context, const Tenant& tenant, const Deliver
                {"waiting_complete", delivery.waiting_complete},
                {"events", nullptr},
                {"outbox_rejected", nullptr},
+               {"members", nullptr},
                {"oldest_due_age_seconds", seconds_or_null(delivery.oldest_due_age)},
                {"endpoints", count_endpoints(context, tenant)},
                {"worst_endpoints", json_of(delivery.worst_endpoints, context)},
@@ -130,8 +144,11 @@ Result<Answer> show_health(Context&, const Request&) {
   return json_answer(200, Json{{"status", "ok"}});
 }
 
-Result<Answer> show_readiness(Context& context, const Request&) {
-  if (const auto why = context.why_not_ready()) return problem(ProblemCode::kUnavailable, *why);
+Result<Answer> show_readiness(Context& context, const Request& request) {
+  if (const auto found = context.why_not_ready()) {
+    const bool all = request.from_operator() && !found->for_operators.empty();
+    return problem(ProblemCode::kUnavailable, all ? found->why + ": " + found->for_operators : found->why);
+  }
   return json_answer(200, Json{{"status", "ready"}});
 }
 

@@ -16,7 +16,7 @@ const LaneView* lane_of(EndpointSeq endpoint, const Lanes& lanes) {
 
 // What those deliveries wait for that nothing but the lane holds back; absent: not known.
 std::optional<Waiting> held_by_lane(EndpointSeq endpoint, const Lanes& lanes) {
-  if (!lanes) return std::nullopt;
+  if (!is_known(endpoint, lanes)) return std::nullopt;
   const LaneView* lane = lane_of(endpoint, lanes);
   return lane ? lane->holds : Waiting{};
 }
@@ -50,7 +50,7 @@ std::optional<WaitingFor> held_by_state(const Endpoint& endpoint) {
 
 std::optional<bool> is_under_way(const DeliveryRow& row, const Lanes& lanes) {
   if (row.delivery.state != DeliveryState::kPending) return false;
-  if (!lanes) return std::nullopt;
+  if (!is_known(row.delivery.key.endpoint, lanes)) return std::nullopt;
   const LaneView* lane = lane_of(row.delivery.key.endpoint, lanes);
   return lane && std::ranges::binary_search(lane->under_way, row.delivery.key.event);
 }
@@ -123,7 +123,7 @@ Json stats_of(const Context& context, StoreReader& reader, const Endpoint& endpo
         {"out_per_second", rates.delivered_per_second + rates.failed_per_second}}},
       {"latency_ms",
        {{"p50", millis_or_null(rates.latency_p50)}, {"p95", millis_or_null(rates.latency_p95)}}}};
-  if (!lanes) return json;
+  if (!is_known(endpoint.seq, lanes)) return json;
   const LaneView* known = lane_of(endpoint.seq, lanes);
   const LaneView lane = known ? *known : LaneView{};
   json["in_flight"] = lane.in_flight;

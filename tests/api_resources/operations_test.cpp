@@ -18,9 +18,15 @@ TEST_CASE("the status counts deliveries, events and endpoints, and names the wor
     api::DeliveryStatus status;
     status.in_flight = 3;
     status.oldest_due_age = Millis(1500);
-    status.worst_endpoints = {{EndpointId::parse(endpoint).value(), Millis(1500), 12,
-                               Waiting{WaitingFor::kBreaker, from_unix_millis(1'785'000'000'000)}, 2, 7,
-                               "timeout", 504, from_unix_millis(1'784'000'000'000)}};
+    status.worst_endpoints = {{.endpoint = EndpointId::parse(endpoint).value(),
+                               .oldest_due_age = Millis(1500),
+                               .backlog = 12,
+                               .holds = Waiting{WaitingFor::kBreaker, from_unix_millis(1'785'000'000'000)},
+                               .in_flight = 2,
+                               .consecutive_failures = 7,
+                               .last_error = "timeout",
+                               .last_status = 504,
+                               .failing_since = from_unix_millis(1'784'000'000'000)}};
     status.waiting.at(static_cast<std::size_t>(WaitingFor::kBreaker)) = 12;
     status.waiting_complete = false;
     done([status] { return status; });
@@ -66,15 +72,12 @@ TEST_CASE(
   api.context.ask_delivery_status = [&](const std::optional<std::string>&,
                                         const api::Context::Asked<api::DeliveryStatus>& done) {
     api::DeliveryStatus status;
-    status.worst_endpoints = {{EndpointId::parse(endpoint).value(),
-                               Millis(1500),
-                               12,
-                               Waiting{WaitingFor::kBreaker, api.clock.wall()},
-                               0,
-                               7,
-                               "timeout",
-                               0,
-                               {}}};
+    status.worst_endpoints = {{.endpoint = EndpointId::parse(endpoint).value(),
+                               .oldest_due_age = Millis(1500),
+                               .backlog = 12,
+                               .holds = Waiting{WaitingFor::kBreaker, api.clock.wall()},
+                               .consecutive_failures = 7,
+                               .last_error = "timeout"}};
     done([status] { return status; });
   };
   const Json worst = api.call("GET", "/v1/status").json["worst_endpoints"].at(0);
@@ -164,10 +167,15 @@ TEST_CASE("healthz answers while the process lives, readyz says why it is not re
   Api api;
   CHECK(api.call("GET", "/healthz").body == R"({"status":"ok"})");
   CHECK(api.call("GET", "/readyz").body == R"({"status":"ready"})");
-  api.context.why_not_ready = [] { return std::optional<std::string>("stopping"); };
+  api.context.why_not_ready = [] {
+    return std::optional(
+        api::NotReady{"the store's server cannot be reached", "10.0.0.7 refuses the password"});
+  };
   const auto answer = api.call("GET", "/readyz");
   CHECK(answer.status == 503);
-  CHECK(answer.json["detail"] == "stopping");
+  CHECK(answer.json["detail"] == "the store's server cannot be reached: 10.0.0.7 refuses the password");
+  api.scope = api::Scope::kNone;
+  CHECK(api.call("GET", "/readyz").json["detail"] == "the store's server cannot be reached");
   CHECK(api.call("GET", "/healthz").status == 200);
 }
 
@@ -182,17 +190,17 @@ TEST_CASE("metrics are text in Prometheus' format") {
 
 TEST_CASE("what the store throws becomes a problem that says nothing of its inside") {
   Api api;
-  const auto answer_to = [&](std::function<std::optional<std::string>()> broken) {
+  const auto answer_to = [&](std::function<std::optional<api::NotReady>()> broken) {
     api.context.why_not_ready = std::move(broken);
     return api.call("GET", "/readyz");
   };
-  CHECK(answer_to([]() -> std::optional<std::string> {
+  CHECK(answer_to([]() -> std::optional<api::NotReady> {
           throw StoreError(StoreError::Kind::kBusy, "locked by pid 7");
         }).status == 503);
-  CHECK(answer_to([]() -> std::optional<std::string> {
+  CHECK(answer_to([]() -> std::optional<api::NotReady> {
           throw StoreError(StoreError::Kind::kFull, "disk");
         }).status == 507);
-  const auto broken = answer_to([]() -> std::optional<std::string> {
+  const auto broken = answer_to([]() -> std::optional<api::NotReady> {
     throw StoreError(StoreError::Kind::kFailed, "disk I/O error in /secret/path");
   });
   CHECK(broken.status == 500);

@@ -63,8 +63,10 @@ function alarms(status, failing) {
     if (seen.has(one.endpoint)) continue;
     seen.add(one.endpoint);
     const held = ["breaker", "retry_after", "paused", "disabled"].includes(one.waiting_for);
-    if (one.consecutive_failures === 0 && !held && !(one.oldest_due_age_seconds > kLate)) continue;
-    said.push(el("li", { class: one.consecutive_failures > 0 || one.state === "disabled" ? null : "warn", "data-key": one.endpoint },
+    // Of what belongs to another daemon, only since when it has been failing is known.
+    const fails = one.consecutive_failures === null ? one.failing_since !== null : one.consecutive_failures > 0;
+    if (!fails && !held && !(one.oldest_due_age_seconds > kLate)) continue;
+    said.push(el("li", { class: fails || one.state === "disabled" ? null : "warn", "data-key": one.endpoint },
       endpointLink(one.endpoint, one.name), ": ", sentence(one)));
   }
   if (status.outbox_rejected > 0)
@@ -80,6 +82,8 @@ function sentence(one) {
   const clauses = [];
   if (backlog > 0) clauses.push(`${count(backlog)} waiting${due === null ? "" : ` for ${duration(due)}`}`);
   if (failures > 0) clauses.push(failuresOf(one));
+  if (failures === null && one.failing_since)
+    clauses.push(`every attempt has failed for ${duration(Math.max(0, secondsSince(one.failing_since)))}`);
   if (backlog === 0) clauses.push("nothing waits for it");
   if (one.state !== "active" && one.state) clauses.push(one.state);
   if (hold === "breaker" && until) clauses.push(["next probe ", when(until)]);

@@ -21,7 +21,7 @@ export function show(view) {
     el("h1", {}, "System"),
     el("div", { class: "columns", "data-key": "daemon" }, daemonPart(known), storePart(known)),
     el("div", { class: "columns", "data-key": "around" },
-      listenersPart(known), membersPart(known.setup), clockPart(known.status), keysPart(known.secrets)),
+      listenersPart(known), membersPart(known), clockPart(known.status), keysPart(known.secrets)),
     known.sources?.data.length > 0 ? section("Sources", sourcesTable(known.sources.data)) : null,
     known.rejected ? rejectedSection(view, known.rejected, () => reload()) : null,
     hosts ? section("Hosts of the endpoints", hosts) : null,
@@ -99,12 +99,19 @@ function listenersPart({ status, setup }) {
       : "Over TCP it serves producers only: no tokens are configured.") : null);
 }
 
-function membersPart(setup) {
+function membersPart({ status, setup }) {
   if (!setup?.partitions) return null;
+  const members = status?.members ?? [];
   return section("Members and partitions", facts([
     ["Daemons that share the store", count(setup.members)],
     ["Partitions of this daemon", `${count(setup.partitions.owned)} of ${count(setup.partitions.of)}`],
-  ]));
+  ]), members.length === 0 ? null : table("Daemons that share the store", [
+    { name: "Member", cell: (row) => [foreign(row.name, 80), row.self ? " (this one)" : null] },
+    { name: "Address", cell: (row) => (row.address ? foreign(row.address, 60) : "–"), wide: true },
+    { name: "Partitions", cell: (row) => count(row.partitions), number: true },
+    { name: "Last heartbeat", cell: (row) => `${duration(row.heartbeat_age_seconds)} ago` },
+    { name: "Joined", cell: (row) => when(row.joined_at), wide: true },
+  ], members, { key: (row) => row.name }));
 }
 
 function keysPart(secrets) {
