@@ -9,22 +9,24 @@
 
 #include "api/auth.h"
 #include "api/routes.h"
+#include "app/change_watch.h"
 #include "app/delivery_picture.h"
 #include "app/delivery_view.h"
 #include "app/fact_router.h"
 #include "app/listeners.h"
 #include "app/loop_status.h"
+#include "app/open_store.h"
 #include "app/options.h"
 #include "app/prepared_request.h"
 #include "app/process.h"
 #include "app/relays.h"
+#include "app/service_status.h"
 #include "app/settings_in_effect.h"
 #include "app/store_steps.h"
 #include "common/secret_file.h"
 #include "ingest/batch_targets.h"
 #include "runtime/service_manager.h"
 #include "store/fail_stop.h"
-#include "store/sqlite/sqlite_store.h"
 #include "version.h"
 
 namespace outboxd {
@@ -32,7 +34,7 @@ namespace {
 
 constexpr Millis kStuck = std::chrono::seconds(20);  // without progress a loop or the writer is not healthy
 constexpr Millis kHousekeepingInterval = std::chrono::seconds(1);
-constexpr Millis kChangesTimeout{250};  // how late a change by others is found when no notice of it came
+constexpr int kOthersCounted = 10;  // in one of so many, types of events that others accepted are counted
 
 struct OpenFiles {
   std::int64_t limit = 0;
@@ -54,7 +56,6 @@ class App {
   void apply_policy();
   void run_housekeeping();
   void watch_disk();
-  void wait_for_changes();
   api::Context make_context();
   api::DaemonSetup setup() const;
   void ask_loops_for_picture(DeliveryPictures::Asked asked);
@@ -74,6 +75,7 @@ class App {
   ServiceManager manager_;
   const std::shared_ptr<const SecretBox> secret_box_;
   std::unique_ptr<Store> store_;
+  ServiceStatus status_{manager_, *store_};
   GroupCommit commits_;
   EndpointDirectory directory_;
   EventLoop main_loop_, background_loop_;
@@ -99,6 +101,7 @@ class App {
                      .type_counts = type_counts_,
                      .batches = batches_},
                     *store_};
+  ChangeWatch changes_{*store_, facts_};
   api::ReaderPool readers_;
   const std::shared_ptr<DeliveryPictures> pictures_ = std::make_shared<DeliveryPictures>(
       clock_, [this](DeliveryPictures::Asked asked) { ask_loops_for_picture(std::move(asked)); });
@@ -110,9 +113,10 @@ class App {
   api::HttpServer http_server_;
   TokensFile tokens_file_{config_.listen.tokens_file.empty() ? ""
                                                              : secret_file_path(config_.listen.tokens_file)};
+  int rounds_ = 0;         // of housekeeping
   std::string tls_error_;  // of the last reload_tls()
-  std::thread api_thread_, background_thread_, changes_thread_;
-  std::atomic<bool> stopping_{false}, watching_{true};  // for the changes of others
+  std::thread api_thread_, background_thread_;
+  std::atomic<bool> stopping_{false};
 };
 
 App::App(const config::Config& config, const config::Loaded& given, const config::Sources& sources,
@@ -124,7 +128,7 @@ App::App(const config::Config& config, const config::Loaded& given, const config
       config_file_(path_if_there(sources.file)),
       free_disk_(config.retention.free_disk),
       secret_box_(secret_box(config)),
-      store_(open_sqlite_store(sqlite_options(config, secret_box_, metrics_, clock_steps_))),
+      store_(open_store(config, secret_box_, metrics_, clock_steps_)),
       commits_(store_->writer(), store_->ownership().token, clock_, commit_options(config, metrics_),
                [](const std::string& what) { fail_stop(what); }),
       delivery_(
@@ -177,7 +181,7 @@ api::Context App::make_context() {
   context.ask_snapshot = [this](api::Context::Asked<telemetry::Snapshot> done) {
     ask_loops(delivery_, api_loop_, {}, [this, done = std::move(done)](LoopStatus loops) {
       done([this, loops = std::move(loops)] {
-        return snapshot_of(loops.get(), directory_, relays_, *readers_.lend(), clock_.wall());
+        return snapshot_of(loops.get(), directory_, relays_, *store_, *readers_.lend(), clock_.wall());
       });
     });
   };
@@ -199,9 +203,12 @@ api::Context App::make_context() {
   context.authenticator = [this] { return http_server_.authenticator(); };
   context.note_refusal = std::bind_front(&api::HttpServer::note_refusal, &http_server_);
   context.dashboard_payloads = config_.dashboard.payloads;
-  context.why_not_ready = [this]() -> std::optional<std::string> {
-    if (stopping_) return "stopping";
-    return why_not_healthy();
+  context.why_not_ready = [this]() -> std::optional<api::NotReady> {
+    if (stopping_) return api::NotReady{"stopping"};
+    if (std::string why = store_->why_unreachable(); !why.empty())
+      return api::NotReady{"the store's server does not serve", std::move(why)};
+    if (auto why = why_not_healthy()) return api::NotReady{std::move(*why)};
+    return std::nullopt;
   };
   return context;
 }
@@ -212,7 +219,9 @@ api::DaemonSetup App::setup() const {
   setup.config_file = config_file_;
   setup.free_disk = free_disk_;
   setup.settings = settings_.all();
-  setup.partitions = static_cast<int>(store_->ownership().partitions.count());
+  const Ownership ownership = store_->ownership();
+  setup.partitions = static_cast<int>(ownership.partitions.count());
+  setup.members = ownership.members;
   setup.open_files = open_files_.limit;
   setup.open_files_wanted = open_files_.wanted;
   return setup;
@@ -238,9 +247,9 @@ void App::apply_policy() {
   delivery_.set_policy(address_policy(config_, own_listeners(listeners_)));
 }
 
-// Everything begins with the fact that the partitions are ours, which is routed like any other.
+// Everything begins with the fact that partitions are ours, which is routed like any other.
 void App::start() {
-  directory_.load(store_->new_reader()->all_endpoints());
+  once_reachable([this] { directory_.load(store_->new_reader()->all_endpoints()); });
   commits_.tell([this](Facts facts) { facts_.route(std::move(facts)); });
   commits_.start();
   apply_policy();
@@ -249,32 +258,18 @@ void App::start() {
   retention_.set(retention_periods(config_));
   ingest_.when_accepted([this] { type_counts_.events_accepted(); });
   // What the store knows of the time before this start: if the clock has jumped, retention must not believe it.
-  facts_.route(store_->wait_for_changes(Millis(0)));
+  once_reachable([this] { facts_.route(store_->wait_for_changes(Millis(0))); });
   facts_.route({PartitionsOwned{store_->ownership().partitions}});
-  changes_thread_ = start_thread("changes", [this] { wait_for_changes(); });
+  changes_.start();
   relays_.start();
   http_server_.start();
   api_thread_ = start_thread("api", [this] { api_loop_.run(); });
 }
 
-void App::wait_for_changes() {
-  while (watching_) {
-    try {
-      facts_.route(store_->wait_for_changes(kChangesTimeout));
-    } catch (const StoreError& error) {
-      if (!error.may_try_again()) throw;
-      log::warn("the store could not be watched, trying again", {{"error", error.what()}});
-      std::this_thread::sleep_for(kChangesTimeout);
-    }
-  }
-}
-
 // Ends what makes work by itself: the sources, the commits of others, the SQL outbox, fan-out, retention.
 void App::end_background() {
   relays_.stop();
-  watching_ = false;
-  store_->interrupt();
-  if (changes_thread_.joinable()) changes_thread_.join();
+  changes_.stop();
   retention_.stop();
   type_counts_.stop();
   removed_.stop();
@@ -335,10 +330,11 @@ void App::reload() {
     ingest_.set_event_types(config_.ingest.event_types);
     log::info("reloaded: [ingest], [policy], [retention], [log] and TLS files; the rest needs a restart");
   }
-  manager_.ready("serving");
+  status_.ready();
 }
 
 void App::watch_disk() {
+  if (!config_.store.is_sqlite()) return;  // a server watches its own disks
   if (const auto free = free_bytes_beside(config_.store.path())) ingest_.hold_back(*free < free_disk_);
 }
 
@@ -349,6 +345,8 @@ void App::run_housekeeping() {
   if (why) log::error("not healthy", {{"error", *why}});
   if (!why) manager_.watchdog();
   watch_disk();
+  status_.tell_if_changed();
+  if (++rounds_ % kOthersCounted == 0 && store_->ownership().members > 1) type_counts_.events_accepted();
   main_loop_.call_at(main_loop_.now() + kHousekeepingInterval, [this] { run_housekeeping(); });
 }
 
@@ -373,7 +371,7 @@ int App::run() {
     log::info(
         "serving",
         {{"version", OUTBOXD_VERSION}, {"store", config_.store.url}, {"endpoints", directory_.all().size()}});
-    manager_.ready("serving");
+    status_.ready();
     main_loop_.run();
   } catch (...) {
     abandon();
@@ -391,7 +389,12 @@ int serve(const config::Loaded& given, const config::Sources& sources) {
   forbid_core_dumps();
   const OpenFiles open_files{raise_descriptor_limit(), descriptors_needed(config)};
   fit_to_descriptors(config, open_files.limit);
-  return App(config, given, sources, open_files).run();
+  try {
+    return App(config, given, sources, open_files).run();
+  } catch (const StoppedWaiting& stopped) {
+    log::info(stopped.what());
+    return 0;
+  }
 }
 
 }  // namespace outboxd

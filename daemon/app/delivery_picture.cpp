@@ -21,6 +21,7 @@ constexpr Millis kCountingTime{50};  // of what all pending deliveries wait for
 // those that the lane holds back.
 constexpr int kMaxCounted = 10'000;
 constexpr std::size_t kWorstEndpoints = 10;
+constexpr int kMaxFailing = 1'000;  // of other daemons
 // Below this a due delivery is simply on its way, and no reason to look at its endpoint.
 constexpr Millis kLate = std::chrono::seconds(1);
 
@@ -79,7 +80,8 @@ void add_waiting(std::vector<One>& all, const api::Lanes& lanes, StoreReader& re
     if (one->endpoint->state == EndpointState::kActive) {
       const bool in_time = clock.monotonic() < end;
       if (in_time) counts = reader.counts(one->endpoint->seq, kMaxCounted);
-      one->waiting_complete = in_time && lanes && counts.blocked < kMaxCounted && counts.later < kMaxCounted;
+      one->waiting_complete = in_time && api::is_known(one->endpoint->seq, lanes) &&
+                              counts.blocked < kMaxCounted && counts.later < kMaxCounted;
     }
     count_waiting(*one, counts, lanes);
   }
@@ -114,6 +116,7 @@ Lane lane_of(const One& one, Time at, StoreReader& reader) {
   if (is_late(one)) lane.oldest_due_age = one.due_age;
   lane.backlog = one.counts.pending;
   if (const auto stored = reader.endpoint(one.endpoint->id)) lane.failing_since = stored->failing_since;
+  lane.is_ours = one.is_ours;
   if (one.lane == nullptr) return lane;
   lane.holds = holds_of(*one.lane, at);
   lane.in_flight = one.lane->sending;
@@ -176,7 +179,13 @@ DeliveryPicture take_picture(std::shared_ptr<const EngineStatus> loops, const En
       if (One* const one = builder.at(lane.endpoint->seq)) one->lane = &lane;
     }
   }
-  add_waiting(builder.all(), lanes_of(picture.loops.get(), picture.at), reader, clock);
+  const api::Lanes lanes = lanes_of(picture.loops.get(), picture.at);
+  for (const FailingEndpoint& failing : reader.failing_endpoints(kMaxFailing)) {
+    One* const one = builder.at(failing.endpoint);
+    if (one != nullptr) one->is_failing_elsewhere = lanes && !api::is_known(failing.endpoint, lanes);
+  }
+  for (One& one : builder.all()) one.is_ours = !lanes || api::is_known(one.endpoint->seq, lanes);
+  add_waiting(builder.all(), lanes, reader, clock);
   picture.endpoints = std::move(builder.all());
   return picture;
 }
@@ -189,7 +198,7 @@ api::DeliveryStatus status_of(const DeliveryPicture& picture, const std::optiona
   for (const One& one : picture.endpoints) {
     if (tenant && one.endpoint->tenant != *tenant) continue;
     add_to(status, one);
-    const bool fails = failures_of(one) > 0;
+    const bool fails = failures_of(one) > 0 || one.is_failing_elsewhere;
     if (is_late(one) || fails) worst.push_back(&one);
     if (fails) failing.push_back(&one);
   }

@@ -25,8 +25,10 @@ struct DeliveryPicture {
   struct One {
     EndpointPtr endpoint;
     DeliveryCounts counts;
-    std::optional<Millis> due_age;     // as in DueAges
-    const LaneStatus* lane = nullptr;  // of `loops`; null: nothing to tell of, or a loop did not answer
+    std::optional<Millis> due_age;      // as in DueAges
+    bool is_ours = true;                // false: another daemon's, whose lane is not known here
+    bool is_failing_elsewhere = false;  // it is another daemon's, which has stored that
+    const LaneStatus* lane = nullptr;   // of `loops`; null: nothing to tell of, or a loop did not answer
     std::array<std::int64_t, kWaitingFors> waiting{};
     // Of its pending deliveries those that are not due, or not first in their order, are all known.
     bool waiting_complete = true;

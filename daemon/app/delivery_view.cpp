@@ -22,6 +22,7 @@ Waiting holds_of(const LaneStatus& lane, Time now) {
 api::Lanes lanes_of(const EngineStatus* loops, Time now) {
   if (loops == nullptr) return std::nullopt;
   api::Lanes lanes(std::in_place);
+  lanes->owned = loops->owned;
   for (const LaneStatus& lane : loops->lanes) {
     api::LaneView view{.in_flight = lane.sending,
                        .consecutive_failures = lane.failures,
@@ -39,7 +40,7 @@ api::Lanes lanes_of(const EngineStatus* loops, Time now) {
 }
 
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
-                                const Relays& relays, StoreReader& reader, Time now) {
+                                const Relays& relays, const Store& shared, StoreReader& reader, Time now) {
   const DueAges ages = read_due_ages(reader, directory);
   telemetry::Snapshot snapshot;
   snapshot.sources = relays.gauges(now);
@@ -50,6 +51,9 @@ telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirecto
   snapshot.discarded = store.discarded;
   snapshot.database_bytes = store.database_bytes;
   snapshot.store_figures = store.figures;
+  const Ownership ownership = shared.ownership();
+  snapshot.members = ownership.members;
+  snapshot.partitions_owned = static_cast<std::int64_t>(ownership.partitions.count());
   if (loops) snapshot.in_flight = loops->in_flight;
   const api::Lanes lanes = lanes_of(loops, now);
   for (const auto& endpoint : directory.all()) {

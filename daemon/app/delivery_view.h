@@ -19,6 +19,6 @@ Waiting holds_of(const LaneStatus& lane, Time now);
 // The gauges of /metrics. Costs a few seeks for each endpoint that has anything pending, in short reads; nothing depends on
 // the backlog.
 telemetry::Snapshot snapshot_of(const EngineStatus* loops, const EndpointDirectory& directory,
-                                const Relays& relays, StoreReader& reader, Time now);
+                                const Relays& relays, const Store& store, StoreReader& reader, Time now);
 
 }  // namespace outboxd

@@ -11,7 +11,7 @@ void FactRouter::route(Facts facts) {
 }
 
 bool FactRouter::hear(const PartitionsOwned& fact) {
-  to_.delivery.own(fact.partitions);
+  to_.delivery.own(fact.partitions, fact.ordered_after);
   if (fact.partitions.test(kHousekeepingPartition)) {
     // What the previous owner did not finish is in the store.
     to_.fan_out.start();

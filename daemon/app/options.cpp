@@ -136,6 +136,17 @@ SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const
   return options;
 }
 
+#ifdef OUTBOXD_POSTGRESQL
+PostgresOptions postgres_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                                 telemetry::Metrics& metrics) {
+  PostgresOptions options;
+  options.url = config.store.url;
+  options.secrets = std::move(secrets);
+  options.on_error = [&metrics](std::string_view op) { metrics.db_error(op); };
+  return options;
+}
+#endif
+
 std::int64_t descriptors_needed(const config::Config& config) {
   const std::int64_t connections = config.limits.connections;
   const std::int64_t of_idle = kIdlePart - 1, of_attempts = kIdlePart * config.delivery.max_in_flight;

@@ -16,6 +16,9 @@
 #include "store/group_commit.h"
 #include "store/sqlite/sqlite_store.h"
 #include "telemetry/metrics.h"
+#ifdef OUTBOXD_POSTGRESQL
+#include "store/postgresql/postgres_store.h"
+#endif
 
 namespace outboxd {
 
@@ -29,6 +32,10 @@ Ingest::Options ingest_options(const config::Config& config);
 GroupCommit::Options commit_options(const config::Config& config, telemetry::Metrics& metrics);
 SqliteOptions sqlite_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
                              telemetry::Metrics& metrics, ClockSteps& clock_steps);
+#ifdef OUTBOXD_POSTGRESQL
+PostgresOptions postgres_options(const config::Config& config, std::shared_ptr<const SecretBox> secrets,
+                                 telemetry::Metrics& metrics);
+#endif
 // With this many open files nothing is lowered; with fewer of them, idle connections are closed sooner.
 std::int64_t descriptors_needed(const config::Config& config);
 // Lowers the settings that need file descriptors to what a process with this limit can have. Throws std::runtime_error

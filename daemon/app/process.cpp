@@ -65,6 +65,17 @@ void release_signals() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+bool stop_signal_within(Millis time) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const timespec limit{.tv_sec = static_cast<time_t>(seconds.count()),
+                       .tv_nsec = static_cast<long>(std::chrono::nanoseconds(time - seconds).count())};
+  return sigtimedwait(&signals, nullptr, &limit) > 0;
+}
+
 std::string path_if_there(const std::string& file) {
   std::error_code error;
   return std::filesystem::exists(file, error) ? std::filesystem::absolute(file, error).string() : "";

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "store/sqlite/secret_encryption.h"
+#include "store/secret_encryption.h"
 
 namespace outboxd {
 

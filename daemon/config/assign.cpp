@@ -9,6 +9,7 @@
 #include "common/event.h"
 #include "common/secret_file.h"
 #include "common/text.h"
+#include "config/store_url.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -27,6 +28,8 @@ std::string shown(std::string_view text) {
 
 std::string what_it_is(const Key& key, const toml::node& node) {
   if (key.kind == Kind::kProxy && node.is_string()) return "is not acceptable";  // it may hold a password
+  if (key.kind == Kind::kStoreUrl && holds_password(node.value_or(std::string_view())))
+    return std::string(kHoldsPassword);
   if (const auto* text = node.as_string()) return "is " + shown(text->get());
   if (const auto* number = node.as_integer()) return "is " + std::to_string(number->get());
   if (const auto* flag = node.as_boolean()) return flag->get() ? "is true" : "is false";
@@ -60,7 +63,7 @@ bool acceptable_text(const Key& key, const std::string& text) {
     case Kind::kSecretFile:
       return is_secret_file(text);
     case Kind::kStoreUrl:
-      return text.starts_with("sqlite:///") && text.find('\0') == std::string::npos && !text.ends_with('/');
+      return is_sqlite_url(text) || is_postgresql_url(text);
     case Kind::kAddress:
       return is_socket_address(text);
     case Kind::kProxy:

@@ -15,6 +15,7 @@
 #include "config/assign.h"
 #include "config/keys.h"
 #include "config/source_tables.h"
+#include "config/store_url.h"
 #include "config/values.h"
 
 namespace outboxd::config {
@@ -226,9 +227,12 @@ void Loader::check_together() {
   require(c.listen.tls_cert.empty() == c.listen.tls_key.empty(), "listen.tls_cert",
           "expected together with listen.tls_key, or neither", "listen.tls_key");
   for (const auto& source : c.sources) {
-    if (source.path() == std::filesystem::path(c.store.path()).lexically_normal())
+    const std::string store =
+        c.store.is_sqlite() ? std::filesystem::path(c.store.path()).lexically_normal().string() : c.store.url;
+    if (source.database() == store)
       error(loaded_.origins["source." + source.name],
-            "source.url: is store.url; expected the file of an application");
+            "source.url: is store.url; expected the " +
+                std::string(source.is_sqlite() ? "file" : "database") + " of an application");
   }
 }
 
@@ -241,8 +245,12 @@ tl::expected<Loaded, std::vector<std::string>> Loader::result() && {
 
 }  // namespace
 
+bool Config::Store::is_sqlite() const {
+  return is_sqlite_url(url);
+}
+
 std::string Config::Store::path() const {
-  return url.substr(std::string_view("sqlite://").size());
+  return is_sqlite() ? url.substr(std::string_view("sqlite://").size()) : "";
 }
 
 std::optional<Millis> Config::Store::longest_commit_delay() const {

@@ -24,7 +24,8 @@ inline constexpr const char* kDefaultFile = "/etc/outboxd/outboxd.toml";
 struct Config {
   struct Store {
     std::string url = "sqlite:///var/lib/outboxd/outbox.db";
-    std::string path() const;  // of a sqlite:// URL
+    bool is_sqlite() const;
+    std::string path() const;  // of a sqlite:// URL; of any other: ""
     std::string checkpoint = "auto";
     std::string commit_delay = "auto";
     std::optional<Millis> longest_commit_delay() const;  // absent: auto
@@ -81,7 +82,9 @@ struct Config {
   } retention;
   struct Source {  // an application's own database, whose outbox is relayed
     std::string name, url;
-    std::string path() const;
+    bool is_sqlite() const;
+    std::string path() const;      // of SQLite's file
+    std::string database() const;  // the file's path, or the URL
   };
   std::vector<Source> sources;
   struct Dashboard {

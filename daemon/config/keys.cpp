@@ -27,7 +27,10 @@ constexpr std::int64_t kKiB = 1 << 10, kMiB = 1 << 20, kTiB = std::int64_t{1} <<
 
 const Key kKeys[] = {
     {"store", "url", Kind::kStoreUrl, at<&C::store, &C::Store::url>, 1, kMaxPath,
-     "Where events are kept. The folder must be on a local disk."},
+     "Where events are kept: one SQLite file, in a folder on a local disk; or a PostgreSQL database, which "
+     "several daemons may share (docs/several-machines.md). A URL of PostgreSQL is read by libpq and "
+     "holds no "
+     "password: that is in ~/.pgpass, in the file named by passfile=, or in a service file."},
     {"store", "checkpoint", Kind::kCheckpoint, at<&C::store, &C::Store::checkpoint>, 1, 8,
      "Who moves the write-ahead log into the database: auto (outboxd), or external (Litestream or the "
      "like)."},
@@ -276,7 +279,8 @@ std::string expectation(const Key& key) {
     case Kind::kSecretFile:
       return "an absolute path, or credential:NAME" + or_empty;
     case Kind::kStoreUrl:
-      return "a URL such as \"sqlite:///var/lib/outboxd/outbox.db\"";
+      return "a URL such as \"sqlite:///var/lib/outboxd/outbox.db\" or "
+             "\"postgresql://outboxd@db.corp/outboxd\"";
     case Kind::kAddress:
       return "an address with a port, such as \"127.0.0.1:8877\" or \"[::1]:8877\"" + or_empty;
     case Kind::kProxy:

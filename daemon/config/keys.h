@@ -16,7 +16,7 @@ enum class Kind {
   kText,        // printable ASCII
   kPath,        // absolute
   kSecretFile,  // common/secret_file.h
-  kStoreUrl,    // sqlite:// and an absolute path
+  kStoreUrl,    // store_url.h
   kAddress,     // IPv4:port or [IPv6]:port
   kProxy,       // http://host:port
   kBoolean,

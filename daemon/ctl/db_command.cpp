@@ -3,6 +3,7 @@
 
 #include "common/text.h"
 #include "common/time.h"
+#include "config/store_url.h"
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
 #include "ctl/status.h"
@@ -14,6 +15,7 @@ struct Options {
   std::optional<std::string> config;
   bool quick = false;
   std::string target;
+  std::string from, to;  // URLs
   std::optional<std::string> delivered, dead;
   bool yes = false;
 };
@@ -27,8 +29,14 @@ auto with_database(Tool tool) {
   }
 }
 
+// The path of SQLite's file, or the URL of a database on a server.
 std::string database_of(const Session& session, const Options& options) {
-  return load_configuration(session, options.config).config.store.path();
+  const auto store = load_configuration(session, options.config).config.store;
+  return store.is_sqlite() ? store.path() : store.url;
+}
+
+bool is_file(const std::string& database) {
+  return database.starts_with('/');
 }
 
 int info(Session& session) {
@@ -53,15 +61,21 @@ int check(Session& session, const Options& options) {
   rows.reserve(problems.size());
   for (const auto& problem : problems) rows.push_back({{"problem", problem}});
   session.print_rows({column("PROBLEM", "problem")}, rows, nullptr, "problem");
-  session.warn(
-      path +
-      " is damaged. Stop outboxd, keep a copy of the file with its -wal, and restore the newest backup that "
-      "passes `outboxctl db check` (docs/operations.md, \"Backup and restore\")");
+  session.warn(path + (is_file(path)
+                           ? " is damaged. Stop outboxd, keep a copy of the file with its -wal, and "
+                             "restore the newest backup that passes `outboxctl db check` "
+                             "(docs/operations.md, \"Backup and restore\")"
+                           : " is damaged. Stop every outboxd, keep a copy, and restore to a moment "
+                             "before that (docs/several-machines.md)"));
   return kExitFailed;
 }
 
 int backup(Session& session, const Options& options) {
   const std::string path = database_of(session, options);
+  if (!is_file(path))
+    throw Failure(kExitFailed,
+                  "this copies SQLite's file: of PostgreSQL, keep what pg_basebackup and the archive of its "
+                  "write-ahead log give, or a managed database's snapshots (docs/several-machines.md)");
   const auto progress = [&](std::int64_t done, std::int64_t all) {
     if (session.shows_progress() && all > 0)
       std::fprintf(stderr, "\r%lld %%", static_cast<long long>(done * 100 / all));
@@ -76,12 +90,13 @@ int backup(Session& session, const Options& options) {
 int migrate_status(Session& session, const Options& options) {
   const std::string path = database_of(session, options);
   const auto schema = with_database([&] { return session.tools.schema(path); });
-  session.print_object(
-      {{"path", path}, {"current", schema.current}, {"known", schema.known}},
-      {{"database", {path}},
-       {"schema", {schema.current == 0 ? "none: there is no file" : std::to_string(schema.current)}},
-       {"known to this program", {std::to_string(schema.known)}}},
-      "path");
+  session.print_object({{"path", path}, {"current", schema.current}, {"known", schema.known}},
+                       {{"database", {path}},
+                        {"schema",
+                         {schema.current == 0 ? (is_file(path) ? "none: there is no file" : "none yet")
+                                              : std::to_string(schema.current)}},
+                        {"known to this program", {std::to_string(schema.known)}}},
+                       "path");
   return schema.current == schema.known ? kExitOk : kExitFailed;
 }
 
@@ -93,6 +108,48 @@ int migrate_up(Session& session, const Options& options) {
   session.note(schema.current == schema.known
                    ? path + " has schema " + std::to_string(schema.known) + " already"
                    : path + " is at schema " + std::to_string(schema.known) + " now");
+  return kExitOk;
+}
+
+int adopt(Session& session, const Options& options) {
+  const std::string url = database_of(session, options);
+  if (is_file(url))
+    throw Failure(kExitFailed,
+                  "only a database on a server is adopted: a copy of SQLite's file is just started");
+  if (!options.yes &&
+      !session.confirm("Will no outboxd send from the database that this is a copy of, ever again?")) {
+    session.warn("nothing was changed");
+    return kExitFailed;
+  }
+  const bool changed = with_database([&] { return session.tools.adopt(url); });
+  if (session.prints_json()) session.print_object({{"url", url}, {"adopted", changed}}, {});
+  session.note(changed ? url + " may be served on this server from now on: start outboxd"
+                       : url + " was made on this server: there is nothing to adopt");
+  return kExitOk;
+}
+
+// A database as the tools take it: the path of SQLite's file, or the URL of a database on a server.
+std::string database_at(const std::string& option, const std::string& url) {
+  constexpr std::string_view kFile = "sqlite://";
+  if (url.starts_with("sqlite:///")) return url.substr(kFile.size());
+  if (config::is_postgresql_url(url)) return url;
+  throw Failure(kExitUsage, option + ": expected sqlite:// and a path, or postgresql:// without a password");
+}
+
+int copy(Session& session, const Options& options) {
+  const std::string from = database_at("--from", options.from), to = database_at("--to", options.to);
+  if (is_file(from) == is_file(to))
+    throw Failure(kExitUsage, "--to: is of the same kind as --from; see `db backup`, and pg_dump");
+  const auto progress = [&](std::string_view table, bool compares, std::int64_t rows) {
+    if (session.shows_progress())
+      std::fprintf(stderr, "\r\033[K%s %.*s: %lld", compares ? "comparing" : "copying",
+                   static_cast<int>(table.size()), table.data(), static_cast<long long>(rows));
+  };
+  const std::string copied = with_database([&] { return session.tools.copy(from, to, progress); });
+  if (session.shows_progress()) std::fputs("\r\033[K", stderr);
+  if (session.prints_json()) session.print_object({{"from", from}, {"to", to}, {"copied", copied}}, {});
+  session.note("copied " + copied + ", and compared every row. Next: set [store] url = \"" + options.to +
+               "\" and start outboxd");
   return kExitOk;
 }
 
@@ -167,7 +224,8 @@ int encrypt(Session& session) {
 }  // namespace
 
 void add_db(CLI::App& app, Session& session) {
-  CLI::App* group = add_group(app, "db", "info, check, backup, prune, migrate, secrets, encrypt");
+  CLI::App* group =
+      add_group(app, "db", "info, check, backup, prune, migrate, secrets, encrypt, copy, adopt");
   group->group(kRun);
   auto o = std::make_shared<Options>();
   add_command(*group, "info", "The database: where, how large, which schema")->callback([&session] {
@@ -204,13 +262,30 @@ void add_db(CLI::App& app, Session& session) {
       *migrate_group, "up",
       "Bring it to this program's schema; stop the daemon before. (It does so itself at its start)");
 
-  for (CLI::App* command : {check_command, backup_command, status_command, up_command})
+  CLI::App* copy_command = add_command(
+      *group, "copy",
+      "Move everything from SQLite's file into an empty PostgreSQL database, or back, and compare every row; "
+      "no outboxd may run on either. Goes on where an earlier one was interrupted",
+      "outboxctl db copy --from sqlite:///var/lib/outboxd/outbox.db --to "
+      "postgresql://outboxd@db.corp/outboxd");
+  copy_command->add_option("--from", o->from, "What there is")->required()->type_name("URL");
+  copy_command->add_option("--to", o->to, "A new file, or an empty database")->required()->type_name("URL");
+  copy_command->callback([&session, o] { session.action = [&session, o] { return copy(session, *o); }; });
+  CLI::App* adopt_command = add_command(
+      *group, "adopt",
+      "Let a copy of a PostgreSQL database, restored on another server, be served: it is refused until then, "
+      "because the original may send the same",
+      "outboxctl db adopt --yes");
+  adopt_command->add_flag("--yes", o->yes, "Do not ask");
+
+  for (CLI::App* command : {check_command, backup_command, status_command, up_command, adopt_command})
     add_config_option(*command, o->config);
   check_command->callback([&session, o] { session.action = [&session, o] { return check(session, *o); }; });
   backup_command->callback([&session, o] { session.action = [&session, o] { return backup(session, *o); }; });
   prune_command->callback([&session, o] { session.action = [&session, o] { return prune(session, *o); }; });
   status_command->callback(
       [&session, o] { session.action = [&session, o] { return migrate_status(session, *o); }; });
+  adopt_command->callback([&session, o] { session.action = [&session, o] { return adopt(session, *o); }; });
   up_command->callback([&session, o] { session.action = [&session, o] { return migrate_up(session, *o); }; });
 }
 

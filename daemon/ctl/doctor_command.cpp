@@ -12,6 +12,7 @@
 #include "ctl/commands.h"
 #include "ctl/configuration.h"
 #include "ctl/doctor_findings.h"
+#include "ctl/doctor_server.h"
 #include "ctl/doctor_setup.h"
 #include "ctl/listing.h"
 #include "ctl/socket_access.h"
@@ -40,9 +41,11 @@ class Doctor {
 
   std::vector<Json> examine(const Options& options) {
     configuration(options);
-    files();
-    disk();
-    integrity();
+    if (!path_.empty()) {  // otherwise the store is on a server, which the daemon tells of
+      files();
+      disk();
+      integrity();
+    }
     daemon();
     ingest_socket();
     limits();
@@ -175,6 +178,7 @@ class Doctor {
 
   void daemon() {
     try {
+      session_.api().get("/readyz");  // if not, it says why
       status_ = session_.api().get("/v1/status");
       const std::string version = member_text(status_, "version");
       if (version != OUTBOXD_VERSION) {
@@ -189,9 +193,11 @@ class Doctor {
       if (const Json rejected = status_.value("outbox_rejected", Json(0));
           rejected.is_number() && rejected > 0)
         warn("SQL outbox", rejected.dump() + " rejected rows", "outboxctl outbox list --rejected");
-      session_.api().get("/readyz");
       // A caller of one tenant is not told of the store.
-      if (status_.value("store", Json()).is_object()) add(finding_of_log(status_));
+      if (const Json store = status_.value("store", Json()); store.is_object() && store.contains("wal_bytes"))
+        add(finding_of_log(status_));
+      add(findings_of_members(status_));
+      add(findings_of_server(status_));
       const ListOptions all{.limit = kMaxListed, .cursor = {}};
       const Listed endpoints = fetch_list(session_.api(), Path("/v1/endpoints").with("stats", "true"), all);
       const Time now = session_.style().now;
@@ -205,6 +211,19 @@ class Doctor {
       if (const auto denied = why_socket_denied(session_.api().options().socket))
         return bad("daemon", denied->found, denied->mend);
       bad("daemon", failure.what(), "systemctl status outboxd; journalctl -u outboxd");
+      server();
+    }
+  }
+
+  // Of a daemon that does not answer: perhaps it waits for its server, or ended because of it.
+  void server() {
+    if (setup_.server.empty()) return;
+    try {
+      good("database", session_.tools.examine(setup_.server));
+    } catch (const DatabaseFailure& failure) {
+      bad("database", failure.what(),
+          "docs/several-machines.md; doctor connects as the user who calls it: sudo -u outboxd outboxctl "
+          "doctor");
     }
   }
 

@@ -11,7 +11,8 @@ Setup setup_of(const config::Config& config) {
               !config.listen.tokens_file.empty(),
               {},
               config.listen.ingest_socket,
-              {}};
+              {},
+              config.store.is_sqlite() ? "" : config.store.url};
   const auto add = [&setup](const char* key, const std::string& name) {
     if (!name.empty()) setup.private_files.emplace_back(key, secret_file_path(name));
   };
@@ -28,6 +29,7 @@ std::int64_t number(const Json& object, const char* name) {
 
 std::vector<Json> list(const Json& object, const char* name) {
   const Json found = object.is_object() ? object.value(name, Json::array()) : Json::array();
+  if (!found.is_array()) return {};  // the library takes anything else for a list of one
   return {found.begin(), found.end()};
 }
 

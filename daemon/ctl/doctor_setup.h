@@ -20,6 +20,8 @@ struct Setup {
   std::vector<std::pair<std::string, std::string>> private_files;  // the configuration's key, the path
   std::string ingest_socket;                                       // of the configuration; "": not known
   Json told;                                                       // by the daemon; null: it does not answer
+  std::string server =
+      {};  // URL of a store on a server, of the configuration; "": it is a file, or not known
 };
 Setup setup_of(const config::Config& config);
 Setup setup_told(const Json& told);  // by the daemon

@@ -7,6 +7,8 @@ namespace outboxd::ctl {
 
 // Due deliveries go out at once while all is well, so being this late means trouble.
 inline constexpr std::int64_t kOverdueSeconds = 60;
+// A daemon that shares the store gives a sign of life every 1.5 s.
+inline constexpr std::int64_t kSilentSeconds = 8;
 
 // Why an operator should look, or nullopt when all is well: overdue deliveries or disabled endpoints. Dead letters
 // alone are no reason, because they are history.

@@ -92,11 +92,49 @@ std::optional<std::string> why_unhealthy(const Json& status) {
 
 Fields database_fields(const Json& status) {
   const Json store = part(status, "store");
-  return {{"url", {member_text(store, "url")}},
-          {"database", {bytes_text(number(store, "database_bytes"))}},
-          {"wal", {bytes_text(number(store, "wal_bytes"))}},
-          {"schema version", {member_text(store, "schema_version")}}};
+  Fields fields{{"url", {member_text(store, "url")}},
+                {"database", {bytes_text(number(store, "database_bytes"))}}};
+  if (store.contains("wal_bytes")) fields.push_back({"wal", {bytes_text(number(store, "wal_bytes"))}});
+  fields.push_back({"schema version", {member_text(store, "schema_version")}});
+  return fields;
 }
+
+namespace {
+
+std::string store_text(const Json& store) {
+  std::string text = member_text(store, "url") + ", " + bytes_text(number(store, "database_bytes"));
+  if (store.contains("wal_bytes")) text += " and " + bytes_text(number(store, "wal_bytes")) + " WAL";
+  return text;
+}
+
+// The daemons that share the store; "" if it is for one alone.
+std::string render_members(const Json& status, const Style& style) {
+  const Json members = status.is_object() ? status.value("members", Json()) : Json();
+  if (!members.is_array() || members.empty()) return "";
+  const std::vector<Column> columns{{"MEMBERS",
+                                     [](const Json& row, const Style&) {
+                                       const bool self = row.is_object() && row.value("self", Json()) == true;
+                                       return Cell{member_text(row, "name") + (self ? " (this one)" : "")};
+                                     }},
+                                    column("ADDRESS", "address"),
+                                    number_column("PARTITIONS", "partitions"),
+                                    {"HEARTBEAT",
+                                     [](const Json& row, const Style&) {
+                                       const std::int64_t age = number(row, "heartbeat_age_seconds");
+                                       return Cell{coarse_duration(std::chrono::seconds(age)) + " ago",
+                                                   age >= kSilentSeconds ? Tint::kBad : Tint::kPlain};
+                                     },
+                                     false, true},
+                                    {"UP",
+                                     [](const Json& row, const Style& its) {
+                                       const auto joined = parse_time(member_text(row, "joined_at"));
+                                       return Cell{joined ? coarse_duration(its.now - *joined) : "-"};
+                                     },
+                                     false, true}};
+  return "\n" + render_table(columns, std::vector<Json>(members.begin(), members.end()), style);
+}
+
+}  // namespace
 
 std::string render_status(const Json& status, const Style& style) {
   const Json deliveries = part(status, "deliveries");
@@ -114,16 +152,14 @@ std::string render_status(const Json& status, const Style& style) {
       {"endpoints", {counts(part(status, "endpoints"))}}};
   // The status of one tenant has neither.
   if (store.is_object()) {
-    fields.push_back({"store",
-                      {member_text(store, "url") + ", " + bytes_text(number(store, "database_bytes")) +
-                       " and " + bytes_text(number(store, "wal_bytes")) + " WAL"}});
+    fields.push_back({"store", {store_text(store)}});
     fields.push_back({"listening", {member_text(status, "listeners")}});
   }
   if (const auto rejected = number(status, "outbox_rejected"); rejected > 0) {
     fields.push_back({"rejected rows",
                       {std::to_string(rejected) + ", see: outboxctl outbox list --rejected", Tint::kWarn}});
   }
-  std::string text = render_fields(fields, style);
+  const std::string text = render_fields(fields, style) + render_members(status, style);
   const Json worst = status.is_object() ? status.value("worst_endpoints", Json::array()) : Json::array();
   if (!worst.is_array() || worst.empty()) return text;
   const std::vector<Json> rows(worst.begin(), worst.end());

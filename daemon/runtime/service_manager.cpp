@@ -101,6 +101,11 @@ void ServiceManager::stopping(std::string_view status) const {
   notify("STOPPING=1\n" + status_line(status));
 }
 
+void ServiceManager::starting(std::string_view status, Millis patience) const {
+  const auto usec = std::chrono::microseconds(patience).count();
+  notify("EXTEND_TIMEOUT_USEC=" + std::to_string(usec) + "\n" + status_line(status));
+}
+
 void ServiceManager::status(std::string_view status) const {
   notify(status_line(status));
 }

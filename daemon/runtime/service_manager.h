@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/problem.h"
+#include "common/time.h"
 
 namespace outboxd {
 
@@ -16,6 +17,8 @@ class ServiceManager {
   void ready(std::string_view status) const;
   void reloading() const;  // to be followed by ready() when done
   void stopping(std::string_view status) const;
+  // Not ready yet, and for so long the manager should not lose patience. To be called again before it has passed.
+  void starting(std::string_view status, Millis patience) const;
   void status(std::string_view status) const;
   void watchdog() const;  // "still making progress"; the caller decides whether that is true
 };

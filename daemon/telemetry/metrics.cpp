@@ -156,6 +156,9 @@ void append_source_gauges(const Snapshot& snapshot, std::vector<MetricFamily>& o
 const char* help_of_store_figure(std::string_view name) {
   if (name == "wal_bytes") return "Size of the write-ahead log.";
   if (name == "free_bytes") return "Room in the database file that was deleted and not yet given back.";
+  if (name == "synchronous_standbys") return "Standbys that confirm each commit.";
+  if (name == "oldest_snapshot_seconds") return "Age of the oldest transaction on the server.";
+  if (name == "pending_dead_rows") return "Rows of the table pending that are still to be cleaned up.";
   return "As the store tells it.";
 }
 
@@ -175,6 +178,11 @@ void append_gauges(const Snapshot& snapshot, EndpointLabels& labels, std::vector
   for (const auto& [name, value] : snapshot.store_figures)
     out.push_back(single_metric("outbox_db_" + name, help_of_store_figure(name), MetricType::Gauge,
                                 static_cast<double>(value)));
+  out.push_back(single_metric("outbox_members", "Daemons that share the store.", MetricType::Gauge,
+                              static_cast<double>(snapshot.members)));
+  out.push_back(single_metric("outbox_partitions_owned",
+                              "Partitions of the endpoints that this daemon owns, of 256.", MetricType::Gauge,
+                              static_cast<double>(snapshot.partitions_owned)));
   append_endpoint_gauges(snapshot, labels, out);
   append_source_gauges(snapshot, out);
 }

@@ -24,6 +24,8 @@ struct Snapshot {
   std::int64_t pending = 0, delivered = 0, dead = 0, discarded = 0;
   std::optional<std::int64_t> in_flight;  // absent: a delivery loop did not answer in time
   std::int64_t database_bytes = 0;
+  int members = 1;                    // daemons that share the store
+  std::int64_t partitions_owned = 0;  // by this one
   // Further figures of this kind of store: name ("wal_bytes") and value.
   std::vector<std::pair<std::string, std::int64_t>> store_figures;
   struct EndpointGauge {

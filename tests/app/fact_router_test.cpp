@@ -120,6 +120,7 @@ class FakeDelivery final : public DeliverySide {
   std::vector<Facts> heard;
   std::vector<std::size_t> endpoints_known;  // to the directory, at each of these
   PartitionSet owned, disowned;
+  Millis ordered_after{0};
   bool aborted = false;
   Disowned disowned_done;
 
@@ -127,7 +128,10 @@ class FakeDelivery final : public DeliverySide {
     heard.push_back(std::move(facts));
     endpoints_known.push_back(directory_.all().size());
   }
-  void own(const PartitionSet& partitions) override { owned |= partitions; }
+  void own(const PartitionSet& partitions, Millis after) override {
+    owned |= partitions;
+    ordered_after = after;
+  }
   void disown(const PartitionSet& partitions, bool abort, Disowned done) override {
     disowned |= partitions;
     aborted = abort;
@@ -318,9 +322,10 @@ TEST_CASE_FIXTURE(Rig, "nobody hears of a change of an endpoint that a later one
 
 TEST_CASE_FIXTURE(Rig, "other partitions are the delivery side's alone") {
   const PartitionSet others = PartitionSet().set().reset(kHousekeepingPartition);
-  router.route({PartitionsOwned{others}});
+  router.route({PartitionsOwned{others, Millis(4000)}});
   run();
   CHECK(delivery.owned == others);
+  CHECK(delivery.ordered_after == Millis(4000));
   CHECK(done_in(kLong).empty());
 
   router.route({PartitionsOwned{PartitionSet().set(kHousekeepingPartition)}});

@@ -80,7 +80,8 @@ std::vector<std::string> wrong_values(const Key& key) {
       break;
     case Kind::kStoreUrl:
       wrong.insert(wrong.end(),
-                   {"\"\"", "\"sqlite://relative\"", "\"mysql://x/y\"", "\"sqlite:///folder/\""});
+                   {"\"\"", "\"sqlite://relative\"", "\"mysql://x/y\"", "\"sqlite:///folder/\"",
+                    "\"postgresql://u:secret@h/d\"", "\"postgresql://h/d e\"", "\"postgresql:/h\""});
       break;
     case Kind::kAddress:
       wrong.insert(wrong.end(), {"\"localhost:80\"", "\"127.0.0.1\"", "\"127.0.0.1:65536\""});
@@ -361,16 +362,20 @@ TEST_CASE("sources are tables of their own, from every file, and shown with wher
                "[[source]]\nname = \"shop\"\nurl = \"sqlite:///srv/shop.db\"\n"
                "[[source]]\nname = \"crm\"\nurl = \"sqlite:///srv/./crm/../crm.db\"\n");
   folder.write("conf.d/a.toml", "[[source]]\nname = \"wiki\"\nurl = \"sqlite:///srv/wiki.db\"\n");
+  folder.write("conf.d/0.toml", "[[source]]\nname = \"erp\"\nurl = \"postgresql://db.corp/erp\"\n");
   const auto loaded = folder.load();
   REQUIRE(loaded);
   const auto& sources = loaded->config.sources;
-  REQUIRE(sources.size() == 3);
+  REQUIRE(sources.size() == 4);
   CHECK(sources[0].path() == "/srv/shop.db");
   CHECK(sources[1].path() == "/srv/crm.db");
-  CHECK(sources[2].name == "wiki");
+  CHECK(sources[1].is_sqlite());
+  CHECK_FALSE(sources[2].is_sqlite());
+  CHECK(sources[2].database() == "postgresql://db.corp/erp");
+  CHECK(sources[3].name == "wiki");
   const auto shown = settings(*loaded);
-  CHECK(shown[shown.size() - 4].id() == "source[2].name");
-  CHECK(shown[shown.size() - 4].origin.ends_with("outboxd.toml:4"));
+  CHECK(shown[shown.size() - 6].id() == "source[2].name");
+  CHECK(shown[shown.size() - 6].origin.ends_with("outboxd.toml:4"));
   CHECK(shown.back().origin.ends_with("a.toml:1"));
   const std::string text = as_toml(shown, false);
   CHECK(text.ends_with("\n[[source]]\nname = \"wiki\"\nurl = \"sqlite:///srv/wiki.db\"\n"));
@@ -393,12 +398,11 @@ TEST_CASE("a source that is wrong is refused at its position") {
         Errors{"outboxd.toml:1:1: source.name: is missing; expected 1 to 64 of a-z 0-9 _ -, each name once",
                "outboxd.toml:2:1: source.\"nam\": no such key; did you mean \"name\"?",
                "outboxd.toml:3:7: source.url: is no text; expected a URL such as "
-               "\"sqlite:///srv/shop/app.db\", each "
-               "file once"});
+               "\"sqlite:///srv/shop/app.db\" or \"postgresql://outboxd@db.corp/shop\", each database once"});
   CHECK(errors(a + a) == Errors{"outboxd.toml:5:8: source.name: \"a\" is the name of another source",
                                 "outboxd.toml:6:7: source.url: is the file of the source \"a\" too"});
-  for (const char* url :
-       {"a.db", "sqlite://a.db", "sqlite:///", "sqlite:///a/", "postgresql:///a", "sqlite:///a\\n"}) {
+  for (const char* url : {"a.db", "sqlite://a.db", "sqlite:///", "sqlite:///a/", "postgresql:/a",
+                          "postgresql://a b", "sqlite:///a\\n"}) {
     INFO(url);
     const auto found = errors("[[source]]\nname = \"a\"\nurl = \"" + std::string(url) + "\"\n");
     REQUIRE(found.size() == 1);
@@ -406,6 +410,16 @@ TEST_CASE("a source that is wrong is refused at its position") {
   }
   CHECK(errors("[store]\nurl = \"sqlite:///b/../a.db\"\n" + a) ==
         Errors{"outboxd.toml:3:1: source.url: is store.url; expected the file of an application"});
+  const std::string server = "[[source]]\nname = \"b\"\nurl = \"postgresql://outboxd@db.corp/shop\"\n";
+  CHECK(errors("[store]\nurl = \"postgresql://outboxd@db.corp/shop\"\n" + server) ==
+        Errors{"outboxd.toml:3:1: source.url: is store.url; expected the database of an application"});
+  CHECK(errors(server + "[[source]]\nname = \"c\"\nurl = \"postgresql://outboxd@db.corp/shop\"\n") ==
+        Errors{"outboxd.toml:6:7: source.url: is the database of the source \"b\" too"});
+  const auto secret =
+      errors("[[source]]\nname = \"b\"\nurl = \"postgresql://outboxd:sesame@db.corp/shop\"\n");
+  REQUIRE(secret.size() == 1);
+  CHECK(secret[0].starts_with("outboxd.toml:3:7: source.url: holds a password, which would be shown"));
+  CHECK(secret[0].find("sesame") == std::string::npos);
   std::string many;
   for (int i = 0; i < 17; ++i)
     many +=

@@ -146,5 +146,6 @@ TEST_CASE("the doctor names sources that fail, have rejected rows, or rows that 
   CHECK(found[1].found == "slow has had rows waiting since 2m ago");
   CHECK(found[2].found == "slow has 3 rejected rows");
   CHECK(findings_of_sources({source("well", "waiting", nullptr, 0)}, kNow).at(0).good);
+  CHECK(findings_of_sources({source("elsewhere", "standby", nullptr, 0)}, kNow).at(0).good);
   CHECK(findings_of_sources({}, kNow).empty());
 }
