@@ -24,6 +24,7 @@ void set_sizes(Settings& settings, const Sizes& sizes) {
   if (sizes.full) settings.backlogs.push_back(10'000'000);
   settings.hanging = static_cast<int>(sizes.hanging.value_or(settings.scaled(200, 10'000)));
   settings.fan_out = static_cast<int>(settings.scaled(200, 10'000));
+  settings.snapshot_seconds = settings.quick ? 2 : sizes.full ? 600 : 60;
 }
 
 // False when there is no such option, or `value` is none of its values.
@@ -52,10 +53,10 @@ bool read_option(std::string_view option, const char* value, Arguments& argument
 
 const char* const kUsage = R"(usage: pipeline_bench OUTBOXD FOLDER [options]
   --quick           small loads, about a minute: is everything delivered?
-  --full            also a backlog of 10 million
+  --full            also a backlog of 10 million, and a snapshot of PostgreSQL kept open for 10 minutes
   --only TEXT       scenarios with TEXT in their name: latency at 1,000/s, latency at 5,000/s, throughput and limit,
                     throughput and limit of batches, endpoints and TLS, isolation, fan-out, backlog, restart,
-                    unreliable, filters, dashboard
+                    unreliable, filters, dashboard, postgresql (daemons, claims, snapshot, backlog, outbox)
   --backlog N       pending deliveries of scenario backlog (default 1000000)
   --hanging N       endpoints that hang in scenario isolation (default 10000)
   --rounds N        each scenario so often; medians are shown (default 1)

@@ -25,6 +25,13 @@ TEST_CASE("without options every scenario is measured once, beside its limit") {
   CHECK(arguments->settings.backlogs == std::vector<std::int64_t>{1'000'000});
 }
 
+TEST_CASE("the full form has ten million pending and a snapshot that is open for ten minutes") {
+  const auto arguments = read({"--full"});
+  REQUIRE(arguments);
+  CHECK(arguments->settings.backlogs == std::vector<std::int64_t>{1'000'000, 10'000'000});
+  CHECK(arguments->settings.snapshot_seconds == 600);
+}
+
 TEST_CASE("where two daemons are compared the limit is left out") {
   const auto arguments = read({"--against", "old/outboxd", "--rounds", "5", "--only", "latency"});
   REQUIRE(arguments);

@@ -1,144 +1,20 @@
 #include "bench/limit.h"
 
-#include <ctime>
-
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "bench/event_mark.h"
 #include "bench/latencies.h"
-#include "common/clock.h"
-#include "delivery/request_builder.h"
-#include "outbound/http_sender.h"
-#include "runtime/event_loop.h"
+#include "bench/sending.h"
 #include "store/sqlite/sqlite_store.h"
 #include "telemetry/log.h"
 
 namespace outboxd::bench {
 namespace {
 
-constexpr std::size_t kMaxOutcomesPerCommit = 1024;  // GroupCommit's default
-constexpr std::int64_t kMaxUnfinished = 8192;        // events accepted and not recorded yet
-
-std::chrono::nanoseconds cpu_of_this_thread() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-std::shared_ptr<const AddressPolicy> loopback_policy() {
-  AddressPolicy::Options options;
-  options.allow_http = true;
-  options.ports = {};
-  options.allow_networks = {*Network::parse("127.0.0.0/8")};
-  return std::make_shared<const AddressPolicy>(options);
-}
-
-// The half that sends: events in, outcomes out.
-class Sending {
- public:
-  Sending(Target target, int in_flight, UuidGenerator& ids)
-      : target_(std::move(target)),
-        in_flight_(static_cast<std::size_t>(in_flight)),
-        ids_(ids),
-        sender_(loop_, loopback_policy(), {}),
-        thread_([this] { run(); }) {}
-  ~Sending() {
-    loop_.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-  Sending(const Sending&) = delete;
-
-  void send(std::vector<std::shared_ptr<const Event>> events) {
-    loop_.post([this, events = std::move(events)] {
-      waiting_.insert(waiting_.end(), events.begin(), events.end());
-      fill();
-    });
-  }
-
-  // What has ended; waits for something to end if asked to.
-  std::vector<RecordOutcome> take(bool wait) {
-    std::unique_lock lock(mutex_);
-    if (wait) something_ended_.wait(lock, [this] { return !outcomes_.empty(); });
-    std::vector<RecordOutcome> taken;
-    const std::size_t count = std::min(outcomes_.size(), kMaxOutcomesPerCommit);
-    std::move(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count),
-              std::back_inserter(taken));
-    outcomes_.erase(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count));
-    return taken;
-  }
-
-  struct Totals {
-    std::chrono::nanoseconds cpu;
-    std::int64_t failed;
-  };
-  Totals finish() {
-    loop_.stop();
-    thread_.join();
-    return {cpu_, failed_};
-  }
-
- private:
-  void run() {
-    loop_.run();
-    cpu_ = cpu_of_this_thread();
-  }
-
-  void fill() {
-    while (!waiting_.empty() && sender_.in_flight() < in_flight_) {
-      const auto event = std::move(waiting_.front());
-      waiting_.pop_front();
-      const Time now = clock_.wall();
-      sender_.send(build_request(target_, event, 1, now, {}),
-                   [this, event, now](SendResult result) { ended(*event, now, std::move(result)); });
-    }
-  }
-
-  void ended(const Event& event, Time started_at, SendResult result) {
-    if (result.outcome != Outcome::kSuccess) ++failed_;
-    RecordOutcome outcome;
-    outcome.key = {event.seq, target_.endpoint->seq};
-    outcome.state = DeliveryState::kDelivered;
-    outcome.at = clock_.wall();
-    Attempt attempt;
-    attempt.id = AttemptId{ids_.next()};
-    attempt.number = 1;
-    attempt.started_at = started_at;
-    attempt.timings = result.timings;
-    attempt.outcome = result.outcome;
-    attempt.status = result.status;
-    attempt.error = std::move(result.error);
-    attempt.request_line = "POST " + target_.to->url.text;
-    attempt.response_headers = std::move(result.response_headers);
-    attempt.response_body = std::move(result.response_body);
-    outcome.attempt = std::make_shared<const Attempt>(std::move(attempt));
-    {
-      const std::lock_guard lock(mutex_);
-      outcomes_.push_back(std::move(outcome));
-    }
-    something_ended_.notify_one();
-    fill();
-  }
-
-  const Target target_;
-  const std::size_t in_flight_;
-  UuidGenerator& ids_;
-  SystemClock clock_;
-  EventLoop loop_;
-  HttpSender sender_;
-  std::deque<std::shared_ptr<const Event>> waiting_;
-  std::int64_t failed_ = 0;
-  std::chrono::nanoseconds cpu_{};
-  std::mutex mutex_;
-  std::condition_variable something_ended_;
-  std::deque<RecordOutcome> outcomes_;  // guarded by mutex_
-  std::thread thread_;
-};
+constexpr std::int64_t kMaxUnfinished = 8192;  // events accepted and not recorded yet
+constexpr std::chrono::seconds kPatience(60);
 
 // The half that writes.
 class Writing {
@@ -156,13 +32,13 @@ class Writing {
     const std::int64_t start = now_ns();
     while (recorded_ < load_.events) {
       std::vector<Command> batch = accept_some(endpoint->seq);
-      for (auto& outcome : sending.take(batch.empty())) {
+      for (auto& outcome : sending.take(batch.empty() ? kPatience : std::chrono::milliseconds(0))) {
         batch.emplace_back(std::move(outcome));
         ++recorded_;
       }
       apply(batch);
       ++result.commits;
-      sending.send(accepted_in(batch));
+      sending.send(accepted_in(batch, endpoint->seq));
     }
     result.seconds = static_cast<double>(now_ns() - start) / 1e9;
     const auto totals = sending.finish();
@@ -222,14 +98,14 @@ class Writing {
     return applied;
   }
 
-  static std::vector<std::shared_ptr<const Event>> accepted_in(const std::vector<Command>& batch) {
-    std::vector<std::shared_ptr<const Event>> events;
+  static std::vector<ToSend> accepted_in(const std::vector<Command>& batch, EndpointSeq endpoint) {
+    std::vector<ToSend> deliveries;
     for (const Command& command : batch) {
       const auto* const accepted = std::get_if<AcceptEvents>(&command);
       if (accepted == nullptr) continue;
-      for (const NewEvent& made : accepted->events) events.push_back(made.event);
+      for (const NewEvent& made : accepted->events) deliveries.push_back({made.event, endpoint});
     }
-    return events;
+    return deliveries;
   }
 
   const LimitLoad& load_;

@@ -42,6 +42,13 @@ constexpr Scenario kScenarios[] = {
     {"unreliable", unreliable},
     {"filters", filters},
     {"dashboard", dashboard},
+#ifdef OUTBOXD_POSTGRESQL
+    {"postgresql daemons", postgresql_daemons},
+    {"postgresql claims", postgresql_claims},
+    {"postgresql snapshot", postgresql_snapshot},
+    {"postgresql backlog", postgresql_backlog},
+    {"postgresql outbox", postgresql_outbox},
+#endif
 };
 
 // The sink, and the daemon that inherits this, hold a descriptor for each hanging request.

@@ -24,6 +24,7 @@ struct Settings {
   std::vector<std::int64_t> backlogs;  // pending deliveries
   int hanging = 10'000;                // endpoints
   int fan_out = 10'000;                // endpoints of one event
+  int snapshot_seconds = 60;           // how long somebody keeps a snapshot of PostgreSQL open
 
   std::int64_t scaled(std::int64_t quick_form, std::int64_t otherwise) const {
     return quick ? quick_form : otherwise;

@@ -33,4 +33,13 @@ std::vector<Result> dashboard(const Settings& settings);
 // Subscribers that fail now and then, or are slow: everything arrives all the same.
 std::vector<Result> unreliable(const Settings& settings);
 
+// Over a private PostgreSQL: one daemon and several, as fast as acknowledged...
+std::vector<Result> postgresql_daemons(const Settings& settings);
+// ... the store's owner beside workers that claim by SKIP LOCKED, and what a query for work takes under an open snapshot;
+std::vector<Result> postgresql_claims(const Settings& settings);
+std::vector<Result> postgresql_snapshot(const Settings& settings);
+// millions pending; and INSERT INTO outbox until the subscriber has it.
+std::vector<Result> postgresql_backlog(const Settings& settings);
+std::vector<Result> postgresql_outbox(const Settings& settings);
+
 }  // namespace outboxd::bench
