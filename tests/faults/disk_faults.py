@@ -5,6 +5,7 @@ import time
 
 from framework import Skip, fault, wait_until
 from ledger import Ledger, SqlProducer, events_in, payload_of
+from stores import SqliteFile
 
 PROMISE = "disk full: refused, never corrupt"
 SMALL, LARGE = 40, 160  # MiB
@@ -49,7 +50,7 @@ class Case:
         # Filled by events there is no floor, or nothing would get as far as a full disk.
         floor = ["retention.free_disk=0"] if how == "by events" else []
         self.daemon = run.daemon(f"store.url=sqlite://{self.disk.folder}/outbox.db", "delivery.timeout=60s", *floor, *settings)
-        self.daemon.database = self.disk.folder / "outbox.db"
+        self.daemon.store = SqliteFile(self.disk.folder / "outbox.db")
         self.daemon.start()
         self.release = threading.Event()
         self.receiver = run.receiver(lambda request: (b"held" not in request.body or self.release.wait(60)) and 200)

@@ -3,6 +3,7 @@
 A fault function gets a Run, does its cases and tells them to it: run.passed() or run.failed("what, with what"). A control does the same
 thing with the promise deliberately broken, and tells run.control("how it was broken", noticed): the suite fails when a control was not
 noticed, for then its cases prove nothing."""
+import os
 import pathlib
 import random
 import shutil
@@ -14,6 +15,8 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from harness import Daemon, Receiver, wait_until  # noqa: E402,F401
 
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+STORE = os.environ.get("OUTBOXD_STORE") or SQLITE
 FAULTS = []
 
 
@@ -21,11 +24,12 @@ class Skip(Exception):
     """This machine cannot do it (no strace, no right to mount); the text says what is missing."""
 
 
-def fault(promise, title):
-    """Registers a row. `promise`: which one of README's; `title`: what is done to break it."""
+def fault(promise, title, stores=(SQLITE,)):
+    """Registers a row. `promise`: which one of README's; `title`: what is done to break it; `stores`: over which it can be done."""
 
     def register(function):
-        FAULTS.append((promise, title, function))
+        if STORE in stores:
+            FAULTS.append((promise, title, function))
         return function
 
     return register
@@ -67,14 +71,14 @@ class Run:
         self.folders.append(folder)
         return folder
 
-    def daemon(self, *settings, folder=None):
-        """A daemon on a database of its own, not started yet."""
-        daemon = Daemon(folder or self.folder(), settings)
+    def daemon(self, *settings, folder=None, store=None):
+        """A daemon on a database of its own unless `store` is another URL, not started yet."""
+        daemon = Daemon(folder or self.folder(), settings, store)
         self.closers.append(lambda: daemon.process and daemon.process.poll() is None and daemon.kill())
         return daemon
 
-    def receiver(self, answer=lambda request: 200):
-        receiver = Receiver(answer)
+    def receiver(self, answer=lambda request: 200, **where):
+        receiver = Receiver(answer, **where)
         self.closers.append(receiver.close)
         return receiver
 

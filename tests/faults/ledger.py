@@ -10,6 +10,7 @@ import threading
 import time
 
 from harness import PATIENCE, UnixConnection
+from stores import SqliteFile
 
 SQL_PRODUCER = pathlib.Path(__file__).with_name("sql_producer.py")
 KEY = re.compile(rb'"key": "([^"]+)"')
@@ -107,8 +108,7 @@ def nothing_pending(daemon):
 
 def events_in(daemon):
     """{key: ids} and {key: states of its deliveries} of the store."""
-    rows = daemon.sql("SELECT lower(hex(e.id)), CAST(e.payload AS TEXT), ifnull(d.state, 'without delivery') FROM event e "
-                      "LEFT JOIN delivery d ON d.event = e.seq;").stdout
+    rows = daemon.sql(daemon.store.EVENTS).stdout
     stored, states = {}, {}
     for line in rows.splitlines():
         found = KEY.search(line.encode())
@@ -138,6 +138,8 @@ def ask(database, question):
 
 
 def integrity_as_found(daemon, scratch):
+    if not isinstance(daemon.store, SqliteFile):
+        return daemon.integrity()
     return ask(copy_as_found(daemon, scratch), "PRAGMA integrity_check")
 
 
@@ -190,7 +192,7 @@ class SqlProducer:
     def __init__(self, daemon, ledger, name):
         self.ledger = ledger
         self.errors = []
-        self.process = subprocess.Popen([sys.executable, str(SQL_PRODUCER), str(daemon.database), name], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.executable, str(SQL_PRODUCER), daemon.store.url, name], stdout=subprocess.PIPE,
                                         text=True)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()

@@ -3,7 +3,7 @@ is delivered, readers are served; and when the lock is released everything that 
 import threading
 import time
 
-from framework import fault
+from framework import POSTGRESQL, SQLITE, fault
 from harness import UnixConnection, wait_until
 from lock_holder import LockHolder
 
@@ -43,7 +43,7 @@ def refusals_wrong(answers):
             if status != 503 or not retry_after or seconds > LONGEST_ANSWER]
 
 
-@fault("locked database", "another process holds the write lock")
+@fault("locked database", "another process holds the write lock", stores=(SQLITE, POSTGRESQL))
 def write_lock_held(run):
     seconds = 8 if run.quick else 60
     gate = threading.Event()
@@ -113,7 +113,7 @@ def sent_twice_after_a_kill(run):
     return len(receiver.wait_for(2)) > len(set(receiver.ids()))
 
 
-@fault("locked database", "stopped, and started, while another process holds the write lock")
+@fault("locked database", "stopped, and started, while another process holds the write lock", stores=(SQLITE, POSTGRESQL))
 def restarted_under_lock(run):
     stop_timeout, longest = 2, 0.0
     for _ in range(1 if run.quick else 6):

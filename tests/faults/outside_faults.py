@@ -13,6 +13,7 @@ import strace
 from framework import Skip, fault
 from harness import BIN, UnixConnection, wait_until
 from ledger import ApiProducers, Ledger
+from stores import SqliteFile
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 10       # seconds in which everything below answers on a busy machine
@@ -263,7 +264,7 @@ class InFolder:
     def __init__(self, run):
         self.daemon = run.daemon()
         (self.daemon.folder / "data").mkdir()
-        self.daemon.database = self.daemon.folder / "data" / "outbox.db"
+        self.daemon.store = SqliteFile(self.daemon.folder / "data" / "outbox.db")
         self.daemon.settings.append(f"store.url=sqlite://{self.daemon.database}")
 
 

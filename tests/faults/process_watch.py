@@ -3,6 +3,8 @@ import os
 import pathlib
 import threading
 
+from stores import SqliteFile
+
 
 def usage(pid):
     """(RSS in MiB, threads, open file descriptors) of a process; None when it is gone."""
@@ -38,7 +40,8 @@ class Watch:
 
     def run(self):
         while not self.ending.wait(self.PACE):
-            self.wal = max(self.wal, file_size(f"{self.daemon.database}-wal"))
+            if isinstance(self.daemon.store, SqliteFile):
+                self.wal = max(self.wal, file_size(f"{self.daemon.database}-wal"))
             if (now := usage(self.daemon.process.pid)):
                 self.memory, self.threads, self.files = (max(a, b) for a, b in zip((self.memory, self.threads, self.files), now))
 

@@ -1,11 +1,12 @@
-"""Runs the fault suite and prints its table.   run.py [--quick] [--only TEXT] [--seed N] [--list] [--markdown FILE]"""
+"""Runs the fault suite and prints its table.
+
+    run.py [--quick] [--only TEXT] [--without TEXT] [--store sqlite|postgresql] [--seed N] [--list] [--markdown FILE]"""
 import argparse
 import importlib
+import os
 import pathlib
 import signal
 import sys
-
-from framework import FAULTS, Run
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -46,13 +47,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few cases of each, for the test suite")
     parser.add_argument("--only", default="", help="only rows whose promise or title contains this")
+    parser.add_argument("--without", help="no rows whose promise or title contains this")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="what can be done to a daemon over which one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--markdown", help="write the table to this file too")
     options = parser.parse_args()
+    os.environ["OUTBOXD_STORE"] = options.store  # read where it is imported
+    from framework import FAULTS, Run
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # rows clean up after themselves
     load()
-    chosen = [f for f in FAULTS if options.only.lower() in (f[0] + " " + f[1]).lower()]
+    chosen = [f for f in FAULTS if options.only.lower() in (f[0] + " " + f[1]).lower()
+              and not (options.without and options.without.lower() in (f[0] + " " + f[1]).lower())]
     if options.list or not chosen:
         print("\n".join(f"{promise}: {title}" for promise, title, _ in (chosen or FAULTS)))
         return 0 if options.list else 2

@@ -2,7 +2,7 @@
 import random
 import time
 
-from framework import fault, wait_until
+from framework import POSTGRESQL, SQLITE, fault, wait_until
 from ledger import Ledger, load
 
 STOP_TIMEOUT = 5
@@ -26,7 +26,7 @@ def stops_under_load(run, stops, stop):
     return daemon, receiver, ledger
 
 
-@fault("graceful stop", "SIGTERM at random moments under load, API and SQL producers")
+@fault("graceful stop", "SIGTERM at random moments under load, API and SQL producers", stores=(SQLITE, POSTGRESQL))
 def sigterm_under_load(run):
     durations = []
 

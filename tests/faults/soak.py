@@ -1,15 +1,16 @@
 """Mixed load with faults switched on and off at random; at the end what producers were promised is compared with what subscribers took.
 
-    soak.py [--minutes N] [--seed N] [--rate EVENTS_PER_SECOND]
+    soak.py [--store sqlite|postgresql] [--minutes N] [--seed N] [--rate EVENTS_PER_SECOND]
 
 Producers keep a ledger of every accepted event. Subscribers note what they answered 200. In between the daemon is killed, stopped, locked out,
-paused and reloaded, and subscribers fail, hang, are slow and break off. Then all of that ends, the backlog drains, and: every accepted event was
+paused and reloaded, over PostgreSQL the server ends as it is and begins again, and subscribers fail, hang, are slow and break off. Then all of that ends, the backlog drains, and: every accepted event was
 taken by every endpoint that it matched or is a dead letter with a reason; nothing came that no producer had given; every body was the bytes
 given; an idempotent repeat made no second event; the events of a key came in their order. Exit status 1 on any difference."""
 import argparse
 import collections
 import http.client
 import json
+import os
 import random
 import signal
 import socket
@@ -18,14 +19,22 @@ import sys
 import threading
 import time
 
-from framework import Run
-from harness import UnixConnection, wait_until
-from lock_holder import LockHolder
-from process_watch import Watch, usage
+# Read where it is imported.
+if "--store" in sys.argv[1:]:
+    os.environ["OUTBOXD_STORE"] = sys.argv[sys.argv.index("--store") + 1]
+from framework import POSTGRESQL, SQLITE, STORE, Run  # noqa: E402
+from harness import UnixConnection, wait_until  # noqa: E402
+from lock_holder import LockHolder  # noqa: E402
+from process_watch import Watch, usage  # noqa: E402
 
 PATIENT = ["0s"] + ["100ms"] * 13 + ["2s"] * 50  # no fault lasts long enough to use it up
 FRAGILE = ["0s", "100ms", "300ms"]
 WAL_LIMIT = 64 << 20
+DEAD_LETTERS = {
+    SQLITE: """SELECT lower(hex(p.id)), json_extract(CAST(e.payload AS TEXT), '$.serial'), d.reason FROM delivery d
+               JOIN event e ON e.seq = d.event JOIN endpoint p ON p.seq = d.endpoint WHERE d.state = 'dead'""",
+    POSTGRESQL: """SELECT replace(p.id::text, '-', ''), convert_from(e.payload, 'UTF8')::json ->> 'serial', d.reason FROM finished d
+                   JOIN event e ON e.seq = d.event JOIN endpoint p ON p.seq = d.endpoint WHERE d.state = 'dead'"""}
 FAILURES = ([500], [503], [404], [500, 200], [429, 503, 200])  # of an answer in such a mood one is chosen
 
 
@@ -203,6 +212,8 @@ class NdjsonProducer(Producer):
 
 class SqlProducer(Producer):
     def give(self, serials):
+        if STORE == POSTGRESQL:
+            return self.give_to_server(serials)
         self.connection = self.connection or sqlite3.connect(self.soak.daemon.database, timeout=1, isolation_level=None)
         try:
             self.connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
@@ -215,6 +226,14 @@ class SqlProducer(Producer):
                 self.connection.execute("ROLLBACK")
             self.refused[str(error)] += 1
             return False
+
+    def give_to_server(self, serials):
+        """If the server ends under it, nobody knows whether they were committed."""
+        rows = ", ".join(f"('{self.type}', '{payload(serial)}')" for serial in serials)
+        failed = self.soak.daemon.sql(f"SET lock_timeout = '1s'; INSERT INTO outbox(type, payload) VALUES {rows};").stderr
+        if failed:
+            self.refused[failed.splitlines()[0][:80]] += 1
+        return not failed
 
 
 class Soak:
@@ -248,6 +267,7 @@ class Soak:
         moods.start()
         deadline, report = time.monotonic() + seconds, time.monotonic() + 60
         torments = [self.kill, self.kill, self.stop, self.lock, self.pause, self.reload, self.rest, self.rest]
+        torments += [self.end_server, self.end_both] if STORE == POSTGRESQL else []
         while time.monotonic() < deadline:
             self.random.choice(torments)()
             self.look_alive()
@@ -282,6 +302,23 @@ class Soak:
         self.faults["kill -9"] += 1
         self.daemon.kill()
         self.daemon.start()
+
+    def end_server(self):
+        """As after a crash of the server's, which takes a while to come back."""
+        self.faults["server ended"] += 1
+        server = self.daemon.store.server
+        server.crash()
+        self.faults_end.wait(self.random.uniform(0, 4))
+        server.start()
+
+    def end_both(self):
+        self.faults["server and daemon ended"] += 1
+        self.daemon.store.server.crash()
+        self.daemon.kill()
+        self.daemon.start_early()
+        self.faults_end.wait(self.random.uniform(0, 2))
+        self.daemon.store.server.start()
+        wait_until(self.daemon.ready_or_dead, "it serves again")
 
     def stop(self):
         self.faults["SIGTERM"] += 1
@@ -330,13 +367,13 @@ class Soak:
 
     def dead_letters(self):
         """{endpoint id: {serial: reason}}, from the database itself."""
-        connection = sqlite3.connect(f"file:{self.daemon.database}?mode=ro", uri=True)
-        rows = connection.execute("""SELECT lower(hex(p.id)), json_extract(CAST(e.payload AS TEXT), '$.serial'), d.reason FROM delivery d
-                                     JOIN event e ON e.seq = d.event JOIN endpoint p ON p.seq = d.endpoint WHERE d.state = 'dead'""").fetchall()
-        connection.close()
+        asked = self.daemon.sql(DEAD_LETTERS[STORE])
+        if asked.stderr:
+            self.differs(f"dead letters: {asked.stderr}")
         dead = collections.defaultdict(dict)
-        for endpoint, serial, reason in rows:
-            dead["ep_" + endpoint][serial] = reason
+        for row in asked.stdout.splitlines():
+            endpoint, serial, reason = row.split("|")
+            dead["ep_" + endpoint][int(serial)] = reason
         return dead
 
     def compare(self, accepted, dead):
@@ -404,6 +441,7 @@ class Soak:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", choices=(SQLITE, POSTGRESQL), default=SQLITE)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--rate", type=float, default=200, help="events a second, over all producers")
