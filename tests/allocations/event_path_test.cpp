@@ -63,7 +63,7 @@ class Path {
     commits_.submit(CreateEndpoint{shared(std::move(endpoint))},
                     [](const CreateEndpoint&, const Result<EndpointPtr>& made) { REQUIRE(made); });
     commits_.step();
-    engine_.own(PartitionSet().set());
+    engine_.own(PartitionSet().set(), Millis(0));
   }
   ~Path() { sender_.abort_all(); }
   Path(const Path&) = delete;

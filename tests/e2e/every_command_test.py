@@ -91,6 +91,8 @@ NOT_JSON = {
     "event payload": "prints the payload's exact bytes, whatever they are",
     "help": "is text for people",
     "completion": "is a shell script",
+    "db copy": "needs a database on a server: copy_test.py calls it",
+    "db adopt": "is for a database on a server: postgresql_test.py calls it",
 }
 
 
@@ -115,6 +117,10 @@ class EveryCommand(EndToEndTest):
         self.assertLess(answer.status, 300, answer)
         return answer.json["id"]
 
+    def write(self, script):
+        """As an application does that shares the daemon's database."""
+        self.outboxd.sql(script)
+
     def some_data(self):
         """Something for every command to be called with: what the braces in COMMANDS stand for."""
         daemon, url = self.outboxd, f"http://127.0.0.1:{self.receiver_.port}"
@@ -124,7 +130,7 @@ class EveryCommand(EndToEndTest):
         daemon.post("/v1/endpoints/held/pause", {})
         event, quiet, erased = (daemon.event(type)["id"] for type in ("order.paid", "quiet.one", "quiet.two"))
         lost = [daemon.event("lost.one")["id"] for _ in range(3)]
-        daemon.sql("".join(f"INSERT INTO outbox(type, payload, idempotency_key) VALUES ('a.b', '{n}', 'k');" for n in (1, 2)))
+        self.write("".join(f"INSERT INTO outbox(type, payload, idempotency_key) VALUES ('a.b', '{n}', 'k');" for n in (1, 2)))
         dead = wait_until(lambda: daemon.deliveries("&endpoint=broken&state=dead"), "a dead letter")[0]["id"]
         all_lost = lambda: len(daemon.deliveries("&endpoint=lost&state=dead")) == len(lost)
         wait_until(all_lost, "what is lost is dead")
@@ -153,13 +159,15 @@ class EveryCommand(EndToEndTest):
         self.assertEqual(sorted(found), sorted(set(COMMANDS) | never_json))
 
     def test_each_prints_one_json_document(self):
-        data = self.some_data()
-        for command, calls in COMMANDS.items():
+        self.call_all(COMMANDS, STATUS, self.some_data())
+
+    def call_all(self, commands, status, data):
+        for command, calls in commands.items():
             for arguments in calls:
                 call = f"{command} {arguments}".strip()
                 with self.subTest(call=call):
                     ended = self.run_json(*shlex.split(call.format(**data)))
-                    self.assertIn(STATUS.get(call, 0), (ended.returncode, None), ended)
+                    self.assertIn(status.get(call, 0), (ended.returncode, None), ended)
                     try:
                         self.assertIsInstance(json.loads(ended.stdout), (dict, list))
                     except ValueError as error:

@@ -19,6 +19,8 @@ import threading
 import time
 import unittest
 
+from stores import SqliteFile, new_store
+
 BIN = pathlib.Path(os.environ.get("OUTBOXD_BIN", pathlib.Path(__file__).resolve().parents[2] / ".build/dev/daemon"))
 # A sanitized daemon is slower; nothing waits longer than it must.
 PATIENCE = float(os.environ.get("OUTBOXD_PATIENCE", "20"))
@@ -174,17 +176,18 @@ class Receiver:
 class Daemon:
     """outboxd on a database of its own, which stays while the daemon is stopped and started at will."""
 
-    def __init__(self, folder, settings=()):
+    def __init__(self, folder, settings=(), store=None):
+        """`store`: another one's URL, instead of a store of its own."""
         self.folder = pathlib.Path(folder)
         self.ingest = self.folder / "ingest.sock"
         self.admin = self.folder / "admin.sock"
-        self.database = self.folder / "outbox.db"
         self.log_file = self.folder / "outboxd.log"
         self.config = self.folder / "outboxd.toml"
         self.settings = list(settings)
+        self.store = None if store else new_store(self.folder, BIN / "outboxd")
         self.config.write_text(f"""
 [store]
-url = "sqlite://{self.database}"
+url = "{store or self.store.url}"
 [listen]
 ingest_socket = "{self.ingest}"
 ingest_group = ""
@@ -206,9 +209,13 @@ format = "logfmt"
     def command(self):
         return [str(BIN / "outboxd"), "--config", str(self.config)] + [f"--set={s}" for s in self.settings]
 
-    def start(self):
+    def start_early(self):
+        """Without waiting for it, because it may have to wait itself."""
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self.command(), stderr=log, stdout=log)
+
+    def start(self):
+        self.start_early()
         wait_until(self.ready_or_dead, "outboxd answers")
         if self.process.poll() is not None:
             raise AssertionError(f"outboxd ended with {self.process.returncode}: {self.log()}")
@@ -235,8 +242,8 @@ format = "logfmt"
         """A running daemon's log is written by a thread of its own: a line may come after the answer that it belongs to."""
         wait_until(lambda: text in self.log(), f"the log says {text!r}")
 
-    def call(self, method, path, body=None, headers=None, socket_path=None):
-        connection = UnixConnection(socket_path or self.admin)
+    def call(self, method, path, body=None, headers=None, socket_path=None, timeout=PATIENCE):
+        connection = UnixConnection(socket_path or self.admin, timeout)
         headers = dict(headers or {})
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
@@ -293,13 +300,17 @@ format = "logfmt"
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience)
 
+    @property
+    def database(self):
+        """The file, for what only the store over SQLite has."""
+        assert isinstance(self.store, SqliteFile), "this store is no file"
+        return self.store.path
+
     def integrity(self):
-        return subprocess.run(["sqlite3", str(self.database), "PRAGMA integrity_check"], capture_output=True, text=True,
-                              check=True).stdout.strip()
+        return self.store.integrity()
 
     def sql(self, script):
-        return subprocess.run(["sqlite3", "-cmd", ".timeout 5000", str(self.database)], input=script, capture_output=True, text=True,
-                              check=False)
+        return self.store.sql(script)
 
 
 class EndToEndTest(unittest.TestCase):
@@ -318,8 +329,11 @@ class EndToEndTest(unittest.TestCase):
             self.assertNotIn("Sanitizer", log, log)
             self.assertNotIn("runtime error:", log, log)
 
-    def daemon(self, *settings):
-        daemon = Daemon(self.folder, settings)
+    def daemon(self, *settings, name=None, store=None):
+        """Of several daemons each has a name, and a folder of its own by it."""
+        folder = self.folder / name if name else self.folder
+        folder.mkdir(exist_ok=True)
+        daemon = Daemon(folder, settings, store)
         self.daemons.append(daemon)
         return daemon
 

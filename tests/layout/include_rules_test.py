@@ -17,6 +17,7 @@ MAY_INCLUDE = {
     "daemon/telemetry": {"common"},
     "daemon/store": {"telemetry", "common"},
     "daemon/store/sqlite": STORE | {"migrations"},
+    "daemon/store/postgresql": STORE | {"migrations"},
     "daemon/outbound": {"runtime", "telemetry", "common"},
     "daemon/ingest": STORE,
     "daemon/maintenance": STORE,
@@ -32,6 +33,7 @@ MAY_INCLUDE = {
 # Header of a third-party library -> the folders that may include it.
 HOMES = {
     r"sqlite3\.h": {"daemon/store/sqlite"},
+    r"libpq|postgres_ext\.h": {"daemon/store/postgresql"},
     r"curl/": {"daemon/ctl"},
     r"ares\.h": {"daemon/outbound"},
     r"httplib\.h": {"daemon/ctl"},

@@ -31,11 +31,13 @@ std::string slurp(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write_config(const std::filesystem::path& folder, const std::string& delivery) {
+void write_config(const std::filesystem::path& folder, const std::string& delivery,
+                  const std::string& store) {
   std::ofstream(folder / "outboxd.toml")
-      << "[store]\nurl = \"sqlite://" << (folder / "outbox.db").string() << "\"\n[listen]\ningest_socket = \""
-      << (folder / "ingest.sock").string() << "\"\ningest_group = \"\"\nadmin_socket = \""
-      << (folder / "admin.sock").string() << "\"\nadmin_group = \"\"\ntcp = \"\"\n"
+      << "[store]\nurl = \"" << (store.empty() ? "sqlite://" + (folder / "outbox.db").string() : store)
+      << "\"\n[listen]\ningest_socket = \"" << (folder / "ingest.sock").string()
+      << "\"\ningest_group = \"\"\nadmin_socket = \"" << (folder / "admin.sock").string()
+      << "\"\nadmin_group = \"\"\ntcp = \"\"\n"
       << "[policy]\nallow_http = true\nallow_networks = [\"127.0.0.0/8\"]\nports = []\n"
       << "[retention]\nfree_disk = \"16MiB\"\n[log]\nlevel = \"warn\"\n[delivery]\n"
       << delivery << '\n';
@@ -69,10 +71,11 @@ std::string http_over_unix(const std::string& socket_path, const std::string& re
   return answer;
 }
 
-DaemonProcess::DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery)
+DaemonProcess::DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery,
+                             const std::string& store)
     : binary_(std::move(binary)), folder_(std::move(folder)) {
   std::filesystem::create_directories(folder_);
-  write_config(folder_, delivery);
+  write_config(folder_, delivery, store);
   start();
 }
 

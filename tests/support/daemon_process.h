@@ -14,10 +14,11 @@ namespace outboxd::test {
 
 class DaemonProcess {
  public:
-  // Starts `binary` on the database in `folder`; returns when it answers. `delivery`: more lines for the
-  // configuration's section [delivery]. Throws std::runtime_error with its log when it does not start. Call it on a
+  // Starts `binary` on the database in `folder`, or on that of the URL `store`; returns when it answers. `delivery`: more
+  // lines for the configuration's section [delivery]. Throws std::runtime_error with its log when it does not start. Call it on a
   // thread that lives at least as long as the daemon shall, because the daemon dies with the thread.
-  DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery = "");
+  DaemonProcess(std::string binary, std::filesystem::path folder, const std::string& delivery = "",
+                const std::string& store = "");
   ~DaemonProcess();  // SIGTERM, and SIGKILL when it takes too long
   DaemonProcess(const DaemonProcess&) = delete;
 
