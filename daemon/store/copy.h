@@ -37,6 +37,22 @@ struct CopyTable {
   std::size_t key;
   std::span<const CopyColumn> columns;
 };
+
+// The current row of a cursor over the table's columns, in their order.
+template <class Cursor>
+CopyRow read_row(const CopyTable& table, const Cursor& cursor) {
+  CopyRow row(table.columns.size());
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const int column = static_cast<int>(i);
+    if (cursor.is_null(column)) continue;
+    if (table.columns[i].type == CopyType::kNumber) {
+      row[i] = cursor.integer(column);
+    } else {
+      row[i] = cursor.text(column);
+    }
+  }
+  return row;
+}
 std::span<const CopyTable> copied_tables();
 
 // What has been given out, beside the rows: numbers are never given twice, and sweeps go on where they were.

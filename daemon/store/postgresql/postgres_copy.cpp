@@ -55,20 +55,6 @@ std::string join(const std::vector<std::string>& parts, std::string_view after_e
   return all;
 }
 
-CopyRow row_of(const CopyTable& table, const Cursor& cursor) {
-  CopyRow row(table.columns.size());
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    const int column = static_cast<int>(i);
-    if (cursor.is_null(column)) continue;
-    if (table.columns[i].type == CopyType::kNumber) {
-      row[i] = cursor.integer(column);
-    } else {
-      row[i] = cursor.text(column);
-    }
-  }
-  return row;
-}
-
 // As of one moment, in a session of its own: a cursor of the server's, for whole tables do not fit into memory.
 class Rows final : public CopyRows {
  public:
@@ -110,7 +96,7 @@ class Rows final : public CopyRows {
       some_.emplace(fetch_);
       if (!some_->next()) return std::nullopt;
     }
-    return row_of(table_, *some_);
+    return read_row(table_, *some_);
   }
 
   // Each member has rows of its own, and what is meant is their sum.

@@ -53,17 +53,7 @@ class Rows final : public CopyRows {
 
   std::optional<CopyRow> next() override {
     if (!row_.next()) return std::nullopt;
-    CopyRow values(table_.columns.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const int column = static_cast<int>(i);
-      if (row_.is_null(column)) continue;
-      if (table_.columns[i].type == CopyType::kNumber) {
-        values[i] = row_.integer(column);
-      } else {
-        values[i] = row_.text(column);
-      }
-    }
-    return values;
+    return read_row(table_, row_);
   }
 
  private:
