@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <string>
 #include <thread>
 
 #include "common/partition.h"
@@ -25,36 +26,32 @@ struct Pair {
     first.until_owned(kPartitions / 2, begun);
     second.until_owned(kPartitions / 2, begun);
   }
+  // How long it takes until the first owns everything, after the second got this signal.
+  auto takeover_after(int signal, const std::string& what) {
+    const BootTime begun = boot_now();
+    second.signal(signal);
+    const auto took = first.until_owned(kPartitions, begun);
+    MESSAGE("takeover after " << what << ": " << took.count() << " ms");
+    return took;
+  }
 };
 
 }  // namespace
 
 TEST_CASE_FIXTURE(Pair, "after a kill the other member owns everything within three seconds") {
-  const BootTime begun = boot_now();
-  second.signal(SIGKILL);
-  const auto took = first.until_owned(kPartitions, begun);
-  MESSAGE("takeover after SIGKILL: " << took.count() << " ms");
-  CHECK(took < 3s);
+  CHECK(takeover_after(SIGKILL, "SIGKILL") < 3s);
   CHECK(first.state().ordered_after == 4000);
 }
 
 TEST_CASE_FIXTURE(Pair,
                   "after a clean leave it owns everything within three seconds, and nothing has to wait") {
-  const BootTime begun = boot_now();
-  second.signal(SIGTERM);
-  const auto took = first.until_owned(kPartitions, begun);
-  MESSAGE("takeover after a clean leave: " << took.count() << " ms");
-  CHECK(took < 3s);
+  CHECK(takeover_after(SIGTERM, "a clean leave") < 3s);
   CHECK(first.state().ordered_after == 0);
 }
 
 TEST_CASE_FIXTURE(Pair,
                   "a stopped member is taken over within the window, and sends nothing when it goes on") {
-  const BootTime begun = boot_now();
-  second.signal(SIGSTOP);
-  const auto took = first.until_owned(kPartitions, begun);
-  MESSAGE("takeover after SIGSTOP: " << took.count() << " ms");
-  CHECK(took < 11s);
+  CHECK(takeover_after(SIGSTOP, "SIGSTOP") < 11s);
   second.state();
   const BootTime resumed = boot_now();
   second.signal(SIGCONT);
