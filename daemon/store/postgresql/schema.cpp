@@ -39,9 +39,8 @@ void check_sessions(Connection& db, const ConnectionOptions& options) {
     other.execute("COMMIT");
     if (second == first || mine(db) != first)
       refuse(
-          "the database is reached through a pooler in transaction mode, which gives each transaction "
-          "another "
-          "session: let the URL name PostgreSQL itself, or a pooler in session mode");
+          "the database is reached through a pooler in transaction mode, which gives each transaction"
+          " another session: let the URL name PostgreSQL itself, or a pooler in session mode");
   }
   const auto granted = [&lock](Connection& session) {
     return session.query_text("SELECT pg_try_advisory_lock(" + lock) == "t";
@@ -50,9 +49,8 @@ void check_sessions(Connection& db, const ConnectionOptions& options) {
   db.execute("SELECT pg_advisory_unlock(" + lock);
   if (!once || twice)
     refuse(
-        "this server grants the same advisory lock to two sessions, so two daemons would send the same "
-        "events: "
-        "outboxd needs PostgreSQL itself, with one primary server");
+        "this server grants the same advisory lock to two sessions, so two daemons would send the same"
+        " events: outboxd needs PostgreSQL itself, with one primary server");
 }
 
 // Everything in one transaction, of which another daemon that opens the same database waits for the end.
@@ -138,9 +136,8 @@ void check_server(Connection& db, const ConnectionOptions& options) {
         StoreError::Kind::kBusy);
   if (db.query_text("SELECT current_schema()").empty())
     refuse(
-        "there is no schema to create tables in: set search_path for outboxd's role, or create the schema "
-        "that "
-        "it names");
+        "there is no schema to create tables in: set search_path for outboxd's role, or create the schema"
+        " that it names");
   check_sessions(db, options);
 }
 
