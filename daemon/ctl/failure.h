@@ -6,7 +6,7 @@
 
 namespace outboxd::ctl {
 
-// Exit statuses, which scripts that call outboxctl rely on (docs/operations.md).
+// Exit statuses, which scripts that call outboxctl rely on (docs/reference.md).
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // or only partly done
 inline constexpr int kExitUsage = 2;

@@ -1,6 +1,6 @@
 // outboxctl: the command line of operators and producers, a client of the HTTP API. Only `db` and `doctor` touch the
 // database file, because they must work without a daemon, and only through DatabaseTools. Scripts rely on its commands,
-// formats and exit statuses (docs/operations.md).
+// formats and exit statuses (docs/reference.md).
 #pragma once
 
 #include "ctl/database_tools.h"

@@ -8,7 +8,7 @@
 //
 // A producer's own checkpoint remains: SQLite runs one after a commit that leaves 1,000 frames or more in the WAL.
 // Since ours run at 500, that takes a single transaction of 500 frames (2 MB), or a long read by another process.
-// Producers who write that much with an old SQLite should set PRAGMA wal_autocheckpoint=0 (docs/operations.md).
+// Producers who write that much with an old SQLite should set PRAGMA wal_autocheckpoint=0 (docs/producers.md).
 #pragma once
 
 #include "common/mutex.h"

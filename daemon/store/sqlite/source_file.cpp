@@ -73,7 +73,7 @@ void check_file(const std::string& path) {
     throw SourceFailure("outboxd cannot write to " + name + ": " + std::strerror(errno) +
                         (errno == EROFS ? "; name the folder in ReadWritePaths= of its unit"
                                         : "; let its user write to the file and its folder") +
-                        " (docs/operations.md, \"An application with its own file\")");
+                        " (docs/sources.md, \"An application with its own file\")");
   }
 }
 
