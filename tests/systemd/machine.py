@@ -64,6 +64,19 @@ def new_cgroup():
         raise CannotBoot(str(error)) from error
 
 
+@contextlib.contextmanager
+def network_of(pid):
+    """Sockets made within are in that process's network, and stay there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", "rb") as ours, open(f"/proc/{pid}/ns/net", "rb") as theirs:
+        if libc.setns(theirs.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(ours.fileno(), CLONE_NEWNET)
+
+
 class Machine:
     """Booted with files: {path: text}, below "units" and "etc"."""
 
@@ -124,17 +137,8 @@ class Machine:
             raise AssertionError(f"{command}: {done.stdout}{done.stderr}{self.said()}")
         return done.stdout
 
-    @contextlib.contextmanager
     def network(self):
-        """Sockets made within are in its network, and stay there."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as ours, open(f"/proc/{self.init}/ns/net", "rb") as theirs:
-            if libc.setns(theirs.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(ours.fileno(), CLONE_NEWNET)
+        return network_of(self.init)
 
     def shut_down(self):
         if self.process:
