@@ -102,6 +102,8 @@ void Connection::open() {
   execute("SET statement_timeout = " + std::to_string(options_.statement_timeout.count()));
   if (server_version() >= 140000)
     execute("SET idle_session_timeout = " + std::to_string(options_.idle_session_timeout.count()));
+  // What takes long may: a statement's limit and a silent transaction's are those that count.
+  if (server_version() >= 170000) execute("SET transaction_timeout = 0");
 }
 
 void Connection::reconnect() {
@@ -131,6 +133,7 @@ void Connection::fail(const PGresult* result, std::string_view doing) const {
   const std::string state = field ? field : "";
   const char* primary = field ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
   std::string what = trimmed(primary ? primary : PQerrorMessage(connection_.get()));
+  if (what.empty()) what = "the server does not answer";
   what.append(" (").append(doing.substr(0, kMaxShown));
   if (doing.size() > kMaxShown) what.append("...");
   if (!state.empty()) what.append(", SQLSTATE ").append(state);

@@ -50,9 +50,10 @@ class Cursor;
 class Statement;
 
 struct ConnectionOptions {
-  std::string url;      // as libpq reads it: a URI or a connection string
-  std::string purpose;  // at the end of application_name: "outboxd writer"
-  Millis statement_timeout{10'000};
+  std::string url;                   // as libpq reads it: a URI or a connection string
+  std::string purpose;               // at the end of application_name: "outboxd writer"
+  Millis statement_timeout{10'000};  // 0: none
+  Millis grace{5000};                // so much later than the server should have, we give up
   // A session that may be silent for long (advisory locks are held by one whose owner pings it) says so.
   Millis idle_session_timeout{0};  // 0: none
   std::function<void()> on_error = {};
@@ -191,7 +192,6 @@ class Pipeline {
     std::shared_ptr<PGresult> result = {};
   };
   Pipeline& add_with(Statement& statement, const Parameters& parameters);
-  static constexpr Millis kGrace{5000};
   std::shared_ptr<PGresult> next_result();
   bool wait_for_answer();
   void leave() noexcept;

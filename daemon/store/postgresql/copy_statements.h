@@ -22,16 +22,17 @@ inline const std::map<std::string_view, std::string_view> kCopiedFrom{
     {"outbox", kRowsOfOutbox},
 };
 
-// `r` is a JSON array of arrays, the columns in the order of the copy; bytes are in hex. A column is an element.
+// `r` is a JSON array of arrays, the columns in the order of the copy; bytes are in hex. A column is an element. It is
+// jsonb, which is parsed once; of json all of the row would be read for each of its columns.
 //
 // The day of what belongs to an event is that of the event.
 // Makes the days of the events, before they are put there.
 inline constexpr std::string_view kMakeDays = R"(
     WITH rows AS (SELECT r, (('x' || left(r->>1, 12))::bit(48)::bigint / 86400000)::integer AS day FROM
-    json_array_elements($1::json) AS r), days AS (SELECT make_day(day) FROM (SELECT DISTINCT day FROM rows)
+    jsonb_array_elements($1::jsonb) AS r), days AS (SELECT make_day(day) FROM (SELECT DISTINCT day FROM rows)
     AS d) SELECT count(*) FROM days)";
 inline constexpr std::string_view kPutDelivery = R"(
-    WITH rows AS (SELECT r, e.day FROM json_array_elements($1::json) AS r JOIN event e ON e.seq =
+    WITH rows AS (SELECT r, e.day FROM jsonb_array_elements($1::jsonb) AS r JOIN event e ON e.seq =
     (r->>0)::bigint), ended AS (INSERT INTO finished (day, event, endpoint, state, reason, attempts,
     attempts_ever, due_at, priority, error, created_at, finished_at, after_batch) SELECT day,
     (r->>0)::bigint, (r->>1)::bigint, r->>2, r->>3, (r->>4)::integer, (r->>5)::integer, (r->>6)::bigint,
@@ -47,7 +48,7 @@ inline constexpr std::string_view kPutAttempt = R"(
     after_batch) SELECT e.day, (r->>0)::bigint, (r->>1)::bigint, (r->>2)::integer, (r->>3)::uuid,
     (r->>4)::bigint, (r->>5)::bigint, (r->>6)::bigint, (r->>7)::bigint, (r->>8)::bigint, (r->>9)::bigint,
     r->>10, (r->>11)::integer, r->>12, r->>13, r->>14, decode(r->>15, 'hex'), r->>16,
-    (r->>17)::integer::boolean, (r->>18)::bigint FROM json_array_elements($1::json) AS r JOIN event e ON
+    (r->>17)::integer::boolean, (r->>18)::bigint FROM jsonb_array_elements($1::jsonb) AS r JOIN event e ON
     e.seq = (r->>0)::bigint)";
 inline constexpr std::string_view kPutEndpoint = R"(
     INSERT INTO endpoint (seq, id, url, name, tenant, types, secrets, headers, format, timeout,
@@ -58,33 +59,33 @@ inline constexpr std::string_view kPutEndpoint = R"(
     r->>10, (r->>11)::integer, r->>12, r->>13, r->>14, (r->>15)::bigint, (r->>16)::bigint, (r->>17)::bigint,
     (r->>18)::bigint, r->>19, r->>20, (r->>21)::bigint, r->>22, r->>23, r->>24, r->>25, r->>26, r->>27,
     (r->>28)::bigint, (r->>29)::bigint, (r->>30)::integer::boolean, (r->>0)::bigint FROM
-    json_array_elements($1::json) AS r)";
+    jsonb_array_elements($1::jsonb) AS r)";
 inline constexpr std::string_view kPutIdempotency = R"(
     INSERT INTO idempotency (tenant, key, event, day, digest, expires_at) SELECT r->>0, r->>1,
     (r->>2)::bigint, coalesce(e.day, 0), decode(r->>3, 'hex'), (r->>4)::bigint FROM
-    json_array_elements($1::json) AS r LEFT JOIN event e ON e.seq = (r->>2)::bigint)";
+    jsonb_array_elements($1::jsonb) AS r LEFT JOIN event e ON e.seq = (r->>2)::bigint)";
 inline constexpr std::string_view kPutFanOut = R"(
     INSERT INTO fan_out (event, day, after, last) SELECT e.seq, e.day, (r->>1)::bigint, (r->>2)::bigint FROM
-    json_array_elements($1::json) AS r JOIN event e ON e.seq = (r->>0)::bigint)";
+    jsonb_array_elements($1::jsonb) AS r JOIN event e ON e.seq = (r->>0)::bigint)";
 inline constexpr std::string_view kPutBatch = R"(
     INSERT INTO batch (number, id, action, filter, rate, reason, who, state, matched, counted, done,
     skipped, last_event, last_endpoint, place, created_at, finished_at) SELECT (r->>0)::bigint,
     (r->>1)::uuid, r->>2, r->>3, r->>4, r->>5, r->>6, r->>7, (r->>8)::bigint, (r->>9)::integer::boolean,
     (r->>10)::bigint, (r->>11)::bigint, (r->>12)::bigint, (r->>13)::bigint, r->>14, (r->>15)::bigint,
-    (r->>16)::bigint FROM json_array_elements($1::json) AS r)";
+    (r->>16)::bigint FROM jsonb_array_elements($1::jsonb) AS r)";
 inline constexpr std::string_view kPutEventType = R"(
     INSERT INTO event_type (tenant, type, events, last_at) SELECT r->>0, r->>1, (r->>2)::bigint,
-    (r->>3)::bigint FROM json_array_elements($1::json) AS r)";
+    (r->>3)::bigint FROM jsonb_array_elements($1::jsonb) AS r)";
 inline constexpr std::string_view kPutRollup = R"(
     INSERT INTO rollup (span, at, endpoint, type, outcome, status, reason, slot, accepted, attempts, failed,
     delivered, dead, latency, duration, first_at, last_at, last_error) SELECT (r->>0)::bigint,
     (r->>1)::bigint, (r->>2)::bigint, r->>3, r->>4, (r->>5)::integer, r->>6, 0, (r->>7)::bigint,
     (r->>8)::bigint, (r->>9)::bigint, (r->>10)::bigint, (r->>11)::bigint, decode(r->>12, 'hex'),
-    decode(r->>13, 'hex'), (r->>14)::bigint, (r->>15)::bigint, r->>16 FROM json_array_elements($1::json) AS
+    decode(r->>13, 'hex'), (r->>14)::bigint, (r->>15)::bigint, r->>16 FROM jsonb_array_elements($1::jsonb) AS
     r)";
 inline constexpr std::string_view kPutSource = R"(
     INSERT INTO source (name, database, relayed, cleared) SELECT r->>0, r->>1, (r->>2)::bigint,
-    (r->>3)::bigint FROM json_array_elements($1::json) AS r)";
+    (r->>3)::bigint FROM jsonb_array_elements($1::jsonb) AS r)";
 // An element more: whether the payload is JSON.
 inline constexpr std::string_view kPutOutbox = R"(
     INSERT INTO outbox (seq, type, payload, payload_bytes, tenant, content_type, ordering_key,
@@ -92,11 +93,11 @@ inline constexpr std::string_view kPutOutbox = R"(
     OVERRIDING SYSTEM VALUE SELECT (r->>0)::bigint, r->>1, CASE WHEN (r->>14)::boolean THEN
     convert_from(decode(r->>2, 'hex'), 'UTF8')::json END, CASE WHEN NOT (r->>14)::boolean THEN decode(r->>2,
     'hex') END, r->>3, r->>4, r->>5, r->>6, r->>7, r->>8, (r->>9)::integer, (r->>10)::json, r->>11, r->>12,
-    (r->>13)::bigint FROM json_array_elements($1::json) AS r)";
+    (r->>13)::bigint FROM jsonb_array_elements($1::jsonb) AS r)";
 // And where the events of a block of numbers are.
 inline constexpr std::string_view kPutEvent = R"(
     WITH rows AS (SELECT r, (('x' || left(r->>1, 12))::bit(48)::bigint / 86400000)::integer AS day FROM
-    json_array_elements($1::json) AS r), blocks AS (INSERT INTO event_block (block, day) SELECT DISTINCT
+    jsonb_array_elements($1::jsonb) AS r), blocks AS (INSERT INTO event_block (block, day) SELECT DISTINCT
     (r->>0)::bigint >> 16, day FROM rows ON CONFLICT DO NOTHING) INSERT INTO event (day, seq, id, tenant,
     type, payload, content_type, ordering_key, priority, headers, traceparent, cloud_event, created_at,
     deliver_at, expires_at, deliveries, checksum, payload_erased_at) SELECT day, (r->>0)::bigint,

@@ -46,10 +46,10 @@ Pipeline& Pipeline::add_with(Statement& statement, const Parameters& parameters)
 }
 
 // The server bounds its statements itself; more than this it takes only when it, or the way to it, is gone, or when a
-// commit waits for a standby that is.
+// commit waits for a standby that is. A session without a bound waits for ever.
 bool Pipeline::wait_for_answer() {
   const Millis limit = db_.options_.statement_timeout;
-  const auto until = std::chrono::steady_clock::now() + limit + kGrace;
+  const auto until = std::chrono::steady_clock::now() + limit + db_.options_.grace;
   while (PQisBusy(db_.handle()) == 1) {
     const auto left = std::chrono::ceil<Millis>(until - std::chrono::steady_clock::now());
     pollfd socket{.fd = PQsocket(db_.handle()), .events = POLLIN, .revents = 0};
