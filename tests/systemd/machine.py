@@ -77,33 +77,35 @@ def network_of(pid):
             libc.setns(ours.fileno(), CLONE_NEWNET)
 
 
-class Machine:
-    """Booted with files: {path: text}, below "units" and "etc"."""
+class System:
+    """Booted by script, process 1 until it becomes systemd, with arguments behind the folder that this makes for it and removes."""
+    namespaces = ("mount", "pid", "cgroup", "net", "uts", "ipc")
+    target = "test.target"
 
-    def __init__(self, programs, systemd_folder, files):
+    def __init__(self, script, *arguments, files=None):
+        """files: {path in the folder: text}."""
         if os.geteuid() != 0:
             raise CannotBoot("not root")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="outboxd-machine."))
         self.cgroup, self.process = None, None
-        targets = {f"units/{name}.target": "[Unit]\nDefaultDependencies=no\n" for name in TARGETS}
         try:
-            for name, text in {**targets, **files}.items():
+            for name, text in (files or {}).items():
                 file = self.folder / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
-            self.boot(programs, systemd_folder)
+            self.boot(script, *arguments)
         except BaseException:
             self.shut_down()
             raise
 
-    def boot(self, programs, systemd_folder):
+    def boot(self, script, *arguments):
         self.cgroup = new_cgroup()
         self.console = self.folder / "console"
         with open(self.console, "wb") as console:
             self.process = subprocess.Popen(
                 ["sh", "-c", f'echo $$ > {self.cgroup}/cgroup.procs && exec "$@"', "sh",
-                 "unshare", "--fork", "--kill-child", "--mount", "--pid", "--cgroup", "--net", "--uts", "--ipc",
-                 "sh", "-c", BOOT, "boot", self.folder, programs, systemd_folder],
+                 "unshare", "--fork", "--kill-child", *(f"--{name}" for name in self.namespaces),
+                 "sh", "-c", script, "boot", self.folder, *arguments],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         wait_until(lambda: self.process.poll() is not None or self.is_up(), "systemd is up")
         if self.process.poll() is not None:
@@ -114,7 +116,7 @@ class Machine:
         if not children:
             return False
         self.init = children[0]
-        return self.root.joinpath("run/systemd/private").exists() and self.systemctl("is-active", "test.target").returncode == 0
+        return self.root.joinpath("run/systemd/private").exists() and self.systemctl("is-active", self.target).returncode == 0
 
     def said(self):
         return " ".join(self.console.read_text(errors="replace").split())
@@ -124,9 +126,11 @@ class Machine:
         """Its files, as seen from here."""
         return pathlib.Path(f"/proc/{self.init}/root")
 
+    def enter(self, *command):
+        return ["nsenter", "-t", self.init, *(f"--{name}" for name in self.namespaces), *command]
+
     def run(self, *command):
-        return subprocess.run(["nsenter", "-t", self.init, "-m", "-p", "-n", "-u", "-i", "-C", *command], capture_output=True, text=True,
-                              check=False)
+        return subprocess.run(self.enter(*command), capture_output=True, text=True, check=False)
 
     def systemctl(self, *arguments):
         return self.run("systemctl", *arguments)
@@ -155,3 +159,11 @@ class Machine:
             except OSError:
                 return False
         return True
+
+
+class Machine(System):
+    """Of this machine's own files, with those of the repository's systemd folder, and with files: {path: text}, below "units" and "etc"."""
+
+    def __init__(self, programs, systemd_folder, files):
+        targets = {f"units/{name}.target": "[Unit]\nDefaultDependencies=no\n" for name in TARGETS}
+        super().__init__(BOOT, programs, systemd_folder, files={**targets, **files})
