@@ -18,6 +18,7 @@ done
 complete -o default -F _outboxctl outboxctl
 )sh";
 
+// The last line: run where compinit found it, it is the function itself, called for the first time; else it is sourced.
 constexpr const char* kZsh = R"sh(#compdef outboxctl
 # outboxctl completion zsh > "${fpath[1]}/_outboxctl"
 _outboxctl() {
@@ -25,7 +26,7 @@ _outboxctl() {
   found=("${(@f)$(outboxctl complete -- "${(@)words[2,CURRENT]}" 2> /dev/null)}")
   if [[ -n "${found[*]}" ]]; then compadd -- "${found[@]}"; else _files; fi
 }
-compdef _outboxctl outboxctl
+if [[ ${funcstack[1]} == _outboxctl ]]; then _outboxctl "$@"; else compdef _outboxctl outboxctl; fi
 )sh";
 
 constexpr const char* kFish = R"sh(# outboxctl completion fish > ~/.config/fish/completions/outboxctl.fish
