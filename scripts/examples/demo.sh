@@ -16,14 +16,14 @@ build_outboxd() {
   bin=$repository/.build/release/daemon
 }
 
-# Sets bin to OUTBOXD_BIN, else to what an earlier build has left, else to a fresh build.
+# Sets bin to OUTBOXD_BIN, else to what an earlier build has left or the package has installed, else to a fresh build.
 find_outboxd() {
   if [[ -n "${OUTBOXD_BIN:-}" ]]; then
     bin=$(cd "$OUTBOXD_BIN" && pwd) && [[ -x $bin/outboxd && -x $bin/outboxctl ]] && return
     echo "OUTBOXD_BIN is \"$OUTBOXD_BIN\", and there is no outboxd with its outboxctl in that folder" >&2
     exit 1
   fi
-  for bin in "$repository"/.build/{release,dev}/daemon; do
+  for bin in "$repository"/.build/{release,dev}/daemon /usr/bin; do
     if [[ -x $bin/outboxd && -x $bin/outboxctl ]]; then return; fi
   done
   build_outboxd
