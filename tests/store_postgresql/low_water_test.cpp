@@ -21,9 +21,11 @@ namespace {
 constexpr const char* kDatabase = "queue";
 constexpr int kDeleted = 50'000, kLeft = 100;
 
-// An endpoint with deliveries that have been due for an hour, one behind the other.
-std::string fill(std::int64_t now) {
-  const std::string day = std::to_string(now / 86'400'000), due = std::to_string(now - 3'600'000) + " + i";
+// An endpoint with deliveries that have been due for so long, one behind the other.
+std::string fill(Millis due_for) {
+  const std::int64_t now = unix_millis(SystemClock().wall());
+  const std::string day = std::to_string(now / 86'400'000),
+                    due = std::to_string(now - due_for.count()) + " + i / 50";
   const std::string all = " FROM generate_series(1, " + std::to_string(kDeleted + kLeft) + ") AS i;\n";
   return "SELECT make_day(" + day +
          ");\n"
@@ -43,12 +45,19 @@ std::string fill(std::int64_t now) {
 }  // namespace
 
 TEST_CASE("with an old snapshot open, a fetch walks over what was delivered once, and never again") {
+  Millis due_for{};
+  SUBCASE("though it was due for long") {
+    due_for = std::chrono::hours(1);
+  }
+  SUBCASE("though it was delivered a moment ago") {
+    due_for = std::chrono::seconds(4);
+  }
   PrivatePostgres server;
   server.create_database(kDatabase);
   const std::string url = server.url(kDatabase);
   Connection producer({.url = url, .purpose = "producer"});
   prepare_schema(producer, embedded::postgresql_migrations());
-  producer.execute(fill(unix_millis(SystemClock().wall())));
+  producer.execute(fill(due_for));
   server.sql(kDatabase, tell_plans(kDatabase));
 
   Connection analyst({.url = url, .purpose = "analyst"});

@@ -14,7 +14,7 @@
 #include "migrations/embedded.h"
 #include "store/postgresql/connection.h"
 #include "store/postgresql/schema.h"
-#include "store/postgresql/source_mark.h"
+#include "store/postgresql/outbox_mark.h"
 #include "support/private_postgres.h"
 
 using namespace outboxd;
@@ -354,22 +354,22 @@ TEST_CASE_FIXTURE(Application, "a producer that rings ends the wait; a daemon th
 }
 
 TEST_CASE("an outbox is looked at from where nothing more can come to light before") {
-  using postgresql::SourceMark;
+  using postgresql::OutboxMark;
   using namespace std::chrono_literals;
-  SourceMark mark;
-  SourceMark::Moment now{1h};
-  const auto look = [&](SourceMark::Look one, Millis takes) {
+  OutboxMark mark;
+  OutboxMark::Moment now{1h};
+  const auto look = [&](OutboxMark::Look one, Millis takes) {
     one.from = mark.look_from(now);
     mark.looked(one, now, now + takes);
     now += takes;
     return mark.look_from(now);
   };
   // What is quick is looked at from the beginning.
-  CHECK(look({.oldest_running = 5, .next_to_run = 9, .highest = 40}, 0ms) == SourceMark::kBeginning);
+  CHECK(look({.oldest_running = 5, .next_to_run = 9, .highest = 40}, 0ms) == OutboxMark::kBeginning);
   // What takes long is not: but transaction 5 may have a row before 40.
-  CHECK(look({.oldest_running = 5, .next_to_run = 12}, 100ms) == SourceMark::kBeginning);
+  CHECK(look({.oldest_running = 5, .next_to_run = 12}, 100ms) == OutboxMark::kBeginning);
   CHECK(look({.oldest_running = 9, .next_to_run = 14}, 0ms) ==
-        SourceMark::kBeginning);  // one may have no id yet
+        OutboxMark::kBeginning);  // one may have no id yet
   now += 10s;
   CHECK(look({.oldest_running = 9, .next_to_run = 15}, 100ms) == 41);
   CHECK(look({.oldest_running = 10, .next_to_run = 16, .highest = 50}, 0ms) == 41);
@@ -378,5 +378,5 @@ TEST_CASE("an outbox is looked at from where nothing more can come to light befo
   CHECK(look({.oldest_running = 16, .next_to_run = 17, .highest = 45, .is_all = false}, 100ms) == 41);
   CHECK(look({.oldest_running = 16, .next_to_run = 18, .highest = 51, .is_all = false}, 0ms) == 51);
   now += 2s;
-  CHECK(mark.look_from(now) == SourceMark::kBeginning);
+  CHECK(mark.look_from(now) == OutboxMark::kBeginning);
 }

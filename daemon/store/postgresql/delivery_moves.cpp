@@ -169,7 +169,7 @@ std::optional<std::size_t> DeliveryMoves::add_changes(Pipeline& pipeline, const 
       made.add(*subject);
     }
   }
-  const std::int64_t due_at = transaction.due_millis(at, at), batches = transaction.batches();
+  const std::int64_t due_at = millis(transaction.now()), batches = transaction.batches();
   if (!discarded.empty()) pipeline.add(discard_, discarded.events, discarded.endpoints, millis(at), batches);
   if (!buried.empty()) pipeline.add(bury_, buried.events, buried.endpoints, buried.days, millis(at), batches);
   if (!revived.empty())

@@ -8,10 +8,13 @@ namespace outboxd::postgresql::sql {
 
 // What the delivery loop may send, of each priority from the highest on: up to $2 that are due, and the first that is due
 // later (without an event). A priority's range begins at its low-water mark ($3, from priority 9 on). Always a row.
-// now, priority, event, day, attempts, attempts_ever, due_at, created_at, sequence_key, expires_at.
+// now, the oldest transaction that has not ended and the number that the next one will get, priority, event, day, attempts,
+// attempts_ever, due_at, created_at, sequence_key, expires_at.
 inline constexpr std::string_view kDue =
-    "WITH c AS MATERIALIZED (SELECT coalesce($4, clock_millis()) AS now)"
-    " SELECT c.now, d.* FROM c LEFT JOIN LATERAL (SELECT p.priority, one.* FROM generate_series(9, 0, -1) AS "
+    "WITH c AS MATERIALIZED (SELECT coalesce($4, clock_millis()) AS now, pg_current_snapshot() AS snapshot)"
+    " SELECT c.now, pg_snapshot_xmin(c.snapshot)::text::bigint, pg_snapshot_xmax(c.snapshot)::text::bigint, "
+    "d.*"
+    " FROM c LEFT JOIN LATERAL (SELECT p.priority, one.* FROM generate_series(9, 0, -1) AS "
     "p(priority) CROSS JOIN LATERAL ("
     "(SELECT event, day, attempts, attempts_ever, due_at, created_at, sequence_key, expires_at FROM pending"
     " WHERE endpoint = $1 AND priority = p.priority AND NOT blocked AND due_at >= ($3::bigint[])[10 - "

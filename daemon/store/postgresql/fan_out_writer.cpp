@@ -41,8 +41,11 @@ Result<Expanded> FanOutWriter::execute(const ExpandEvent& command, Transaction& 
     return Expanded{.stale = true};
   const int day = fan_out.number(1);
   const std::set<EndpointSeq> there = delivered_to(command, day);
-  for (const FirstAttempt& first : command.endpoints) {
+  // Of an event that was accepted long ago its part is due from now on: nobody looks for it further back.
+  const Millis since_accepted = transaction.now() - transaction.ahead() - e.created_at;
+  for (FirstAttempt first : command.endpoints) {
     if (there.contains(first.endpoint)) continue;
+    first.due_in = std::max(first.due_in, since_accepted);
     Place place{.sequence_key = sequence_key_of(first.ordering, e.ordering_key)};
     if (place.sequence_key) {
       const auto found = order_.place({e.seq, first.endpoint}, place.sequence_key, transaction);

@@ -18,13 +18,16 @@ constexpr const char* kLastNumber = "SELECT last_value FROM event_seq";
 constexpr const char* kState =
     "SELECT version, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
     " pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM directory";
-// Whether SQL producers have left something; and what changes with every fan-out and batch that begins.
+// The first that SQL producers have left, from row $1 on; what changes with every fan-out and batch that begins; and the
+// transactions of its snapshot, as those of kState.
 constexpr const char* kWork =
-    "SELECT EXISTS (SELECT FROM outbox WHERE rejected IS NULL),"
+    "SELECT (SELECT seq FROM outbox WHERE rejected IS NULL AND seq >= $1 ORDER BY seq LIMIT 1),"
     " (SELECT count(*) || ' ' || coalesce(max(event), 0) FROM fan_out),"
-    " (SELECT count(*) || ' ' || coalesce(max(number), 0) FROM batch WHERE state = 'running')";
+    " (SELECT count(*) || ' ' || coalesce(max(number), 0) FROM batch WHERE state = 'running'),"
+    " pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 constexpr const char* kFresh =
-    "SELECT event, endpoint, due_at - clock_millis() FROM pending"
+    "SELECT event, endpoint, due_at, due_at - clock_millis() FROM pending"
     " WHERE event > $1 AND NOT blocked AND endpoint % 256 = ANY ($2) ORDER BY event, endpoint LIMIT $3";
 constexpr const char* kFreshEndpoints =
     "SELECT DISTINCT endpoint FROM pending WHERE event > $1 AND endpoint % 256 = ANY ($2)";
@@ -76,8 +79,8 @@ const std::unordered_set<EventSeq>& OwnEvents::after(EventSeq mark) {
 }
 
 ForeignChanges::ForeignChanges(const ConnectionOptions& options, std::unique_ptr<StoreReader> reader,
-                               OwnEvents& own, DirectoryVersion directory)
-    : options_(options), reader_(std::move(reader)), own_(own), directory_(directory) {}
+                               OwnEvents& own, DueMarks& marks, DirectoryVersion directory)
+    : options_(options), reader_(std::move(reader)), own_(own), marks_(marks), directory_(directory) {}
 
 ForeignChanges::~ForeignChanges() = default;
 
@@ -118,17 +121,18 @@ Facts ForeignChanges::look_at_all(const PartitionSet& owned, bool has_peers) {
   Pipeline ask(*db_);
   ask.add(session_->last_number).add(session_->state);
   const std::size_t work_at = ask.size();
-  if (keeps_house) ask.add(session_->work);
+  const auto now = Steady::now();
+  const std::int64_t outbox_from = outbox_mark_.look_from(now);
+  if (keeps_house) ask.add(session_->work, outbox_from);
   const std::size_t fresh_at = ask.size();
   if (finds && mark_ >= 0) ask.add(session_->fresh, mark_, numbers_of(owned), kMaxRows);
-  const auto now = Steady::now();
   ask.run();
 
   Facts facts;
   Cursor last = ask.rows(0), state = ask.rows(1);
   if (!last.next() || !state.next()) throw CorruptValue("the row of table directory is missing");
   find_changed_endpoints(static_cast<DirectoryVersion>(state.integer(0)), facts);
-  if (keeps_house) find_work(ask.rows(work_at), has_peers, facts);
+  if (keeps_house) find_work(ask.rows(work_at), has_peers, outbox_from, now, facts);
   const bool looks = finds && mark_ >= 0;
   if (looks) find_deliveries(ask.rows(fresh_at), owned, facts);
   // Until now others were not looked at, or not from here: what they have committed is on disk.
@@ -166,9 +170,15 @@ void ForeignChanges::find_changed_endpoints(DirectoryVersion now, Facts& facts) 
       facts);
 }
 
-void ForeignChanges::find_work(Cursor row, bool has_peers, Facts& facts) {
+void ForeignChanges::find_work(Cursor row, bool has_peers, std::int64_t outbox_from, Steady::time_point began,
+                               Facts& facts) {
   if (!row.next()) return;
-  if (row.boolean(0)) facts.emplace_back(OutboxRowsWait{});
+  OutboxMark::Look look{.from = outbox_from, .oldest_running = row.integer(3), .next_to_run = row.integer(4)};
+  if (!row.is_null(0)) {
+    facts.emplace_back(OutboxRowsWait{});
+    look.highest = row.integer(0) - 1;  // below the first there are none
+  }
+  outbox_mark_.looked(look, began, Steady::now());
   const std::string work = has_peers ? row.text(1) + "/" + row.text(2) : "";
   if (std::exchange(work_, work) == work || work.empty()) return;
   facts.emplace_back(FanOutWaits{});
@@ -183,13 +193,16 @@ void ForeignChanges::find_deliveries(Cursor rows, const PartitionSet& owned, Fac
     const EventSeq event = rows.integer(0);
     const EndpointSeq endpoint = rows.integer(1);
     if (own.contains(event) || !seen_.insert({event, endpoint}).second) continue;
-    const Millis due_in = std::max(Millis(rows.integer(2)), Millis(0));
+    const Millis found_in(rows.integer(3)), due_in = std::max(found_in, Millis(0));
+    if (found_in < -DueMarks::kLate) marks_.lower(endpoint, rows.time(2));
     const auto [first, is_new] = due.try_emplace(endpoint, due_in);
     if (!is_new) first->second = std::min(first->second, due_in);
   }
   if (!is_all) {
-    for (Cursor endpoints(session_->fresh_endpoints, mark_, numbers_of(owned)); endpoints.next();)
+    for (Cursor endpoints(session_->fresh_endpoints, mark_, numbers_of(owned)); endpoints.next();) {
       due[endpoints.integer(0)] = Millis(0);
+      marks_.forget(endpoints.integer(0));
+    }
   }
   for (const auto& [endpoint, due_in] : due) facts.emplace_back(DueOnDisk{endpoint, due_in});
 }

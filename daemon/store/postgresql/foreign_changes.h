@@ -17,6 +17,8 @@
 
 #include "common/mutex.h"
 #include "store/postgresql/connection.h"
+#include "store/postgresql/due_marks.h"
+#include "store/postgresql/outbox_mark.h"
 #include "store/store.h"
 
 namespace outboxd::postgresql {
@@ -49,7 +51,7 @@ class ForeignChanges {
 
   // `reader`: for the endpoints that have changed. Changes after `directory` are told.
   ForeignChanges(const ConnectionOptions& options, std::unique_ptr<StoreReader> reader, OwnEvents& own,
-                 DirectoryVersion directory);
+                 DueMarks& marks, DirectoryVersion directory);
   ~ForeignChanges();
 
   // A connection that was lost is replaced at the next look, and everything is looked at then. Throws StoreError, of which
@@ -70,13 +72,15 @@ class ForeignChanges {
   Facts look_at_all(const PartitionSet& owned, bool has_peers);
   void connect();
   void find_changed_endpoints(DirectoryVersion now, Facts& facts);
-  void find_work(Cursor row, bool has_peers, Facts& facts);
+  void find_work(Cursor row, bool has_peers, std::int64_t outbox_from,
+                 std::chrono::steady_clock::time_point began, Facts& facts);
   void find_deliveries(Cursor rows, const PartitionSet& owned, Facts& facts);
   void raise_mark(std::int64_t oldest);
 
   const ConnectionOptions options_;
   const std::unique_ptr<StoreReader> reader_;
   OwnEvents& own_;
+  DueMarks& marks_;
   DirectoryVersion directory_;
   std::unique_ptr<Connection> db_;
   std::unique_ptr<Session> session_;  // its statements
@@ -84,7 +88,8 @@ class ForeignChanges {
   bool found_before_ = false;         // the last look was for deliveries too
   std::deque<Place> places_;
   std::set<std::pair<EventSeq, EndpointSeq>> seen_;  // found before, above the mark
-  std::string work_;                                 // fan-outs and batches, as they were at the last look
+  OutboxMark outbox_mark_;
+  std::string work_;  // fan-outs and batches, as they were at the last look
   std::chrono::steady_clock::time_point full_look_at_{};
 };
 

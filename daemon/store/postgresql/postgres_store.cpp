@@ -55,7 +55,7 @@ class PostgresStore final : public Store {
         participant_([this] { return std::make_unique<ServerSession>(member_options()); }, standing_,
                      boot_now),
         neighbours_(std::make_unique<ForeignChanges>(connection("neighbours", "read"), new_reader(),
-                                                     own_events_, directory_),
+                                                     own_events_, *marks_, directory_),
                     doorbell_, standing_, random_word(8)) {
     member_ = start_thread("member", [this] { take_part(); });
     neighbours_.start();

@@ -28,7 +28,7 @@ struct Level {
 
 // What is pending of the priorities that have anything, the highest first.
 struct Found {
-  Time now{};
+  DueMarks::Snapshot snapshot;
   std::vector<Level> levels;
   std::optional<Time> later;  // the first that is not due yet
   DueMarks::Times earliest;
@@ -37,29 +37,29 @@ struct Found {
 Found read_found(Cursor row, EndpointSeq endpoint, std::span<const EventSeq> held) {
   Found found;
   while (row.next()) {
-    found.now = row.time(0);
-    if (row.is_null(1)) break;  // nothing is pending
-    const int priority = read_priority(row.integer(1));
-    const Time due_at = row.time(6);
+    found.snapshot = {.at = row.time(0), .oldest = row.integer(1), .next = row.integer(2)};
+    if (row.is_null(3)) break;  // nothing is pending
+    const int priority = read_priority(row.integer(3));
+    const Time due_at = row.time(8);
     earlier(found.earliest[static_cast<std::size_t>(priority)], due_at);
-    if (row.is_null(2)) {
+    if (row.is_null(4)) {
       earlier(found.later, due_at);
       continue;
     }
-    const EventSeq event = row.integer(2);
+    const EventSeq event = row.integer(4);
     if (found.levels.empty() || found.levels.back().priority != priority)
       found.levels.push_back({.priority = priority, .due = {}, .reserved = 0});
     if (std::ranges::binary_search(held, event)) continue;
     found.levels.back().due.push_back({.delivery = {.key = {event, endpoint},
-                                                    .attempts = read_attempts(row.integer(4)),
-                                                    .attempts_ever = read_attempts(row.integer(5)),
+                                                    .attempts = read_attempts(row.integer(6)),
+                                                    .attempts_ever = read_attempts(row.integer(7)),
                                                     .due_at = due_at,
-                                                    .due_in = due_at - found.now,
-                                                    .created_at = row.time(7),
-                                                    .sequence_key = row.optional_text(8),
-                                                    .expires_at = row.optional_time(9),
+                                                    .due_in = due_at - found.snapshot.at,
+                                                    .created_at = row.time(9),
+                                                    .sequence_key = row.optional_text(10),
+                                                    .expires_at = row.optional_time(11),
                                                     .event = {}},
-                                       .day = row.integer(3)});
+                                       .day = row.integer(5)});
   }
   return found;
 }
@@ -144,12 +144,13 @@ DueWindow Reader::due_now(Session& session, EndpointSeq endpoint, int limit, std
     for (auto at = look.from.rbegin(); at != look.from.rend(); ++at)
       from.push_back(at->has_value() ? millis(**at) : 0);
     found = read_found(Cursor(session.due, endpoint, rows, from, now_for_tests()), endpoint, held);
-    complete = options_.marks->saw(endpoint, look, found.earliest, found.now, began);
+    complete = options_.marks->saw(endpoint, look, found.earliest, found.snapshot, began);
   }
 
   DueWindow window;
+  const Time now = found.snapshot.at;
   std::optional<Time> next = found.later;
-  if (choose(found.levels, limit)) next = found.now;
+  if (choose(found.levels, limit)) next = now;
   std::vector<const Candidate*> wanted;
   for (const Level& level : found.levels) {
     for (const Candidate& candidate : level.due) wanted.push_back(&candidate);
@@ -165,11 +166,11 @@ DueWindow Reader::due_now(Session& session, EndpointSeq endpoint, int limit, std
       const std::size_t at = place++;
       if (full) continue;
       if (!events.there[at]) {
-        earlier(next, found.now + kMissingEvent);
+        earlier(next, now + kMissingEvent);
         continue;
       }
       if (!first && bytes + events.sizes[at] > max_bytes) {
-        next = found.now;
+        next = now;
         full = true;
         continue;
       }
@@ -188,7 +189,7 @@ DueWindow Reader::due_now(Session& session, EndpointSeq endpoint, int limit, std
   for (std::size_t i = 0; i < without.size(); ++i)
     window.deliveries[places[i]].event = std::move(rest.events[i]);
   std::erase_if(window.deliveries, [](const DueDelivery& delivery) { return delivery.event == nullptr; });
-  if (next) window.next_due_in = *next - found.now;
+  if (next) window.next_due_in = *next - now;
   return window;
 }
 

@@ -33,9 +33,14 @@ class SharedWriter final : public StoreWriter {
   void finish() override { real_.finish(); }
 
  private:
-  // What was blocked may have been due for long when it becomes the first of its order.
+  // What was blocked may have been due for long when it becomes the first of its order, and so may be what has waited for
+  // its commit.
   void lower_marks(const Fact& fact) {
-    if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact); outcome != nullptr && outcome->promoted)
+    if (const auto* ready = std::get_if<DeliveryReady>(&fact);
+        ready != nullptr && ready->delivery.due_in < -DueMarks::kLate)
+      to_.marks.lower(ready->delivery.key.endpoint, ready->delivery.due_at);
+    if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact);
+        outcome != nullptr && (outcome->promoted || outcome->due_in < -DueMarks::kLate))
       to_.marks.forget(outcome->key.endpoint);
     if (const auto* due = std::get_if<DueOnDisk>(&fact);
         due != nullptr && (due->by_operator || due->due_in <= Millis(0)))

@@ -12,7 +12,7 @@
 #include "store/postgresql/columns.h"
 #include "store/postgresql/connection.h"
 #include "store/postgresql/schema.h"
-#include "store/postgresql/source_mark.h"
+#include "store/postgresql/outbox_mark.h"
 #include "store/postgresql/source_schema.h"
 #include "store/postgresql/source_statements.h"
 
@@ -202,7 +202,7 @@ class SourceDatabase final : public Source {
       given_ = batches_.back().last;
       if (!row.is_null(3)) taken_.push_back({first + row.integer(2) - 1, row.integer(3)});
     }
-    mark_ = SourceMark();
+    mark_ = OutboxMark();
     loaded_ = true;
   }
 
@@ -212,7 +212,7 @@ class SourceDatabase final : public Source {
     Cursor row = taken_from(from);
     row.next();
     if (row.integer(0) != given_) overtaken();
-    SourceMark::Look look{.from = from, .oldest_running = row.integer(1), .next_to_run = row.integer(2)};
+    OutboxMark::Look look{.from = from, .oldest_running = row.integer(1), .next_to_run = row.integer(2)};
     if (!row.is_null(3)) {
       const std::int64_t first = given_ + 1;
       do {
@@ -326,7 +326,7 @@ class SourceDatabase final : public Source {
   std::int64_t given_ = 0;     // the highest number that a row was given
   std::deque<Batch> batches_;  // as they are in outbox_taken
   TakenRows taken_;            // in order of both
-  SourceMark mark_;
+  OutboxMark mark_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// From which row on an application's outbox is looked at. Rows come and go at its beginning, and while a snapshot is open
+// From which row on an outbox is looked at, ours or an application's. Rows come and go at its beginning, and while a snapshot is open
 // anywhere in the database, whoever reads from there walks over all that was deleted since (due_marks.h). So what lies
 // behind is left out once no transaction is under way any more that may have drawn a number there: those that ran when a
 // row was seen have ended when the oldest one that runs is younger than all of them.
@@ -18,7 +18,7 @@
 
 namespace outboxd::postgresql {
 
-class SourceMark {
+class OutboxMark {
  public:
   using Moment = std::chrono::steady_clock::time_point;
   static constexpr std::int64_t kBeginning = std::numeric_limits<std::int64_t>::min();
