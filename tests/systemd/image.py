@@ -82,21 +82,18 @@ class Containerfile:
         return [word for word in re.search(r"apt-get install (.*?) &&", install)[1].split() if not word.startswith("-")]
 
     def finish(self):
-        """Shell that does to the root $1 what the last stage does to its base, but for installing packages. $IMAGE: what the build installed."""
+        """Shell that does to the root $1 what the last stage does to its base, but for installing packages. What the build stage has made is
+        taken from this build."""
+        made = f"{self.all('WORKDIR', stage=1)[-1]}/.build/release/daemon"
         steps = []
         for at, kind, rest in self.instructions:
-            if at != len(self.stages) or kind not in ("RUN", "COPY"):
-                continue
-            if kind == "RUN" and "apt-get install" not in rest:
+            if at == len(self.stages) and kind == "RUN" and "apt-get install" not in rest:
                 steps.append(f'chroot "$1" /bin/sh -euc {shlex.quote(rest)}')
-            elif kind == "COPY":
+            elif at == len(self.stages) and kind == "COPY":
                 *sources, target = [word for word in rest.split() if not word.startswith("--")]
-                built = "--from=build" in rest
-                for source in sources:
-                    path = f'"$IMAGE"{source.removeprefix("/image")}' if built else shlex.quote(str(ROOT / source))
-                    # As COPY does: the contents of a folder, and a file into the folder that ends in a slash.
-                    whole = f'cp -R {path}/. "$1"{target}' if not target.endswith("/") else f'cp {path} "$1"{target}'
-                    steps.append(f'mkdir -p "$1"{target} && {whole}')
+                root = pathlib.Path("/") if "--from=build" in rest else ROOT
+                files = [str(root / source).replace(made, str(BIN.resolve())) for source in sources]
+                steps.append(f'mkdir -p "$1"{target} && cp {shlex.join(files)} "$1"{target}')
         return "\n".join(steps)
 
 
@@ -131,24 +128,13 @@ class Quadlet:
         return dict(value.split(":")[:2] for value in self.values("Volume"))
 
 
-class Image:
-    """What the build stage installs, from this build."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        done = subprocess.run(["cmake", "--install", BIN.resolve().parent, "--prefix", "/usr"], env={**os.environ, "DESTDIR": str(folder)},
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise AssertionError(f"{BIN.resolve().parent} cannot be installed; is everything built? {done.stderr}")
-
-
 class Container:
     """Runs the image as the quadlet says. `files`: {path in the container: text}, as mounted there by an operator."""
 
-    def __init__(self, image, folder, files, quadlet=None, containerfile=None):
+    def __init__(self, folder, files, quadlet=None):
         if os.geteuid() != 0:
             raise CannotBoot("not root")
-        self.quadlet, self.containerfile = quadlet or Quadlet(), containerfile or Containerfile()
+        self.quadlet, self.containerfile = quadlet or Quadlet(), Containerfile()
         self.volumes = {place: folder / name.removesuffix(".volume") for name, place in self.quadlet.volumes().items()}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="outboxd-container."))
         for name in ("root", "upper", "notify"):
@@ -158,7 +144,7 @@ class Container:
         (self.folder / "notify/notify.sock").chmod(0o777)
         self.process, self.said = None, self.folder / "console"
         try:
-            self.start(image, files)
+            self.start(files)
         except BaseException:
             self.close()
             raise
@@ -171,7 +157,7 @@ class Container:
             options += ["--no-new-privs"]
         return options
 
-    def start(self, image, files):
+    def start(self, files):
         finish = self.containerfile.finish()
         for place, text in files.items():
             finish += f'\nmkdir -p "$1"{os.path.dirname(place)} && printf %s {shlex.quote(text)} > "$1"{place}'
@@ -183,7 +169,7 @@ class Container:
                  self.folder, finish, mode, *[f"{folder}:{place}" for place, folder in self.volumes.items()], "--",
                  *self.privileges(), *entry],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                env={**os.environ, "IMAGE": str(image.folder), "USER_ID": self.quadlet.value("User")})
+                env={**os.environ, "USER_ID": self.quadlet.value("User")})
         self.notify.settimeout(0.05)
         wait_until(lambda: self.process.poll() is not None or self.is_ready(), f"READY=1 from the container: {self.output()}")
         if self.process.poll() is not None:
