@@ -13,7 +13,7 @@ from cable import Cable
 from pgbouncer import Pooler, needs_pgbouncer
 from postgres import Server
 
-CANNOT_OPEN = 74
+CANNOT_OPEN, SCHEMA_TOO_NEW = 74, 76
 STRANGER, OWNER = "stranger", "app"  # roles: of one a password is asked, the other is an ordinary one
 
 
@@ -155,6 +155,31 @@ class NotSuited(RefusalTest):
         daemon.event()
         receiver.wait_for(1)
         self.assertEqual(0, daemon.stop())
+
+
+@needs_postgresql
+class AnotherSchema(RefusalTest):
+    """docs/stability.md: what a daemon does with a database of a later release."""
+
+    def later_by(self, steps):
+        self.assertEqual(0, self.member("before").start().stop())
+        self.sql(f"UPDATE installation SET schema_version = schema_version + {steps}")
+
+    def test_the_one_after_its_own_is_served(self):
+        self.later_by(1)
+        daemon, receiver = self.member("after").start(), self.receiver()
+        daemon.endpoint(receiver.url)
+        daemon.event()
+        receiver.wait_for(1)
+        self.assertEqual(0, daemon.stop())
+
+    def test_later_ones_are_refused(self):
+        self.later_by(2)
+        daemon = self.member("after")
+        with open(daemon.log_file, "wb") as log:
+            status = subprocess.run(daemon.command(), stderr=log, timeout=30, check=False).returncode
+        self.assertEqual(SCHEMA_TOO_NEW, status, daemon.log())
+        self.assertIn("run the newer outboxd", daemon.log())
 
 
 @needs_postgresql
