@@ -109,7 +109,7 @@ std::string man_page() {
     out += roff_item("source." + std::string(key.name) + " = " + std::string(key.example),
                      std::string(key.doc) + " Takes " + std::string(key.expected) + ".");
   }
-  return out + ".SH SEE ALSO\n.BR outboxd (8),\n.BR outboxctl (1)\n";
+  return out + ".SH SEE ALSO\n.BR outboxd (8),\n.BR outboxctl (1),\n.BR outboxd\\-operations (7)\n";
 }
 
 }  // namespace outboxd::config

@@ -53,7 +53,10 @@ sets one key of the configuration.
 (operators).
 .SH SEE ALSO
 .BR outboxctl (1),
-.BR outboxd.toml (5)
+.BR outboxd.toml (5),
+.BR outboxd\-operations (7),
+.BR outboxd\-runbook (7),
+.BR outboxd\-producers (7)
 )";
 
 }  // namespace

@@ -24,7 +24,10 @@ constexpr const char* kEnd = R"(.SH EXIT STATUS
 78 configuration.
 .SH SEE ALSO
 .BR outboxd (8),
-.BR outboxd.toml (5)
+.BR outboxd.toml (5),
+.BR outboxd\-runbook (7),
+.BR outboxd\-endpoints (7),
+.BR outboxd\-reference (7)
 )";
 
 // "--state STATE", "-o, --output FORMAT", "id...".
