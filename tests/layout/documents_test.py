@@ -124,7 +124,7 @@ class Documents(unittest.TestCase):
                                 "-DLOWDOWN=lowdown", "-P", ROOT / "systemd/guide.cmake"], check=True)
                 text = page.read_text()
                 with self.subTest(page=page.name):
-                    self.assertRegex(text, rf"\.SH\nNAME\n\.LP\n{page.stem} - \S+ ")
+                    self.assertRegex(text, rf"\.SH\s+NAME\n(\.\w+\n)*{page.stem} - \S+ ")
                     self.assertEqual([], re.findall(r".*<\\fI(?!https?://).*", text), "links that lead nowhere in a manual page")
 
     def test_files_are_shown_as_they_are(self):

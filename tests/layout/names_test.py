@@ -17,9 +17,8 @@ SPAN = re.compile(r"`([^`]+)`")
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 # Of other programs, whose names are in spans beside ours.
 FOREIGN = {
-    "alert_rules", "application_id", "busy_timeout", "max_connections", "max_locks_per_transaction", "pg_basebackup", "search_path",
-    "shared_buffers", "synchronous_commit", "synchronous_standby_names", "wal_autocheckpoint", "pdo_sqlite", "json_object",
-    "max_user_instances", "rule_files", "pg_dump", "--build-arg",
+    "max_connections", "max_locks_per_transaction", "max_user_instances", "pdo_sqlite", "pg_basebackup", "search_path", "shared_buffers",
+    "synchronous_commit", "synchronous_standby_names", "wal_autocheckpoint", "--build-arg",
 }
 
 
