@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "migrations/embedded.h"
+#include "store/postgresql/counter_rows.h"
 #include "store/postgresql/postgres_store.h"
 #include "store/postgresql/schema.h"
 #include "store_postgresql/executed_plans.h"
@@ -215,6 +216,12 @@ void accept(Filled& filled) {
                                  .matched = filled.reader().all_endpoints().version}));
 }
 
+// So often that counts move on (counter_rows.h).
+void count(Filled& filled) {
+  for (int i = 0; i < postgresql::CounterRows::kMaxVersions; ++i)
+    CHECK(filled.apply(accepting({filled.event({1})})));
+}
+
 void operate(Filled& filled) {
   FilledDatabase& database = filled.database();
   const Time now = filled.wall();
@@ -285,6 +292,7 @@ TEST_CASE("every statement finds what it reads by an index, in few partitions, w
     ask_for_status(filled);
   }
   accept(filled);
+  count(filled);
   deliver(filled);
   operate(filled);
   keep_house(filled);

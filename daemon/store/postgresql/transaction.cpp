@@ -56,23 +56,9 @@ Transaction::Transaction(Connection& db, const Clock* clock)
                "SELECT version, seq, removed_at IS NOT NULL FROM endpoint WHERE version > $1"
                " ORDER BY version DESC LIMIT " +
                    std::to_string(DirectoryChanges::kMaxRemembered + 1)),
-      add_to_counters_(
-          db,
-          "INSERT INTO counter AS c (slot, day, events, pending, delivered, dead, discarded)"
-          " SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
-          " $7::bigint[]) ON CONFLICT (day, slot) DO UPDATE SET"
-          " events = c.events + excluded.events, pending = c.pending + excluded.pending,"
-          " delivered = c.delivered + excluded.delivered, dead = c.dead + excluded.dead,"
-          " discarded = c.discarded + excluded.discarded"),
-      add_to_endpoint_counts_(
-          db,
-          "INSERT INTO endpoint_count AS c (slot, endpoint, day, pending, delivered, dead, discarded)"
-          " SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
-          " $7::bigint[]) ON CONFLICT (endpoint, slot, day) DO UPDATE SET"
-          " pending = c.pending + excluded.pending, delivered = c.delivered + excluded.delivered,"
-          " dead = c.dead + excluded.dead, discarded = c.discarded + excluded.discarded"),
       set_directory_(db, "UPDATE directory SET version = $1, batches = $2"),
       commit_(db, "COMMIT"),
+      counter_rows_(db),
       rollup_rows_(db),
       rollup_(rollup_rows_, kLongestTransaction) {}
 
@@ -81,6 +67,7 @@ void Transaction::ask(Pipeline& first, const Batch& batch, const Standing::Now& 
   // Rows of another slot are not those in memory, and those of kNoSlot are others' as well.
   const int slot = member.token.empty() ? kNoSlot : member.slot;
   if (slot != std::exchange(slot_, slot) || slot == kNoSlot) rollup_.forget();
+  counter_rows_.begin(slot);
   rollup_rows_.begin(slot);
   if (member.token.empty()) member_.records.reset();
   repeats_ = batch.repeat;
@@ -133,44 +120,8 @@ void Transaction::hear(const Pipeline& first) {
   rollup_.begin(now_, state.time(3));
 }
 
-namespace {
-
-// The columns of changes, to be added to rows of counts.
-struct CountColumns {
-  std::vector<std::int64_t> pending, delivered, dead, discarded;
-  void add(const DeliveryCounts& change) {
-    pending.push_back(change.pending);
-    delivered.push_back(change.delivered);
-    dead.push_back(change.dead);
-    discarded.push_back(change.discarded);
-  }
-};
-
-}  // namespace
-
 void Transaction::ask_commit(Pipeline& last) {
-  std::vector<std::int64_t> days, events;
-  CountColumns of_days;
-  for (const auto& [day, change] : counters_.days) {
-    if (change.events == 0 && change.deliveries == DeliveryCounts{}) continue;
-    days.push_back(day);
-    events.push_back(change.events);
-    of_days.add(change.deliveries);
-  }
-  if (!days.empty())
-    last.add(add_to_counters_, slot_, days, events, of_days.pending, of_days.delivered, of_days.dead,
-             of_days.discarded);
-  std::vector<std::int64_t> endpoints, days_of_endpoints;
-  CountColumns of_endpoints;
-  for (const auto& [place, change] : counters_.changes) {
-    if (change == DeliveryCounts{}) continue;
-    endpoints.push_back(place.first);
-    days_of_endpoints.push_back(place.second);
-    of_endpoints.add(change);
-  }
-  if (!endpoints.empty())
-    last.add(add_to_endpoint_counts_, slot_, endpoints, days_of_endpoints, of_endpoints.pending,
-             of_endpoints.delivered, of_endpoints.dead, of_endpoints.discarded);
+  counter_rows_.ask(last, counters_);
   if (directory_.changed() || batches_ != batches_before_)
     last.add(set_directory_, static_cast<std::int64_t>(directory_.version()), batches_);
   rollup_rows_.ask(last);
@@ -190,6 +141,7 @@ bool Transaction::is_stale(DirectoryVersion matched, const std::vector<FirstAtte
 Facts Transaction::committed() {
   committing_ = false;
   directory_.committed();
+  counter_rows_.committed();
   rollup_.committed();
   for (const auto& act : actions_) act();
   const Millis by = (clock_ ? clock_->wall() : system_clock().wall()) - wall_;

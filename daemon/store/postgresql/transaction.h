@@ -24,7 +24,7 @@
 #include "common/clock.h"
 #include "store/facts.h"
 #include "store/postgresql/connection.h"
-#include "store/postgresql/counters.h"
+#include "store/postgresql/counter_rows.h"
 #include "store/postgresql/directory_changes.h"
 #include "store/postgresql/rollup_rows.h"
 #include "store/postgresql/standing.h"
@@ -52,8 +52,6 @@ class Transaction {
   // it is told of them with this transaction's facts, and so before it matches again.
   bool is_stale(DirectoryVersion matched, const std::vector<FirstAttempt>& endpoints);
   RollupCounting& rollup() { return rollup_; }
-  // Of the rows of counters that this daemon alone writes.
-  int slot() const { return slot_; }
   // May an outcome at this endpoint be recorded, and is what is due there told to this daemon?
   bool owns(EndpointSeq endpoint) const {
     return member_.records.test(static_cast<std::size_t>(partition_of(endpoint)));
@@ -127,7 +125,8 @@ class Transaction {
 
   const Clock* const clock_;
   Statement begin_, guard_, guard_alone_, enter_, enter_alone_, slotless_, state_, changes_;
-  Statement add_to_counters_, add_to_endpoint_counts_, set_directory_, commit_;
+  Statement set_directory_, commit_;
+  CounterRows counter_rows_;
   RollupRows rollup_rows_;
   RollupCounting rollup_;
 
