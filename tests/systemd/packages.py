@@ -71,7 +71,7 @@ class OnBareDebian(unittest.TestCase):
         self.machine.copy(ROOT / "systemd/debian", "/root/outboxd/debian")
         self.run_there("apt-get install -q --no-install-recommends autopkgtest")
         # The namespaces are the container that the tests ask for; to autopkgtest this is a machine like any other.
-        self.run_there("autopkgtest --ignore-restrictions=isolation-container /root/packages/*.deb /root/outboxd -- null")
+        self.run_there("autopkgtest --timeout-factor=10 --ignore-restrictions=isolation-container /root/packages/*.deb /root/outboxd -- null")
         print("\n" + "\n".join(re.findall(r"^(?:[\w-]+ +(?:PASS|FAIL|SKIP).*|== .*)$", self.said(), re.M)))
 
     def test_readmes_first_command(self):
