@@ -13,8 +13,8 @@
 #include "common/clock.h"
 #include "migrations/embedded.h"
 #include "store/postgresql/connection.h"
-#include "store/postgresql/schema.h"
 #include "store/postgresql/outbox_mark.h"
+#include "store/postgresql/schema.h"
 #include "support/private_postgres.h"
 
 using namespace outboxd;

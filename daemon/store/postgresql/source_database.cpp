@@ -11,8 +11,8 @@
 
 #include "store/postgresql/columns.h"
 #include "store/postgresql/connection.h"
-#include "store/postgresql/schema.h"
 #include "store/postgresql/outbox_mark.h"
+#include "store/postgresql/schema.h"
 #include "store/postgresql/source_schema.h"
 #include "store/postgresql/source_statements.h"
 
