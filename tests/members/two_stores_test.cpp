@@ -139,7 +139,8 @@ TEST_CASE_FIXTURE(Two,
   std::ranges::sort(delays);
   MESSAGE("accepted here, heard there: median " << delays[10].count() << " ms, at most " << delays[19].count()
                                                 << " ms");
-  CHECK(delays[19] < 350ms);
+  CHECK(delays[10] < 250ms);
+  CHECK(delays[19] < 1s);  // looked for at least that often, by a machine that has other things to do as well
   const auto window = b.store().new_reader()->due(endpoint->seq, 100, 1 << 20);
   CHECK(window.deliveries.size() == 20);
 }
@@ -169,7 +170,7 @@ TEST_CASE_FIXTURE(Two, "changes of endpoints and rows of SQL producers are heard
   postgres.sql("shared", "INSERT INTO outbox (type, payload) VALUES ('order.paid', '{}')");
   const Millis delay = keeper.heard<OutboxRowsWait>(begun, [](const auto&) { return true; });
   MESSAGE("a row of a producer, heard of: " << delay.count() << " ms");
-  CHECK(delay < 500ms);  // psql is in it
+  CHECK(delay < 1s);  // psql is in it
   const EndpointPtr endpoint = endpoint_of(a, a);
   for (Daemon* daemon : {&a, &b}) {
     daemon->heard<EndpointChanged>(begun, [&](const auto& fact) {
