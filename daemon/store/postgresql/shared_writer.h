@@ -40,7 +40,7 @@ class SharedWriter final : public StoreWriter {
         ready != nullptr && ready->delivery.due_in < -DueMarks::kLate)
       to_.marks.lower(ready->delivery.key.endpoint, ready->delivery.due_at);
     if (const auto* outcome = std::get_if<OutcomeRecorded>(&fact);
-        outcome != nullptr && (outcome->promoted || outcome->due_in < -DueMarks::kLate))
+        outcome != nullptr && (outcome->promoted || outcome->due_in.value_or(Millis(0)) < -DueMarks::kLate))
       to_.marks.forget(outcome->key.endpoint);
     if (const auto* due = std::get_if<DueOnDisk>(&fact);
         due != nullptr && (due->by_operator || due->due_in <= Millis(0)))
