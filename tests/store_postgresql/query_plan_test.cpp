@@ -28,7 +28,7 @@ constexpr std::int64_t kMaxBuffers = 4000, kMaxFiltered = 2000;
 
 std::int64_t events_wanted() {
   const char* given = std::getenv("OUTBOXD_PLAN_EVENTS");
-  return given ? std::atoll(given) : 150'000;
+  return given ? std::strtoll(given, nullptr, 10) : 150'000;
 }
 
 // The server, and the store over the database that is filled.
@@ -62,7 +62,7 @@ class Filled {
     return test::apply(*store_, std::move(command));
   }
   // A new event of now, with a delivery to each.
-  NewEvent event(std::vector<EndpointSeq> endpoints) {
+  NewEvent event(const std::vector<EndpointSeq>& endpoints) {
     NewEvent made = new_event(endpoints);
     made.event->id = EventId{ids_.next()};
     made.event->created_at = clock_.wall();
