@@ -306,8 +306,8 @@ TEST_CASE("every statement finds what it reads by an index, in few partitions, w
   const bool prunes_changes = filled.server_version() >= 140000;
   const std::int64_t days_of_block = 65'536 * FilledDatabase::kDays / filled.database().events;
   // A list that found little goes on, in windows of 2, 16 and 128 blocks, and with up to 4,000 rows at once.
-  const std::int64_t days_of_window =
-      std::max<std::int64_t>(18, 128 * 65'536 * FilledDatabase::kDays / filled.database().events);
+  const std::int64_t days_of_window = std::max<std::int64_t>(
+      18, std::int64_t{128} * 65'536 * FilledDatabase::kDays / filled.database().events);
   std::set<std::string> seen;
   for (const ExecutedPlan& plan : plans) {
     seen.insert(plan.query);
@@ -319,9 +319,9 @@ TEST_CASE("every statement finds what it reads by an index, in few partitions, w
     const bool may_go_on = plan.query.find("OR day >= 1000000)") != plan.query.npos &&
                            plan.query.find("LIMIT") != plan.query.npos;
     const bool looks_everywhere = !prunes_changes && changes_history(plan.query);
-    const auto most_partitions = looks_everywhere
-                                     ? std::size_t{FilledDatabase::kDays} + 4
-                                     : static_cast<std::size_t>(days_of_block + (may_go_on ? days_of_window : 4));
+    const auto most_partitions =
+        looks_everywhere ? std::size_t{FilledDatabase::kDays} + 4
+                         : static_cast<std::size_t>(days_of_block + (may_go_on ? days_of_window : 4));
     for (const auto& read : plan.read()) {
       const std::string& table = read.first;
       if (table == "idempotency") continue;  // by hash: a batch of keys may need all eight
