@@ -385,7 +385,7 @@ TEST_CASE("hundreds of TLS handshakes at once do not hold up a request that need
   });
   int answered = 0;
   Millis longest{0};
-  while (secure.request_count() < 200) {
+  while (secure.request_count() < 200 && answered < 5'000) {  // handshakes may fail on a machine that starves
     const auto result = rig.send(plain.url());
     CHECK(result.outcome == Outcome::kSuccess);
     longest = std::max(longest, result.timings.total);
