@@ -1,6 +1,6 @@
-// What is counted as it changes, so that nobody has to count rows: the changes of one transaction, to be added to the rows
-// of the member's slot (tables counter and endpoint_count). Everything is counted by the day that its rows
-// have, because retention drops whole days without reading what is in them.
+// What is counted as it changes, so that nobody has to count rows: the changes of one transaction, which counter_rows.h adds
+// to the tables. Everything is counted by the day that its rows have, because retention drops whole days without reading
+// what is in them.
 #pragma once
 
 #include <map>
