@@ -60,8 +60,10 @@ void tell(int fd, const MemberProcess::State& state) {
         standing.release(lost->partitions);
       }
     }
+    if (facts.empty()) continue;
     now.owned = static_cast<int>(owned.count());
-    if (!facts.empty()) tell(fd, now);
+    now.may_send = standing.may_send();  // what was true before the facts came is not true beside them
+    tell(fd, now);
   }
   ends = true;
   standing.wake_member();
