@@ -51,6 +51,7 @@ class Ledger {
     bool operator==(const FanOutEntry&) const = default;
   };
   struct Tables {
+    std::map<EventId, EventSeq> events;
     std::vector<DeliveryRow> deliveries;
     std::map<EventSeq, FanOutEntry> fan_outs;
     Endpoints endpoints;
@@ -135,6 +136,7 @@ class Ledger {
   bool matches(const DeliveryFilter& filter, DeliveryKey key) const;
   void check_finished(const OperatorBatch& batch) const;
   void make_pending(DeliveryKey key);
+  void adopt(const std::map<EventId, EventSeq>& events);
   void adopt(const DeliveryRow& row);
   void check_row(const DeliveryRow& row);
   bool may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const;

@@ -84,13 +84,17 @@ void Ledger::opened(const Endpoints& endpoints) {
   }
 }
 
-void Ledger::adopt(const DeliveryRow& row) {
-  const auto known = row.event ? uncertain_.events.find(*row.event) : uncertain_.events.end();
-  if (known != uncertain_.events.end() && known->second) {
-    ids_.emplace(*row.event, row.key.event);
-    Event& event = events_.try_emplace(row.key.event, *known->second).first->second;
-    event.seq = row.key.event;
+// Also those that have no delivery yet, because a fan-out has still to begin.
+void Ledger::adopt(const std::map<EventId, EventSeq>& events) {
+  for (const auto& [id, made] : uncertain_.events) {
+    const auto stored = events.find(id);
+    if (!made || stored == events.end()) continue;
+    ids_.emplace(id, stored->second);
+    events_.try_emplace(stored->second, *made).first->second.seq = stored->second;
   }
+}
+
+void Ledger::adopt(const DeliveryRow& row) {
   DeliveryEntry& entry = deliveries_[place_of(row.key)];
   if (row.state != DeliveryState::kPending) {
     if (entry.state != row.state) finish(entry, row.state, entry.finished_at);
@@ -142,6 +146,7 @@ bool Ledger::may_be_gone(DeliveryKey key, const DeliveryEntry& entry) const {
 }
 
 void Ledger::compare(const Tables& tables) {
+  adopt(tables.events);
   std::set<Place> seen;
   for (const DeliveryRow& row : tables.deliveries) {
     seen.insert(place_of(row.key));

@@ -1,5 +1,6 @@
 #include "simulation/core_tables.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace outboxd::simulation {
@@ -19,17 +20,21 @@ void bind_text(sqlite3_stmt* statement, int i, const std::optional<std::string>&
   }
 }
 
+std::optional<EventId> event_id(sqlite3_stmt* row, int i) {
+  const std::string bytes = column(row, i);
+  EventId id;
+  if (bytes.size() != id.uuid.bytes.size()) return std::nullopt;
+  std::ranges::copy(bytes, id.uuid.bytes.begin());
+  return id;
+}
+
 // event, endpoint, state, sequence key, the event's id
 Ledger::DeliveryRow delivery_row(sqlite3_stmt* row) {
   Ledger::DeliveryRow found{.key = {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1)},
                             .state = *parse_delivery_state(column(row, 2)),
                             .sequence_key = {},
-                            .event = {}};
+                            .event = event_id(row, 4)};
   if (sqlite3_column_type(row, 3) != SQLITE_NULL) found.sequence_key = column(row, 3);
-  const std::string id = column(row, 4);
-  if (id.size() != 16) return found;
-  found.event.emplace();
-  std::copy_n(reinterpret_cast<const std::uint8_t*>(id.data()), 16, found.event->uuid.bytes.begin());
   return found;
 }
 
@@ -110,10 +115,12 @@ Ledger::Tables CoreTables::read(Store& store) {
     tables.fan_outs[sqlite3_column_int64(row, 0)] = {sqlite3_column_int64(row, 1),
                                                      sqlite3_column_int64(row, 2)};
   });
-  read_rows("SELECT seq, payload_erased_at IS NOT NULL, length(payload) FROM event", [&](sqlite3_stmt* row) {
-    if (sqlite3_column_int(row, 1) == 1) tables.erased.insert(sqlite3_column_int64(row, 0));
-    if (sqlite3_column_int64(row, 2) > 0) tables.with_payload.insert(sqlite3_column_int64(row, 0));
-  });
+  read_rows("SELECT seq, payload_erased_at IS NOT NULL, length(payload), id FROM event",
+            [&](sqlite3_stmt* row) {
+              tables.events[event_id(row, 3).value()] = sqlite3_column_int64(row, 0);
+              if (sqlite3_column_int(row, 1) == 1) tables.erased.insert(sqlite3_column_int64(row, 0));
+              if (sqlite3_column_int64(row, 2) > 0) tables.with_payload.insert(sqlite3_column_int64(row, 0));
+            });
   tables.types_counted = number("SELECT types_counted FROM counter");
   tables.events_of_types = number("SELECT coalesce(sum(events), 0) FROM event_type");
   const Undisturbed calm(disk_);
