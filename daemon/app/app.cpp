@@ -90,6 +90,8 @@ class App {
   OutboxReader outbox_;
   Relays relays_;
   OperationalEvents operational_events_{ingest_, directory_, clock_};
+  BacklogWatch backlog_{background_loop_, *store_, config_.limits.backlog,
+                        std::bind_front(&OperationalEvents::backlog, &operational_events_)};
   FactRouter facts_{{.directory = directory_,
                      .delivery = delivery_,
                      .attempts = attempts_,
@@ -99,7 +101,8 @@ class App {
                      .removed_endpoints = removed_,
                      .retention = retention_,
                      .type_counts = type_counts_,
-                     .batches = batches_},
+                     .batches = batches_,
+                     .backlog = backlog_},
                     *store_};
   ChangeWatch changes_{*store_, facts_};
   api::ReaderPool readers_;
@@ -191,15 +194,9 @@ api::Context App::make_context() {
                           done(found.outcome, found.error, found.denial);
                         });
   };
-  context.encrypt_secrets = [this](EndpointSeq after,
-                                   std::function<void(Result<api::SecretsEncrypted>)> done) {
-    encrypt_secrets(commits_, after, std::move(done));
-  };
+  context.encrypt_secrets = std::bind_front(encrypt_secrets, std::ref(commits_));
   if (secret_box_) context.secrets_key = secret_box_->key_id();
-  context.prune = [this](const api::PrunePeriods& asked, DeliveryKey after,
-                         std::function<void(Result<Pruned>)> done) {
-    prune(retention_, asked, after, std::move(done));
-  };
+  context.prune = std::bind_front(prune, std::ref(retention_));
   context.authenticator = [this] { return http_server_.authenticator(); };
   context.note_refusal = std::bind_front(&api::HttpServer::note_refusal, &http_server_);
   context.dashboard_payloads = config_.dashboard.payloads;

@@ -20,6 +20,7 @@ bool FactRouter::hear(const PartitionsOwned& fact) {
     to_.retention.start();
     to_.type_counts.start();
     to_.batches.start();
+    to_.backlog.start();
   }
   return kOthersOnly;
 }
@@ -34,6 +35,7 @@ bool FactRouter::hear(const PartitionsLost& fact) {
     to_.retention.stop();
     to_.type_counts.stop();
     to_.batches.stop();
+    to_.backlog.stop();
   }
   return kOthersOnly;
 }

@@ -12,6 +12,7 @@
 #include "ingest/fan_out.h"
 #include "ingest/operational_events.h"
 #include "ingest/outbox_reader.h"
+#include "maintenance/backlog_watch.h"
 #include "maintenance/batches.h"
 #include "maintenance/removed_endpoints.h"
 #include "maintenance/retention.h"
@@ -33,6 +34,7 @@ class FactRouter {
     Retention& retention;
     TypeCounts& type_counts;
     Batches& batches;
+    BacklogWatch& backlog;
   };
   FactRouter(const Hearers& hearers, Store& store) : to_(hearers), store_(store) {}
 
@@ -51,6 +53,7 @@ class FactRouter {
     if (!to_.directory.hear(fact)) return kOthersOnly;  // a later change was heard before
     return tell(fact, to_.operational_events, to_.removed_endpoints), kDeliveryToo;
   }
+  bool hear(const EndpointFailing& fact) { return tell(fact, to_.operational_events), kOthersOnly; }
   bool hear(const EndpointRecovered& fact) { return tell(fact, to_.operational_events), kOthersOnly; }
   bool hear(const BatchChanged& fact) { return tell(fact, to_.operational_events, to_.batches), kOthersOnly; }
   bool hear(const FanOutWaits& fact) { return tell(fact, to_.fan_out), kOthersOnly; }

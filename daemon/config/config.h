@@ -69,6 +69,7 @@ struct Config {
     std::int64_t event_bytes = 1 << 20;
     std::int64_t request_bytes = 16 << 20;
     std::int64_t queue = 8192;
+    std::int64_t backlog = 100'000;  // 0: never high
     std::int64_t connections = 4096;
     std::int64_t connections_per_peer = 1024;
     Millis idempotency_window = std::chrono::hours(24);

@@ -233,8 +233,9 @@ void DeliveryEngine::ended(Inbox::Answer& answer) {
                              result.timings.total};
   auto ended = scheduler_.attempt_ended(delivery.key, report, now);
   if (ended.failing_since) {
-    commits_.submit(SetFailingSince{delivery.key.endpoint, *ended.failing_since, ended.recovered},
-                    [](const SetFailingSince&, const Result<Nothing>&) {});
+    commits_.submit(
+        SetFailingSince{delivery.key.endpoint, *ended.failing_since, ended.recovered, result.outcome},
+        [](const SetFailingSince&, const Result<Nothing>&) {});
   }
   log_transition(ended, *sent.endpoint, result);
   if (ended.disable) disable(delivery.key.endpoint, std::move(*ended.disable));

@@ -7,8 +7,10 @@ namespace {
 
 constexpr const char* kDead = "outboxd.delivery.dead";
 constexpr const char* kDisabled = "outboxd.endpoint.disabled";
+constexpr const char* kFailing = "outboxd.endpoint.failing";
 constexpr const char* kRecovered = "outboxd.endpoint.recovered";
 constexpr const char* kBatchFinished = "outboxd.batch.finished";
+constexpr const char* kBacklogHigh = "outboxd.backlog.high";
 
 }  // namespace
 
@@ -55,6 +57,18 @@ void OperationalEvents::hear(const EndpointChanged& fact) {
                        {"at", format_time(endpoint.updated_at)}});
 }
 
+// The engine has logged it, with what it knows of the attempt.
+void OperationalEvents::hear(const EndpointFailing& fact) {
+  const EndpointPtr endpoint = directory_.find(fact.endpoint);
+  if (!endpoint || !is_wanted(*endpoint, kFailing)) return;
+  announce(kFailing, {{"endpoint", endpoint->id.to_string()},
+                      {"name", endpoint->name},
+                      {"tenant", endpoint->tenant},
+                      {"failing_since", format_time(fact.failing_since)},
+                      {"error", fact.error ? Json(to_string(*fact.error)) : Json(nullptr)},
+                      {"at", format_time(clock_.wall())}});
+}
+
 void OperationalEvents::hear(const EndpointRecovered& fact) {
   const EndpointPtr endpoint = directory_.find(fact.endpoint);
   if (!endpoint) return;
@@ -96,6 +110,13 @@ void OperationalEvents::hear(const BatchChanged& fact) {
                             {"who", batch.who},
                             {"reason", batch.reason},
                             {"at", format_time(batch.finished_at.value_or(clock_.wall()))}});
+}
+
+void OperationalEvents::backlog(bool high, std::int64_t pending, std::int64_t limit) {
+  if (!high) return log::info("the backlog is no longer high", {{"pending", pending}, {"limit", limit}});
+  log::warn("the backlog is high", {{"pending", pending}, {"limit", limit}});
+  if (!ingest_.is_wanted(kBacklogHigh)) return;
+  announce(kBacklogHigh, {{"pending", pending}, {"limit", limit}, {"at", format_time(clock_.wall())}});
 }
 
 }  // namespace outboxd

@@ -18,8 +18,11 @@ class OperationalEvents {
 
   void hear(const OutcomeRecorded& fact);    // outboxd.delivery.dead
   void hear(const EndpointChanged& fact);    // outboxd.endpoint.disabled
+  void hear(const EndpointFailing& fact);    // outboxd.endpoint.failing
   void hear(const EndpointRecovered& fact);  // outboxd.endpoint.recovered
   void hear(const BatchChanged& fact);       // outboxd.batch.finished, also of one that was cancelled
+  // So many deliveries are pending, and the limit is that: outboxd.backlog.high, or that this is over.
+  void backlog(bool high, std::int64_t pending, std::int64_t limit);
 
  private:
   // Asked first, so that no payload is made for nobody.

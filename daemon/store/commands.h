@@ -148,12 +148,14 @@ struct RecordOutcome {
   bool urgent = false;  // something waits for this commit, see GroupCommit
 };
 
-// Record since when every attempt at an endpoint has failed (absent: that is over). No effect on a removed endpoint.
+// Record since when every attempt at an endpoint has failed: reported as EndpointFailing (absent: that is over). No effect on
+// a removed endpoint.
 struct SetFailingSince {
   using Answer = Nothing;
   EndpointSeq endpoint = 0;
   std::optional<Time> since;
-  std::optional<Time> recovered_from;  // it had been failing since this time: reported as EndpointRecovered
+  std::optional<Time> recovered_from = {};  // had been failing since this time: reported as EndpointRecovered
+  std::optional<Outcome> error = {};        // of the last of the attempts that failed
 };
 
 // The answer is the endpoint as stored.

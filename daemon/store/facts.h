@@ -46,6 +46,12 @@ struct EndpointChanged {
   DirectoryVersion version = 0;
   bool disabled = false;  // this change disabled it because of its attempts
 };
+// Every attempt at an endpoint has failed since then, and now so many in a row that it is tried with one request at a time.
+struct EndpointFailing {
+  EndpointSeq endpoint = 0;
+  Time failing_since{};
+  std::optional<Outcome> error;  // of the last one
+};
 // An endpoint whose attempts had all failed has answered successfully again.
 struct EndpointRecovered {
   EndpointSeq endpoint = 0;
@@ -78,8 +84,8 @@ struct PartitionsLost {
 };
 
 using Fact = std::variant<DeliveryReady, DueOnDisk, DeliveryWithdrawn, OutcomeRecorded, EndpointChanged,
-                          EndpointRecovered, BatchChanged, FanOutWaits, OutboxRowsWait, DueTimesMoved,
-                          PartitionsOwned, PartitionsLost>;
+                          EndpointFailing, EndpointRecovered, BatchChanged, FanOutWaits, OutboxRowsWait,
+                          DueTimesMoved, PartitionsOwned, PartitionsLost>;
 using Facts = std::vector<Fact>;
 
 }  // namespace outboxd

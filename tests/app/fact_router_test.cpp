@@ -171,6 +171,7 @@ struct Rig {
   Retention retention{commits, clock, metrics, executor};
   TypeCounts type_counts{commits, executor};
   Batches batches{executor, store, commits, clock, metrics, nullptr};
+  BacklogWatch backlog{executor, store, 1, nullptr};
   FactRouter router{{.directory = directory,
                      .delivery = delivery,
                      .attempts = attempts,
@@ -180,7 +181,8 @@ struct Rig {
                      .removed_endpoints = removed_endpoints,
                      .retention = retention,
                      .type_counts = type_counts,
-                     .batches = batches},
+                     .batches = batches,
+                     .backlog = backlog},
                     store};
 
   Rig() {
@@ -247,6 +249,7 @@ TEST_CASE("each fact reaches those whom the table names, and nobody else") {
         Names{"directory", "announce", "delivery"});
   CHECK(told(EndpointChanged{.endpoint = kShop, .now = nullptr, .version = 2}) ==
         Names{"directory", "sweep", "delivery"});
+  CHECK(told(EndpointFailing{.endpoint = kShop, .failing_since = {}, .error = {}}) == Names{"announce"});
   CHECK(told(EndpointRecovered{.endpoint = kShop}) == Names{"announce"});
   const auto batch = [](BatchState state) {
     OperatorBatch made;
@@ -289,12 +292,12 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   CHECK(delivery.owned == first);
   auto done = done_in(Millis(0));
   std::ranges::sort(done);
-  CHECK(done == Names{"batches", "fan-outs", "outbox", "sweep"});
+  CHECK(done == Names{"batches", "fan-outs", "outbox", "status", "sweep"});
   done = done_in(Retention::kPause);
   CHECK(done == Names{"prune"});
   done = done_in(kLong);
   std::ranges::sort(done);
-  CHECK(done == Names{"batches", "count types", "fan-outs", "outbox", "prune"});
+  CHECK(done == Names{"batches", "count types", "fan-outs", "outbox", "prune", "status"});
 
   router.route({PartitionsLost{.partitions = first, .abort = true}});
   CHECK(delivery.disowned == first);
@@ -303,7 +306,7 @@ TEST_CASE_FIXTURE(Rig, "who owns the first partition keeps house, and who loses 
   router.route({PartitionsOwned{first}});
   done = done_in(Millis(0));
   std::ranges::sort(done);
-  CHECK(done == Names{"batches", "fan-outs", "outbox", "sweep"});
+  CHECK(done == Names{"batches", "fan-outs", "outbox", "status", "sweep"});
 }
 
 TEST_CASE_FIXTURE(Rig, "who does not own the first partition leaves fan-outs, outbox and batches alone") {

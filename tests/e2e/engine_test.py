@@ -198,7 +198,7 @@ class FanOut(EndToEndTest):
 
 
 class OperationalEvents(EndToEndTest):
-    def test_dead_letters_disabled_and_recovered_endpoints_are_told_to_ops(self):
+    def test_dead_letters_and_turns_of_endpoints_are_told_to_ops(self):
         status = {"bad": 500, "gone": 410}
         ops = self.receiver()
         receiver = self.receiver(lambda r: status[r.path.rsplit("/", 1)[1]])
@@ -215,11 +215,28 @@ class OperationalEvents(EndToEndTest):
 
         wait_until(lambda: len([t for t, _ in told() if t == "outboxd.delivery.dead"]) == 6, "every dead letter is told")
         wait_until(lambda: [b["endpoint"] for t, b in told() if t == "outboxd.endpoint.disabled"] == [gone], "410 is told")
+        failing = wait_until(lambda: [b for t, b in told() if t == "outboxd.endpoint.failing"], "the fifth failure in a row is told")
+        self.assertEqual([(bad, "http_5xx")], [(b["endpoint"], b["error"]) for b in failing])
         status["bad"] = 200
         daemon.event(type="a")
         recovered = wait_until(lambda: [b for t, b in told() if t == "outboxd.endpoint.recovered"], "recovery is told")
         self.assertEqual(bad, recovered[0]["endpoint"])
         self.assertEqual({"exhausted", "gone"}, {b["reason"] for t, b in told() if t == "outboxd.delivery.dead"})
+
+    def test_a_high_backlog_is_told_to_ops_once(self):
+        ops = self.receiver()
+        daemon = self.daemon("limits.backlog=4").start()
+        daemon.endpoint(ops.url, tenant="_ops", types=["outboxd.backlog.*"])
+        daemon.endpoint(self.receiver().url, name="shop", types=["a"], state="paused")
+        for _ in range(5):
+            daemon.event(type="a")
+        told = wait_until(lambda: list(ops.requests), "it is told")
+        self.assertEqual({"outboxd.backlog.high"}, {request.headers["outboxd-event-type"] for request in told})
+        self.assertEqual(4, json.loads(told[0].body)["limit"])
+        self.assertGreaterEqual(json.loads(told[0].body)["pending"], 4)
+        daemon.post("/v1/endpoints/shop/resume")
+        daemon.wait_for_log("the backlog is no longer high")
+        self.assertEqual(1, len(ops.requests))
 
 
 if __name__ == "__main__":

@@ -204,9 +204,14 @@ TEST_CASE("operational events say what happened, and nothing of what happens to 
   rig.operational_events().hear(disabled(endpoint));
   rig.operational_events().hear(EndpointChanged{.endpoint = endpoint.seq, .now = disabled(endpoint).now});
   rig.operational_events().hear(EndpointRecovered{endpoint.seq, kNow - kDay});
-  const Endpoint ops = *rig.directory().all().at(0);
-  rig.operational_events().hear(died(ops.tenant == "_ops" ? ops : *rig.directory().all().at(1)));
-  const auto& told = rig.ready(4);
+  rig.operational_events().hear(EndpointFailing{endpoint.seq, kNow - kDay, Outcome::kTimeout});
+  rig.operational_events().backlog(true, 7, 5);
+  rig.operational_events().backlog(false, 2, 5);  // which is only logged
+  const auto all = rig.directory().all();
+  const Endpoint ops = **std::ranges::find(all, "_ops", &Endpoint::tenant);
+  rig.operational_events().hear(died(ops));
+  rig.operational_events().hear(EndpointFailing{ops.seq, kNow, {}});
+  const auto& told = rig.ready(6);
   const std::string id = endpoint.id.to_string();
   const auto dead = [&](const std::string& error) {
     return R"({"delivery":")" + letter.subject->delivery.to_string() + R"(","event":")" +
@@ -228,6 +233,13 @@ TEST_CASE("operational events say what happened, and nothing of what happens to 
         R"({"endpoint":")" + id +
             R"(","name":"shop \"7\"","tenant":"acme","failing_since":"2025-12-31T00:00:00.000Z",)"
             R"("at":"2026-01-01T00:00:00.000Z"})");
+  CHECK(told[4].event->type == "outboxd.endpoint.failing");
+  CHECK(told[4].event->payload ==
+        R"({"endpoint":")" + id +
+            R"(","name":"shop \"7\"","tenant":"acme","failing_since":"2025-12-31T00:00:00.000Z",)"
+            R"("error":"timeout","at":"2026-01-01T00:00:00.000Z"})");
+  CHECK(told[5].event->type == "outboxd.backlog.high");
+  CHECK(told[5].event->payload == R"({"pending":7,"limit":5,"at":"2026-01-01T00:00:00.000Z"})");
 }
 
 TEST_CASE("an event is matched again when one of its endpoints was removed before its commit") {

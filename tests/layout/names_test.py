@@ -175,6 +175,13 @@ class Names(unittest.TestCase):
         self.all_exist(f"{path}: {word}" for path, text in self.each() for span in spans(text)
                        for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", span) if word not in known | examples)
 
+    def test_operational_events(self):
+        known = set(re.findall(r'"(outboxd\.\w+\.\w+)"', (ROOT / "daemon/ingest/operational_events.cpp").read_text()))
+        section = (ROOT / "daemon/docs/reference.md").read_text().split("## Operational events\n")[1].split("\n## ")[0]
+        self.assertEqual(known, set(re.findall(r"^- `(outboxd\.\w+\.\w+)`", section, re.M)))
+        self.all_exist(f"{path}: {name}" for path, text in self.each() for piece in blocks_and_spans(text)
+                       for name in re.findall(r"\boutboxd\.(?:delivery|endpoint|batch|backlog)\.\w+", piece) if name not in known)
+
     def test_paths_of_the_api(self):
         described = (ROOT / "daemon/api/openapi.json").read_text()
         paths = [re.sub(r"\{\w+\}", "{}", path) for path in re.findall(r'^ *"(/[^"]*)": \{', described, re.M)]

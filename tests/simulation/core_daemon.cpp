@@ -77,6 +77,8 @@ CoreDaemon::CoreDaemon(const World& world, int number)
       ingest_(*commits_, directory_, world.clock, ids_, metrics_, ingest_options()),
       outbox_(background_loop_, *store_, ingest_),
       operational_events_(ingest_, directory_, world.clock),
+      backlog_(background_loop_, *store_, 20,
+               std::bind_front(&OperationalEvents::backlog, &operational_events_)),
       router_({.directory = directory_,
                .delivery = engine_,
                .attempts = attempt_feed_,
@@ -86,7 +88,8 @@ CoreDaemon::CoreDaemon(const World& world, int number)
                .removed_endpoints = removed_,
                .retention = retention_,
                .type_counts = type_counts_,
-               .batches = batches_},
+               .batches = batches_,
+               .backlog = backlog_},
               *store_) {
   world_.attempts.started(number, world.commits);
   directory_.load(store_->new_reader()->all_endpoints());

@@ -103,6 +103,7 @@ class CoreDaemon {
   Ingest ingest_;
   OutboxReader outbox_;
   OperationalEvents operational_events_;
+  BacklogWatch backlog_;
   FactRouter router_;
   std::array<MonotonicTime, kParts> stalled_until_{};
   MonotonicTime next_look_{};  // the next look for changes by others

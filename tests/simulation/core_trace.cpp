@@ -98,6 +98,7 @@ struct DescribeFact {
   std::string operator()(const EndpointChanged& f) const {
     return (f.now ? "changed " : "removed ") + name(f.endpoint) + " version " + std::to_string(f.version);
   }
+  std::string operator()(const EndpointFailing& f) const { return "failing " + name(f.endpoint); }
   std::string operator()(const EndpointRecovered& f) const { return "recovered " + name(f.endpoint); }
   std::string operator()(const BatchChanged& f) const {
     return f.now ? "a batch is " + std::string(to_string(f.now->state)) : "a batch";

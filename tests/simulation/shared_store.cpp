@@ -218,7 +218,8 @@ void SharedStore::check_owner(int daemon, const Batch& batch) {
 void SharedStore::tell_others(int daemon, const Facts& facts) {
   Facts hints;
   for (const Fact& fact : facts) {
-    if (!std::holds_alternative<EndpointRecovered>(fact)) hints.push_back(as_hint(fact));
+    if (!std::holds_alternative<EndpointFailing>(fact) && !std::holds_alternative<EndpointRecovered>(fact))
+      hints.push_back(as_hint(fact));
   }
   for (int other = 0; other < kMaxDaemons && !hints.empty(); ++other) {
     if (is_up(other) && other != daemon) hint(other, {commits_, hints});

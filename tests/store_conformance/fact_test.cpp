@@ -132,8 +132,13 @@ TEST_CASE_FIXTURE(Told, "each change of an endpoint is told of with a version of
   CHECK(reader->all_endpoints().version == before + 5);
 }
 
-TEST_CASE_FIXTURE(Told, "an endpoint that answers again is told of, unless it is gone") {
-  CHECK(apply(failing_since(endpoint.seq, kNow)).facts.empty());
+TEST_CASE_FIXTURE(Told, "an endpoint that fails, and one that answers again, is told of, unless it is gone") {
+  SetFailingSince fails = failing_since(endpoint.seq, kNow);
+  fails.error = Outcome::kTimeout;
+  const auto failing = only_fact<EndpointFailing>(apply(fails));
+  CHECK(failing.endpoint == endpoint.seq);
+  CHECK(failing.failing_since == kNow);
+  CHECK(failing.error == Outcome::kTimeout);
   const SetFailingSince recovered{
       .endpoint = endpoint.seq, .since = std::nullopt, .recovered_from = kNow - kDay};
   const auto fact = only_fact<EndpointRecovered>(apply(recovered));
@@ -141,6 +146,7 @@ TEST_CASE_FIXTURE(Told, "an endpoint that answers again is told of, unless it is
   CHECK(fact.failing_since == kNow - kDay);
   apply(RemoveEndpoint{endpoint.id, kNow});
   CHECK(apply(recovered).facts.empty());
+  CHECK(apply(fails).facts.empty());
 }
 
 TEST_CASE_FIXTURE(Told,

@@ -70,7 +70,7 @@ inline AnnounceEvent announcing(NewEvent event) {
   return {.event = std::make_shared<const NewEvent>(std::move(event)), .matched = kMatchedNow};
 }
 inline SetFailingSince failing_since(EndpointSeq endpoint, std::optional<Time> since) {
-  return {.endpoint = endpoint, .since = since, .recovered_from = {}};
+  return {.endpoint = endpoint, .since = since};
 }
 
 inline Attempt new_attempt(int number, Outcome outcome = Outcome::kHttp5xx) {

@@ -100,8 +100,9 @@ Result<EndpointPtr> EndpointWriter::execute(const DisableEndpoint& command, Tran
 
 Result<Nothing> EndpointWriter::execute(const SetFailingSince& command, Transaction& transaction) {
   set_failing_since_.run(command.endpoint, millis(command.since));
-  if (command.recovered_from && set_failing_since_.changes() > 0)
-    transaction.tell(EndpointRecovered{command.endpoint, *command.recovered_from});
+  if (set_failing_since_.changes() == 0) return Nothing{};
+  if (command.since) transaction.tell(EndpointFailing{command.endpoint, *command.since, command.error});
+  if (command.recovered_from) transaction.tell(EndpointRecovered{command.endpoint, *command.recovered_from});
   return Nothing{};
 }
 
