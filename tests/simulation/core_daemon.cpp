@@ -203,10 +203,13 @@ void CoreDaemon::step_commits() {
   stall(Part::kCommits, Millis(again ? 20 : dice == 0 ? 200 : dice < 20 ? dice / 4 : 0));
 }
 
-// A read sees the store in one step and reports in a later one: commits may come in between.
+// A read is asked for, sees the store in a later step and reports in one still later, sometimes much later: commits may come
+// in between, of an event, and of its outcome.
 void CoreDaemon::read_backlog() {
   if (delivery_loop_.keeps_back()) return delivery_loop_.arrive();
+  if (world_.random() % 3 == 0) return stall(Part::kBacklog, Millis(world_.random() % 300));
   delivery_loop_.keep_back([this] { backlog_loop_.run_round(world_.random); });
+  if (world_.random() % 3 == 0) stall(Part::kBacklog, Millis(world_.random() % 300));
 }
 
 void CoreDaemon::stall(Part part, Millis time) {
