@@ -18,6 +18,7 @@ struct Joined {
   std::unique_ptr<ServerSession> session;
   std::string token;
   int slot = 0;
+  std::string process;  // the server's, of the session
 };
 
 struct Cluster {
@@ -25,10 +26,14 @@ struct Cluster {
 
   Joined join(const std::string& name, const std::string& former = "",
               const PartitionSet& unsettled = {}) const {
-    Joined joined{std::make_unique<ServerSession>(MemberSessionOptions{server.url, name}), "", 0};
+    Joined joined{std::make_unique<ServerSession>(MemberSessionOptions{server.url, name}), "", 0, ""};
     auto [token, slot] = joined.session->join(former, unsettled);
     joined.token = token;
     joined.slot = slot;
+    joined.process = server.sql(
+        "SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 'member'::regclass AND "
+        "l.objid = " +
+        std::to_string(slot));
     return joined;
   }
   std::string owner(int partition) const {
@@ -36,6 +41,23 @@ struct Cluster {
   }
   bool is_fenced(const Joined& member) const {
     return server.sql("SELECT fenced FROM member WHERE token = '" + member.token + "'") == "t";
+  }
+  // These end a session, as a process that dies does, or as the server does. What it had locked is free when the server's
+  // process is gone, and not before.
+  void close(Joined& member) const {
+    member.session.reset();
+    wait_until_gone(member);
+  }
+  void terminate(const Joined& member) const {
+    server.sql("SELECT pg_terminate_backend(" + member.process + ")");
+    wait_until_gone(member);
+  }
+
+ private:
+  void wait_until_gone(const Joined& member) const {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (server.sql("SELECT count(*) FROM pg_stat_activity WHERE pid = " + member.process) != "0")
+      REQUIRE(std::chrono::steady_clock::now() < end);
   }
 };
 
@@ -51,14 +73,6 @@ std::vector<std::string> tokens_of(const std::vector<MemberView>& views) {
   for (const MemberView& view : views) tokens.push_back(view.token);
   std::ranges::sort(tokens);
   return tokens;
-}
-
-// Those of its session, as a stopped process would leave them.
-void end_session(const Cluster& cluster, const std::string& name) {
-  cluster.server.sql(
-      "SELECT pg_terminate_backend(l.pid) FROM pg_locks l, member m WHERE l.locktype = 'advisory' AND "
-      "l.classid = 'member'::regclass AND l.objid = m.slot::bigint::oid AND NOT m.fenced AND m.name = '" +
-      name + "'");
 }
 
 }  // namespace
@@ -91,8 +105,8 @@ TEST_CASE_FIXTURE(Cluster, "members see each other, take what is free, and give 
   a.session->leave({});
   CHECK(tokens_of(b.session->look()) == std::vector<std::string>{b.token});
   CHECK(owner(1).empty());
-  a.session.reset();
-  while (b.session->take({1}).cleanly.none()) std::this_thread::sleep_for(1ms);  // the server frees the lock
+  close(a);
+  CHECK(b.session->take({1}).cleanly == partitions({1}));
   CHECK(join("c").slot == 0);
 }
 
@@ -100,7 +114,7 @@ TEST_CASE_FIXTURE(Cluster,
                   "who lost its session is fenced by whoever takes what it had, and finds that out") {
   Joined a = join("a"), b = join("b");
   a.session->take({1, 2});
-  end_session(*this, "a");
+  terminate(a);
   CHECK_THROWS_AS(a.session->heartbeat(), StoreError);
   CHECK(tokens_of(b.session->look()) == std::vector<std::string>{b.token});
   CHECK_FALSE(is_fenced(a));  // something of it is left to take
@@ -112,7 +126,7 @@ TEST_CASE_FIXTURE(Cluster,
   CHECK(again.token != a.token);
   CHECK(owner(1) == b.token);
   // Nothing that it had: fenced when it is seen.
-  end_session(*this, "a");
+  terminate(again);
   b.session->look();
   CHECK(is_fenced(again));
 }
@@ -120,7 +134,7 @@ TEST_CASE_FIXTURE(Cluster,
 TEST_CASE_FIXTURE(Cluster, "who joins anew gives back what nobody has taken meanwhile, cleanly") {
   Joined a = join("a");
   a.session->take({1, 2});
-  a.session.reset();
+  close(a);
   Joined again = join("a", a.token);
   CHECK(is_fenced(a));
   const auto taken = again.session->take({1, 2});
@@ -130,14 +144,14 @@ TEST_CASE_FIXTURE(Cluster, "who joins anew gives back what nobody has taken mean
 TEST_CASE_FIXTURE(Cluster, "what was taken uncleanly a moment ago is never given back as clean") {
   Joined a = join("a"), b = join("b");
   a.session->take({1, 2, 3});
-  a.session.reset();
+  close(a);
   Joined again = join("a", a.token, partitions({2, 3}));
   auto taken = again.session->take({1, 2});
   CHECK(taken.cleanly == partitions({1}));
   CHECK(taken.uncleanly == partitions({2}));
   again.session->leave(partitions({2}));
-  again.session.reset();
-  while ((taken = b.session->take({2})).uncleanly.none()) std::this_thread::sleep_for(1ms);
+  close(again);
+  taken = b.session->take({2});
   CHECK(taken.uncleanly == partitions({2}));
   CHECK(b.session->take({1}).cleanly == partitions({1}));
 }
@@ -159,7 +173,7 @@ TEST_CASE_FIXTURE(Cluster,
   writer.execute("BEGIN");
   CHECK(Cursor(guard, a.token).size() == 1);
   CHECK(a.session->heartbeat() == Heartbeat::kNotNow);
-  a.session.reset();
+  close(a);
   auto taken = b.session->take({1});
   CHECK((taken.cleanly | taken.uncleanly).none());
   CHECK_FALSE(is_fenced(a));
