@@ -123,8 +123,7 @@ const Key kKeys[] = {
      "Requests that may wait for a commit; beyond it producers are answered 429."},
     {"limits", "backlog", Kind::kInteger, at<&C::limits, &C::Limits::backlog>, 0, 1'000'000'000'000,
      "When so many deliveries are pending, outboxd.backlog.high is told to endpoints of tenant _ops, and "
-     "again "
-     "after fewer than half of that were. 0: never. Nothing is refused."},
+     "again after fewer than half of that were. 0: never. Nothing is refused."},
     {"limits", "connections", Kind::kInteger, at<&C::limits, &C::Limits::connections>, 1, 100'000,
      "Connections to the API at once."},
     {"limits", "connections_per_peer", Kind::kInteger, at<&C::limits, &C::Limits::connections_per_peer>, 1,
